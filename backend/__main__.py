@@ -1,0 +1,90 @@
+"""The backend's process: `python -m backend`. Joins server, worker and filters, and nothing else does.
+
+Whoever starts it, one backend runs for a home folder: a second one finds the lock taken and ends.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import importlib
+import logging
+import os
+import secrets
+import signal
+import sys
+from pathlib import Path
+
+import zmq
+from filelock import FileLock, Timeout
+
+from atelier_protocol import KEY_BYTES
+from backend_process import Connection, atelier_home, connection_file, read_connection, write_connection
+
+from .server import Server, bind
+from .worker import LocalWorker, Run
+
+IDLE_MINUTES = "10"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a backend until it is told to stop or nobody needs it."""
+    options = _options().parse_args(arguments)
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO)
+    home = atelier_home()
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    try:
+        with FileLock(home / "backend.lock", blocking=False):
+            _serve(home / "models", 60 * options.idle)
+    except Timeout:
+        logging.info("a backend runs already")
+    return 0
+
+
+def _options() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="atelier serve", description="Run Atelier's backend.")
+    parser.add_argument(
+        "--idle",
+        type=float,
+        metavar="MINUTES",
+        default=os.environ.get("ATELIER_IDLE_MINUTES", IDLE_MINUTES),
+        help="end after so long without a job (default: %(default)s, or the variable ATELIER_IDLE_MINUTES)",
+    )
+    return parser
+
+
+def _serve(models: Path, idle_s: float) -> None:
+    key = secrets.token_bytes(KEY_BYTES)
+    worker = LocalWorker(functools.partial(load_filters, models))
+    with zmq.Context() as context:
+        router, port = bind(context)
+        with router:
+            write_connection(Connection(port, os.getpid(), key.hex()))
+            logging.info("listening on port %d", port)
+            try:
+                Server(router, key, worker.start, idle_s=idle_s).serve()
+            except KeyboardInterrupt:
+                logging.info("interrupted")
+            finally:
+                _retract_connection()
+                worker.close()
+    logging.info("ended")
+
+
+def load_filters(models: Path) -> Run:
+    """What runs a job, in the worker's process: torch is imported there and nowhere else."""
+    from . import filters
+
+    return functools.partial(filters.run, models=models)
+
+
+def _retract_connection() -> None:
+    connection = read_connection()
+    if connection and connection.pid == os.getpid():
+        connection_file().unlink()
+
+
+if __name__ == "__main__":
+    # Under its full name, by which the worker's process can find `load_filters`.
+    sys.exit(importlib.import_module("backend.__main__").main())

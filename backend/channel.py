@@ -1,0 +1,74 @@
+"""A pipe of whole messages between the server's process and its worker's.
+
+Two processes of ours at the ends of one socket pair, so nothing is signed; the packing is the
+wire's. Knows nothing of jobs, ZeroMQ or torch.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import struct
+import threading
+
+from atelier_protocol import MAX_FRAMES, Message, pack, unpack
+
+BUFFER_BYTES = 4 * 1024 * 1024
+_SIZES = struct.Struct(f">{MAX_FRAMES}Q")
+
+
+class Channel:
+    """One end of a socket pair.
+
+    Either one thread does everything, or several send without time-outs while one receives so.
+    """
+
+    def __init__(self, end: socket.socket) -> None:
+        self._socket = end
+        self._sending = threading.Lock()
+        for buffer in (socket.SO_SNDBUF, socket.SO_RCVBUF):
+            end.setsockopt(socket.SOL_SOCKET, buffer, BUFFER_BYTES)
+
+    def send(self, message: Message, *, timeout_s: float | None = None) -> None:
+        """Send one message.
+
+        Raises:
+            TimeoutError: the other process did not take it; the channel is of no further use.
+            OSError: the other process is gone.
+        """
+        frames = pack(message)
+        absent = [0] * (MAX_FRAMES - len(frames))
+        with self._sending:
+            self._socket.settimeout(timeout_s)
+            self._socket.sendall(_SIZES.pack(*map(len, frames), *absent))
+            for frame in frames:
+                self._socket.sendall(frame)
+
+    def receive(self, *, timeout_s: float | None = None) -> Message:
+        """The next message.
+
+        Raises:
+            TimeoutError: nothing came for that long; the channel is of no further use.
+            OSError: the other process is gone.
+        """
+        self._socket.settimeout(timeout_s)
+        sizes = _SIZES.unpack(self._read(_SIZES.size))
+        return unpack([self._read(size) for size in sizes if size])
+
+    def waiting(self) -> bool:
+        """Whether a message has begun to arrive, or the other process is gone."""
+        return bool(select.select([self._socket], [], [], 0)[0])
+
+    def close(self) -> None:
+        """Close this end; the other one's next call raises OSError."""
+        self._socket.close()
+
+    def _read(self, size: int) -> bytearray:
+        data = bytearray(size)
+        rest = memoryview(data)
+        while rest:
+            count = self._socket.recv_into(rest)
+            if not count:
+                raise ConnectionError("the other process closed its end")
+            rest = rest[count:]
+        return data

@@ -1,0 +1,202 @@
+"""The command `atelier`: style, dream, serve, stop, doctor.
+
+Pictures go through the same client, protocol and backend as from GIMP. Options are declared from
+the requests' own settings. What a doctor looks at is in `doctor`, what a backend is in `__main__`.
+Packages are imported by the commands that need them, so that the doctor comes where some are missing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import backend_process
+from atelier_protocol import (
+    AtelierError,
+    BackendSilent,
+    Picture,
+    Progress,
+    Queued,
+    Region,
+    Result,
+    VersionMismatch,
+)
+from atelier_requests import DeepDream, Number, Request, StyleTransfer, settings
+
+from . import doctor
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+PICTURE_COMMANDS: dict[str, type[Request]] = {"style": StyleTransfer, "dream": DeepDream}
+END_S = 5.0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status."""
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    if arguments[:1] == ["serve"]:
+        return _serve(arguments[1:])
+    options = _parser().parse_args(arguments)
+    try:
+        return {"stop": _stop, "doctor": _doctor}.get(options.command, _make)(options)
+    except AtelierError as error:
+        print(f"atelier: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("atelier: cancelled", file=sys.stderr)
+        return 130
+
+
+# ── The options ──────────────────────────────────────────────────────────────────────────────────
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="atelier", description="Neural style transfer and DeepDream.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    style = _picture_command(commands, "style", "paint a picture in the manner of another")
+    style.add_argument("--style", type=Path, required=True, metavar="IMAGE", help="the picture to learn from")
+    _picture_command(commands, "dream", "strengthen what a network sees in a picture")
+    commands.add_parser("serve", help="run the backend here, for a GIMP that may not start it itself")
+    commands.add_parser("stop", help="end the running backend")
+    commands.add_parser("doctor", help="say what is installed, what works and what to do about the rest")
+    return parser
+
+
+def _picture_command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, purpose: str
+) -> argparse.ArgumentParser:
+    formatter = argparse.ArgumentDefaultsHelpFormatter
+    command = commands.add_parser(name, help=purpose, description=purpose, formatter_class=formatter)
+    command.add_argument("content", type=Path, metavar="CONTENT", help="the picture to make anew")
+    command.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="where to write it")
+    command.add_argument(
+        "--mask", type=Path, metavar="IMAGE", help="change only where this picture is bright"
+    )
+    for setting in settings(PICTURE_COMMANDS[name]):
+        option = "--" + setting.name.replace("_", "-")
+        if isinstance(setting, Number):
+            help = f"{setting.help}, {setting.low} to {setting.high}"
+            command.add_argument(option, type=type(setting.default), default=setting.default, help=help)
+        else:
+            command.add_argument(option, choices=setting.options, default=setting.default, help=setting.help)
+    return command
+
+
+def _request(options: argparse.Namespace) -> Request:
+    kind = PICTURE_COMMANDS[options.command]
+    try:
+        return kind(**{setting.name: getattr(options, setting.name) for setting in settings(kind)})
+    except ValueError as error:
+        raise AtelierError(str(error)) from error
+
+
+# ── The commands ─────────────────────────────────────────────────────────────────────────────────
+
+
+def _make(options: argparse.Namespace) -> int:
+    """Make a picture anew and write it; what stands in the way of that is said before the work."""
+    from .picture_files import Canvas
+
+    request = _request(options)
+    canvas = Canvas.load(options.content)
+    canvas.check_savable(options.output)
+    styles = [Canvas.load(options.style).picture] if options.command == "style" else []
+    mask = canvas.load_mask(options.mask) if options.mask else None
+    region = mask.region if mask else canvas.whole
+    result = _run(request, *canvas.content_of(region), styles)
+    if result.note:
+        print(f"atelier: {result.note}", file=sys.stderr)
+    canvas.save(options.output, result.picture, region, mask)
+    return 0
+
+
+def _run(request: Request, content: Picture, region: Region, styles: Sequence[Picture]) -> Result:
+    """Have the backend do it, with a progress bar; Ctrl+C closes the connection, which cancels."""
+    from tqdm import tqdm
+
+    with tqdm(unit="step", desc="starting", leave=False) as bar, backend_process.connect() as backend:
+        for message in backend.messages(backend.submit(request, content, region, styles)):
+            if isinstance(message, Result):
+                return message
+            _show(bar, message)
+    raise AssertionError("messages() ends with a Result or raises")
+
+
+def _show(bar: tqdm[None], message: Queued | Progress | Result) -> None:
+    if isinstance(message, Queued):
+        bar.set_description_str(f"{message.place} jobs before this one" if message.place else "working")
+    elif isinstance(message, Progress):
+        bar.set_description_str("working", refresh=False)
+        bar.total, bar.n = message.total, message.step
+        bar.refresh()
+
+
+def _serve(arguments: list[str]) -> int:
+    """Run a backend that stays until it is stopped, unless the arguments say otherwise."""
+    from . import __main__ as backend_main
+
+    return backend_main.main(["--idle", "inf", *arguments])
+
+
+def _stop(_: argparse.Namespace) -> int:
+    print("The backend has ended." if _ask_to_end() or _make_end() else "No backend runs.")
+    return 0
+
+
+def _ask_to_end() -> bool:
+    """Ask the backend to end; whether there was one that did."""
+    try:
+        client = backend_process.connect_if_running()
+        if client is None:
+            return False
+        with client:
+            client.stop_backend()
+            client.wait_until_gone()
+    except (VersionMismatch, BackendSilent):
+        return False
+    return True
+
+
+def _make_end() -> bool:
+    """End the process of a backend that does not answer; whether there was one.
+
+    A live backend holds the lock: without it, its number may be another process' by now.
+    """
+    connection = backend_process.read_connection()
+    if connection is None or _lock_is_free(within_s=0):
+        return False
+    for ending in (signal.SIGTERM, getattr(signal, "SIGKILL", signal.SIGTERM)):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(connection.pid, ending)
+        if _lock_is_free(within_s=END_S):
+            return True
+    raise AtelierError(f"The backend, process {connection.pid}, cannot be ended: restart the computer.")
+
+
+def _lock_is_free(*, within_s: float) -> bool:
+    from filelock import FileLock, Timeout
+
+    try:
+        with FileLock(backend_process.atelier_home() / "backend.lock", timeout=within_s):
+            return True
+    except Timeout:
+        return False
+
+
+def _doctor(_: argparse.Namespace) -> int:
+    well = True
+    for finding in doctor.examine():
+        print(f"{'ok ' if finding.ok else 'NO '} {finding.name}: {finding.sentence}")
+        well &= finding.ok
+    return 0 if well else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

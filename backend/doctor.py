@@ -1,0 +1,169 @@
+"""What `atelier doctor` looks at: environment, device, weights, backend, GIMPs, command.
+
+Each finding says in a sentence what is there, or what is wrong and what mends it. Torch is imported
+where it is examined, so that the other commands of `atelier` start without it. Mends nothing.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import random
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import backend_process
+from atelier_protocol import AtelierError, Picture, Region, Result
+from atelier_requests import Identity
+
+from . import gimps
+
+PACKAGES = ("torch", "torchvision", "numpy", "pillow", "pyzmq", "safetensors")
+AGAIN = "run 'python3 install.py' again"
+BROKEN = (ImportError, OSError, RuntimeError)  # what importing a damaged torch or torchvision raises
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at: whether it is well, and a sentence about it."""
+
+    name: str
+    ok: bool
+    sentence: str
+
+
+def examine() -> Iterator[Finding]:
+    """Look at everything, one finding after the other; the slow ones come as they are done."""
+    home = backend_process.atelier_home()
+    yield examine_environment(home / "venv" / "requirements.txt")
+    yield examine_device()
+    yield examine_weights(home / "models")
+    yield examine_backend()
+    yield examine_gimps()
+    for profile in gimps.find_profiles():
+        yield examine_plugin(profile, home)
+    yield examine_command(home)
+
+
+def examine_environment(requirements: Path) -> Finding:
+    """Whether the packages are those that were pinned."""
+    name = "environment"
+    if not requirements.exists():
+        return Finding(name, False, f"{requirements} is missing, so it is not whole: {AGAIN}.")
+    check = [sys.executable, "-I", "-m", "pip", "install", "--dry-run", "--quiet", "--no-index", "--no-deps"]
+    done = subprocess.run([*check, "--requirement", str(requirements)], capture_output=True, check=False)
+    versions = ", ".join(f"{package} {_version(package)}" for package in PACKAGES)
+    what = f"Python {platform.python_version()}, {versions}"
+    if done.returncode:
+        return Finding(name, False, f"{what}: not the versions that Atelier was tested with; {AGAIN}.")
+    return Finding(name, True, f"{what}.")
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "missing"
+
+
+def examine_device() -> Finding:
+    """What computes when nobody chooses."""
+    try:
+        import torch
+
+        from . import devices
+
+        device = devices.choose("auto")
+    except BROKEN as error:
+        return Finding("device", False, f"torch does not work ({_first_line(error)}): {AGAIN}.")
+    if device.type == "cuda":
+        return Finding("device", True, f"cuda, {torch.cuda.get_device_name(device)}.")
+    return Finding("device", True, f"{device.type}, with {torch.get_num_threads()} threads of the processor.")
+
+
+def examine_weights(models: Path) -> Finding:
+    """Whether the networks' weights are there and undamaged; the official ones are a choice."""
+    try:
+        from . import weights
+    except BROKEN as error:
+        return Finding("weights", False, f"they cannot be examined ({_first_line(error)}): {AGAIN}.")
+    there = weights.installed(models)
+    wanted = [name for name, source in weights.SOURCES.items() if isinstance(source, weights.Packed)]
+    missing = [name for name in wanted if not there[name]]
+    if missing:
+        return Finding("weights", False, f"{', '.join(missing)} missing or damaged in {models}: {AGAIN}.")
+    return Finding("weights", True, f"{', '.join(name for name, here in there.items() if here)} in {models}.")
+
+
+def examine_backend() -> Finding:
+    """Whether a picture goes to the backend and comes back as it was."""
+    name = "backend"
+    picture = Picture(64, 48, "RGBA", "u8", random.randbytes(64 * 48 * 4))
+    try:
+        with backend_process.connect() as backend:
+            job = backend.submit(Identity(), picture, Region(0, 0, 64, 48))
+            results = [message for message in backend.messages(job) if isinstance(message, Result)]
+    except AtelierError as error:
+        return Finding(name, False, str(error))
+    if bytes(results[-1].picture.pixels) != picture.pixels:
+        return Finding(name, False, f"it changed a picture that it was to leave as it was; {AGAIN}.")
+    return Finding(name, True, "it answers, and gives a picture back as it was.")
+
+
+def examine_gimps() -> Finding:
+    """Which GIMPs there are, and whether each has a profile that the plug-in could go to."""
+    found = gimps.find_gimps()
+    if unstarted := [gimp for gimp in found if not gimp.profile.exists()]:
+        return Finding("GIMP", False, f"{unstarted[0]} does not have the plug-in yet: {AGAIN}.")
+    if not found:
+        return Finding("GIMP", True, "no GIMP 3 was found; the command line works without.")
+    return Finding("GIMP", True, f"{', '.join(map(str, found))}.")
+
+
+def examine_plugin(profile: Path, home: Path) -> Finding:
+    """Whether a profile has the plug-in as it was installed last, and GIMP has taken it."""
+    name = f"plug-in in {profile}"
+    folder = gimps.plugin_folder(profile)
+    main = folder / "atelier.py"
+    if not main.exists():
+        return Finding(name, False, f"it is not there: {AGAIN}.")
+    if not os.access(main, os.X_OK):
+        return Finding(name, False, f"{main} is not executable, so GIMP passes it over: {AGAIN}.")
+    if not folder.is_symlink() and not _is_current(folder, home / "plugin.txt"):
+        return Finding(name, False, f"it is not the one that was installed last: {AGAIN}.")
+    return _examine_registration(name, profile, main)
+
+
+def examine_command(home: Path) -> Finding:
+    """Whether `atelier` in a terminal is this one."""
+    own = home / "bin"
+    command = shutil.which("atelier")
+    if command is None:
+        return Finding("command", False, f"no folder of the PATH has it: add {own} to the PATH.")
+    if os.path.realpath(command) not in map(os.path.realpath, own.glob("atelier*")):
+        return Finding("command", False, f"{command} is another program: put {own} before it on the PATH.")
+    return Finding("command", True, f"{command}.")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0].rstrip(".")
+
+
+def _is_current(folder: Path, noted: Path) -> bool:
+    return noted.exists() and noted.read_text(encoding="utf-8") == gimps.fingerprint(folder)
+
+
+def _examine_registration(name: str, profile: Path, main: Path) -> Finding:
+    """What GIMP noted when it last asked its plug-ins for their procedures, if that was since."""
+    pluginrc = profile / "pluginrc"
+    if not pluginrc.exists() or pluginrc.stat().st_mtime < main.stat().st_mtime:
+        return Finding(name, True, "it is there; GIMP takes it at its next start.")
+    if missing := set(gimps.PROCEDURES) - gimps.registered_procedures(profile):
+        said = f"GIMP did not take {', '.join(sorted(missing))}: start it from a terminal to read why."
+        return Finding(name, False, said)
+    return Finding(name, True, "it is there, and GIMP has taken it.")

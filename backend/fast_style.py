@@ -1,0 +1,137 @@
+"""Style transfer in one pass: the decoder paints features that were given the style's statistics.
+
+Knows image tensors, an encoder and a decoder; nothing of where they come from or who asked.
+
+Source: Huang and Belongie 2017, *Arbitrary Style Transfer in Real-Time with Adaptive Instance
+Normalization*, ICCV, eq. 8 (AdaIN) and 14 (strength).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from .networks import Network
+from .pyramid import Size, fit, resize, restore_detail, size_of
+from .step import Step
+from .tiles import Tile, tiles
+
+LAYER = "relu4_1"
+STRIDE = 8
+"""Pixels that one position of the layer's features stands for."""
+TILE_PX = 1024
+ENCODER_HALO_PX = 40
+"""What a position of relu4_1 sees around its own pixels: 37 px."""
+DECODER_HALO = 4
+"""Positions whose features reach a pixel through the decoder: 30 px."""
+EPSILON = 1e-5
+"""Keeps a flat channel from being divided by zero; the value the decoder was trained with."""
+
+
+class Statistics(NamedTuple):
+    """Mean and standard deviation of each channel over all positions, (1, C, 1, 1)."""
+
+    mean: Tensor
+    deviation: Tensor
+
+
+@torch.no_grad()
+def stylize(
+    content: Tensor,
+    styles: Sequence[Tensor],
+    *,
+    network: Network,
+    decoder: nn.Module,
+    strength: float,
+    size: int,
+) -> Iterator[Step]:
+    """Paint `content` in the manner of `styles`, one step for every tile encoded and decoded.
+
+    Args:
+        content: image tensor.
+        styles: image tensors; of several, the mean of their statistics is taken.
+        network: the encoder, normalised VGG19.
+        decoder: from its features at relu4_1 to an image.
+        strength: from 0, the content itself, to 1.
+        size: longest side in pixels at which the picture is painted. A larger content keeps its
+            own fine detail.
+    """
+    if strength == 0:
+        yield Step(1, 1, content)
+        return
+    small = resize(content, fit(size_of(content), size, network.minimum_px))
+    style = _mean([_style_statistics(style, network, size) for style in styles])
+    pixel_tiles, feature_tiles = list(_pixel_tiles(small)), list(_feature_tiles(small))
+    total = len(pixel_tiles) + len(feature_tiles)
+
+    for index, encoded in enumerate(_encode(small, pixel_tiles, network), start=1):
+        features = encoded
+        yield Step(index, total, small)
+    features = torch.lerp(features, adain(features, style), strength)
+    for index, pastiche in enumerate(_decode(features, feature_tiles, decoder, small), len(pixel_tiles) + 1):
+        image = restore_detail(pastiche, content) if index == total else pastiche
+        yield Step(index, total, image.clamp(0, 1))
+
+
+def statistics(features: Tensor) -> Statistics:
+    """Mean and standard deviation of each channel of features (1, C, h, w)."""
+    variance, mean = torch.var_mean(features, dim=(2, 3), correction=0, keepdim=True)
+    return Statistics(mean, (variance + EPSILON).sqrt())
+
+
+def adain(features: Tensor, style: Statistics) -> Tensor:
+    """Huang and Belongie 2017, eq. 8: content features (1, C, h, w) with the style's statistics."""
+    content = statistics(features)
+    return (features - content.mean) / content.deviation * style.deviation + style.mean
+
+
+def _style_statistics(style: Tensor, network: Network, size: int) -> Statistics:
+    small = resize(style, fit(size_of(style), size, network.minimum_px))
+    *_, features = _encode(small, list(_pixel_tiles(small)), network)
+    return statistics(features)
+
+
+def _mean(several: Sequence[Statistics]) -> Statistics:
+    return Statistics(*(torch.stack(values).mean(dim=0) for values in zip(*several, strict=True)))
+
+
+def _pixel_tiles(image: Tensor) -> Iterator[Tile]:
+    return tiles(*size_of(image), side=TILE_PX, halo=ENCODER_HALO_PX, stride=STRIDE)
+
+
+def _feature_tiles(image: Tensor) -> Iterator[Tile]:
+    return tiles(*_feature_size(image), side=TILE_PX // STRIDE, halo=DECODER_HALO)
+
+
+def _feature_size(image: Tensor) -> Size:
+    """Height and width of an image's features: a last stride that the image fills in part counts whole."""
+    height, width = (-(-side // STRIDE) for side in size_of(image))
+    return height, width
+
+
+def _encode(image: Tensor, pixel_tiles: Sequence[Tile], network: Network) -> Iterator[Tensor]:
+    """The features of the whole image, tile by tile; the same ones as in one piece."""
+    features: Tensor | None = None
+    for tile in pixel_tiles:
+        part = network.features(tile.outer.of(image), [LAYER])[LAYER]
+        if features is None:
+            features = part.new_empty(1, part.shape[1], *_feature_size(image))
+        own = tile.inner.within(tile.outer).at(STRIDE).of(part)
+        tile.inner.at(STRIDE).of(features).copy_(own)
+        yield features
+
+
+def _decode(
+    features: Tensor, feature_tiles: Sequence[Tile], decoder: nn.Module, image: Tensor
+) -> Iterator[Tensor]:
+    """What the features look like, painted over a copy of `image` tile by tile."""
+    image = image.clone()
+    for tile in feature_tiles:
+        part = decoder(tile.outer.of(features))
+        own = tile.inner.within(tile.outer).times(STRIDE).of(part)
+        target = tile.inner.times(STRIDE).of(image)
+        target.copy_(own[..., : target.shape[-2], : target.shape[-1]])
+        yield image.clone()

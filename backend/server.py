@@ -1,0 +1,291 @@
+"""The backend's ZeroMQ side: a ROUTER that takes jobs, runs one at a time, and reports on them.
+
+It sees messages and bytes. What a job computes, and where, is the business of the function it is
+given to start one. Sources: docs/protocol.md; the ZeroMQ Guide, chapter 4, for liveness.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import queue
+import secrets
+import socket
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import zmq
+
+from atelier_protocol import (
+    MAX_FRAME_BYTES,
+    NONCE_BYTES,
+    PROTOCOL_VERSION,
+    Beat,
+    Cancel,
+    Cancelled,
+    Failed,
+    Frame,
+    Hello,
+    Message,
+    Progress,
+    ProtocolError,
+    Queued,
+    Refused,
+    Result,
+    Seal,
+    Stop,
+    Submit,
+    Welcome,
+    backend_proof,
+    is_nonce,
+    pack,
+    unpack,
+    unsealed,
+)
+
+BEAT_S = 1.0
+HANDSHAKE_MS = 5000
+MAX_CLIENTS = 256
+MAX_WAITING = 64
+UNSENT_MESSAGES = 16
+
+Start = Callable[[Submit, Callable[[Message], None]], Callable[[], None]]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(eq=False)
+class Client:
+    """A connection that has said hello. It has proved nothing until a signed message came of it."""
+
+    identity: bytes
+    seal: Seal
+    proved: bool = False
+    gone: bool = False
+    unsent: deque[list[Frame]] = field(default_factory=deque)
+
+
+@dataclass(eq=False)
+class Job:
+    """A client's wish for a picture."""
+
+    client: Client
+    submit: Submit
+    cancel: Callable[[], None] = lambda: None
+
+
+def bind(context: zmq.Context[zmq.Socket[bytes]], port: int = 0) -> tuple[zmq.Socket[bytes], int]:
+    """A ROUTER on a loopback port, one that is free if `port` is 0, and the port."""
+    router = context.socket(zmq.ROUTER)
+    router.setsockopt(zmq.ROUTER_MANDATORY, 1)
+    router.setsockopt(zmq.MAXMSGSIZE, MAX_FRAME_BYTES)
+    router.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
+    router.setsockopt(zmq.SNDHWM, UNSENT_MESSAGES)
+    router.setsockopt(zmq.RCVHWM, UNSENT_MESSAGES)
+    router.setsockopt(zmq.LINGER, 0)
+    router.bind(f"tcp://127.0.0.1:{port}")
+    return router, int(router.getsockopt_string(zmq.LAST_ENDPOINT).rsplit(":", 1)[1])
+
+
+class Server:
+    """Serves the clients of one bound ROUTER until it is told to stop or nobody has come for long."""
+
+    def __init__(self, router: zmq.Socket[bytes], key: bytes, start: Start, *, idle_s: float) -> None:
+        self._router, self._key, self._start, self._idle_s = router, key, start, idle_s
+        self._clients: dict[bytes, Client] = {}
+        self._waiting: deque[Job] = deque()
+        self._running: Job | None = None
+        self._reports: queue.SimpleQueue[tuple[Job, Message]] = queue.SimpleQueue()
+        self._bell, self._button = socket.socketpair()
+        self._stopped = False
+        self._active_at = time.monotonic()
+
+    def serve(self) -> None:
+        """Serve until stopped or idle; once."""
+        with self._bell, self._button:
+            self._serve()
+
+    def _serve(self) -> None:
+        poller = zmq.Poller()
+        poller.register(self._router, zmq.POLLIN)
+        poller.register(self._bell, zmq.POLLIN)
+        beat_at = 0.0
+        while not self._stopped and not self._is_idle():
+            for waiting, _ in poller.poll(int(BEAT_S * 1000)):
+                if waiting is self._router:
+                    self._receive()
+                else:
+                    self._pass_on_reports()
+            if time.monotonic() >= beat_at:
+                self._beat()
+                beat_at = time.monotonic() + BEAT_S
+            self._forget_the_gone()
+            self._run_next()
+
+    def _is_idle(self) -> bool:
+        if self._running:
+            self._active_at = time.monotonic()
+        return time.monotonic() - self._active_at > self._idle_s
+
+    # ── What clients say ─────────────────────────────────────────────────────────────────────────
+
+    def _receive(self) -> None:
+        identity, *sealed = (frame.buffer for frame in self._router.recv_multipart(copy=False))
+        client = self._clients.get(bytes(identity))
+        try:
+            if not sealed:
+                raise ProtocolError("An empty message came over the wire.")
+            if len(sealed[0]) == 0:
+                self._greet(bytes(identity), unpack(sealed[1:]))
+            elif client is None:
+                raise ProtocolError("A signed message came over the wire before any greeting.")
+            else:
+                frames = client.seal.open(sealed)
+                client.proved = True
+                self._obey(client, unpack(frames))
+        except ProtocolError as error:
+            log.warning("refused a message: %.200s", error)
+            self._refuse(bytes(identity), client, str(error))
+
+    def _greet(self, identity: bytes, hello: Message) -> None:
+        """Answer the first message of a connection with our nonce and the proof that we know the key."""
+        if not isinstance(hello, Hello) or not is_nonce(hello.nonce) or identity in self._clients:
+            raise ProtocolError("A first message came over the wire that is no greeting.")
+        if hello.version != PROTOCOL_VERSION:
+            raise ProtocolError(
+                f"The plug-in speaks version {hello.version} of Atelier's protocol and the backend version "
+                f"{PROTOCOL_VERSION}: run 'python3 install.py' again, then restart GIMP."
+            )
+        self._make_room()
+        self._active_at = time.monotonic()
+        nonce = secrets.token_hex(NONCE_BYTES)
+        self._clients[identity] = Client(identity, Seal(self._key, hello.nonce, nonce, backend=True))
+        proof = backend_proof(self._key, hello.nonce, nonce)
+        self._send_frames(identity, unsealed(pack(Welcome(PROTOCOL_VERSION, nonce, proof))))
+
+    def _make_room(self) -> None:
+        """Forget the oldest connection that has proved nothing, once there are too many."""
+        if len(self._clients) < MAX_CLIENTS:
+            return
+        strangers = (identity for identity, client in self._clients.items() if not client.proved)
+        oldest = next(strangers, None)
+        if oldest is None:
+            raise ProtocolError(f"{MAX_CLIENTS} clients are connected already: close one and try again.")
+        del self._clients[oldest]
+
+    def _obey(self, client: Client, message: Message) -> None:
+        self._active_at = time.monotonic()
+        if isinstance(message, Submit):
+            self._enqueue(Job(client, message))
+        elif isinstance(message, Cancel):
+            self._cancel([job for job in self._jobs_of(client) if job.submit.job == message.job])
+        elif isinstance(message, Stop):
+            self._stopped = True
+        else:
+            raise ProtocolError(f"A {message.type} message is not for a client to send.")
+
+    def _enqueue(self, job: Job) -> None:
+        number = job.submit.job
+        if any(other.submit.job == number for other in self._jobs_of(job.client)):
+            raise ProtocolError(f"There is a job {number} of this client already.")
+        if len(self._waiting) >= MAX_WAITING:
+            self._send(
+                job.client, Failed(number, "busy", f"{MAX_WAITING} jobs wait already; try again later.")
+            )
+            return
+        self._waiting.append(job)
+        if self._running:
+            self._send(job.client, Queued(number, len(self._waiting)))
+
+    # ── Jobs ─────────────────────────────────────────────────────────────────────────────────────
+
+    def _jobs_of(self, client: Client) -> list[Job]:
+        jobs = [*self._waiting, *([self._running] if self._running else [])]
+        return [job for job in jobs if job.client is client]
+
+    def _run_next(self) -> None:
+        if self._running or not self._waiting:
+            return
+        job = self._running = self._waiting.popleft()
+        self._send(job.client, Queued(job.submit.job, 0))
+        self._tell_places()
+        job.cancel = self._start(job.submit, lambda message: self._report(job, message))
+
+    def _tell_places(self) -> None:
+        for place, job in enumerate(self._waiting, start=1):
+            self._send(job.client, Queued(job.submit.job, place))
+
+    def _report(self, job: Job, message: Message) -> None:
+        """Take what a job has to say; called from any thread."""
+        self._reports.put((job, message))
+        try:
+            self._button.send(b"!")
+        except OSError:
+            log.info("job %d outlived the server", job.submit.job)
+
+    def _pass_on_reports(self) -> None:
+        self._bell.recv(4096)
+        while not self._reports.empty():
+            job, message = self._reports.get()
+            self._send(job.client, message)
+            if isinstance(message, Result | Failed | Cancelled):
+                self._running = None
+                self._active_at = time.monotonic()
+
+    def _cancel(self, jobs: list[Job]) -> None:
+        for job in jobs:
+            if job is self._running:
+                job.cancel()
+            else:
+                self._waiting.remove(job)
+                self._send(job.client, Cancelled(job.submit.job))
+                self._tell_places()
+
+    def _forget_the_gone(self) -> None:
+        """Drop the clients that sending found gone, and their jobs with them."""
+        for client in [client for client in self._clients.values() if client.gone]:
+            del self._clients[client.identity]
+            self._cancel(self._jobs_of(client))
+
+    # ── What clients are told ────────────────────────────────────────────────────────────────────
+
+    def _beat(self) -> None:
+        for client in self._clients.values():
+            self._send(client, Beat())
+            self._flush(client)
+
+    def _send(self, client: Client, message: Message) -> None:
+        """Tell a client something; what it may miss is left out while it is slow to listen."""
+        if client.gone or (client.unsent and isinstance(message, Beat | Progress)):
+            return
+        client.unsent.append(client.seal.close(pack(message)))
+        self._flush(client)
+
+    def _flush(self, client: Client) -> None:
+        while client.unsent:
+            try:
+                self._router.send_multipart([client.identity, *client.unsent[0]], zmq.NOBLOCK, copy=False)
+            except zmq.Again:
+                return
+            except zmq.ZMQError as error:
+                if error.errno != errno.EHOSTUNREACH:
+                    raise
+                client.unsent.clear()
+                client.gone = True
+                return
+            client.unsent.popleft()
+
+    def _refuse(self, identity: bytes, client: Client | None, sentence: str) -> None:
+        refused = Refused(PROTOCOL_VERSION, sentence)
+        if client and client.proved:
+            self._send(client, refused)
+        else:
+            self._send_frames(identity, unsealed(pack(refused)))
+
+    def _send_frames(self, identity: bytes, frames: list[Frame]) -> None:
+        try:
+            self._router.send_multipart([identity, *frames], zmq.NOBLOCK)
+        except zmq.ZMQError as error:
+            log.info("a client was gone before it could be answered: %s", error)

@@ -1,0 +1,254 @@
+"""Runs jobs in a process of their own, so that nothing a job does can take the server with it.
+
+`LocalWorker` is the server's side: it starts the process, hands it one job at a time, and turns its
+crash or its hanging into a `Failed` message. `work` is the process' side: it runs a generator of
+messages, stops it when asked, and turns its exceptions into `Failed`. Neither knows of ZeroMQ,
+torch, or what a job computes.
+"""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import queue
+import signal
+import socket
+import threading
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from multiprocessing.context import SpawnProcess
+
+from atelier_protocol import (
+    Beat,
+    Cancel,
+    Cancelled,
+    Failed,
+    JobFailed,
+    Message,
+    Progress,
+    ProtocolError,
+    Result,
+    Submit,
+)
+
+from .channel import Channel
+
+Run = Callable[[Submit], Generator[Message, None, None]]
+Load = Callable[[], Run]
+Report = Callable[[Message], None]
+
+BEAT_S = 0.25
+HANG_S = 60.0
+RELEASE_S = 120.0
+ENDING_S = 0.5
+KILLED = -9
+"""The exit code of a process that got SIGKILL, as from a system that is out of memory."""
+LAST_WORDS = (Result, Failed, Cancelled)
+LONGEST_TEXT = 500
+OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
+
+log = logging.getLogger(__name__)
+
+
+# ── The server's side ────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """A job, to whom it is reported, and whether it is still wanted."""
+
+    submit: Submit
+    report: Report
+    unwanted: threading.Event
+
+
+class LocalWorker:
+    """A process that runs one job after another with what `load`, called in it first, returns.
+
+    It is warm from the beginning, kept between jobs, ended after `release_s` without one, which
+    frees the memory of its device, and started anew for the next. `load` must be a function of a
+    module. One thread does all that concerns the process, so that nobody else ever waits for it.
+    """
+
+    def __init__(self, load: Load, *, release_s: float = RELEASE_S, hang_s: float = HANG_S) -> None:
+        self._load, self._release_s, self._hang_s = load, release_s, hang_s
+        self._assignments: queue.Queue[Assignment | None] = queue.Queue()
+        self._closed = threading.Event()
+        self._process: SpawnProcess | None = None
+        self._channel: Channel | None = self._spawn()
+        self._keeper = threading.Thread(target=self._keep, daemon=True)
+        self._keeper.start()
+
+    def start(self, submit: Submit, report: Report) -> Callable[[], None]:
+        """Begin a job and return the function that cancels it.
+
+        `report` is called from another thread with every Progress and at last with a Result, a
+        Failed or a Cancelled. Jobs started meanwhile run one after the other.
+        """
+        assignment = Assignment(submit, report, threading.Event())
+        self._assignments.put(assignment)
+        return assignment.unwanted.set
+
+    def close(self) -> None:
+        """End the process, whatever it is at; a job that runs is reported as failed."""
+        self._closed.set()
+        self._assignments.put(None)
+        while self._keeper.is_alive():
+            if self._process:
+                self._process.kill()
+            self._keeper.join(ENDING_S)
+
+    def _keep(self) -> None:
+        """Run what is assigned until closed."""
+        while not self._closed.is_set():
+            try:
+                assignment = self._assignments.get(timeout=self._release_s)
+            except queue.Empty:
+                self._end_process()
+                assignment = self._assignments.get()
+            if assignment:
+                assignment.report(self._attend(assignment))
+        self._end_process()
+
+    def _spawn(self) -> Channel:
+        ours, theirs = socket.socketpair()
+        spawn = multiprocessing.get_context("spawn")
+        with theirs:
+            self._process = spawn.Process(target=work, args=(theirs, self._load), daemon=True)
+            self._process.start()
+        return Channel(ours)
+
+    def _end_process(self) -> int | None:
+        """End the process, gently where it listens, and return its exit code."""
+        if self._channel is None or self._process is None:
+            return None
+        self._channel.close()
+        self._channel = None
+        self._process.join(ENDING_S)
+        self._process.kill()
+        self._process.join()
+        return self._process.exitcode
+
+    def _attend(self, assignment: Assignment) -> Message:
+        """Hand a job to the process, pass on its progress, and return its last word or its obituary."""
+        job = assignment.submit.job
+        try:
+            last = self._see_through(assignment)
+        except TimeoutError:
+            self._end_process()
+            return Failed(job, "worker-hung", _HUNG.format(seconds=self._hang_s))
+        except (OSError, ProtocolError, MemoryError):
+            code = self._end_process()
+            log.exception("the worker's process was ended with %s in the middle of a job", code)
+            return Failed(job, "worker-died", _KILLED if code == KILLED else _CRASHED)
+        if isinstance(last, Failed) and last.reason == "internal":
+            self._end_process()  # who knows what state it is in
+        return last
+
+    def _see_through(self, assignment: Assignment) -> Message:
+        if self._channel is None or self._process is None or not self._process.is_alive():
+            self._end_process()
+            self._channel = self._spawn()
+        self._channel.send(assignment.submit, timeout_s=self._hang_s)
+        told = False
+        while True:
+            message = self._channel.receive(timeout_s=self._hang_s)
+            if isinstance(message, LAST_WORDS):
+                return message
+            if isinstance(message, Progress):
+                assignment.report(message)
+            if assignment.unwanted.is_set() and not told:
+                self._channel.send(Cancel(assignment.submit.job), timeout_s=self._hang_s)
+                told = True
+
+
+_HUNG = (
+    "The computation gave no sign of life for {seconds:.0f} seconds and was ended; "
+    "try again, with a smaller working size if it happens again."
+)
+_KILLED = (
+    "The system ended the computation, most likely because memory ran out; "
+    "choose a smaller working size or close other programs, and try again."
+)
+_CRASHED = "The computation crashed; try again, and run 'atelier doctor' if it happens again."
+
+
+# ── The process' side ────────────────────────────────────────────────────────────────────────────
+
+
+def work(end: socket.socket, load: Load) -> None:
+    """Run the jobs that come through the channel, until the server closes it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl+C in the server's terminal is the server's
+    channel = Channel(end)
+    try:
+        with _beating(channel):
+            run = load()
+        while True:
+            message = channel.receive()
+            if isinstance(message, Submit):
+                with _beating(channel):
+                    last = _run_job(channel, message, run)
+                channel.send(last)
+    except ConnectionError:
+        return
+
+
+def _run_job(channel: Channel, submit: Submit, run: Run) -> Message:
+    """Run one job, send its progress, and return its last word."""
+    try:
+        with closing(run(submit)) as messages:
+            for message in messages:
+                if isinstance(message, Result):
+                    return message
+                if _is_cancelled(channel, submit.job):
+                    return Cancelled(submit.job)
+                channel.send(message)
+        raise RuntimeError("the filter ended without a result")
+    except ConnectionError:
+        raise
+    except Exception as error:
+        log.exception("job %d failed", submit.job)
+        return Failed(submit.job, *_reason(error))
+
+
+def _is_cancelled(channel: Channel, job: int) -> bool:
+    while channel.waiting():
+        message = channel.receive()
+        if isinstance(message, Cancel) and message.job == job:
+            return True
+    return False
+
+
+def _reason(error: Exception) -> tuple[str, str]:
+    """A word for programs and a sentence for people, for what a job raised."""
+    said = str(error)[:LONGEST_TEXT]
+    if isinstance(error, JobFailed):
+        return error.reason, said
+    if isinstance(error, MemoryError) or any(words in said.lower() for words in OUT_OF_MEMORY):
+        return "out-of-memory", "There is not enough memory for this picture: choose a smaller working size."
+    if isinstance(error, ValueError):
+        return "bad-request", said
+    return "internal", f"The filter failed ({said}): the end of the backend's log has the details."
+
+
+@contextmanager
+def _beating(channel: Channel) -> Iterator[None]:
+    """Send beats from a thread: an interpreter that still runs is told from one that hangs."""
+    done = threading.Event()
+    thread = threading.Thread(target=_beat, args=(channel, done), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def _beat(channel: Channel, done: threading.Event) -> None:
+    while not done.wait(BEAT_S):
+        try:
+            channel.send(Beat())
+        except OSError:  # the server is gone, and nobody waits for this job
+            os._exit(1)

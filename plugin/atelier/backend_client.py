@@ -1,0 +1,187 @@
+"""A client of the backend: shakes hands, submits a job, hears of its progress, cancels it.
+
+The filters in GIMP and the command line are both made with it. It knows the protocol and the
+socket, and nothing of GIMP, nor of how a backend comes to run (`backend_process` does).
+"""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+from collections.abc import Iterator, Sequence
+from types import TracebackType
+
+from atelier_protocol import (
+    MAX_FRAME_BYTES,
+    MAX_FRAMES,
+    MAX_MESSAGE_BYTES,
+    NONCE_BYTES,
+    PROTOCOL_VERSION,
+    BackendSilent,
+    Cancel,
+    Cancelled,
+    Failed,
+    Hello,
+    JobCancelled,
+    JobFailed,
+    Message,
+    Picture,
+    Progress,
+    ProtocolError,
+    Queued,
+    Refused,
+    Region,
+    Result,
+    Seal,
+    Stop,
+    Submit,
+    VersionMismatch,
+    Welcome,
+    backend_proof,
+    is_nonce,
+    pack,
+    same_secret,
+    unpack,
+    unsealed,
+)
+from atelier_requests import N_, Request
+from zmtp import Dealer
+
+HANDSHAKE_S = 5.0
+SILENCE_S = 30.0
+SEND_S = 60.0
+
+
+class BackendClient:
+    """A connection to a running backend; a context manager that closes it."""
+
+    def __init__(self, port: int, key: bytes) -> None:
+        """Connect to the backend on a loopback port and make it prove that it knows `key`.
+
+        Raises:
+            VersionMismatch: the backend speaks another version of the protocol.
+            ProtocolError: what listens there is not the backend.
+            OSError: nothing listens there, or it does not answer in time.
+        """
+        self._jobs = itertools.count(1)
+        self._dealer = Dealer(
+            "127.0.0.1",
+            port,
+            timeout_s=HANDSHAKE_S,
+            max_frame_bytes=MAX_FRAME_BYTES,
+            max_message_bytes=MAX_MESSAGE_BYTES,
+            max_frames=MAX_FRAMES + 1,
+        )
+        try:
+            self._seal = self._shake_hands(key)
+        except BaseException:
+            self._dealer.close()
+            raise
+
+    def _shake_hands(self, key: bytes) -> Seal:
+        nonce = secrets.token_hex(NONCE_BYTES)
+        self._dealer.send(unsealed(pack(Hello(PROTOCOL_VERSION, nonce))), timeout_s=HANDSHAKE_S)
+        answer = unpack(self._dealer.receive(timeout_s=HANDSHAKE_S)[1:])
+        if isinstance(answer, Refused) and answer.version != PROTOCOL_VERSION:
+            raise VersionMismatch(_OTHER_VERSION)
+        if not (isinstance(answer, Welcome) and is_nonce(answer.nonce) and is_nonce(answer.proof)):
+            raise ProtocolError(_STRANGER)
+        if not same_secret(answer.proof, backend_proof(key, nonce, answer.nonce)):
+            raise ProtocolError(_STRANGER)
+        return Seal(key, nonce, answer.nonce, backend=False)
+
+    def __enter__(self) -> BackendClient:
+        """The client itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the connection; the backend drops the jobs that still run for it."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection; the backend drops the jobs that still run for it."""
+        self._dealer.close()
+
+    def submit(
+        self, request: Request, content: Picture, region: Region, styles: Sequence[Picture] = ()
+    ) -> int:
+        """Ask for `region` of `content` made anew, and return the number of the job.
+
+        Raises:
+            BackendSilent: the backend is gone or does not take the pictures.
+        """
+        job = next(self._jobs)
+        self._send(Submit(job, request, content, region, tuple(styles)))
+        return job
+
+    def cancel(self, job: int) -> None:
+        """Ask the backend to drop a job; `messages` ends with JobCancelled when it has."""
+        self._send(Cancel(job))
+
+    def stop_backend(self) -> None:
+        """Ask the backend to end itself."""
+        self._send(Stop())
+
+    def wait_until_gone(self) -> None:
+        """Return once the backend has closed the connection; raises BackendSilent if it does not."""
+        while True:
+            try:
+                self._dealer.receive(timeout_s=SILENCE_S)
+            except TimeoutError as error:
+                raise BackendSilent(_SILENT, seconds=round(SILENCE_S)) from error
+            except OSError:
+                return
+
+    def messages(self, job: int) -> Iterator[Queued | Progress | Result]:
+        """What the backend has to say of a job, up to its Result.
+
+        Raises:
+            JobFailed: there will be no picture; the text says why.
+            JobCancelled: it was cancelled.
+            BackendSilent: the backend is gone, or has said nothing for half a minute.
+            ProtocolError: the backend refused a message, or sent one that is not allowed.
+        """
+        while True:
+            message = self._receive()
+            if isinstance(message, Refused):
+                raise ProtocolError(message.sentence)
+            if getattr(message, "job", None) != job:
+                continue
+            if isinstance(message, Failed):
+                raise JobFailed(message.reason, message.sentence)
+            if isinstance(message, Cancelled):
+                raise JobCancelled("The job was cancelled.")
+            if isinstance(message, Queued | Progress | Result):
+                yield message
+            if isinstance(message, Result):
+                return
+
+    def _send(self, message: Message) -> None:
+        try:
+            self._dealer.send(self._seal.close(pack(message)), timeout_s=SEND_S)
+        except OSError as error:
+            raise BackendSilent(_GONE) from error
+
+    def _receive(self) -> Message:
+        try:
+            return unpack(self._seal.open(self._dealer.receive(timeout_s=SILENCE_S)))
+        except TimeoutError as error:
+            raise BackendSilent(_SILENT, seconds=round(SILENCE_S)) from error
+        except OSError as error:
+            raise BackendSilent(_GONE) from error
+
+
+_STRANGER = "Something other than Atelier's backend listens on its port."
+_OTHER_VERSION = N_(
+    "The plug-in and the backend that runs are of different versions of Atelier: "
+    "run 'python3 install.py' again, then restart GIMP."
+)
+_GONE = N_(
+    "Atelier's backend ended before the picture was done; run the filter again, it will be started anew."
+)
+_SILENT = N_(
+    "Atelier's backend has said nothing for {seconds} seconds; "
+    "end it with 'atelier stop' and run the filter again."
+)

@@ -1,0 +1,279 @@
+"""GIMP's layers as pictures for the backend, and the backend's pictures as new layers.
+
+Pixels travel in the layer's own colour space and, where it is fit, in its own coding: what a filter
+leaves alone comes back with the same bits. Knows nothing of filters, settings or the wire's state.
+"""
+
+from __future__ import annotations
+
+import operator
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gi.repository import Babl, Gegl, Gimp, Gio
+
+from atelier_protocol import AtelierError, Picture, ProtocolError, Region
+from translation import _
+
+STYLE_PX = 1024
+PARASITE = "atelier-settings"
+LINEAR_MASK = "Y float"
+
+
+class Unsuitable(AtelierError):
+    """The filter cannot work on what it was given; the sentence says what to do."""
+
+
+# ── Coding ───────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class Coding:
+    """How pixels are coded: a Picture's channels and depth, and the name of the same babl format."""
+
+    channels: str
+    depth: str
+    babl: str
+
+
+STORED_PERCEPTUALLY = {
+    Gimp.Precision.U8_NON_LINEAR: ("u8", "'"),
+    Gimp.Precision.U8_PERCEPTUAL: ("u8", "~"),
+    Gimp.Precision.U16_NON_LINEAR: ("u16", "'"),
+    Gimp.Precision.U16_PERCEPTUAL: ("u16", "~"),
+}
+CONVERTED = ("f32", "~")  # babl's ~ is sRGB's curve, whatever the curve of the colour space
+BABL_MODELS = {"Y": "Y{0}", "YA": "Y{0}A", "RGB": "R{0}G{0}B{0}", "RGBA": "R{0}G{0}B{0}A"}
+OPAQUE = {"u8": b"\xff", "u16": b"\xff\xff", "f32": array("f", [1.0]).tobytes()}
+BABL_TYPES = {"u8": "u8", "u16": "u16", "f32": "float"}
+
+
+def coding_for(layer: Gimp.Layer, *, alpha: bool) -> Coding:
+    """The perceptual coding that loses nothing of a layer, in the layer's colour space.
+
+    It is the layer's own where that is one of 8 or 16 bits along a perceptual curve; light stored
+    linearly, floats and 32-bit integers travel as floats.
+    """
+    image = layer.get_image()
+    depth, curve = STORED_PERCEPTUALLY.get(image.get_precision(), CONVERTED)
+    if image.get_effective_color_profile().is_linear():
+        depth, curve = CONVERTED
+    channels = ("Y" if layer.is_gray() else "RGB") + ("A" if alpha else "")
+    encoding = f"{BABL_MODELS[channels].format(curve)} {BABL_TYPES[depth]}"
+    space = Babl.format_get_space(layer.get_format())
+    return Coding(channels, depth, Babl.get_name(Babl.format_with_space(encoding, space)))
+
+
+def _read(drawable: Gimp.Drawable, box: Region, babl: str) -> bytes:
+    rectangle = Gegl.Rectangle.new(box.x, box.y, box.width, box.height)
+    pixels: bytes = drawable.get_buffer().get(rectangle, 1.0, babl, Gegl.AbyssPolicy.NONE)
+    return pixels
+
+
+def _write(drawable: Gimp.Drawable, babl: str, pixels: bytes) -> None:
+    """Fill a drawable; `pixels` must be of its size, for GEGL ignores any other without a word."""
+    rectangle = Gegl.Rectangle.new(0, 0, drawable.get_width(), drawable.get_height())
+    buffer = drawable.get_buffer()
+    buffer.set(rectangle, babl, pixels)
+    buffer.flush()
+    drawable.update(rectangle.x, rectangle.y, rectangle.width, rectangle.height)
+
+
+# ── From GIMP ────────────────────────────────────────────────────────────────────────────────────
+
+
+def the_layer(image: Gimp.Image, drawables: Sequence[Gimp.Drawable]) -> Gimp.Layer:
+    """The one layer that the filter was called on.
+
+    Raises:
+        Unsuitable: it is not exactly one, or not one that a filter can read and add a layer above.
+    """
+    if image.get_base_type() == Gimp.ImageBaseType.INDEXED:
+        raise Unsuitable(_("The image is indexed: choose Image ▸ Mode ▸ RGB, then run the filter again."))
+    if image.get_floating_sel():
+        raise Unsuitable(_("There is a floating selection: anchor it (Ctrl+H), then run the filter again."))
+    if len(drawables) != 1:
+        sentence = _("The filter works on one layer, and {count} are selected: select one.")
+        raise Unsuitable(sentence.format(count=len(drawables)))
+    (drawable,) = drawables
+    if drawable.is_layer_mask():
+        raise Unsuitable(_("A layer mask is being edited: click on the picture beside it, then try again."))
+    if not drawable.is_layer():
+        raise Unsuitable(_("A channel is selected: select a layer in the Layers dialog instead."))
+    if drawable.is_group():
+        raise Unsuitable(_("A layer group has no pixels of its own: select a layer in it, or merge it."))
+    _selected_box(drawable)
+    return drawable
+
+
+def _selected_box(layer: Gimp.Layer) -> Region:
+    overlap, x, y, width, height = layer.mask_intersect()
+    if not overlap:
+        raise Unsuitable(_("The selection lies outside the layer: select a part of it, or nothing at all."))
+    return Region(x, y, width, height)
+
+
+@dataclass(frozen=True)
+class Mask:
+    """How much of every pixel is to be seen, and the name of the babl format that this is coded in."""
+
+    babl: str
+    pixels: bytes
+
+
+@dataclass(frozen=True)
+class Cutout:
+    """What a filter works on: the box around what is selected of a layer, in the layer's coordinates.
+
+    Where all of the box is to be seen, there is no mask.
+    """
+
+    layer: Gimp.Layer
+    box: Region
+    coding: Coding
+    mask: Mask | None
+
+
+def cut_out(layer: Gimp.Layer) -> Cutout:
+    """The selected part of a layer as it is now; raises Unsuitable where there is none."""
+    box = _selected_box(layer)
+    return Cutout(layer, box, coding_for(layer, alpha=layer.has_alpha()), _mask(layer, box))
+
+
+def _mask(layer: Gimp.Layer, box: Region) -> Mask | None:
+    """The soft selection times the layer's own mask: a result must not show what that hides."""
+    image = layer.get_image()
+    _found, x, y = layer.get_offsets()
+    box_in_image = Region(box.x + x, box.y + y, box.width, box.height)
+    selection = None if Gimp.Selection.is_empty(image) else image.get_selection()
+    own = layer.get_mask() if layer.get_apply_mask() else None
+    if selection and own:
+        masks = _read(selection, box_in_image, LINEAR_MASK), _read(own, box, LINEAR_MASK)
+        product = map(operator.mul, *(array("f", mask) for mask in masks))
+        return Mask(LINEAR_MASK, array("f", product).tobytes())
+    if selection:
+        return _mask_as_stored(selection, box_in_image)
+    return _mask_as_stored(own, box) if own else None
+
+
+def _mask_as_stored(mask: Gimp.Channel, box: Region) -> Mask:
+    babl = Babl.get_name(mask.get_format())
+    return Mask(babl, _read(mask, box, babl))
+
+
+def content_of(cutout: Cutout) -> tuple[Picture, Region]:
+    """The pixels of a cutout with their context, and where in them the cutout lies."""
+    box, layer = cutout.box, cutout.layer
+    around = box.with_context(layer.get_width(), layer.get_height())
+    pixels = _read(layer, around, cutout.coding.babl)
+    picture = Picture(around.width, around.height, cutout.coding.channels, cutout.coding.depth, pixels)
+    return picture, box.within(around)
+
+
+def read_style(file: Gio.File | None, layer: Gimp.Layer, working_px: int) -> Picture:
+    """The picture in a file that GIMP can open, flat, in a layer's colours.
+
+    It is made smaller where it is larger than `working_px`, but not below STYLE_PX. GIMP itself
+    converts it to the layer's profile, for babl garbles 8 bits read as 16 of another one.
+
+    Raises:
+        Unsuitable: there is no file, or GIMP cannot read a picture from it.
+    """
+    if file is None:
+        raise Unsuitable(_("Choose a style picture first."))
+    image = Gimp.file_load(Gimp.RunMode.NONINTERACTIVE, file)
+    if image is None:
+        sentence = _("GIMP cannot read a picture from {name}: choose another one.")
+        raise Unsuitable(sentence.format(name=file.get_parse_name()))
+    try:
+        _shrink(image, max(STYLE_PX, working_px))
+        _convert(image, layer.get_image())
+        flat = image.merge_visible_layers(Gimp.MergeType.CLIP_TO_IMAGE)
+        coding = coding_for(flat, alpha=flat.has_alpha())
+        width, height = flat.get_width(), flat.get_height()
+        pixels = _read(flat, Region(0, 0, width, height), coding.babl)
+        return Picture(width, height, coding.channels, coding.depth, pixels)
+    finally:
+        image.delete()
+
+
+def _shrink(image: Gimp.Image, longest_px: int) -> None:
+    """Scale an image down to a longest side; a GEGL buffer of GIMP's, read at a scale, gives zeros."""
+    width, height = image.get_width(), image.get_height()
+    scale = longest_px / max(width, height)
+    if scale < 1:
+        image.scale(max(1, round(width * scale)), max(1, round(height * scale)))
+
+
+def _convert(image: Gimp.Image, like: Gimp.Image) -> None:
+    """Give an image the colour model, the precision and the profile of another one."""
+    if image.get_base_type() != like.get_base_type():
+        to_gray = like.get_base_type() == Gimp.ImageBaseType.GRAY
+        (image.convert_grayscale if to_gray else image.convert_rgb)()
+    if image.get_precision() != like.get_precision():
+        image.convert_precision(like.get_precision())
+    profile = like.get_effective_color_profile()
+    image.convert_color_profile(profile, Gimp.ColorRenderingIntent.RELATIVE_COLORIMETRIC, True)
+
+
+# ── Into GIMP ────────────────────────────────────────────────────────────────────────────────────
+
+
+def add_layer(cutout: Cutout, picture: Picture, name: str, settings: str) -> Gimp.Layer:
+    """Add a picture of a cutout as a new layer above its source, with `settings` in a parasite.
+
+    The layer is finished before it is inserted, so inserting is all there is to undo. The source
+    stays selected: to run a filter again is to try other settings on it, not on their last result.
+
+    Raises:
+        Unsuitable: the source is gone or was converted, or the image does not take the layer.
+        ProtocolError: the picture is not of the cutout's size and coding.
+    """
+    source, box, coding = cutout.layer, cutout.box, cutout.coding
+    if not source.is_valid() or coding_for(source, alpha=source.has_alpha()) != coding:
+        raise Unsuitable(_("The layer was deleted or converted in the meantime: run the filter again."))
+    made = (picture.width, picture.height, picture.channels, picture.depth)
+    if made != (box.width, box.height, coding.channels, coding.depth):
+        raise ProtocolError(_("The backend made a picture of another kind: run 'python3 install.py' again."))
+    image = source.get_image()
+    layer = _finished_layer(cutout, picture, name, settings)
+    selected = image.get_selected_layers()
+    if not image.insert_layer(layer, source.get_parent(), image.get_item_position(source)):
+        layer.delete()
+        raise Unsuitable(_("GIMP could not add the new layer to the image: run the filter again."))
+    image.set_selected_layers(selected)
+    return layer
+
+
+def _finished_layer(cutout: Cutout, picture: Picture, name: str, settings: str) -> Gimp.Layer:
+    image, box = cutout.layer.get_image(), cutout.box
+    kind = Gimp.ImageType.GRAYA_IMAGE if cutout.layer.is_gray() else Gimp.ImageType.RGBA_IMAGE
+    mode = image.get_default_new_layer_mode()
+    layer = Gimp.Layer.new(image, name, box.width, box.height, kind, 100.0, mode)
+    _found, x, y = cutout.layer.get_offsets()
+    layer.set_offsets(x + box.x, y + box.y)
+    _write(layer, coding_for(layer, alpha=True).babl, _pixels_with_alpha(picture))
+    if cutout.mask is not None:
+        mask = layer.create_mask(Gimp.AddMaskType.WHITE)
+        layer.add_mask(mask)
+        _write(mask, cutout.mask.babl, cutout.mask.pixels)
+    flags = Gimp.PARASITE_PERSISTENT | Gimp.PARASITE_UNDOABLE
+    layer.attach_parasite(Gimp.Parasite.new(PARASITE, flags, settings.encode()))
+    return layer
+
+
+def _pixels_with_alpha(picture: Picture) -> bytes:
+    """The pixels of a picture, with an opaque alpha where it has none.
+
+    babl could add that too, but it takes 16 bits through a table of a colour space's curve and back,
+    which leaves them up to 200 of 65535 beside where they were.
+    """
+    if picture.channels.endswith("A"):
+        return bytes(picture.pixels)
+    opaque, narrow = OPAQUE[picture.depth], picture.pixel_bytes
+    wide = narrow + len(opaque)
+    pixels = bytearray((bytes(narrow) + opaque) * (picture.width * picture.height))
+    for i in range(narrow):
+        pixels[i::wide] = picture.pixels[i::narrow]
+    return bytes(pixels)

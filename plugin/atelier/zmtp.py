@@ -1,0 +1,181 @@
+"""A ZeroMQ DEALER socket in the standard library: ZMTP 3.1, NULL mechanism, one peer, connecting side.
+
+GIMP's Python cannot be relied upon to load a compiled library, so the filters bring this instead of
+libzmq. It knows frames and commands and nothing of what is said in them.
+
+Source: ZeroMQ RFC 37, *ZMTP 3.1* (rfc.zeromq.org/spec/37): greeting, READY, PING and PONG, frames.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
+
+Frame = bytes | bytearray | memoryview
+
+MORE, LONG, COMMAND = 1, 2, 4
+GREETING = b"\xff" + bytes(8) + b"\x7f" + b"\x03\x01" + b"NULL".ljust(20, b"\0") + b"\0" + bytes(31)
+READ_BYTES = 1 << 20
+PONG_S = 5.0
+
+
+class ZmtpError(ConnectionError):
+    """The peer does not speak ZMTP 3, or broke its rules or ours."""
+
+
+class Dealer:
+    """A connected DEALER: whole messages out and in, each a list of frames."""
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        *,
+        timeout_s: float,
+        max_frame_bytes: int = 2**31,
+        max_message_bytes: int = 2**32,
+        max_frames: int = 64,
+    ) -> None:
+        """Connect and shake hands.
+
+        Raises:
+            ZmtpError: what listens there does not speak ZMTP 3.
+            TimeoutError: it did not answer in time.
+            OSError: nothing listens there.
+        """
+        self._max_frame_bytes = max_frame_bytes
+        self._max_message_bytes = max_message_bytes
+        self._max_frames = max_frames
+        self._messages: deque[list[bytearray]] = deque()
+        self._ready = False
+        self._parser = self._parse()
+        self._wanted, self._filled = bytearray(next(self._parser)), 0
+        self._socket = socket.create_connection((host, port), timeout_s)
+        try:
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._shake_hands(time.monotonic() + timeout_s)
+        except BaseException:
+            self._socket.close()
+            raise
+
+    def _shake_hands(self, deadline: float) -> None:
+        self._socket.sendall(GREETING)
+        self._send_command(b"READY", _property(b"Socket-Type", b"DEALER") + _property(b"Identity", b""))
+        self._read_until(lambda: self._ready, deadline)
+
+    def fileno(self) -> int:
+        """The socket's descriptor, for an event loop to watch."""
+        return self._socket.fileno()
+
+    def close(self) -> None:
+        """Close the connection; what was sent is still delivered."""
+        self._socket.close()
+
+    def send(self, frames: Sequence[Frame], *, timeout_s: float) -> None:
+        """Send one message.
+
+        Raises:
+            TimeoutError: the peer did not take it in time; the connection is closed, for part of
+                the message may be on its way.
+            OSError: the connection is lost.
+        """
+        self._socket.settimeout(timeout_s)
+        for frame in frames[:-1]:
+            self._send_frame(MORE, frame)
+        self._send_frame(0, frames[-1])
+
+    def receive(self, *, timeout_s: float) -> list[bytearray]:
+        """The next message; with 0 for `timeout_s`, only if it is already here.
+
+        Raises:
+            TimeoutError: it has not wholly arrived; what has is kept for the next call.
+            ZmtpError: the peer closed the connection or broke the rules.
+            OSError: the connection is lost.
+        """
+        self._read_until(lambda: bool(self._messages), time.monotonic() + timeout_s)
+        return self._messages.popleft()
+
+    def _send_frame(self, flags: int, frame: Frame) -> None:
+        size = len(frame)
+        short = size < 256
+        try:
+            self._socket.sendall(
+                struct.pack(">BB", flags, size) if short else struct.pack(">BQ", flags | LONG, size)
+            )
+            self._socket.sendall(frame)
+        except OSError:
+            self.close()
+            raise
+
+    def _send_command(self, name: bytes, data: bytes) -> None:
+        self._send_frame(COMMAND, bytes([len(name)]) + name + data)
+
+    def _read_until(self, holds: Callable[[], bool], deadline: float) -> None:
+        """Read, at least once, until something holds; a peer that sends and sends gains no time by it."""
+        while not holds():
+            self._read(deadline)
+            if time.monotonic() > deadline and not holds():
+                raise TimeoutError("what was waited for has not wholly arrived")
+
+    def _read(self, deadline: float) -> None:
+        """Read once from the socket, and let the parser have what it wants as soon as it is whole."""
+        self._socket.settimeout(max(0.0, deadline - time.monotonic()))
+        room = memoryview(self._wanted)[self._filled : self._filled + READ_BYTES]
+        try:
+            count = self._socket.recv_into(room)
+        except BlockingIOError:
+            raise TimeoutError("nothing has arrived") from None
+        if not count:
+            raise ZmtpError("the peer closed the connection")
+        self._filled += count
+        while self._filled == len(self._wanted):
+            self._wanted, self._filled = bytearray(self._parser.send(self._wanted)), 0
+
+    def _parse(self) -> Generator[int, bytearray, None]:
+        """Yield how many bytes are wanted next, be sent them, and so read greeting, commands, messages."""
+        greeting = yield 64
+        marks = (greeting[0], greeting[9], bytes(greeting[12:32]))
+        if marks != (GREETING[0], GREETING[9], GREETING[12:32]) or greeting[10] < GREETING[10]:
+            raise ZmtpError("what listens there does not speak ZMTP 3 without a password")
+        frames: list[bytearray] = []
+        while True:
+            flags = (yield 1)[0]
+            size = int.from_bytes((yield 8 if flags & LONG else 1), "big")
+            self._check_limits(size + sum(map(len, frames)), size, len(frames) + 1)
+            body = yield size
+            if flags & COMMAND:
+                self._obey(body)
+                continue
+            if not self._ready:
+                raise ZmtpError("a message came before the handshake was over")
+            frames.append(body)
+            if not flags & MORE:
+                self._messages.append(frames)
+                frames = []
+
+    def _check_limits(self, message_bytes: int, frame_bytes: int, frames: int) -> None:
+        if (
+            frame_bytes > self._max_frame_bytes
+            or message_bytes > self._max_message_bytes
+            or frames > self._max_frames
+        ):
+            raise ZmtpError(f"a message of {frames} frames and {message_bytes} bytes or more is too large")
+
+    def _obey(self, command: bytearray) -> None:
+        """Act on a command: its name's length, its name, its data."""
+        start = 1 + command[0] if command else 1
+        name, data = bytes(command[1:start]), bytes(command[start:])
+        if name == b"READY":
+            self._ready = True
+        elif name == b"PING":
+            self._socket.settimeout(PONG_S)
+            self._send_command(b"PONG", data[2:])
+        elif name == b"ERROR":
+            raise ZmtpError(f"the peer refused the connection: {data[1:].decode(errors='replace')}")
+
+
+def _property(name: bytes, value: bytes) -> bytes:
+    return bytes([len(name)]) + name + struct.pack(">I", len(value)) + value

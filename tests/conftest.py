@@ -1,0 +1,100 @@
+"""What several test modules share: the models, an installation of Atelier, GIMP. Nothing may be skipped."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import hypothesis
+import psutil
+import pytest
+from gimp_session import Gimp, make_profile
+
+import backend_process
+
+Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
+
+STOP_S = 20.0
+
+hypothesis.settings.register_profile("any machine", deadline=None)
+hypothesis.settings.load_profile("any machine")
+
+
+def prepared(variable: str) -> Path:
+    """A folder that tests/run.py has made."""
+    if variable not in os.environ:
+        pytest.fail(f"{variable} is not set: 'python3 tests/run.py' prepares what the tests need.")
+    return Path(os.environ[variable])
+
+
+@pytest.fixture(scope="session")
+def models() -> Path:
+    """The folder of the real weights."""
+    return prepared("ATELIER_TEST_MODELS")
+
+
+@pytest.fixture(scope="session")
+def atelier_home(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """An installation of Atelier made of the tests' own environment; its backend ends with the tests."""
+    home = tmp_path_factory.mktemp("atelier")
+    (home / "venv").symlink_to(sys.prefix)
+    (home / "models").symlink_to(models)
+    yield home
+    stop_backend(home)
+
+
+def stop_backend(home: Path) -> None:
+    """End the backend that runs for an installation, if one does."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ATELIER_HOME", str(home))
+        connection = backend_process.read_connection()
+    if connection and psutil.pid_exists(connection.pid):
+        backend = psutil.Process(connection.pid)
+        backend.terminate()
+        backend.wait(STOP_S)
+
+
+@pytest.fixture(scope="session", params=["3.0", "3.2"])
+def gimp_version(request: pytest.FixtureRequest) -> str:
+    """Each version of GIMP in its turn."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def gimp(gimp_version: str, atelier_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Gimp:
+    """GIMP without windows, with the plug-in and few others."""
+    gimp = _gimp(gimp_version, atelier_home, tmp_path_factory)
+    make_profile(gimp, few_plugins=True)
+    return gimp
+
+
+def _gimp(version: str, home: Path, folders: pytest.TempPathFactory) -> Gimp:
+    folder = prepared("ATELIER_TEST_CACHE") / f"gimp-{version}"
+    return Gimp(version, folder, folders.mktemp(f"gimp-{version}"), home)
+
+
+# ── A test that did not run is a test that failed ────────────────────────────────────────────────
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Take a skipped or an expected failure for a failure."""
+    report = yield
+    return _must_run(report)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Take a skipped module for a failure."""
+    report = yield
+    return _must_run(report)
+
+
+def _must_run(report: Report) -> Report:
+    if report.skipped:
+        report.outcome = "failed"
+        report.longrepr = f"Nothing is skipped here, but this was: {report.longrepr}"
+    return report

@@ -1,0 +1,240 @@
+"""Gets a real GIMP 3 for the tests, whatever GIMP this machine has or has not.
+
+    python3 tests/gimp_root.py VERSION FOLDER       VERSION is 3.0 or 3.2
+
+makes FOLDER with the programs of a Debian that carries this GIMP (`root/`) and two commands:
+
+    enter COMMAND …     runs a command on this machine with GIMP's programs in place of its own
+    gimp-console …      GIMP without windows, as any user's PATH might have it
+
+The packages come from the mirror that the machine's own apt uses. They are only unpacked: none of
+their scripts run, and nothing of the machine changes. `enter` puts `/usr`, `/etc` and `/var/cache`
+of the root in the place of the machine's own, for one process and its children: every other path,
+the loopback and all that runs is the same inside and outside. Standard library alone.
+
+Sources:
+    unshare(1), mount_namespaces(7); apt-get(8), --print-uris; Debian Policy, chapter 6
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+SUITES = {"3.0": "trixie", "3.2": "forky"}
+PACKAGES = (
+    *("gimp", "python3-gi-cairo", "fonts-dejavu-core"),
+    *("xvfb", "xauth", "xdotool", "imagemagick", "openbox"),
+    *("base-files", "base-passwd", "bash", "coreutils", "libc-bin", "dash", "debianutils", "findutils"),
+    *("grep", "sed"),
+)
+# What the packages above ask for and GIMP and Xvfb never open; a third of the download.
+NEVER_OPENED = re.compile(
+    r"libllvm|libz3|mesa-libgallium|libgl1-mesa-dri|libsystemd-shared|systemd|dbus-user-session"
+    r"|libpam-systemd|fonts-urw-base35|dpkg|passwd|perl|dmsetup"
+)
+NEVER_READ = ("man", "doc", "locale", "info", "help")
+STAMP = "made-by"
+EXCHANGED = ("etc", "var/cache", "usr")
+COMMANDS_OF_SCRIPTS = (
+    ("/usr/sbin/ldconfig",),
+    ("/usr/lib/{triplet}/glib-2.0/glib-compile-schemas", "/usr/share/glib-2.0/schemas"),
+    ("/usr/lib/{triplet}/gdk-pixbuf-2.0/gdk-pixbuf-query-loaders", "--update-cache"),
+    ("update-mime-database", "/usr/share/mime"),
+    ("fc-cache", "-s"),
+)
+
+
+class NoGimp(Exception):
+    """A GIMP could not be had; the text says why."""
+
+
+def main() -> None:
+    """Make FOLDER if this file has not made it yet, and its commands in any case."""
+    version, folder = sys.argv[1], Path(sys.argv[2]).resolve()
+    try:
+        check_machine()
+        if not is_current(folder):
+            build(version, folder)
+        write_commands(folder)
+        check_version(version, folder)
+    except NoGimp as error:
+        sys.exit(str(error))
+    except subprocess.CalledProcessError as error:
+        reason = error.stderr.strip() or shlex.join(error.cmd)
+        sys.exit(f"GIMP {version} could not be had, for {Path(error.cmd[0]).name} failed: {reason}")
+
+
+def check_machine() -> None:
+    """Raise NoGimp unless /usr can be exchanged here: it takes Linux, and /lib as a link into /usr."""
+    if not sys.platform.startswith("linux") or not Path("/lib").is_symlink():
+        raise NoGimp("GIMP for the tests runs on a Linux whose /lib is a link into /usr, and this is none.")
+
+
+def build(version: str, folder: Path) -> None:
+    """Make `folder` in one piece; what was downloaded before an interruption is kept for the next try."""
+    draft = folder.with_name(f"{folder.name}.part")
+    downloads, root = draft / "apt", draft / "root"
+    shutil.rmtree(root, ignore_errors=True)
+    packages = download(SUITES[version], downloads)
+    make_skeleton(root)
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda package: unpack(package, root), packages))
+    write_commands(draft)
+    configure(root, draft / "enter")
+    (draft / STAMP).write_text(_own_digest())
+    shutil.rmtree(downloads)
+    shutil.rmtree(folder, ignore_errors=True)
+    draft.rename(folder)
+
+
+def is_current(folder: Path) -> bool:
+    """Whether this very file has made `folder`."""
+    stamp = folder / STAMP
+    return stamp.exists() and stamp.read_text() == _own_digest()
+
+
+def _own_digest() -> str:
+    return hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
+
+
+def download(suite: str, folder: Path) -> list[Path]:
+    """The package files that GIMP needs from a Debian `suite`, checked by apt."""
+    apt = _private_apt(suite, folder)
+    _run(*apt, "update")
+    plan = _run(*apt, "--print-uris", "install", *PACKAGES)
+    files = [line.split()[1] for line in plan.splitlines() if line.startswith("'")]
+    wanted = [file for file in files if not NEVER_OPENED.match(file)]
+    missing = [file.partition("_")[0] for file in wanted if not (folder / file).exists()]
+    if missing:
+        _run(*apt, "download", *missing, cwd=folder)
+    return [folder / file for file in wanted]
+
+
+def _private_apt(suite: str, folder: Path) -> list[str]:
+    """An apt-get that knows one suite and no installed package, and touches nothing outside `folder`."""
+    for place in ("state/lists/partial", "cache/archives/partial"):
+        (folder / place).mkdir(parents=True, exist_ok=True)
+    (folder / "status").touch()
+    keys = "/usr/share/keyrings/debian-archive-keyring.gpg"
+    (folder / "sources.list").write_text(f"deb [signed-by={keys}] {_mirror()} {suite} main\n")
+    options = {
+        "Dir::State": folder / "state",
+        "Dir::State::status": folder / "status",
+        "Dir::Cache": folder / "cache",
+        "Dir::Etc::sourcelist": folder / "sources.list",
+        "Dir::Etc::sourceparts": "/dev/null",
+        "APT::Install-Recommends": "false",
+        "APT::Sandbox::User": "root",
+        "APT::Update::Post-Invoke-Success::": "",
+        "APT::Update::Error-Mode": "any",
+        "Acquire::Languages": "none",
+        "Acquire::Check-Valid-Until": "false",  # testing's index may be a little old
+        "Acquire::Retries": "3",
+        "Debug::NoLocking": "1",
+    }
+    return ["apt-get", "-qq", *(f"-o{name}={value}" for name, value in options.items())]
+
+
+def _mirror() -> str:
+    """The Debian mirror of the machine's own apt."""
+    if not shutil.which("apt-get"):
+        raise NoGimp("GIMP for the tests is unpacked from Debian's packages, and there is no apt-get here.")
+    sites = _run("apt-get", "indextargets", "--format", "$(SITE)", "Created-By: Packages").split()
+    for site in sites:
+        if site.rstrip("/").endswith("/debian"):
+            return site
+    raise NoGimp("GIMP for the tests comes from a Debian mirror, and this machine's apt names none.")
+
+
+def make_skeleton(root: Path) -> None:
+    """The folders and links of a merged /usr, so that what packages hold for /lib lands in /usr/lib."""
+    for folder in ("usr/bin", "usr/sbin", "usr/lib", "usr/lib64", "etc", "var/cache"):
+        (root / folder).mkdir(parents=True)
+    for link in ("bin", "sbin", "lib", "lib64"):
+        (root / link).symlink_to(f"usr/{link}")
+
+
+def unpack(package: Path, root: Path) -> None:
+    """Put the files of a package into `root`, without those that only people read."""
+    excluded = " ".join(f"--exclude=./usr/share/{name}/*" for name in NEVER_READ)
+    unpacking = 'dpkg-deb --fsys-tarfile "$0" | tar -xC "$1" --keep-directory-symlink --no-same-owner '
+    _run("bash", "-o", "pipefail", "-c", unpacking + excluded, str(package), str(root))
+
+
+def configure(root: Path, enter: Path) -> None:
+    """Do what the packages' own scripts would have done, as far as GIMP and Xvfb need it."""
+    for name in ("passwd", "group"):
+        shutil.copy(root / f"usr/share/base-passwd/{name}.master", root / "etc" / name)
+    (root / "etc/machine-id").write_text(f"{uuid.uuid4().hex}\n")
+    libraries = next((root / "usr/lib").glob("*-linux-gnu*"))
+    _link(root / "usr/bin/sh", "dash")
+    _link(root / "usr/bin/awk", "mawk")
+    _link(root / "usr/bin/import", next((root / "usr/bin").glob("import-im*")).name)
+    for library in ("blas/libblas.so.3", "lapack/liblapack.so.3"):
+        if (libraries / library).exists():
+            _link(libraries / Path(library).name, library)
+    for command in COMMANDS_OF_SCRIPTS:
+        _run(str(enter), *(word.format(triplet=libraries.name) for word in command))
+
+
+def _link(link: Path, target: str) -> None:
+    link.unlink(missing_ok=True)
+    link.symlink_to(target)
+
+
+def write_commands(folder: Path) -> None:
+    """Write `enter` and `gimp-console` into `folder`."""
+    root = folder / "root"
+    exchange = [f"mount --rbind {shlex.quote(f'{root / place}')} /{place}" for place in EXCHANGED]
+    inside = ["set -e", "export PATH=/usr/bin:/bin LANG=C.UTF-8", *_keep_python(root), *exchange, 'exec "$@"']
+    script = shlex.quote("\n".join(inside))
+    unshare = 'unshare --mount --propagation private $([ "$(id -u)" = 0 ] || echo --map-root-user)'
+    _write_command(folder / "enter", f'exec {unshare} sh -c {script} enter "$@"')
+    _write_command(folder / "gimp-console", f'exec {shlex.quote(str(folder / "enter"))} gimp-console "$@"')
+
+
+def _keep_python(root: Path) -> list[str]:
+    """Commands that carry this Python over where it lies in /usr, for environments made from it to run."""
+    prefix, version = Path(sys.base_prefix), f"python{sys.version_info.major}.{sys.version_info.minor}"
+    if not prefix.is_relative_to("/usr"):
+        return []
+    of_the_system = prefix == Path("/usr")
+    kept = [prefix / "bin" / version, prefix / "lib" / version] if of_the_system else [prefix]
+    commands = []
+    for path in kept:
+        place = root / path.relative_to("/")
+        if path.is_dir():
+            place.mkdir(parents=True, exist_ok=True)
+        elif not place.exists():
+            place.touch()
+        commands.append(f"mount --bind {path} {shlex.quote(str(place))}")
+    return commands
+
+
+def _write_command(path: Path, line: str) -> None:
+    path.write_text(f"#!/bin/sh\n{line}\n")
+    path.chmod(0o755)
+
+
+def check_version(version: str, folder: Path) -> None:
+    """Raise NoGimp unless `folder` holds a GIMP of that version which starts."""
+    said = _run(str(folder / "gimp-console"), "--version").strip()
+    if not said.rpartition(" ")[2].startswith(f"{version}."):
+        raise NoGimp(f"Debian {SUITES[version]} was to carry GIMP {version} but has this: {said}")
+
+
+def _run(*command: str, cwd: Path | None = None) -> str:
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+if __name__ == "__main__":
+    main()

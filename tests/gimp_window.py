@@ -1,0 +1,197 @@
+"""GIMP with its window, on a screen that nobody sees, worked with the keyboard and the mouse.
+
+Knows nothing of Atelier but that its filters are at the end of the Filters menu.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from gimp_session import Gimp, filters_in
+
+WATCH = Path(__file__).parent / "watch_images.py"
+WIDTH, HEIGHT = 1280, 900
+KEY_DELAY_MS = 150
+START_S, WINDOW_S, POLL_S = 180.0, 60.0, 0.2
+SETTLE_S = 1.0  # nothing tells when a window has drawn itself
+TRIES = 3
+
+T = TypeVar("T")
+
+
+class GimpWindow:
+    """A running GIMP that shows one photo; screenshots go into a folder of their own."""
+
+    def __init__(self, gimp: Gimp, photo: Path, screenshots: Path) -> None:
+        self._gimp, self._photo, self._screenshots = gimp, photo, screenshots
+        self._images, self._code = gimp.user / "images.json", gimp.user / "code.py"
+        files = {"ATELIER_TEST_IMAGES": str(self._images), "ATELIER_TEST_CODE": str(self._code)}
+        self._environment = {**gimp.environment, **files}
+        self._processes = ExitStack()
+        self._shots = 0
+
+    def __enter__(self) -> GimpWindow:
+        """Start the screen, a window manager and GIMP, and wait until GIMP shows the photo."""
+        with self._processes as processes:
+            screen = ("-screen", "0", f"{WIDTH}x{HEIGHT}x24", "-nolisten", "tcp", "-displayfd", "1")
+            xvfb = processes.enter_context(self._running("Xvfb", *screen))
+            assert xvfb.stdout
+            self._environment["DISPLAY"] = f":{xvfb.stdout.readline().decode().strip()}"
+            processes.enter_context(self._running("openbox"))
+            batch = ("--batch-interpreter=python-fu-eval", "-b", f"exec(open({str(WATCH)!r}).read())")
+            command = "gimp", "--no-splash", *batch, str(self._photo)
+            self._process = processes.enter_context(self._running(*command))
+            self.wait_until(self.image, "GIMP opens the photo", START_S)
+            self._fill_screen()
+            self._processes = processes.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End GIMP and its screen."""
+        self._processes.close()
+
+    def image(self) -> dict[str, Any]:
+        """The photo as watch_images describes it; nothing while there is no photo."""
+        if not self._images.exists():
+            return {}
+        images: dict[str, dict[str, Any]] = json.loads(self._images.read_text())
+        return images.get(str(self._photo), {})
+
+    def layers(self) -> list[dict[str, Any]]:
+        """The photo's layers, top first."""
+        layers: list[dict[str, Any]] = self.image()["layers"]
+        return layers
+
+    def run_python(self, code: str) -> None:
+        """Run Python code in GIMP, and wait until it is done."""
+        draft = self._code.with_suffix(".part")
+        draft.write_text(code)
+        draft.replace(self._code)
+        self.wait_until(lambda: not self._code.exists(), "GIMP has run the code")
+        self.wait_for_news()
+
+    def wait_for_news(self) -> None:
+        """Wait until the image is described as it is now."""
+        described = self._images.stat().st_mtime_ns
+        self.wait_until(lambda: self._images.stat().st_mtime_ns > described, "the image is described anew")
+
+    def open_from_menu(self, key: str, title: str) -> str:
+        """Open Filters ▸ Neural ▸ the entry whose underlined letter is `key`; the dialog that it shows."""
+        for attempt in range(TRIES):
+            self.press("alt+r", "Up", "Right")  # the last entry of Filters, and into it
+            self.take_screenshot(f"{title.strip('^$')}-menu")
+            self.press(key)
+            try:
+                return self.wait_for(title, WINDOW_S / TRIES)
+            except TimeoutError:
+                if attempt == TRIES - 1:
+                    raise
+                self.press("Escape", "Escape", "Escape")
+        raise AssertionError("unreachable")
+
+    def wait_for(self, title: str, within_s: float = WINDOW_S) -> str:
+        """The window of that title, once it is there and takes keys."""
+        window = self.wait_until(lambda: self._find(title), f"a window is called {title}", within_s)[-1]
+        time.sleep(SETTLE_S)
+        return window
+
+    def wait_until(self, holds: Callable[[], T], what: str, within_s: float = WINDOW_S) -> T:
+        """What `holds` returns, once that is true; a screenshot and TimeoutError if that is never."""
+        deadline = time.monotonic() + within_s
+        while not (value := holds()):
+            if time.monotonic() > deadline:
+                self.take_screenshot("in-vain")
+                raise TimeoutError(f"It was waited {within_s:.0f} s in vain that {what}.")
+            time.sleep(POLL_S)
+        return value
+
+    def confirm(self, title: str) -> None:
+        """Press Return until the window of that title is gone."""
+
+        def gone() -> bool:
+            if self._find(title):
+                self.press("Return")
+                time.sleep(SETTLE_S)
+            return not self._find(title)
+
+        self.wait_until(gone, f"no window is called {title}")
+
+    def wait_for_end(self, title: str) -> None:
+        """Wait until the dialog of that title is gone, and the filter that showed it."""
+        self.wait_until(lambda: not self._find(title), f"no window is called {title}")
+        self.wait_until(lambda: not filters_in(self._process.pid), "the filter has ended")
+        self.wait_for_news()
+
+    def press(self, *keys: str) -> None:
+        """Press keys one after the other."""
+        self._do("xdotool", "key", "--delay", str(KEY_DELAY_MS), *keys)
+
+    def write(self, text: str) -> None:
+        """Type a text."""
+        self._do("xdotool", "type", "--delay", "20", text)
+
+    def click(self, window: str, from_right: int, from_bottom: int) -> None:
+        """Click into a window, so many pixels from its right and lower edge."""
+        said = self._do("xdotool", "getwindowgeometry", "--shell", window)
+        size = dict(line.split("=") for line in said.splitlines())
+        place = str(int(size["WIDTH"]) - from_right), str(int(size["HEIGHT"]) - from_bottom)
+        self._do("xdotool", "mousemove", "--window", window, *place, "click", "1")
+
+    def take_screenshot(self, name: str) -> Path:
+        """Keep what is on the screen as a numbered picture."""
+        self._shots += 1
+        file = self._screenshots / f"{self._shots:02}-{name.lower().replace(' ', '-')}.png"
+        self._do("import", "-window", "root", str(file))
+        return file
+
+    def _fill_screen(self) -> None:
+        window = self.wait_for("GIMP$")
+        size = str(WIDTH - 10), str(HEIGHT - 40)
+        self._do("xdotool", "windowmove", window, "0", "0", "windowsize", window, *size)
+        self._do("xdotool", "windowactivate", window)
+        time.sleep(SETTLE_S)
+
+    def _find(self, title: str) -> list[str]:
+        search = [str(self._gimp.folder / "enter"), "xdotool", "search", "--onlyvisible", "--name", title]
+        found = subprocess.run(search, env=self._environment, capture_output=True, text=True)
+        return found.stdout.split()
+
+    def _do(self, *command: str) -> str:
+        enter = str(self._gimp.folder / "enter")
+        return subprocess.check_output([enter, *command], env=self._environment, text=True)
+
+    @contextmanager
+    def _running(self, *command: str) -> Iterator[subprocess.Popen[bytes]]:
+        with (
+            (self._gimp.user / f"{command[0]}.log").open("wb") as log,
+            running([str(self._gimp.folder / "enter"), *command], self._environment, log.fileno()) as process,
+        ):
+            yield process
+
+
+@contextmanager
+def running(
+    command: list[str], environment: Mapping[str, str], log: int
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that is ended, and all that it started in its session, when the block is left."""
+    process = subprocess.Popen(
+        command,
+        env=dict(environment),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=log,
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.communicate()

@@ -1,0 +1,207 @@
+"""The rules that hold across files: who may import whom, what is never caught, loaded, skipped or written."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+SOURCE_FOLDERS = {"plugin/atelier": "", "backend": "backend.", ".": ""}
+
+# Every module of the project, and all that it imports besides the standard library.
+MAY_IMPORT = {
+    # The plug-in: gi in three files and their texts, the standard library in the rest.
+    "atelier_requests": "",
+    "atelier_protocol": "atelier_requests",
+    "zmtp": "",
+    "backend_client": "atelier_protocol atelier_requests zmtp",
+    "backend_process": "atelier_protocol atelier_requests backend_client",
+    "translation": "gi",
+    "drawables": "gi atelier_protocol translation",
+    "dialog": "gi translation",
+    "atelier": "gi atelier_protocol atelier_requests backend_process dialog drawables translation",
+    # The wire's other end: no networks.
+    "backend.__init__": "",
+    "backend.channel": "atelier_protocol",
+    "backend.server": "zmq atelier_protocol",
+    "backend.worker": "atelier_protocol backend.channel",
+    # The algorithms: no wire.
+    "backend.step": "torch",
+    "backend.devices": "torch",
+    "backend.vision": "torch torchvision",
+    "backend.weights": "torch safetensors backend.vision",
+    "backend.networks": "torch backend.vision backend.weights",
+    "backend.losses": "torch",
+    "backend.pyramid": "torch",
+    "backend.tiles": "torch",
+    "backend.style_transfer": "torch backend.losses backend.networks backend.pyramid backend.step",
+    "backend.fast_style": "torch backend.networks backend.pyramid backend.step backend.tiles",
+    "backend.deepdream": "torch backend.pyramid backend.step backend.tiles",
+    # Where wire and networks meet.
+    "backend.arrays": "numpy atelier_protocol",
+    "backend.images": "numpy torch atelier_protocol backend.arrays backend.pyramid",
+    "backend.filters": (
+        "torch atelier_protocol atelier_requests backend.arrays backend.deepdream backend.devices"
+        " backend.fast_style backend.images backend.networks backend.pyramid backend.step"
+        " backend.style_transfer backend.weights"
+    ),
+    # What a person starts.
+    "backend.gimps": "",
+    "backend.picture_files": "numpy PIL atelier_protocol backend.arrays",
+    "backend.doctor": (
+        "torch atelier_protocol atelier_requests backend.devices backend.gimps backend.weights"
+        " backend_process"
+    ),
+    "backend.cli": (
+        "filelock tqdm atelier_protocol atelier_requests backend.__main__ backend.doctor"
+        " backend.picture_files backend_process"
+    ),
+    "backend.__main__": (
+        "filelock zmq atelier_protocol backend.filters backend.server backend.worker backend_process"
+    ),
+    "install": "backend.gimps",
+}
+
+# What a module must not come to know by way of others either.
+MUST_NOT_REACH = {
+    "atelier": "zmq torch numpy PIL backend",
+    "backend_process": "gi zmq torch numpy PIL backend",
+    "backend.server": "gi torch numpy backend.worker backend.filters",
+    "backend.worker": "gi zmq torch numpy backend.server backend.filters",
+    "backend.style_transfer": "gi zmq PIL atelier_protocol atelier_requests",
+    "backend.fast_style": "gi zmq PIL atelier_protocol atelier_requests",
+    "backend.deepdream": "gi zmq PIL atelier_protocol atelier_requests",
+    "backend.tiles": "gi zmq PIL atelier_protocol atelier_requests",
+    "backend.filters": "gi zmq",
+    "install": "gi zmq torch torchvision numpy PIL safetensors tqdm filelock",
+}
+
+BROAD_EXCEPTS = {"backend/worker.py", "plugin/atelier/atelier.py"}
+UNSAFE_TO_LOAD = {"pickle", "marshal", "shelve", "dill", "cloudpickle"}
+WAYS_NOT_TO_RUN = {"skip", "skipif", "skipTest", "importorskip", "xfail"}
+REGISTRY = re.compile(r"\b(?:pypi|pythonhosted|debian|anaconda)\.(?:org|com|net|io)\b|download\.pytorch")
+PATH_OF_A_MACHINE = re.compile(r"(?<![\w.~$}/:])/(?:home|Users|root|work|mnt)/\w")
+
+
+def python_files() -> list[Path]:
+    """Every Python file of the checkout."""
+    return [CHECKOUT / name for name in tracked_files() if name.endswith(".py")]
+
+
+@cache
+def tracked_files() -> tuple[str, ...]:
+    """What belongs to the project, be it committed yet or not."""
+    listing = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.check_output(listing, cwd=CHECKOUT, text=True).splitlines()
+    return tuple(name for name in names if (CHECKOUT / name).is_file())
+
+
+@cache
+def modules() -> dict[str, Path]:
+    """The project's modules, not its tests, by the names that imports have for them."""
+    return {
+        prefix + file.stem: file
+        for folder, prefix in SOURCE_FOLDERS.items()
+        for file in sorted((CHECKOUT / folder).glob("*.py"))
+    }
+
+
+@cache
+def imports(module: str) -> frozenset[str]:
+    """What a module imports, wherever in it: the project's modules, and others by their package alone."""
+    found = set()
+    for name in _imported_names(ast.parse(modules()[module].read_text(encoding="utf-8"))):
+        package = name.partition(".")[0]
+        if name in modules():
+            found.add(name)
+        elif package != "backend" and package not in sys.stdlib_module_names:
+            found.add(package)
+    return frozenset(found)
+
+
+def _imported_names(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = ".".join(filter(None, ["backend" if node.level else "", node.module]))
+            yield from (base, *(f"{base}.{alias.name}" for alias in node.names))
+
+
+@cache
+def reach(module: str) -> frozenset[str]:
+    """All that a module comes to import, directly or by way of the project's modules."""
+    found, unexplored = set[str](), {module}
+    while unexplored:
+        new = imports(unexplored.pop()) - found
+        found |= new
+        unexplored |= new & modules().keys()
+    return frozenset(found)
+
+
+def test_every_module_is_in_the_table() -> None:
+    assert modules().keys() == MAY_IMPORT.keys()
+
+
+@pytest.mark.parametrize("module", MAY_IMPORT)
+def test_a_module_imports_what_it_may_and_may_import_no_more(module: str) -> None:
+    used, permitted = imports(module), set(MAY_IMPORT[module].split())
+    assert used == permitted
+
+
+@pytest.mark.parametrize("module", MUST_NOT_REACH)
+def test_a_module_does_not_come_to_know_what_it_must_not(module: str) -> None:
+    forbidden = set(MUST_NOT_REACH[module].split())
+    assert not {name for name in reach(module) if name in forbidden or name.partition(".")[0] in forbidden}
+
+
+def test_every_exception_is_caught_in_two_places_only() -> None:
+    catching = [file for name, file in modules().items() for _ in _swallowing_handlers(file)]
+    assert sorted(str(file.relative_to(CHECKOUT)) for file in catching) == sorted(BROAD_EXCEPTS)
+
+
+def _swallowing_handlers(file: Path) -> Iterator[ast.ExceptHandler]:
+    """The handlers of whatever may happen that do not raise it again."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ExceptHandler):
+            caught = set() if node.type is None else {ast.unparse(part) for part in _parts(node.type)}
+            raises_again = isinstance(node.body[-1], ast.Raise) and node.body[-1].exc is None
+            if (not caught or caught & {"Exception", "BaseException"}) and not raises_again:
+                yield node
+
+
+def _parts(caught: ast.expr) -> list[ast.expr]:
+    return caught.elts if isinstance(caught, ast.Tuple) else [caught]
+
+
+def test_nothing_is_unpickled() -> None:
+    for file in python_files():
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        assert not {name.partition(".")[0] for name in _imported_names(tree)} & UNSAFE_TO_LOAD, file
+        for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+            if ast.unparse(call.func) == "torch.load":
+                assert "weights_only=True" in ast.unparse(call), file
+
+
+def test_no_test_is_left_out() -> None:
+    for file in (CHECKOUT / "tests").glob("*.py"):
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        named = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+        assert not named & WAYS_NOT_TO_RUN, file
+
+
+@pytest.mark.parametrize("pattern", [REGISTRY, PATH_OF_A_MACHINE], ids=["registry", "path"])
+def test_no_file_names_a_place_of_one_machine(pattern: re.Pattern[str]) -> None:
+    found = []
+    for name in tracked_files():
+        content = (CHECKOUT / name).read_bytes()
+        if b"\0" not in content and (place := pattern.search(content.decode())):
+            found.append(f"{name}: {place[0]}")
+    assert not found

@@ -1,0 +1,253 @@
+"""Finding and starting the backend, with real processes; and what becomes of a job when one is killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+import backend_process
+from atelier_protocol import BackendSilent, BackendUnavailable, JobFailed, Picture, Progress, Region, Result
+from atelier_requests import DeepDream, Identity
+from backend_client import BackendClient
+
+PICTURE = Picture(3, 2, "RGB", "u8", bytes(range(18)))
+WHOLE = Region(0, 0, 3, 2)
+PHOTO = Path(__file__).parent.parent / "samples" / "chelsea.jpg"
+ENDLESS = DeepDream(iterations=500, octaves=1, size=64)
+
+
+@pytest.fixture
+def home(tmp_path: Path, models: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An installation of this test's own; no process of it may be left at the end."""
+    (tmp_path / "venv").symlink_to(sys.prefix)
+    (tmp_path / "models").symlink_to(models)
+    monkeypatch.setenv("ATELIER_HOME", str(tmp_path))
+    yield tmp_path
+    if client := backend_process.connect_if_running():
+        with client:
+            client.stop_backend()
+    eventually(lambda: not processes_of(tmp_path))
+
+
+def processes_of(home: Path) -> list[psutil.Process]:
+    """The processes that serve an installation, whoever started them."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("ATELIER_HOME") == str(home) and process.pid != os.getpid():
+                found.append(process)
+        except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
+            continue
+    return [process for process in found if process.status() != psutil.STATUS_ZOMBIE]
+
+
+def backends_of(home: Path) -> list[int]:
+    """The process ids of the backends of an installation."""
+    return [process.pid for process in processes_of(home) if process.cmdline()[1:] == ["-m", "backend"]]
+
+
+def eventually(holds: Callable[[], bool], within_s: float = 20.0) -> None:
+    deadline = time.monotonic() + within_s
+    while not holds():
+        assert time.monotonic() < deadline, "it never came about"
+        time.sleep(0.05)
+
+
+def backend_pid() -> int:
+    connection = backend_process.read_connection()
+    assert connection
+    return connection.pid
+
+
+def worker_of(backend: int) -> psutil.Process:
+    """The backend's child that computes; multiprocessing keeps another one to clean up after it."""
+    return max(psutil.Process(backend).children(), key=lambda child: child.memory_info().rss)
+
+
+def make(client: BackendClient) -> Picture:
+    *_, last = client.messages(client.submit(Identity(), PICTURE, WHOLE))
+    assert isinstance(last, Result)
+    return last.picture
+
+
+def begin_endless_job(client: BackendClient) -> int:
+    job = client.submit(ENDLESS, PICTURE, WHOLE)
+    next(message for message in client.messages(job) if isinstance(message, Progress))
+    return job
+
+
+def assert_works() -> None:
+    with backend_process.connect() as client:
+        assert make(client) == PICTURE
+
+
+# ── Starting ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_first_call_starts_a_backend_and_the_next_one_finds_it(home: Path) -> None:
+    assert backend_process.connect_if_running() is None
+    assert_works()
+    first = backend_pid()
+    assert_works()
+    assert backend_pid() == first
+    assert (home / "connection.json").stat().st_mode & 0o777 == 0o600
+    assert os.getsid(first) == first
+
+
+def test_calls_at_the_same_time_start_one_backend(home: Path) -> None:
+    call = "import backend_process as b; b.connect().close(); print(b.read_connection().pid)"
+    calls = [subprocess.Popen([sys.executable, "-c", call], stdout=subprocess.PIPE) for _ in range(4)]
+    pids = {process.communicate()[0] for process in calls}
+    assert len(pids) == 1
+    assert backend_pid() == int(pids.pop())
+    eventually(lambda: backends_of(home) == [backend_pid()])
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "{", "[]", '{"port": 1}', json.dumps({"port": 1, "pid": 1, "key": "zz"})],
+    ids=["empty", "cut", "list", "part", "bad-key"],
+)
+def test_a_damaged_connection_file_counts_as_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str
+) -> None:
+    monkeypatch.setenv("ATELIER_HOME", str(tmp_path))
+    (tmp_path / "connection.json").write_text(content)
+    assert backend_process.read_connection() is None
+
+
+def test_a_connection_file_left_over_is_no_obstacle(home: Path) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        backend_process.write_connection(backend_process.Connection(unused.getsockname()[1], 1, "ab" * 32))
+        assert_works()
+
+
+def test_a_port_taken_by_somebody_else_is_no_obstacle(home: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as squatter:
+        backend_process.write_connection(backend_process.Connection(squatter.getsockname()[1], 1, "ab" * 32))
+        thread = threading.Thread(target=answer_in_http, args=(squatter,))
+        thread.start()
+        assert_works()
+        thread.join()
+
+
+def answer_in_http(server: socket.socket) -> None:
+    peer, _ = server.accept()
+    with peer:
+        peer.sendall(b"HTTP/1.1 400 Bad Request\r\n" * 9)
+
+
+def test_the_backend_ends_when_nobody_needs_it_and_the_next_call_works(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ATELIER_IDLE_MINUTES", "0.02")
+    assert_works()
+    eventually(lambda: not processes_of(home))
+    assert not (home / "connection.json").exists()
+    assert_works()
+
+
+def test_the_backend_s_environment_is_free_of_what_gimp_set(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("LD_PRELOAD", "PYTHONHOME", "GI_TYPELIB_PATH", "GIMP3_DIRECTORY"):
+        monkeypatch.setenv(name, "/nowhere")
+    assert_works()
+    assert "/nowhere" not in psutil.Process(backend_pid()).environ().values()
+
+
+def test_a_backend_that_is_not_installed_gets_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ATELIER_HOME", str(tmp_path))
+    with pytest.raises(BackendUnavailable, match=r"install\.py"):
+        backend_process.connect()
+
+
+def test_a_backend_that_cannot_start_gets_a_sentence(home: Path) -> None:
+    (home / "venv").unlink()
+    (home / "venv" / "bin").mkdir(parents=True)
+    (home / "venv" / "bin" / "python").symlink_to("/bin/false")
+    with pytest.raises(BackendUnavailable, match=r"atelier doctor"):
+        backend_process.connect()
+
+
+def test_inside_a_snap_the_person_is_told_how_to_start_it(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SNAP_NAME", "gimp")
+    with pytest.raises(BackendUnavailable, match="atelier serve"):
+        backend_process.connect()
+    assert not processes_of(home)
+
+
+def test_waiting_may_give_up(home: Path) -> None:
+    def give_up() -> None:
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        backend_process.connect(waiting=give_up)
+    eventually(lambda: (home / "connection.json").exists())
+
+
+# ── Killing, in the middle of a job ──────────────────────────────────────────────────────────────
+
+
+def test_a_killed_worker_is_reported_and_the_next_job_runs(home: Path) -> None:
+    with backend_process.connect() as client:
+        job = begin_endless_job(client)
+        worker_of(backend_pid()).kill()
+        with pytest.raises(JobFailed) as failure:
+            list(client.messages(job))
+        assert failure.value.reason == "worker-died"
+        assert make(client) == PICTURE
+
+
+def test_a_killed_backend_is_reported_leaves_no_process_and_the_next_call_works(home: Path) -> None:
+    with backend_process.connect() as client:
+        job = begin_endless_job(client)
+        os.kill(backend_pid(), signal.SIGKILL)
+        with pytest.raises(BackendSilent):
+            list(client.messages(job))
+    eventually(lambda: not processes_of(home))
+    assert_works()
+
+
+def test_a_backend_told_to_end_by_the_system_leaves_nothing(home: Path) -> None:
+    with backend_process.connect() as client:
+        begin_endless_job(client)
+        os.kill(backend_pid(), signal.SIGTERM)
+        client.wait_until_gone()
+    eventually(lambda: not processes_of(home))
+    assert not (home / "connection.json").exists()
+
+
+def test_a_killed_client_loses_its_job_and_leaves_no_file(home: Path, tmp_path: Path) -> None:
+    """The command line, killed while it waits: the next client need not wait for 500 steps."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    dream = ["dream", str(PHOTO), "-o", str(folder / "out.png"), "--iterations", "500"]
+    command = subprocess.Popen([sys.executable, "-m", "backend.cli", *dream], stderr=subprocess.PIPE)
+    assert command.stderr
+    seen = b""
+    while b"/2000" not in seen:
+        said = os.read(command.stderr.fileno(), 4096)
+        assert said, f"the command ended before its first step: {seen.decode()}"
+        seen += said
+    command.kill()
+    command.wait()
+    command.stderr.close()
+    assert_works()
+    assert list(folder.iterdir()) == []

@@ -1,0 +1,216 @@
+"""The command `atelier`, run as a person would, through a real backend and real networks."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+import backend_process
+from atelier_requests import DeepDream, StyleTransfer, settings
+
+SAMPLES = Path(__file__).parent.parent / "samples"
+PHOTO, STYLE = SAMPLES / "chelsea.jpg", SAMPLES / "starry_night.jpg"
+QUICK_DREAM = ["--size", "128", "--octaves", "1", "--iterations", "3"]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Iterator[Path]:
+    """An installation with a backend that the commands of this module share."""
+    home = tmp_path_factory.mktemp("home")
+    (home / "venv").symlink_to(sys.prefix)
+    (home / "models").symlink_to(models)
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("ATELIER_HOME", str(home))
+        yield home
+        atelier("stop")
+
+
+def atelier(*words: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "backend.cli", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300)
+
+
+def pixels(file: Path) -> NDArray[np.int16]:
+    with Image.open(file) as image:
+        return np.asarray(image).astype(np.int16)
+
+
+def test_a_picture_is_painted_in_a_style_and_keeps_its_size(home: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.png"
+    done = atelier("style", PHOTO, "--style", STYLE, "--method", "fast", "--size", "256", "-o", out)
+    assert (done.returncode, done.stdout) == (0, "")
+    before, after = pixels(PHOTO), pixels(out)
+    assert after.shape == before.shape
+    red, _, blue = after.mean(axis=(0, 1))
+    assert blue > red, "Starry Night is blue, and the cat is not"
+
+
+def test_fine_goes_the_same_way(home: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.png"
+    done = atelier("style", PHOTO, "--style", STYLE, "--size", "64", "--iterations", "5", "-o", out)
+    assert done.returncode == 0, done.stderr
+    assert np.abs(pixels(out) - pixels(PHOTO)).mean() > 5
+
+
+def test_the_same_seed_dreams_the_same_and_another_one_does_not(home: Path, tmp_path: Path) -> None:
+    dreams = []
+    for name, seed in (("a", "1"), ("b", "1"), ("c", "2")):
+        out = tmp_path / f"{name}.png"
+        assert atelier("dream", PHOTO, *QUICK_DREAM, "--seed", seed, "-o", out).returncode == 0
+        dreams.append(out.read_bytes())
+    assert dreams[0] == dreams[1] != dreams[2]
+
+
+def test_a_mask_keeps_everything_outside_it_to_the_bit(home: Path, tmp_path: Path) -> None:
+    mask = np.zeros((300, 451), np.uint8)
+    mask[100:200, 150:300] = 255
+    mask[100:200, 140:150] = 100
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    out = tmp_path / "out.png"
+    done = atelier("dream", PHOTO, *QUICK_DREAM, "--mask", tmp_path / "mask.png", "-o", out)
+    assert done.returncode == 0, done.stderr
+    change = np.abs(pixels(out) - pixels(PHOTO)).max(axis=-1)
+    assert (change[mask == 0] == 0).all()
+    assert (change[mask == 255] > 0).mean() > 0.9
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["dream", "missing.png", "-o", "out.png"], "There is no file"),
+        (["dream", SAMPLES, "-o", "out.png"], "cannot be read as a picture"),
+        (["style", PHOTO, "--style", SAMPLES / "README.md", "-o", "out.png"], "cannot be read as a picture"),
+        (["dream", PHOTO, "--octaves", "99", "-o", "out.png"], "octaves must be from 1 to 12"),
+        (["dream", PHOTO, "--device", "xpu", "-o", "out.png"], "xpu"),
+        (
+            ["dream", PHOTO, "--network", "inception-v3-torchvision", "-o", "out.png"],
+            "install.py --official-weights",
+        ),
+    ],
+    ids=["no-file", "a-folder", "no-picture", "out-of-range", "no-device", "no-weights"],
+)
+def test_what_cannot_be_done_gets_one_sentence_and_leaves_no_file(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str | Path], sentence: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = atelier(*words, *(QUICK_DREAM[:2] if words[0] == "dream" else []))
+    assert done.returncode == 1
+    said = done.stderr.strip().splitlines()[-1]
+    assert said.startswith("atelier: ") and sentence in said
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_masked_part_is_made_from_what_gimp_would_send_of_it(home: Path, tmp_path: Path) -> None:
+    """From the part and 96 pixels around it: what lies farther away makes no difference."""
+    x, y, width, height = 200, 100, 60, 40
+    mask = Image.new("L", (451, 300))
+    mask.paste(255, (x, y, x + width, y + height))
+    with Image.open(PHOTO) as photo:
+        around = (x - 96, y - 96, x + width + 96, y + height + 96)
+        photo.save(tmp_path / "whole.png")
+        photo.crop(around).save(tmp_path / "cut.png")
+        mask.save(tmp_path / "whole-mask.png")
+        mask.crop(around).save(tmp_path / "cut-mask.png")
+    made = []
+    for name in ("whole", "cut"):
+        out, mask_file = tmp_path / f"{name}-out.png", tmp_path / f"{name}-mask.png"
+        done = atelier("dream", tmp_path / f"{name}.png", *QUICK_DREAM, "--mask", mask_file, "-o", out)
+        assert done.returncode == 0, done.stderr
+        made.append(pixels(out))
+    whole, cut = made
+    part, before = whole[y : y + height, x : x + width], pixels(PHOTO)[y : y + height, x : x + width]
+    assert (part == cut[96 : 96 + height, 96 : 96 + width]).all()
+    assert (part != before).any()
+
+
+@pytest.mark.parametrize("out", ["out.nonsense", "nowhere/out.png", ".", "out.jpg"])
+def test_what_cannot_be_written_is_said_before_a_backend_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: str
+) -> None:
+    """There is none here: whoever asks for one hears that none is installed."""
+    monkeypatch.setenv("ATELIER_HOME", str(tmp_path / "home"))
+    Image.new("RGBA", (64, 64)).save(tmp_path / "in.png")
+    assert "is not installed" in atelier("dream", tmp_path / "in.png", "-o", tmp_path / "out.png").stderr
+    done = atelier("dream", tmp_path / "in.png", "-o", tmp_path / out)
+    assert done.returncode == 1
+    assert done.stderr.startswith(
+        ("atelier: There is no folder", f"atelier: {tmp_path / out} cannot be written")
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["in.png"]
+
+
+@pytest.mark.parametrize(("command", "request_type"), [("style", StyleTransfer), ("dream", DeepDream)])
+def test_every_setting_is_an_option_and_helped(command: str, request_type: type) -> None:
+    help = " ".join(atelier(command, "--help").stdout.split())
+    for setting in settings(request_type):
+        assert f"--{setting.name.replace('_', '-')}" in help
+
+
+def test_stop_ends_the_backend_and_says_so(home: Path) -> None:
+    atelier("stop")
+    assert atelier("stop").stdout == "No backend runs.\n"
+
+
+def test_stop_ends_a_backend_that_does_not_answer(
+    tmp_path: Path, models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "venv").symlink_to(sys.prefix)
+    (tmp_path / "models").symlink_to(models)
+    monkeypatch.setenv("ATELIER_HOME", str(tmp_path))
+    backend_process.connect().close()
+    connection = backend_process.read_connection()
+    assert connection
+    backend = psutil.Process(connection.pid)
+    backend.suspend()
+    done = atelier("stop")
+    assert (done.stdout, done.stderr) == ("The backend has ended.\n", "")
+    assert not backend.is_running() or backend.status() == psutil.STATUS_ZOMBIE
+    assert atelier("stop").stdout == "No backend runs.\n"
+
+
+def test_stop_leaves_a_process_alone_that_has_the_number_of_a_backend_that_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ATELIER_HOME", str(tmp_path))
+    with socket.socket() as unused, subprocess.Popen([sys.executable, "-c", "input()"], stdin=-1) as other:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+        backend_process.write_connection(backend_process.Connection(port, other.pid, "ab" * 32))
+        assert atelier("stop").stdout == "No backend runs.\n"
+        assert other.poll() is None
+        other.kill()
+
+
+def test_the_doctor_comes_where_packages_are_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is broken of the environment, the doctor says so instead of falling ill itself."""
+    for package in ("torch", "torchvision", "numpy", "PIL", "zmq", "tqdm", "filelock"):
+        (tmp_path / f"{package}.py").write_text(f"raise ImportError('{package} is broken.')")
+    monkeypatch.setenv("ATELIER_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    done = atelier("doctor")
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "NO  device: torch does not work (torch is broken)" in done.stdout
+    assert "NO  weights: " in done.stdout
+
+
+def test_serve_runs_until_it_is_stopped(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ATELIER_IDLE_MINUTES", "0.01")
+    atelier("stop")
+    serving = subprocess.Popen([sys.executable, "-m", "backend.cli", "serve"], stderr=subprocess.PIPE)
+    assert serving.stderr
+    while b"listening" not in serving.stderr.readline():
+        assert serving.poll() is None
+    with pytest.raises(subprocess.TimeoutExpired):
+        serving.wait(3)
+    atelier("stop")
+    assert serving.wait(20) == 0
+    serving.stderr.close()

@@ -1,0 +1,107 @@
+"""AdaIN: its formula, its tiles without seams, and what it promises about sizes and strength."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from backend import fast_style
+from backend.fast_style import Statistics, adain, statistics, stylize
+from backend.networks import Network, load_decoder, load_network
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def network(models: Path) -> Network:
+    return load_network("vgg19", models, CPU)
+
+
+@pytest.fixture(scope="module")
+def decoder(models: Path) -> nn.Module:
+    return load_decoder(models, CPU)
+
+
+def smooth(height: int, width: int, seed: int) -> Tensor:
+    coarse = torch.rand(1, 3, 5, 6, generator=torch.Generator().manual_seed(seed))
+    return nn.functional.interpolate(coarse, (height, width), mode="bilinear")
+
+
+def result(content: Tensor, *styles: Tensor, strength: float = 1.0, size: int = 512, **parts: Any) -> Tensor:
+    *_, last = stylize(content, styles, strength=strength, size=size, **parts)
+    assert last.index == last.total
+    return last.image
+
+
+def test_statistics_by_hand() -> None:
+    # Mean of 1, 3, 5, 7 is 4; the squared distances 9, 1, 1, 9 have the mean 5.
+    found = statistics(torch.tensor([[[[1.0, 3.0], [5.0, 7.0]]]]))
+    assert found.mean.item() == 4
+    assert found.deviation.item() == pytest.approx((5 + 1e-5) ** 0.5)
+
+
+def test_adain_gives_the_content_the_statistics_of_the_style() -> None:
+    features = torch.randn(1, 4, 20, 30, generator=torch.Generator().manual_seed(1)) * 7 + 3
+    mean, deviation = torch.tensor([[1.0, 2, 3, 4]]), torch.tensor([[5.0, 6, 7, 8]])
+    made = adain(features, Statistics(mean[..., None, None], deviation[..., None, None]))
+    torch.testing.assert_close(made.mean(dim=(2, 3)), mean, atol=1e-4, rtol=0)
+    torch.testing.assert_close(made.std(dim=(2, 3), correction=0), deviation, atol=1e-4, rtol=0)
+
+
+def test_tiles_make_the_picture_that_one_piece_makes(
+    network: Network, decoder: nn.Module, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content, style = smooth(203, 150, seed=1), smooth(90, 110, seed=2)
+    whole = result(content, style, network=network, decoder=decoder)
+    monkeypatch.setattr(fast_style, "TILE_PX", 64)
+    steps = list(stylize(content, [style], network=network, decoder=decoder, strength=1.0, size=512))
+    assert [step.index for step in steps] == list(range(1, 2 * 4 * 3 + 1))
+    torch.testing.assert_close(steps[-1].image, whole, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("size", [(20, 20), (1, 1), (1, 60), (75, 64), (300, 200)])
+def test_every_size_comes_back_as_it_went_in(
+    network: Network, decoder: nn.Module, size: tuple[int, int]
+) -> None:
+    content = smooth(*size, seed=1)
+    made = result(content, smooth(1, 1, seed=2), size=64, network=network, decoder=decoder)
+    assert made.shape == content.shape
+    assert made.isfinite().all() and made.min() >= 0 and made.max() <= 1
+    assert not torch.allclose(made, content, atol=0.01)
+
+
+def test_no_strength_is_the_content_itself(network: Network, decoder: nn.Module) -> None:
+    content = smooth(40, 50, seed=1)
+    made = result(content, smooth(40, 50, seed=2), strength=0, network=network, decoder=decoder)
+    assert torch.equal(made, content)
+
+
+def test_more_strength_comes_closer_to_the_style(network: Network, decoder: nn.Module) -> None:
+    content, style = smooth(64, 64, seed=1), smooth(64, 64, seed=2) * 0.2
+    distances = []
+    for strength in (0.0, 0.5, 1.0):
+        made = result(content, style, strength=strength, network=network, decoder=decoder)
+        distances.append((made.mean() - style.mean()).abs().item())
+    assert distances == sorted(distances, reverse=True)
+
+
+def test_of_several_styles_each_has_its_part(network: Network, decoder: nn.Module) -> None:
+    content, style = smooth(64, 64, seed=1), smooth(64, 64, seed=2)
+    dark, bright = style * 0.2, style * 0.2 + 0.8
+    parts: dict[str, Any] = {"network": network, "decoder": decoder}
+    both = result(content, dark, bright, **parts).mean()
+    assert result(content, dark, **parts).mean() < both < result(content, bright, **parts).mean()
+
+
+def test_a_large_content_keeps_its_own_fine_detail(network: Network, decoder: nn.Module) -> None:
+    """Stripes too fine for the working size are in the result as they were in the content."""
+    content, style = smooth(256, 256, seed=1) * 0.5 + 0.25, smooth(64, 64, seed=2) * 0.5 + 0.25
+    stripes = 0.05 * torch.tensor([1.0, -1.0]).repeat(128)
+    plain = result(content, style, size=64, network=network, decoder=decoder)
+    striped = result(content + stripes, style, size=64, network=network, decoder=decoder)
+    inside = (plain > 0.06) & (plain < 0.94)
+    torch.testing.assert_close((striped - plain)[inside], stripes.expand_as(plain)[inside], atol=0.02, rtol=0)

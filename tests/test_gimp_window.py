@@ -1,0 +1,128 @@
+"""The filters as a person uses them: GIMP's window, its menu, each dialog, the new layer, one undo."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import prepared, stop_backend
+from gimp_session import Gimp, make_profile
+from gimp_window import GimpWindow
+
+import backend_process
+
+SAMPLES = Path(__file__).parent.parent / "samples"
+JOB_S = 240.0
+UNDO_S = 30.0
+FEATHERED_ELLIPSE = """
+from gi.repository import Gimp
+(image,) = Gimp.get_images()
+Gimp.context_set_feather(True)
+Gimp.context_set_feather_radius(20, 20)
+image.select_ellipse(Gimp.ChannelOps.REPLACE, 120, 50, 220, 200)
+Gimp.displays_flush()
+"""
+
+
+@pytest.fixture(scope="module")
+def window(
+    gimp_version: str, atelier_home: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[GimpWindow]:
+    """A GIMP with all its own plug-ins that shows a photo."""
+    cache = prepared("ATELIER_TEST_CACHE")
+    gimp = Gimp(gimp_version, cache / f"gimp-{gimp_version}", tmp_path_factory.mktemp("window"), atelier_home)
+    make_profile(gimp, few_plugins=False)
+    screenshots = cache / "screenshots" / gimp_version
+    shutil.rmtree(screenshots, ignore_errors=True)
+    screenshots.mkdir(parents=True)
+    with GimpWindow(gimp, SAMPLES / "chelsea.jpg", screenshots) as window:
+        yield window
+
+
+def choose_style(window: GimpWindow) -> None:
+    window.press("alt+y", "Return")  # the button beside “Style picture”
+    window.wait_for("^Select a File$")
+    window.press("ctrl+l")
+    window.write(str(SAMPLES / "starry_night.jpg"))
+    window.confirm("^Select a File$")
+    window.press("alt+m", "Down")  # the method: fast
+
+
+def dream_briefly(window: GimpWindow) -> None:
+    window.press("alt+i", "ctrl+a")
+    window.write("2")
+    window.press("Tab")
+
+
+@contextmanager
+def feathered_ellipse(window: GimpWindow) -> Iterator[None]:
+    """Select softly, and in the end undo that: it must be the last step that there is to undo."""
+    before = window.image()
+    window.run_python(FEATHERED_ELLIPSE)
+    assert window.image() != before
+    yield
+    undo(window, before)
+
+
+def undo(window: GimpWindow, before: dict[str, Any]) -> None:
+    """Undo one step, which must bring back the image: layers, masks, pixels, selection."""
+    assert window.image() != before
+    window.press("ctrl+z")
+    window.wait_until(lambda: window.image() == before, "the image is as it was", UNDO_S)
+
+
+@pytest.mark.parametrize(("title", "key"), [("Style Transfer", "s"), ("DeepDream", "d")])
+def test_escape_in_the_dialog_leaves_the_image_and_the_backend_alone(
+    window: GimpWindow, title: str, key: str, atelier_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ATELIER_HOME", str(atelier_home))
+    stop_backend(atelier_home)
+    with feathered_ellipse(window):
+        before = window.image()
+        window.open_from_menu(key, f"^{title}$")
+        window.take_screenshot(f"{title}-before-escape")
+        window.press("Escape")
+        window.wait_for_end(f"^{title}$")
+        window.take_screenshot(f"{title}-after-escape")
+        assert window.image() == before
+        assert backend_process.connect_if_running() is None
+
+
+@pytest.mark.parametrize(
+    ("title", "key", "set_up", "selection", "layer_name"),
+    [
+        ("Style Transfer", "s", choose_style, nullcontext, "Style Transfer: starry_night"),
+        ("DeepDream", "d", dream_briefly, feathered_ellipse, "DeepDream: Mixed_5d"),
+    ],
+    ids=["style transfer", "deepdream of a feathered ellipse"],
+)
+def test_a_filter_makes_a_layer_that_one_undo_takes_away(
+    window: GimpWindow,
+    title: str,
+    key: str,
+    set_up: Callable[[GimpWindow], None],
+    selection: Callable[[GimpWindow], AbstractContextManager[object]],
+    layer_name: str,
+) -> None:
+    with selection(window):
+        before = window.image()
+        dialog = window.open_from_menu(key, f"^{title}$")
+        set_up(window)
+        window.take_screenshot(f"{title}-dialog")
+        window.click(dialog, from_right=69, from_bottom=44)  # Run
+        window.wait_until(lambda: len(window.layers()) == 2, "there is a new layer", JOB_S)
+        window.take_screenshot(f"{title}-layer")
+        result, source = window.layers()
+        assert [source] == before["layers"]
+        assert result["name"] == layer_name
+        assert result["box"] == before["selected box"]
+        assert result["mask"] == result["selected"]
+        assert (result["mask"] is None) == (selection is nullcontext)
+        assert result["pixels"] != source["pixels"]
+
+        undo(window, before)
+        window.take_screenshot(f"{title}-undone")

@@ -1,0 +1,112 @@
+"""Which GIMPs and profiles are found, on folders and programs of the test's own."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from backend import gimps
+
+
+@pytest.fixture
+def user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty home folder of a user who has only a folder `bin` on the PATH."""
+    (tmp_path / "bin").mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    for name in ("GIMP3_DIRECTORY", "XDG_CONFIG_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+def program(path: Path, script: str) -> str:
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("said", "version", "profile"),
+    [
+        ("GNU Image Manipulation Program version 3.0.4", "3.0.4", "3.0"),
+        ("GNU-Bildbearbeitungsprogramm Version 3.2.6", "3.2.6", "3.2"),
+    ],
+)
+def test_a_gimp_on_the_path_is_found_with_its_profile(
+    user: Path, said: str, version: str, profile: str
+) -> None:
+    console = program(user / "bin/gimp-console", f"echo '{said}'")
+    assert gimps.find_gimps() == [gimps.Gimp((console,), version)]
+    assert gimps.find_gimps()[0].profile == user / ".config/GIMP" / profile
+
+
+def test_other_names_of_the_same_gimp_older_and_broken_ones_are_passed_over(user: Path) -> None:
+    first = program(user / "bin/gimp-console", "echo version 3.0.4")
+    program(user / "bin/gimp-console-3.0", "echo version 3.0.4")
+    program(user / "bin/gimp-console-2.10", "echo version 2.10.34")
+    program(user / "bin/gimp-console-broken", "exit 127")
+    other = program(user / "bin/gimp-console-3.2", "echo version 3.2.6")
+    assert [gimp.command for gimp in gimps.find_gimps()] == [(first,), (other,)]
+
+
+def test_a_flatpak_is_found_beside_the_distributions_own(user: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(user / "settings"))
+    program(user / "bin/gimp-console", "echo version 3.2.6")
+    asked = "run --command=gimp-console org.gimp.GIMP --version"
+    program(user / "bin/flatpak", f'[ "$*" = "{asked}" ] && echo version 3.2.6')
+    own, flatpak = gimps.find_gimps()
+    assert flatpak.is_flatpak
+    assert not own.is_flatpak
+    assert own.profile == user / "settings/GIMP/3.2"
+    assert flatpak.profile == user / ".config/GIMP/3.2", "it has the literal folder, whatever XDG says"
+
+
+def test_profiles_are_those_of_gimp_3_alone(user: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for version in ("2.10", "3.0", "3.2", "3.9"):
+        (user / ".config/GIMP" / version).mkdir(parents=True)
+    (user / ".config/GIMP/3.4").touch()
+    named = user / "portable"
+    named.mkdir()
+    monkeypatch.setenv("GIMP3_DIRECTORY", "portable")
+    versions = [user / ".config/GIMP" / version for version in ("3.0", "3.2", "3.9")]
+    assert gimps.find_profiles() == [*versions, named]
+
+
+def test_a_named_profile_is_every_gimps(user: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIMP3_DIRECTORY", str(user / "portable"))
+    assert gimps.Gimp(("gimp-console",), "3.0.4").profile == user / "portable"
+
+
+def test_gimp_does_not_run_in_this_virtual_environment(user: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:/usr/bin:/bin")
+    console = program(user / "bin/gimp-console", 'echo "$PATH"')
+    with (user / "said").open("w") as output:
+        assert gimps.Gimp((console,), "3.0.4").run("", output, timeout_s=60) == 0
+    assert (user / "said").read_text() == "/usr/bin:/bin\n"
+
+
+def test_a_fingerprint_changes_with_names_and_contents_and_not_with_litter(tmp_path: Path) -> None:
+    (tmp_path / "one.py").write_text("1")
+    first = gimps.fingerprint(tmp_path)
+    (tmp_path / "__pycache__").mkdir()
+    (tmp_path / "__pycache__" / "one.pyc").touch()
+    assert gimps.fingerprint(tmp_path) == first
+    (tmp_path / "one.py").write_text("2")
+    second = gimps.fingerprint(tmp_path)
+    (tmp_path / "one.py").rename(tmp_path / "two.py")
+    assert len({first, second, gimps.fingerprint(tmp_path)}) == 3
+
+
+def test_a_fingerprint_can_be_of_some_files_alone(tmp_path: Path) -> None:
+    (tmp_path / "one.py").write_text("1")
+    first = gimps.fingerprint(tmp_path, "*.py")
+    (tmp_path / "note.txt").write_text("2")
+    assert gimps.fingerprint(tmp_path, "*.py") == first != gimps.fingerprint(tmp_path)
+
+
+def test_registered_procedures_are_read_from_what_gimp_noted(tmp_path: Path) -> None:
+    assert not gimps.registered_procedures(tmp_path)
+    (tmp_path / "pluginrc").write_text('(proc-def "plug-in-atelier-deepdream" 1\n(proc-def "plug-in-x" 1\n')
+    assert gimps.registered_procedures(tmp_path) == {"plug-in-atelier-deepdream"}

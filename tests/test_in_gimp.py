@@ -1,0 +1,140 @@
+"""The filters in real GIMPs, without windows, with real networks: `gimp_cases` checks them in there."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+from gimp_scenes import SCENES
+from gimp_session import Gimp, filters_in
+
+import backend_process
+from atelier_protocol import JobCancelled, Picture, Queued, Region, Result
+from atelier_requests import Identity
+from backend_client import BackendClient
+
+TESTS = Path(__file__).parent
+IN_ITS_WORK_S = 2.0
+START_S, END_S = 60.0, 20.0
+PICTURE, WHOLE = Picture(3, 2, "RGB", "u8", bytes(range(18))), Region(0, 0, 3, 2)
+DREAM_FOR_LONG = "import gimp_cases; gimp_cases.dream_for_long_and_then_briefly()"
+PYTHON_PATH = {"PYTHONPATH": f"{TESTS}:{TESTS.parent / 'plugin' / 'atelier'}"}
+CASES = re.findall(r"^def (case_\w+)", (TESTS / "gimp_cases.py").read_text(encoding="utf-8"), re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def outcomes(gimp: Gimp, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The tracebacks of what went wrong, by the names of scenes and cases; empty where all is well."""
+    file = tmp_path_factory.mktemp("outcomes") / "outcomes.json"
+    env = {**PYTHON_PATH, "OUTCOMES": str(file)}
+    done = gimp.run_python("import gimp_cases; gimp_cases.main()", env=env, timeout_s=600)
+    assert done.returncode == 0, done.stderr
+    outcomes: dict[str, str] = json.loads(file.read_text())
+    return outcomes
+
+
+@pytest.mark.parametrize("name", [*SCENES, *CASES])
+def test_in_gimp(outcomes: dict[str, str], name: str) -> None:
+    if outcomes[name]:
+        pytest.fail(outcomes[name], pytrace=False)
+
+
+NOT_INSTALLED = """
+from gimp_cases import Scene, call, staged
+with staged(Scene()) as (image, source):
+    print("SAID", call("deepdream", image, [source])[1])
+"""
+
+
+def test_without_an_installation_the_filter_says_what_to_do(gimp: Gimp, tmp_path: Path) -> None:
+    env = {**PYTHON_PATH, "ATELIER_HOME": str(tmp_path)}
+    done = gimp.run_python(NOT_INSTALLED, env=env)
+    sentence = f"Atelier's backend is not installed in {tmp_path}: run 'python3 install.py' once."
+    assert f"SAID {sentence}\n" in done.stdout, done.stderr
+
+
+def test_a_killed_filter_leaves_gimp_and_the_backend_working(gimp: Gimp) -> None:
+    """GIMP's own Cancel button kills the plug-in."""
+    with started(gimp, DREAM_FOR_LONG) as running:
+        plugin = filter_of(running)
+        time.sleep(IN_ITS_WORK_S)
+        plugin.kill()
+        _, said = running.communicate(timeout=120)
+    assert running.returncode == 0, said.decode()
+
+
+def test_a_killed_gimp_takes_the_filter_and_its_job_along(
+    gimp: Gimp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ATELIER_HOME", str(gimp.atelier_home))
+    with started(gimp, DREAM_FOR_LONG) as running:
+        plugin = filter_of(running)
+        with backend_process.connect() as client:
+            eventually(lambda: is_at_work(client), "the filter has the backend dream", START_S)
+        backend = backend_process.read_connection()
+        assert plugin.is_running()
+        running.kill()
+
+    eventually(lambda: not processes_of(gimp), "all of GIMP has ended, the filter too", END_S)
+    with backend_process.connect() as client:
+        eventually(lambda: not is_at_work(client), "the backend has dropped the long dream", END_S)
+        *_, last = client.messages(client.submit(Identity(), PICTURE, WHOLE))
+    assert isinstance(last, Result)
+    assert last.picture == PICTURE
+    assert backend_process.read_connection() == backend, "it is another backend"
+
+
+@contextmanager
+def started(gimp: Gimp, code: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A GIMP that runs `code`; it has ended when the block is left."""
+    env = {**gimp.environment, **PYTHON_PATH}
+    with subprocess.Popen(gimp.command(code), env=env, stderr=subprocess.PIPE) as running:
+        try:
+            yield running
+        finally:
+            running.kill()
+
+
+def filter_of(gimp: subprocess.Popen[bytes]) -> psutil.Process:
+    """The process of the filter that runs in a GIMP, once it does."""
+    while gimp.poll() is None:
+        for process in filters_in(gimp.pid):
+            return process
+        time.sleep(0.02)
+    pytest.fail("GIMP ended before it ran the filter.")
+
+
+def processes_of(gimp: Gimp) -> list[psutil.Process]:
+    """The processes that serve a GIMP's profile; the backend, which outlives GIMP, is not told of it."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            if process.environ().get("GIMP3_DIRECTORY") == str(gimp.profile):
+                found.append(process)
+    return found
+
+
+def is_at_work(client: BackendClient) -> bool:
+    """Whether the backend works for another client: a small job of ours would have to wait."""
+    job = client.submit(Identity(), PICTURE, WHOLE)
+    messages = client.messages(job)
+    first = next(messages)
+    client.cancel(job)
+    with contextlib.suppress(JobCancelled):
+        list(messages)
+    return isinstance(first, Queued) and first.place > 0
+
+
+def eventually(holds: Callable[[], bool], what: str, within_s: float) -> None:
+    deadline = time.monotonic() + within_s
+    while not holds():
+        assert time.monotonic() < deadline, f"It was waited {within_s:.0f} s in vain that {what}."
+        time.sleep(0.05)

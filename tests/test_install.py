@@ -1,0 +1,452 @@
+"""install.py on folders of the test's own, and once for real: from a clone, into an empty home, with GIMP."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+import pytest
+from PIL import Image, ImageChops, ImageStat
+
+import install
+from backend import gimps
+from install import Home, InstallError, Plan
+
+CHECKOUT = Path(install.__file__).parent
+
+
+@pytest.fixture
+def user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty home folder of a user whose computer has no GIMP."""
+    folder = tmp_path / "user"
+    folder.mkdir()
+    for name, value in {"HOME": folder, "PATH": "/usr/bin:/bin"}.items():
+        monkeypatch.setenv(name, str(value))
+    for name in ("GIMP3_DIRECTORY", "XDG_CONFIG_HOME", "ATELIER_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    return folder
+
+
+@pytest.fixture
+def home(user: Path) -> Home:
+    """Atelier's home in it, with the programs that an environment would have."""
+    home = Home(user / ".atelier")
+    home.python.parent.mkdir(parents=True)
+    return home
+
+
+def listing(folder: Path) -> dict[str, str]:
+    """Every path under a folder, and what a link leads to or a file holds."""
+    return {
+        str(path.relative_to(folder)): str(path.readlink()) if path.is_symlink() else content(path)
+        for path in sorted(folder.rglob("*"))
+    }
+
+
+def content(path: Path) -> str:
+    return path.read_bytes().hex() if path.is_file() else "folder"
+
+
+# ── The plug-in ──────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_plugin_goes_into_every_profile(home: Home, user: Path) -> None:
+    profiles = [user / ".config/GIMP" / version for version in ("3.0", "3.2")]
+    for profile in profiles:
+        profile.mkdir(parents=True)
+    install.install_plugin(Plan(home), [])
+    for profile in profiles:
+        folder = profile / "plug-ins/atelier"
+        assert os.access(folder / "atelier.py", os.X_OK)
+        assert (folder / "atelier-home.txt").read_text() == f"{home.folder}\n"
+        assert home.plugin_fingerprint.read_text() == gimps.fingerprint(folder)
+        assert not list(folder.rglob("__pycache__"))
+        assert list((profile / "plug-ins").iterdir()) == [folder]
+
+
+def test_without_a_profile_nothing_is_made_for_gimp(
+    home: Home, user: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    install.install_plugin(Plan(home), [])
+    assert not (user / ".config").exists()
+    assert "No GIMP 3 was found" in capsys.readouterr().out
+
+
+def test_a_gimp_that_was_never_started_makes_its_profile_itself(home: Home, user: Path) -> None:
+    profile = user / ".config/GIMP/3.2"
+    console = user / "gimp-console"
+    console.write_text(f"#!/bin/sh\nmkdir -p {profile}\ntouch {profile}/made-by-gimp\n")
+    console.chmod(0o755)
+    install.install_plugin(Plan(home), [gimps.Gimp((str(console),), "3.2.6")])
+    assert (profile / "made-by-gimp").exists()
+    assert (profile / "plug-ins/atelier/atelier.py").exists()
+
+
+def test_an_older_plugin_is_replaced_whole(home: Home, user: Path) -> None:
+    folder = user / "plug-ins/atelier"
+    install.place_plugin(folder, Plan(home))
+    (folder / "left-over.py").touch()
+    os.utime(folder / "atelier.py", (0, 0))
+    install.place_plugin(folder, Plan(home))
+    assert not (folder / "left-over.py").exists()
+    assert time.time() - (folder / "atelier.py").stat().st_mtime < 60, "GIMP looks again only at a new file"
+
+
+def test_an_interrupted_replacement_is_taken_up(home: Home, user: Path) -> None:
+    plugins = user / "plug-ins"
+    install.place_plugin(plugins / "atelier", Plan(home))
+    (plugins / "atelier").rename(plugins / ".atelier-old")
+    (plugins / ".atelier-new").mkdir()
+    install.place_plugin(plugins / "atelier", Plan(home))
+    assert list(plugins.iterdir()) == [plugins / "atelier"]
+
+
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [("sleep 60", "did not finish in 0 seconds"), ("echo RuntimeError: no display; exit 3", "no display")],
+)
+def test_a_gimp_that_makes_no_profile_is_a_sentence(
+    home: Home, user: Path, monkeypatch: pytest.MonkeyPatch, script: str, reason: str
+) -> None:
+    console = user / "gimp-console"
+    console.write_text(f"#!/bin/sh\n{script}\n".replace("sleep", "exec sleep"))
+    console.chmod(0o755)
+    monkeypatch.setattr(install, "GIMP_S", 0.3)
+    with pytest.raises(InstallError, match=reason):
+        install.install_plugin(Plan(home), [gimps.Gimp((str(console),), "3.2.6")])
+
+
+def test_a_link_that_leads_nowhere_and_is_not_ours_stays(home: Home, user: Path) -> None:
+    folder = user / "plug-ins/atelier"
+    folder.parent.mkdir()
+    folder.symlink_to(user / "on-another-disk")
+    with pytest.raises(InstallError, match="belongs to another plug-in"):
+        install.place_plugin(folder, Plan(home))
+    assert folder.readlink() == user / "on-another-disk"
+
+
+def test_a_plugin_that_is_not_ours_stays(home: Home, user: Path) -> None:
+    folder = user / "plug-ins/atelier"
+    folder.mkdir(parents=True)
+    (folder / "atelier.py").write_text("somebody else's")
+    before = listing(user / "plug-ins")
+    with pytest.raises(InstallError, match="belongs to another plug-in"):
+        install.place_plugin(folder, Plan(home))
+    assert listing(user / "plug-ins") == before
+
+
+def test_a_link_leads_to_the_checkout_and_a_copy_can_follow(
+    home: Home, user: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = user / "checkout"
+    shutil.copytree(install.PLUGIN, source, ignore=install.LITTER)
+    monkeypatch.setattr(install, "PLUGIN", source)
+    folder = user / "plug-ins/atelier"
+    install.place_plugin(folder, Plan(home, link=True))
+    assert folder.readlink() == source
+    install.place_plugin(folder, Plan(home))
+    assert not folder.is_symlink()
+    assert (source / "atelier.py").exists()
+
+
+# ── The command ──────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_command_is_linked_twice(home: Home, user: Path) -> None:
+    install.install_command(home)
+    install.install_command(home)
+    assert (user / ".local/bin/atelier").readlink() == home.command
+    assert home.command.readlink() == home.program("atelier")
+
+
+@pytest.mark.parametrize("foreign", ["file", "/bin/true", "/on-another-disk/atelier"])
+def test_another_program_of_that_name_stays(home: Home, user: Path, foreign: str) -> None:
+    place = user / ".local/bin/atelier"
+    place.parent.mkdir(parents=True)
+    if foreign == "file":
+        place.write_text("somebody else's")
+    else:
+        place.symlink_to(foreign)
+    before = listing(place.parent)
+    install.install_command(home)
+    assert listing(place.parent) == before
+    install.uninstall(home)
+    assert listing(place.parent) == before
+
+
+# ── Uninstall ────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_uninstall_leaves_what_was_there_before(
+    home: Home, user: Path, linked: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = user / "checkout"
+    shutil.copytree(install.PLUGIN, source, ignore=install.LITTER)
+    monkeypatch.setattr(install, "PLUGIN", source)
+    (user / ".config/GIMP/3.0/plug-ins/another").mkdir(parents=True)
+    (user / ".config/GIMP/3.2").mkdir(parents=True)
+    (user / ".config/GIMP/3.0/gimprc").write_text("the user's")
+    install.remove(home.folder)
+    before = listing(user)
+    home.venv.mkdir(parents=True)
+    home.models.mkdir()
+    if linked:
+        install.write_home_note(source, home)
+    install.install_plugin(Plan(home, link=linked), [])
+    install.install_command(home)
+    assert listing(user) != before
+    install.uninstall(home)
+    assert listing(user) == before
+
+
+def test_uninstall_takes_nothing_that_somebody_else_put_in_its_place(home: Home, user: Path) -> None:
+    folder = user / ".config/GIMP/3.0/plug-ins/atelier"
+    folder.parent.mkdir(parents=True)
+    install.install_plugin(Plan(home), [])
+    install.install_command(home)
+    (folder / "atelier-home.txt").write_text("/another/installation\n")
+    (user / ".local/bin/atelier").unlink()
+    (user / ".local/bin/atelier").write_text("the user's own")
+    install.uninstall(home)
+    assert (folder / "atelier.py").exists()
+    assert (user / ".local/bin/atelier").read_text() == "the user's own"
+
+
+def test_uninstall_takes_no_other_file_of_its_folder(home: Home) -> None:
+    foreign = home.folder / "thesis.txt"
+    foreign.write_text("ten years of work")
+    install.uninstall(home)
+    assert list(home.folder.iterdir()) == [foreign]
+
+
+def test_uninstall_where_nothing_is_installed_says_so(user: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    install.uninstall(Home(user / ".atelier"))
+    assert "not installed" in capsys.readouterr().out
+    assert not listing(user)
+
+
+# ── Steps and troubles ───────────────────────────────────────────────────────────────────────────
+
+
+def test_a_step_is_done_again_only_after_a_change_or_a_failure(home: Home) -> None:
+    def needed(state: str, *, fails: bool = False) -> bool:
+        with install.step_done_once(home, "note.txt", state) as is_needed:
+            if fails:
+                raise InstallError("stopped half-way")
+        return is_needed
+
+    assert needed("one")
+    assert not needed("one")
+    with pytest.raises(InstallError):
+        needed("two", fails=True)
+    assert needed("two")
+    assert needed("one")
+
+
+def test_where_the_backend_was_installed_is_not_part_of_what_it_was_installed_from(
+    home: Home, user: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The note of that lies in the checkout itself where the backend is linked to it."""
+    for folder in ("backend", "plugin"):
+        shutil.copytree(CHECKOUT / folder, user / folder, ignore=install.LITTER)
+    monkeypatch.setattr(install, "CHECKOUT", user)
+    before = install.backend_state(Plan(home, link=True))
+    install.write_home_note(user / "plugin/atelier", home)
+    assert install.backend_state(Plan(home, link=True)) == before
+    (user / "backend/cli.py").write_text("")
+    assert install.backend_state(Plan(home, link=True)) != before
+
+
+def test_a_backend_that_cannot_be_imported_is_a_sentence(home: Home) -> None:
+    home.python.write_text(
+        "#!/bin/sh\necho 'ModuleNotFoundError: No module named backend_process' >&2; exit 1\n"
+    )
+    home.python.chmod(0o755)
+    with pytest.raises(InstallError, match="No module named backend_process"):
+        install.folder_of_modules(home)
+
+
+def test_an_environment_whose_python_is_gone_runs_no_backend(home: Home) -> None:
+    home.python.symlink_to("/python/that/was/uninstalled")
+    home.program("atelier").write_text(f"#!{home.python}\n")
+    home.program("atelier").chmod(0o755)
+    (home.folder / "connection.json").touch()
+    install.stop_backend(home)
+
+
+# ── Which torch ──────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def torch_for_nvidia(home: Home, user: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A real pip, and packages that it can be told to install: one needs another, as torch does."""
+    home.python.symlink_to(sys.executable)
+    wheels = user / "wheels"
+    wheels.mkdir()
+    make_wheel(wheels, "big_torch", "Requires-Dist: nvidia-cublas\n")
+    make_wheel(wheels, "small_torch", "")
+    make_wheel(wheels, "nvidia_cublas", "")
+    (user / "requirements.txt").write_text("big-torch==1.0\n")
+    monkeypatch.setattr(install, "REQUIREMENTS", user / "requirements.txt")
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(wheels))
+
+
+def make_wheel(folder: Path, name: str, requires: str) -> None:
+    """Write a package with nothing in it but its name and what it needs."""
+    info = f"{name}-1.0.dist-info"
+    with zipfile.ZipFile(folder / f"{name}-1.0-py3-none-any.whl", "w") as wheel:
+        wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n{requires}")
+        wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        wheel.writestr(f"{info}/RECORD", "")
+
+
+@pytest.mark.usefixtures("torch_for_nvidia")
+def test_torch_for_a_card_that_is_not_to_be_used_is_not_fetched(home: Home) -> None:
+    with pytest.raises(InstallError, match=r"--torch-index .* --device cuda"):
+        install.check_build_of_torch(Plan(home, device="cpu"))
+
+
+@pytest.mark.usefixtures("torch_for_nvidia")
+def test_where_nobody_chose_it_is_fetched_and_said_before(
+    home: Home, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("shutil.which", lambda _: None)
+    monkeypatch.setattr("ctypes.util.find_library", lambda _: None)
+    install.check_build_of_torch(Plan(home))
+    assert "--torch-index takes a smaller one" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("torch_for_nvidia")
+def test_who_insists_on_it_or_names_an_index_gets_it(home: Home) -> None:
+    install.check_build_of_torch(Plan(home, device="cuda"))
+    install.check_build_of_torch(Plan(home, device="cpu", torch_index="an address"))
+
+
+@pytest.mark.usefixtures("torch_for_nvidia")
+def test_torch_for_the_processor_is_fetched(home: Home) -> None:
+    install.REQUIREMENTS.write_text("small-torch==1.0\n")
+    assert install.packages_to_fetch(home) == ["small_torch"]
+    install.check_build_of_torch(Plan(home, device="cpu"))
+
+
+@pytest.mark.usefixtures("torch_for_nvidia")
+def test_a_driver_makes_it_worth_fetching(home: Home, user: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (user / "nvidia-smi").write_text("#!/bin/sh\n")
+    (user / "nvidia-smi").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{user}:/usr/bin:/bin")
+    install.check_build_of_torch(Plan(home))
+
+
+@pytest.mark.parametrize(
+    ("said", "advice"),
+    [
+        ("NewConnectionError(...)\nERROR: No matching distribution found for torch", "network"),
+        ("ERROR: Could not install packages: [Errno 28] No space left on device", "disk is full"),
+        ("ERROR: No matching distribution found for torch==2.13.0", "64-bit Python"),
+        ("ERROR: [Errno 30] Read-only file system: '/x'", "ATELIER_HOME"),
+        ("working …\natelier: The style picture is empty; choose another.", "^The style picture is empty"),
+    ],
+)
+def test_a_programs_failure_becomes_a_sentence(said: str, advice: str) -> None:
+    with pytest.raises(InstallError, match=advice) as caught:
+        install.run([sys.executable, "-c", f"import sys; sys.exit({said!r})"])
+    assert "\n" not in str(caught.value)
+
+
+def test_a_home_that_cannot_be_written_is_a_sentence(user: Path) -> None:
+    (user / "file").touch()
+    done = run_installer(ATELIER_HOME=str(user / "file" / "home"))
+    assert done.returncode == 1
+    assert done.stderr.startswith("install.py: ")
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_python_without_venv_is_a_sentence(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(InstallError, match="python3-venv"):
+        install.make_venv(Plan(home))
+
+
+def test_a_picture_that_is_still_the_photograph_is_no_painting(home: Home) -> None:
+    home.python.symlink_to(sys.executable)
+    Image.open(install.PHOTO).save(home.picture)
+    with pytest.raises(InstallError, match="painted nothing"):
+        install.check_painted(home)
+
+
+def test_what_gimp_said_is_the_reason(home: Home) -> None:
+    home.log.write_text("noise\nTraceback:\nRuntimeError: it does not see the plug-in\nmore noise\n")
+    assert install.what_gimp_said(home.log) == "it does not see the plug-in"
+    home.log.write_text("noise\n")
+    assert str(home.log) in install.what_gimp_said(home.log)
+
+
+# ── The whole, for real ──────────────────────────────────────────────────────────────────────────
+
+
+def test_from_a_clone_to_a_painted_picture_and_back(
+    user: Path, gimp_consoles: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clone = user.parent / "clone"
+    subprocess.run(["git", "clone", "--quiet", CHECKOUT, clone], check=True)
+    monkeypatch.setenv("PATH", f"{user}/.local/bin:{gimp_consoles}:/usr/bin:/bin")
+    atelier = user / ".atelier"
+
+    for _ in ("first", "second"):
+        done = run_installer(checkout=clone)
+        assert done.returncode == 0, done.stdout + done.stderr
+        picture = Path(done.stdout.splitlines()[-1])
+        assert picture == atelier / "self-check.png"
+        assert change(clone / "samples/chelsea.jpg", picture) > 20
+        assert done.stdout.count(" paints chelsea.jpg") == 2, "in GIMP 3.0 and in 3.2"
+    assert "Installing" not in done.stdout, "the second run found all in its place"
+    assert not [*clone.glob("build"), *clone.rglob("*.egg-info")]
+
+    assert run("atelier", "doctor").returncode == 0
+    (user / ".config/GIMP/3.0/plug-ins/atelier/atelier.py").chmod(0o644)
+    assert run("atelier", "doctor").returncode == 1
+
+    done = run_installer("--uninstall", checkout=clone)
+    assert done.returncode == 0, done.stdout + done.stderr
+    left = {str(path.relative_to(user)) for path in [*user.glob("*"), *user.glob(".local/*")]}
+    assert left <= {".config", ".cache", ".local", ".local/share"}, "GIMP's own folders"
+    assert not list(user.rglob("atelier"))
+
+
+@pytest.fixture
+def gimp_consoles(monkeypatch: pytest.MonkeyPatch) -> str:
+    """The folders of a real GIMP 3.0 and 3.2 for the PATH; pip keeps what it fetches with them."""
+    cache = Path(os.environ["ATELIER_TEST_CACHE"])
+    monkeypatch.setenv("PIP_CACHE_DIR", str(cache / "pip"))
+    return f"{cache / 'gimp-3.0'}:{cache / 'gimp-3.2'}"
+
+
+def change(photo: Path, picture: Path) -> float:
+    """The mean difference of two pictures of one size, of 255."""
+    with Image.open(photo) as before, Image.open(picture) as after:
+        assert before.size == after.size
+        difference = ImageChops.difference(before.convert("RGB"), after.convert("RGB"))
+        return sum(ImageStat.Stat(difference).mean) / 3
+
+
+def run(*command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def run_installer(
+    *options: str, checkout: Path = CHECKOUT, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """Run install.py as a person would, but from somewhere else."""
+    command = [sys.executable, str(checkout / "install.py"), *options]
+    environment = os.environ | variables
+    return subprocess.run(command, env=environment, cwd="/", capture_output=True, text=True, check=False)

@@ -1,0 +1,69 @@
+"""Runs inside GIMP beside its window: keeps writing into a file what images there are and what they hold.
+
+The file, named by ATELIER_TEST_IMAGES, maps the path of every image to what `describe` says of it.
+Code that is put into the file named by ATELIER_TEST_CODE is run once and the file deleted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import gi
+
+gi.require_versions({"Gegl": "0.4", "Gimp": "3.0"})
+from gi.repository import Gegl, Gimp, GLib
+
+EVERY_MS = 200
+FILE, CODE = Path(os.environ["ATELIER_TEST_IMAGES"]), Path(os.environ["ATELIER_TEST_CODE"])
+
+
+def watch() -> bool:
+    """Run code that waits, write the file anew, in one piece; returns that it wants to be called again."""
+    if CODE.exists():
+        exec(CODE.read_text(), {})
+        CODE.unlink()
+    images = {image.get_file().get_path(): describe(image) for image in Gimp.get_images() if image.get_file()}
+    draft = FILE.with_suffix(".part")
+    draft.write_text(json.dumps(images))
+    draft.replace(FILE)
+    return True
+
+
+def describe(image: Gimp.Image) -> dict[str, Any]:
+    """Whether the image was changed since it was opened, what is selected, and the layers, top first."""
+    _done, _selected, left, top, right, bottom = Gimp.Selection.bounds(image)
+    return {
+        "changed": image.is_dirty(),
+        "selected box": [left, top, right - left, bottom - top],
+        "selection": digest(image.get_selection(), (0, 0, image.get_width(), image.get_height())),
+        "layers": [describe_layer(image, layer) for layer in image.get_layers()],
+    }
+
+
+def describe_layer(image: Gimp.Image, layer: Gimp.Layer) -> dict[str, Any]:
+    """A layer's name, place, pixels and mask, and the selection in its place."""
+    width, height = layer.get_width(), layer.get_height()
+    box = [*layer.get_offsets()[1:], width, height]
+    mask, selection = layer.get_mask(), image.get_selection()
+    return {
+        "name": layer.get_name(),
+        "box": box,
+        "pixels": digest(layer, (0, 0, width, height)),
+        "mask": digest(mask, (0, 0, width, height)) if mask else None,
+        "selected": None if Gimp.Selection.is_empty(image) else digest(selection, box),
+    }
+
+
+def digest(drawable: Gimp.Drawable, box: Sequence[int]) -> str:
+    """The SHA-256 of a box of pixels as they are stored."""
+    pixels = drawable.get_buffer().get(Gegl.Rectangle.new(*box), 1.0, None, Gegl.AbyssPolicy.NONE)
+    return hashlib.sha256(pixels).hexdigest()
+
+
+GLib.timeout_add(EVERY_MS, watch)
+GLib.MainLoop().run()
