@@ -23,6 +23,7 @@ KEY_DELAY_MS = 150
 START_S, WINDOW_S, POLL_S = 180.0, 60.0, 0.2
 SETTLE_S = 1.0  # nothing tells when a window has drawn itself
 TRIES = 3
+LOG_SHOWN = 4000
 
 T = TypeVar("T")
 
@@ -109,7 +110,8 @@ class GimpWindow:
         while not (value := holds()):
             if time.monotonic() > deadline:
                 self.take_screenshot("in-vain")
-                raise TimeoutError(f"It was waited {within_s:.0f} s in vain that {what}.")
+                log = (self._gimp.user / "gimp.log").read_text(errors="replace")[-LOG_SHOWN:]
+                raise TimeoutError(f"It was waited {within_s:.0f} s in vain that {what}. GIMP said: …{log}")
             time.sleep(POLL_S)
         return value
 

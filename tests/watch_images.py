@@ -1,7 +1,8 @@
 """Runs inside GIMP beside its window: keeps writing into a file what images there are and what they hold.
 
 The file, named by ATELIER_TEST_IMAGES, maps the path of every image to what `describe` says of it.
-Code that is put into the file named by ATELIER_TEST_CODE is run once and the file deleted.
+Code that is put into the file named by ATELIER_TEST_CODE is run once and the file deleted. Whatever is
+raised is printed, into GIMP's log.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,15 +25,32 @@ FILE, CODE = Path(os.environ["ATELIER_TEST_IMAGES"]), Path(os.environ["ATELIER_T
 
 
 def watch() -> bool:
-    """Run code that waits, write the file anew, in one piece; returns that it wants to be called again."""
+    """Look after both files; returns that it wants to be called again.
+
+    A filter may close the style picture, which is an image too, while that is being described. An
+    exception that leaves here would be the last call, so the next one tries again instead.
+    """
+    try:
+        run_code()
+        write_images()
+    except Exception:
+        traceback.print_exc()
+    return True
+
+
+def run_code() -> None:
+    """Run code that waits."""
     if CODE.exists():
         exec(CODE.read_text(), {})
         CODE.unlink()
+
+
+def write_images() -> None:
+    """Write the file anew, in one piece."""
     images = {image.get_file().get_path(): describe(image) for image in Gimp.get_images() if image.get_file()}
     draft = FILE.with_suffix(".part")
     draft.write_text(json.dumps(images))
     draft.replace(FILE)
-    return True
 
 
 def describe(image: Gimp.Image) -> dict[str, Any]:
