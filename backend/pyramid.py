@@ -26,7 +26,12 @@ def fit(size: Size, longest_px: int, shortest_px: int = 1) -> Size:
 
     A side that is shorter than `shortest_px` then, which a network could not take, becomes that long.
     """
-    scale = min(1.0, longest_px / max(size))
+    return scaled(size, min(longest_px, max(size)), shortest_px)
+
+
+def scaled(size: Size, longest_px: int, shortest_px: int = 1) -> Size:
+    """`size` shrunk or enlarged to a longest side of `longest_px`, no side below `shortest_px`."""
+    scale = longest_px / max(size)
     height, width = (max(shortest_px, round(side * scale)) for side in size)
     return height, width
 

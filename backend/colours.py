@@ -1,0 +1,67 @@
+"""The content's colours kept: in the style before it is learnt, or in the pastiche after it is painted.
+
+Knows image tensors; nothing of networks.
+
+Source: Gatys, Bethge, Hertzmann and Shechtman 2016, *Preserving Color in Neural Artistic Style
+Transfer*, arXiv 1606.05897, sections 3.1 (colour histogram matching) and 3.2 (luminance only).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from .pyramid import resize, size_of
+from .styles import Style
+
+LUMA = (0.299, 0.587, 0.114)
+"""Weights of red, green and blue in the luminance Y of YIQ."""
+LEAST_VARIANCE = 255.0**-2
+"""That of a difference of one 8-bit step: a colour that varies less is not spread any wider."""
+
+
+def matched(style: Style, content: Tensor, visible: Tensor | None) -> Style:
+    """The style in the content's colours: the mean and the covariance of its RGB become the content's.
+
+    Gatys et al. 2016, eq. 2 to 6, with the symmetric square roots of Image Analogies. Only visible
+    pixels count on either side; what leaves [0, 1] is clipped.
+
+    Args:
+        style: of any size.
+        content: image tensor of any size.
+        visible: (1, 1, H, W) of the content, None for all of it.
+    """
+    mean, covariance = _moments(content, visible)
+    own_mean, own_covariance = _moments(style.image, style.visible)
+    linear = _power(covariance, 0.5) @ _power(own_covariance, -0.5)
+    offset = mean - linear @ own_mean
+    image = torch.einsum("ij,bjhw->bihw", linear, style.image) + offset[:, None, None]
+    return style._replace(image=image.clamp(0, 1))
+
+
+def with_colours_of(image: Tensor, content: Tensor) -> Tensor:
+    """The luminance of `image` with the chrominance of `content`, at the size of `image`.
+
+    Differs from Gatys et al. 2016, section 3.2: any pastiche is taken, not one that was painted from
+    luminances alone, so the choice costs nothing and can be made afterwards.
+    """
+    content = resize(content, size_of(image))
+    # In YIQ a change of luminance alone adds the same to red, green and blue.
+    return (content + _luminance(image) - _luminance(content)).clamp(0, 1)
+
+
+def _luminance(image: Tensor) -> Tensor:
+    return torch.einsum("c,bchw->bhw", image.new_tensor(LUMA), image)[:, None]
+
+
+def _moments(image: Tensor, visible: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Mean (3) and covariance (3, 3) of an image's colours."""
+    colours = image[0].flatten(start_dim=1)
+    weights = torch.ones_like(colours[0]) if visible is None else visible.flatten()
+    mean = (colours @ weights) / weights.sum()
+    return mean, torch.cov(colours, correction=0, aweights=weights)
+
+
+def _power(covariance: Tensor, exponent: float) -> Tensor:
+    values, vectors = torch.linalg.eigh(covariance)
+    return vectors * values.clamp_min(LEAST_VARIANCE) ** exponent @ vectors.T

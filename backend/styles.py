@@ -1,0 +1,52 @@
+"""A style picture: how much it weighs, which part of it counts, and the size at which it is looked at.
+
+Knows image tensors; nothing of networks, nor of what is learnt from a style.
+
+Source: Gatys et al. 2017, *Controlling Perceptual Factors in Neural Style Transfer*, CVPR, sections 4
+and 6: the part of the style that is used, and its size beside the content's, are the painter's choice.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+from .pyramid import Size, resize, scaled, size_of
+
+
+class Style(NamedTuple):
+    """A picture to learn from.
+
+    `image` is an image tensor. `weight` counts beside the other styles' weights. `visible`,
+    (1, 1, H, W) in [0, 1], is how much each pixel counts; None stands for all of them in full.
+    """
+
+    image: Tensor
+    weight: float = 1.0
+    visible: Tensor | None = None
+
+
+def fitted(style: Style, content_size: Size, *, style_size: float, stretch: bool, minimum_px: int) -> Style:
+    """The style at the size that suits a content of `content_size`.
+
+    Args:
+        style: of any size.
+        content_size: height and width of the content as it is painted.
+        style_size: the style's longest side as a multiple of the content's: half of it has strokes
+            of half the size. The style has no longer side than its own, which would show no more.
+        stretch: whether the style takes on the content's proportions; else it keeps its own.
+        minimum_px: least side, even where the style must be enlarged for it.
+
+    Raises:
+        ValueError: nothing of the style is visible.
+    """
+    image, weight, visible = style
+    if visible is not None and not visible.any():
+        raise ValueError("Nothing of the style picture is visible; choose another one, or another part of it.")
+    own = size_of(image)
+    longest_px = min(round(style_size * max(content_size)), max(own))
+    size = scaled(content_size if stretch else own, longest_px, minimum_px)
+    if visible is not None:
+        visible = resize(visible, size).clamp(0, 1)
+    return Style(resize(image, size).clamp(0, 1), weight, visible)
