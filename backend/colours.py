@@ -58,8 +58,10 @@ def _moments(image: Tensor, visible: Tensor | None) -> tuple[Tensor, Tensor]:
     """Mean (3) and covariance (3, 3) of an image's colours."""
     colours = image[0].flatten(start_dim=1)
     weights = torch.ones_like(colours[0]) if visible is None else visible.flatten()
-    mean = (colours @ weights) / weights.sum()
-    return mean, torch.cov(colours, correction=0, aweights=weights)
+    weights = weights / weights.sum()
+    mean = colours @ weights
+    colours = colours - mean[:, None]
+    return mean, colours * weights @ colours.T
 
 
 def _power(covariance: Tensor, exponent: float) -> Tensor:

@@ -43,7 +43,7 @@ def fitted(style: Style, content_size: Size, *, style_size: float, stretch: bool
     """
     image, weight, visible = style
     if visible is not None and not visible.any():
-        raise ValueError("Nothing of the style picture is visible; choose another one, or another part of it.")
+        raise ValueError("Nothing of the style picture is visible; choose another, or another part of it.")
     own = size_of(image)
     longest_px = min(round(style_size * max(content_size)), max(own))
     size = scaled(content_size if stretch else own, longest_px, minimum_px)
