@@ -35,7 +35,7 @@ from atelier_protocol import (
     pack,
     unpack,
 )
-from atelier_requests import REQUESTS, Choice, DeepDream, Identity, StyleTransfer, settings
+from atelier_requests import DeepDream, Identity, StyleTransfer
 
 GRAY = Picture(2, 1, "Y", "u8", b"\x00\xff")
 DEEP = Picture(1, 2, "RGBA", "f32", bytes(32))
@@ -46,7 +46,7 @@ EVERY_MESSAGE: list[Message] = [
     Welcome(1, "ab", "cd"),
     Refused(1, "No."),
     Submit(1, StyleTransfer(method="fast", strength=0.5), DEEP, Region(0, 1, 1, 1), (GRAY, DEEP)),
-    Submit(2, DeepDream(layer="Mixed_6a"), GRAY, Region(0, 0, 2, 1)),
+    Submit(2, DeepDream(layers="Mixed_6a", channels="3-5"), GRAY, Region(0, 0, 2, 1)),
     Submit(3, Identity(), GRAY, Region(1, 0, 1, 1)),
     Cancel(3),
     Stop(),
@@ -123,8 +123,11 @@ MALFORMED: dict[str, list[Frame]] = {
     "a whole number beyond all bounds": request(octaves=10**400),
     "styles missing": header(styles=None),
     "a fraction where whole numbers are asked": request(octaves=2.5),
-    "an unknown choice": request(layer="Mixed_9z"),
-    "a choice that is no text": request(layer=["Mixed_6a"]),
+    "an unknown choice": request(network="vgg5"),
+    "a choice that is no text": request(network=["vgg19"]),
+    "a text of another form": request(layers="Mixed_6a:none"),
+    "a text that is none": request(layers=["Mixed_6a"]),
+    "an endless text": request(layers="x" * 2000),
 }
 
 
@@ -225,15 +228,3 @@ def test_bytes_moved_between_frames_do_not_pass(frames: list[Frame]) -> None:
     signature, *_ = client.close([b"1", b"2"])
     with pytest.raises(ProtocolError):
         backend.open([signature, *frames])
-
-
-# ── Requests ─────────────────────────────────────────────────────────────────────────────────────
-
-
-@pytest.mark.parametrize("kind", REQUESTS.values(), ids=REQUESTS.keys())
-def test_every_default_is_within_its_own_bounds_and_every_bound_is_allowed(kind: type) -> None:
-    kind()
-    for setting in settings(kind):
-        edges = setting.options if isinstance(setting, Choice) else (setting.low, setting.high)
-        for value in edges:
-            kind(**{setting.name: value})

@@ -8,14 +8,18 @@ sockets, GIMP or networks.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 
 def N_(text: str) -> str:
     """Mark a text for translation; whoever shows it translates it."""
     return text
+
+
+# ── Kinds of settings ────────────────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,99 @@ class Choice:
             raise ValueError(f"{self.name} must be one of {', '.join(self.options)}, not {value!r}.")
 
 
-Setting = Number | Choice
+@dataclass(frozen=True)
+class Text:
+    """A setting that is written; `parse` reads it, and raises ValueError where that cannot be done."""
+
+    name: str
+    label: str
+    help: str
+    default: str
+    parse: Callable[[str], object]
+
+    def check(self, value: object) -> None:
+        """Raise ValueError unless `value` is a text of the right form, and no endless one."""
+        if not isinstance(value, str) or len(value) > LONGEST_TEXT:
+            raise ValueError(f"{self.name} must be a text of at most {LONGEST_TEXT} letters.")
+        try:
+            self.parse(value)
+        except ValueError as error:
+            raise ValueError(f"{self.name}: {error}") from error
+
+
+Setting = Number | Choice | Text
+LONGEST_TEXT = 1000
+
+
+# ── What is written in texts ─────────────────────────────────────────────────────────────────────
+
+
+def weights_by_name(text: str) -> dict[str, float]:
+    """What "relu1_1, relu2_1:0.5" says: names and their weights, 1 where none is given, in their order.
+
+    Raises:
+        ValueError: a name is missing or comes twice, or a weight is not a number above 0.
+    """
+    weights: dict[str, float] = {}
+    for item in filter(None, map(str.strip, text.split(","))):
+        name, colon, weight = map(str.strip, item.partition(":"))
+        if not name or name in weights:
+            raise ValueError(f"“{item}” has no name, or one that stands there already.")
+        weights[name] = _weight(weight) if colon else 1.0
+    return weights
+
+
+def weights_in_order(text: str) -> list[float]:
+    """What "2, 1" says: the weights of things that have an order and no names.
+
+    Raises:
+        ValueError: a weight is not a number above 0.
+    """
+    return [_weight(item) for item in filter(None, map(str.strip, text.split(",")))]
+
+
+def _weight(text: str) -> float:
+    sentence = f"“{text}” is no weight: write a number above 0, such as 0.5."
+    try:
+        weight = float(text)
+    except ValueError:
+        raise ValueError(sentence) from None
+    if not 0 < weight < math.inf:
+        raise ValueError(sentence)
+    return weight
+
+
+def channel_range(text: str) -> range | None:
+    """What "12" or "12-20" says: the channels of a layer, the last one included; None where nothing is said.
+
+    Raises:
+        ValueError: it is neither, or ends before it begins.
+    """
+    if not text.strip():
+        return None
+    first, dash, last = map(str.strip, text.partition("-"))
+    if not (first.isdecimal() and (last.isdecimal() or not dash)) or int(last or first) < int(first):
+        raise ValueError(f"“{text}” are no channels: write one as 12, or several as 12-20.")
+    return range(int(first), int(last or first) + 1)
+
+
+def gallery_mix(text: str) -> dict[str, float]:
+    """What "name:0.5, name" says of the gallery's styles: their weights.
+
+    Raises:
+        ValueError: it says nothing of that form, or names a style that the gallery has not.
+    """
+    weights = weights_by_name(text)
+    if unknown := weights.keys() - GALLERY.keys():
+        raise ValueError(f"There is no style {', '.join(sorted(unknown))}; there are {', '.join(GALLERY)}.")
+    return weights
+
+
+GALLERY = {f"style-{number}": f"Style {number}" for number in range(26)}
+"""The styles that the gallery method paints in without a style picture, by name."""
+
+
+# ── Declaring ────────────────────────────────────────────────────────────────────────────────────
 
 
 def _number(default: int | float, low: int | float, high: int | float, label: str, help: str) -> Any:
@@ -67,8 +163,14 @@ def _choice(default: str, options: Mapping[str, str], label: str, help: str) -> 
     return dataclasses.field(default=default, metadata=settings)
 
 
+def _text(parse: Callable[[str], object], label: str, help: str) -> Any:
+    return dataclasses.field(
+        default="", metadata={"kind": Text, "label": label, "help": help, "parse": parse}
+    )
+
+
 def _seed() -> Any:
-    return _number(0, 0, 2**31 - 1, N_("See_d"), N_("The same seed gives the same picture again"))
+    return _number(0, 0, 2**31 - 1, N_("Seed"), N_("The same seed gives the same picture again"))
 
 
 def _device() -> Any:
@@ -81,7 +183,7 @@ def _device() -> Any:
             "xpu": N_("Intel graphics card"),
             "cpu": N_("Processor"),
         },
-        N_("De_vice"),
+        N_("Device"),
         N_("What computes the picture"),
     )
 
@@ -100,48 +202,166 @@ class Request:
             setting.check(getattr(self, setting.name))
 
 
+# ── Style transfer ───────────────────────────────────────────────────────────────────────────────
+
+
+class Effort(NamedTuple):
+    """What a quality stands for: the longest side painted at, in pixels, and the steps in all."""
+
+    working_px: int
+    steps: int
+
+
+QUALITIES: dict[str, dict[str, Effort]] = {
+    "fine": {"draft": Effort(512, 60), "good": Effort(1024, 120), "best": Effort(2048, 240)},
+    "fast": {"draft": Effort(512, 1), "good": Effort(1024, 1), "best": Effort(2048, 1)},
+    "gallery": {"draft": Effort(512, 1), "good": Effort(1024, 1), "best": Effort(2048, 1)},
+    "light": {"draft": Effort(384, 1), "good": Effort(768, 1), "best": Effort(1536, 1)},
+}
+SMALLEST_PX = 64
+
+
 @dataclass(frozen=True)
 class StyleTransfer(Request):
-    """Paint the content picture in the manner of a style picture."""
+    """Paint the content picture in the manner of style pictures."""
 
     name = "style-transfer"
     method: str = _choice(
         "fine",
-        {"fine": N_("Fine: optimised, slow"), "fast": N_("Fast: one pass")},
+        {
+            "fine": N_("Fine: optimised, slow"),
+            "fast": N_("Fast: one pass"),
+            "gallery": N_("Gallery: one of 26 built-in styles"),
+            "light": N_("Light: one small pass"),
+        },
         N_("_Method"),
-        N_("Fine paints the picture anew in many steps; fast does it in one"),
+        N_("Fine paints the picture anew in many steps; fast and light do it in one; gallery wants no style"),
+    )
+    quality: str = _choice(
+        "good",
+        {"draft": N_("Draft"), "good": N_("Good"), "best": N_("Best")},
+        N_("_Quality"),
+        N_("How large and in how many steps the picture is painted"),
     )
     strength: float = _number(
         1.0, 0.0, 1.0, N_("S_trength"), N_("How far the picture leaves the photograph for the style")
     )
+    style_size: float = _number(
+        1.0, 0.25, 4.0, N_("Style si_ze"), N_("How large the strokes are, beside the picture")
+    )
     size: int = _number(
-        512, 64, 8192, N_("Working si_ze"),
-        N_("Longest side in pixels at which the style is painted; a larger layer keeps its own fine detail"),
+        0, 0, 16384, N_("Working size"),
+        N_("Longest side in pixels at which the style is painted; 0: as the quality says. A larger layer"
+           " keeps its own fine detail"),
     )
     iterations: int = _number(
-        100, 1, 2000, N_("_Iterations"), N_("Fine only: more steps come closer to the style and take longer")
+        0, 0, 2000, N_("Iterations"),
+        N_("Fine only: more steps come closer to the style and take longer; 0: as the quality says"),
+    )
+    colours: str = _choice(
+        "style",
+        {
+            "style": N_("The style's"),
+            "luminance": N_("The photograph's; the style gives light and dark"),
+            "matched": N_("The photograph's mean and covariance, for the style"),
+        },
+        N_("C_olours"),
+        N_("Whose colours the picture has"),
+    )
+    style_shape: str = _choice(
+        "keep",
+        {"keep": N_("Kept as it is"), "stretch": N_("Stretched to the picture's")},
+        N_("Style's proportions"),
+        N_("Whether a style picture is stretched to the proportions of the picture"),
     )
     content_weight: float = _number(
-        1.0, 0.0, 100.0, N_("Co_ntent weight"), N_("Fine only: how firmly the photograph's shapes are held")
+        1.0, 0.0, 100.0, N_("Content weight"), N_("Fine only: how firmly the photograph's shapes are held")
     )
     style_weight: float = _number(
-        1.0,
-        0.0,
-        100.0,
-        N_("Style _weight"),
+        1.0, 0.0, 100.0, N_("Style weight"),
         N_("Fine only: how firmly the style's strokes and colours are sought"),
     )
     smoothness: float = _number(
-        1.0, 0.0, 100.0, N_("Smoothn_ess"), N_("Fine only: total variation; higher leaves less grain")
+        1.0, 0.0, 100.0, N_("Smoothness"), N_("Fine only: total variation; higher leaves less grain")
+    )
+    start: str = _choice(
+        "fast",
+        {"fast": N_("The fast method's picture"), "content": N_("The photograph"), "noise": N_("Noise")},
+        N_("Start from"),
+        N_("Fine only: what the first step begins with"),
+    )
+    optimizer: str = _choice(
+        "l-bfgs",
+        {"l-bfgs": N_("L-BFGS"), "adam": N_("Adam")},
+        N_("Optimizer"),
+        N_("Fine only: how the steps are chosen; Adam needs more of them and less memory"),
+    )
+    pooling: str = _choice(
+        "max",
+        {"max": N_("Maximum"), "average": N_("Average")},
+        N_("Pooling"),
+        N_("Fine only: how the network shrinks its features; the average is softer"),
+    )
+    tolerance: float = _number(
+        0.002, 0.0, 0.1, N_("Tolerance"),
+        N_("Fine only: a size ends when ten steps have gained less than this part; 0: never before its time"),
     )
     network: str = _choice(
         "vgg19",
-        {"vgg19": N_("VGG19, normalised"), "vgg19-torchvision": N_("VGG19, torchvision's own")},
-        N_("Networ_k"),
+        {
+            "vgg19": N_("VGG19, normalised"),
+            "vgg16": N_("VGG16"),
+            "squeezenet": N_("SqueezeNet"),
+            "inception-v3": N_("Inception v3"),
+            "vgg19-torchvision": N_("VGG19, torchvision's own"),
+            "vgg16-torchvision": N_("VGG16, torchvision's own"),
+            "resnet50": N_("ResNet-50, torchvision's own"),
+        },
+        N_("Network"),
         N_("Fine only: the network whose features compare the pictures"),
+    )
+    content_layers: str = _text(
+        weights_by_name, N_("Content layers"),
+        N_("Fine only: layers that hold the shapes, as in relu4_2 or relu3_1:0.5, relu4_2;"
+           " nothing: the network's usual ones"),
+    )
+    style_layers: str = _text(
+        weights_by_name, N_("Style layers"),
+        N_("Fine only: layers that seek the style, as in relu1_1, relu2_1:0.5;"
+           " nothing: the network's usual ones"),
+    )
+    style_weights: str = _text(
+        weights_in_order, N_("Styles' weights"),
+        N_("How much each style picture counts, in their order, as in 2, 1; nothing: all the same"),
+    )
+    gallery_style: str = _choice(
+        next(iter(GALLERY)), GALLERY, N_("Gallery style"), N_("Gallery only: the built-in style")
+    )
+    gallery_mix: str = _text(
+        gallery_mix, N_("Mixed with"),
+        N_("Gallery only: other built-in styles and their weights beside the first one's 1, as in name:0.5"),
     )
     seed: int = _seed()
     device: str = _device()
+
+    @property
+    def working_px(self) -> int:
+        """The longest side that is painted at, in pixels."""
+        return max(SMALLEST_PX, self.size or QUALITIES[self.method][self.quality].working_px)
+
+    @property
+    def steps(self) -> int:
+        """The steps of the fine method over all sizes; 1 for the others."""
+        steps = QUALITIES[self.method][self.quality].steps
+        return self.iterations or steps if self.method == "fine" else steps
+
+    @property
+    def needs_style(self) -> bool:
+        """Whether there must be a style picture."""
+        return self.method != "gallery"
+
+
+# ── DeepDream ────────────────────────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True)
@@ -149,25 +369,47 @@ class DeepDream(Request):
     """Strengthen what a network sees in the picture, from its strokes to its eyes and snouts."""
 
     name = "deepdream"
-    layer: str = _choice(
-        "Mixed_5d",
+    objective: str = _choice(
+        "activation",
         {
-            "Conv2d_2b_3x3": N_("Blotches of colour (Conv2d_2b_3x3)"),
-            "Conv2d_4a_3x3": N_("Woven strokes (Conv2d_4a_3x3)"),
-            "Mixed_5b": N_("Ripples and mazes (Mixed_5b)"),
-            "Mixed_5c": N_("Spirals (Mixed_5c)"),
-            "Mixed_5d": N_("Beads and eyes (Mixed_5d)"),
-            "Mixed_6a": N_("Staring eyes (Mixed_6a)"),
-            "Mixed_6b": N_("Fur and snouts (Mixed_6b)"),
-            "Mixed_6c": N_("Fur and lattices (Mixed_6c)"),
-            "Mixed_6d": N_("Faces and crackle (Mixed_6d)"),
-            "Mixed_6e": N_("Grain and nets (Mixed_6e)"),
-            "Mixed_7a": N_("Speckle and bubbles (Mixed_7a)"),
-            "Mixed_7b": N_("Speckle and curls (Mixed_7b)"),
-            "Mixed_7c": N_("Scribble (Mixed_7c)"),
+            "activation": N_("What the layers see in it"),
+            "class": N_("A class of ImageNet"),
+            "guide": N_("What the guide picture has"),
         },
-        N_("La_yer"),
-        N_("Deeper layers see larger things; the deepest give texture more than shapes"),
+        N_("_Dream of"),
+        N_("What becomes stronger in the picture"),
+    )
+    network: str = _choice(
+        "inception-v3",
+        {
+            "inception-v3": N_("Inception v3"),
+            "squeezenet": N_("SqueezeNet 1.1"),
+            "vgg19": N_("VGG19, normalised"),
+            "vgg16": N_("VGG16"),
+            "googlenet": N_("GoogLeNet, torchvision's own"),
+            "resnet50": N_("ResNet-50, torchvision's own"),
+            "inception-v3-torchvision": N_("Inception v3, torchvision's own"),
+        },
+        N_("Network"),
+        N_("The network that dreams"),
+    )
+    layers: str = _text(
+        weights_by_name, N_("_Layers"),
+        N_("Layers that dream, as in Mixed_5d or Mixed_5b, Mixed_6a:0.5; deeper ones see larger things;"
+           " nothing: the network's usual one"),
+    )
+    channels: str = _text(
+        channel_range, N_("Channels"),
+        N_("Which of the layers' channels dream, as in 12 or 12-20; nothing: all"),
+    )
+    imagenet_class: str = _text(
+        str.strip, N_("Class"), N_("The class of ImageNet that is dreamt of: its name or its number")
+    )
+    start: str = _choice(
+        "picture",
+        {"picture": N_("The picture"), "noise": N_("Noise: shows what the network looks for")},
+        N_("Start from"),
+        N_("What is dreamt upon; noise takes the layer's place, which may be blank"),
     )
     strength: float = _number(
         1.0, 0.0, 1.0, N_("S_trength"), N_("How much of the dream is laid over the picture")
@@ -176,32 +418,50 @@ class DeepDream(Request):
         10, 1, 500, N_("_Iterations"), N_("Steps of gradient ascent at each octave; more dream more")
     )
     step_size: float = _number(
-        0.01, 0.001, 0.5, N_("Ste_p size"), N_("How far one step changes the picture")
+        0.01, 0.001, 0.5, N_("Step size"), N_("How far one step changes the picture")
     )
     octaves: int = _number(
         4, 1, 12, N_("Oct_aves"), N_("Sizes dreamt at, coarse to fine; more give larger shapes")
     )
     octave_scale: float = _number(
-        1.4, 1.1, 3.0, N_("Octave scal_e"), N_("Ratio between one octave's size and the next")
+        1.4, 1.1, 3.0, N_("Octave scale"), N_("Ratio between one octave's size and the next")
     )
     jitter: int = _number(
-        32, 0, 256, N_("_Jitter"), N_("Random shift in pixels at every step; hides the network's grid")
+        32, 0, 256, N_("Jitter"), N_("Random shift in pixels at every step; hides the network's grid")
+    )
+    smoothing: str = _choice(
+        "none",
+        {"none": N_("None"), "gaussian": N_("Gaussian"), "laplacian": N_("Laplacian pyramid")},
+        N_("Smoothing"),
+        N_("What keeps grain out of the dream"),
+    )
+    colours: str = _choice(
+        "dreamt",
+        {"dreamt": N_("The dream's"), "kept": N_("The picture's; only light and dark are dreamt")},
+        N_("Colours"),
+        N_("Whose colours the picture has"),
+    )
+    zoom: float = _number(
+        1.0, 1.0, 1.5, N_("Zoom"), N_("How much the picture is enlarged before it is dreamt upon")
     )
     size: int = _number(
-        1024, 64, 16384, N_("Working si_ze"),
+        1024, 64, 16384, N_("Working size"),
         N_("Longest side in pixels at which the dream is made; a larger layer keeps its own fine detail"),
-    )
-    network: str = _choice(
-        "inception-v3",
-        {
-            "inception-v3": N_("Inception v3"),
-            "inception-v3-torchvision": N_("Inception v3, torchvision's own"),
-        },
-        N_("Networ_k"),
-        N_("The network that dreams"),
     )
     seed: int = _seed()
     device: str = _device()
+
+    @property
+    def needs_style(self) -> bool:
+        """Whether there must be a guide picture, which travels as a style."""
+        return self.objective == "guide"
+
+
+FRAMES = Number(
+    "frames", N_("Frames"),
+    N_("Dreams of dreams: each frame is the last one, zoomed and dreamt upon again"),
+    1, 1, 500,
+)
 
 
 @dataclass(frozen=True)
@@ -218,6 +478,6 @@ def settings(request: type[Request]) -> Iterator[Setting]:
     """The settings of a kind of request, in the order a person reads them."""
     for field in dataclasses.fields(request):
         values = dict(field.metadata)
-        kind: type[Number] | type[Choice] = values.pop("kind")
+        kind: type[Number] | type[Choice] | type[Text] = values.pop("kind")
         default: Any = field.default
         yield kind(name=field.name, default=default, **values)
