@@ -1,0 +1,32 @@
+"""Notes how fast jobs were done, for `durations` to tell how long the next ones will take.
+
+Knows a file and names of kinds of jobs; nothing of what a job computes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from pathlib import Path
+
+from durations import SPEEDS_FILE, Speed, read_speeds
+
+MEMORY = 0.5
+"""The part of what was known before that still counts beside a new job."""
+MOST_KINDS = 300
+
+
+def note(home: Path, kind: str, seconds: float, work: float) -> None:
+    """Note in Atelier's home folder that a job of a kind took so long; a lost note is no harm."""
+    if not (seconds > 0 and work > 0):
+        return
+    speeds = read_speeds(home)
+    old = speeds.pop(kind, Speed(0.0, 0.0))
+    speeds[kind] = Speed(MEMORY * old.seconds + seconds, MEMORY * old.work + work)
+    newest = dict(list(speeds.items())[-MOST_KINDS:])
+    file = home / SPEEDS_FILE
+    draft = file.with_name(f".{file.name}.{os.getpid()}")
+    with contextlib.suppress(OSError):
+        draft.write_text(json.dumps(newest), encoding="utf-8")
+        draft.replace(file)

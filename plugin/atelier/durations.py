@@ -1,0 +1,104 @@
+"""About how long a job will take: the work it is, and how fast this computer did such work before.
+
+Work is counted in pixel-steps: the pixels of a size times the steps done at it, over all sizes. The
+speeds are noted by the backend, in a file that anyone may delete. Standard library alone.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from atelier_requests import N_, DeepDream, Request, StyleTransfer
+
+SPEEDS_FILE = "speeds.json"
+MOST_BYTES = 64 * 1024
+FINE_OCTAVES, FINE_OCTAVE_SCALE = 4, 2.0
+
+
+class Speed(NamedTuple):
+    """Seconds that a kind of job has taken, and the work that was done in them, the newest counting most."""
+
+    seconds: float
+    work: float
+
+
+Speeds = Mapping[str, Speed]
+
+
+def work(request: Request, width: int, height: int) -> float:
+    """The pixel-steps of a job on a picture of that size; 0 for one that does nothing."""
+    if isinstance(request, StyleTransfer) and request.strength > 0:
+        pixels = _pixels(width, height, request.working_px)
+        if request.method != "fine":
+            return pixels
+        shares = _shares(FINE_OCTAVES, FINE_OCTAVE_SCALE)
+        return pixels * request.steps * sum(shares) / FINE_OCTAVES
+    if isinstance(request, DeepDream):
+        pixels = _pixels(width, height, request.size)
+        return pixels * request.iterations * sum(_shares(request.octaves, request.octave_scale))
+    return 0.0
+
+
+def kind(request: Request, device: str) -> str:
+    """The name under which the speed of jobs like this one on a device is noted."""
+    network = getattr(request, "network", "")
+    method = getattr(request, "method", "")
+    if method not in ("", "fine"):
+        network = ""  # the other methods bring their own
+    return " ".join(filter(None, (request.name, method, network, device)))
+
+
+def estimate(request: Request, width: int, height: int, speeds: Speeds) -> float | None:
+    """Seconds that the job takes, going by `speeds`; None where such a job was never measured."""
+    speed = speeds.get(kind(request, getattr(request, "device", "")))
+    return work(request, width, height) * speed.seconds / speed.work if speed else None
+
+
+def in_words(seconds: float | None) -> tuple[str, int]:
+    """A sentence to be translated, and the number to be put in for its {count}."""
+    if seconds is None:
+        return N_("How long it takes was not measured yet on this computer"), 0
+    if seconds < 95:
+        return N_("Takes about {count} s"), _rounded(seconds)
+    if seconds < 95 * 60:
+        return N_("Takes about {count} min"), _rounded(seconds / 60)
+    return N_("Takes about {count} h"), _rounded(seconds / 3600)
+
+
+def read_speeds(home: Path) -> dict[str, Speed]:
+    """The speeds noted in Atelier's home folder; what cannot be understood is left out."""
+    try:
+        content = (home / SPEEDS_FILE).read_bytes()
+        fields = json.loads(content) if len(content) <= MOST_BYTES else {}
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return dict(_understood(fields.items())) if isinstance(fields, dict) else {}
+
+
+def _understood(fields: Iterable[tuple[str, object]]) -> Iterable[tuple[str, Speed]]:
+    for name, value in fields:
+        if isinstance(value, list) and len(value) == 2 and all(_is_amount(amount) for amount in value):
+            yield name, Speed(*value)
+
+
+def _is_amount(value: object) -> bool:
+    return isinstance(value, int | float) and 0 < value < 1e18
+
+
+def _pixels(width: int, height: int, longest_px: int) -> float:
+    scale = min(1.0, longest_px / max(width, height))
+    return width * scale * height * scale
+
+
+def _shares(octaves: int, octave_scale: float) -> list[float]:
+    """The pixels of each size, as parts of the largest one's."""
+    return [octave_scale ** (-2 * octave) for octave in range(octaves)]
+
+
+def _rounded(amount: float) -> int:
+    """To a number that promises no more than is known: 7, 15, 40."""
+    step = 1 if amount < 10 else 5
+    return max(1, step * round(amount / step))

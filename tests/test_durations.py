@@ -1,0 +1,113 @@
+"""How long a job will take: its work, what was noted of others, and the words for it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from atelier_requests import DeepDream, Identity, StyleTransfer
+from backend import speeds
+from durations import MOST_BYTES, SPEEDS_FILE, Speed, estimate, in_words, kind, read_speeds, work
+
+
+@pytest.mark.parametrize(
+    ("request_", "pixel_steps"),
+    [
+        (StyleTransfer(method="fast", size=100), 100 * 50),
+        (StyleTransfer(method="gallery", size=4000), 1000 * 500),
+        (StyleTransfer(iterations=8, size=1000), 1000 * 500 * 2 * (1 + 1 / 4 + 1 / 16 + 1 / 64)),
+        (StyleTransfer(strength=0.0), 0),
+        (DeepDream(iterations=3, octaves=2, octave_scale=2.0, size=100), 3 * 100 * 50 * 1.25),
+        (Identity(), 0),
+    ],
+)
+def test_work_is_pixels_times_steps_over_all_sizes(
+    request_: StyleTransfer | DeepDream | Identity, pixel_steps: float
+) -> None:
+    assert work(request_, 1000, 500) == pytest.approx(pixel_steps)
+
+
+def test_a_better_quality_is_more_work() -> None:
+    draft, good, best = (work(StyleTransfer(quality=q), 6000, 4000) for q in ("draft", "good", "best"))
+    assert draft < good < best
+
+
+def test_kinds_differ_in_what_makes_jobs_slow_and_in_nothing_else() -> None:
+    assert kind(StyleTransfer(seed=3), "cpu") == kind(StyleTransfer(quality="best"), "cpu")
+    others = (
+        kind(StyleTransfer(), "cuda"),
+        kind(StyleTransfer(network="vgg16"), "cpu"),
+        kind(StyleTransfer(method="fast"), "cpu"),
+        kind(DeepDream(), "cpu"),
+    )
+    assert len({kind(StyleTransfer(), "cpu"), *others}) == 5
+    assert kind(StyleTransfer(method="fast", network="vgg16"), "cpu") == others[2]
+
+
+def test_what_was_noted_is_what_the_next_job_goes_by(tmp_path: Path) -> None:
+    request = StyleTransfer(method="fast", size=100, device="cpu")
+    assert estimate(request, 1000, 500, read_speeds(tmp_path)) is None
+    speeds.note(tmp_path, kind(request, "cpu"), seconds=2.0, work=1000.0)
+    assert estimate(request, 1000, 500, read_speeds(tmp_path)) == pytest.approx(10.0)
+    speeds.note(tmp_path, kind(request, "cpu"), seconds=3.0, work=1500.0)
+    assert estimate(request, 1000, 500, read_speeds(tmp_path)) == pytest.approx(10.0)
+
+
+def test_a_newer_job_counts_more_and_a_tiny_one_hardly(tmp_path: Path) -> None:
+    speeds.note(tmp_path, "job", seconds=10.0, work=10.0)
+    speeds.note(tmp_path, "job", seconds=30.0, work=10.0)
+    seconds, done = read_speeds(tmp_path)["job"]
+    assert seconds / done == pytest.approx(35 / 15)
+    speeds.note(tmp_path, "job", seconds=1.0, work=0.001)
+    seconds, done = read_speeds(tmp_path)["job"]
+    assert seconds / done == pytest.approx(18.5 / 7.5, rel=1e-3)
+
+
+def test_a_job_that_did_nothing_is_not_noted(tmp_path: Path) -> None:
+    speeds.note(tmp_path, "job", seconds=1.0, work=0.0)
+    assert not (tmp_path / SPEEDS_FILE).exists()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\xff\xfe", b"[1, 2]", b"{", b"[" * 60_000, b'{"a": [0, 1], "b": [1, null], "c": [1], "d": 3}',
+     b'{"a": [1, Infinity]}', b"{}" + b" " * MOST_BYTES],
+)  # fmt: skip
+def test_a_damaged_file_is_no_obstacle(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / SPEEDS_FILE).write_bytes(content)
+    assert read_speeds(tmp_path) == {}
+    speeds.note(tmp_path, "job", seconds=1.0, work=2.0)
+    assert read_speeds(tmp_path) == {"job": Speed(1.0, 2.0)}
+
+
+def test_the_file_stays_small_and_keeps_the_newest(tmp_path: Path) -> None:
+    many = {f"job {number}": [1.0, 1.0] for number in range(2 * speeds.MOST_KINDS)}
+    (tmp_path / SPEEDS_FILE).write_text(json.dumps(many))
+    speeds.note(tmp_path, "new", seconds=1.0, work=1.0)
+    assert len(read_speeds(tmp_path)) == speeds.MOST_KINDS
+    assert "new" in read_speeds(tmp_path)
+    assert [file.name for file in tmp_path.iterdir()] == [SPEEDS_FILE]
+
+
+def test_a_folder_that_cannot_be_written_to_is_no_obstacle(tmp_path: Path) -> None:
+    speeds.note(tmp_path / "missing", "job", seconds=1.0, work=1.0)
+    assert read_speeds(tmp_path / "missing") == {}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "sentence"),
+    [
+        (None, "How long it takes was not measured yet on this computer"),
+        (0.0, "Takes about 1 s"),
+        (7.4, "Takes about 7 s"),
+        (41.0, "Takes about 40 s"),
+        (175.0, "Takes about 3 min"),
+        (26 * 60.0, "Takes about 25 min"),
+        (7300.0, "Takes about 2 h"),
+    ],
+)
+def test_the_words_promise_no_more_than_is_known(seconds: float | None, sentence: str) -> None:
+    template, count = in_words(seconds)
+    assert template.format(count=count) == sentence
