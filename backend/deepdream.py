@@ -1,6 +1,6 @@
 """DeepDream: gradient ascent on what a network sees in a picture, octave by octave.
 
-Knows image tensors and a network; nothing of devices, files or who asked.
+Knows image tensors, a network and an objective; nothing of devices, files or who asked.
 
 Source: Mordvintsev, Olah and Tyka 2015, *Inceptionism: Going Deeper into Neural Networks*, and the
 notebook that its authors published with it (google/deepdream).
@@ -8,24 +8,32 @@ notebook that its authors published with it (google/deepdream).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Protocol
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
+from torch.nn.functional import affine_grid, avg_pool2d, grid_sample
 
-from .pyramid import fit, octave_sizes, resize, size_of
+from . import smoothing as smoothings
+from .objectives import Objective
+from .pyramid import Size, fit, octave_sizes, resize, size_of
 from .step import Step
 from .tiles import tiles
 
-TILE_PX = 1024
-STRIDE_PX = 32
+TILE_PX = 1280
+"""Side of a tile with its halo, which decides how much memory a dream takes."""
 
-# How far a gradient reaches is the layer's receptive field: in Inception v3 127 px at Mixed_5d, 159 px
-# at Mixed_6a. Deeper ones reach past these halos too faintly to matter.
-HALO_PX = 128
-WIDER_HALOS_PX = {f"Mixed_{block}": 256 for block in ("6a", "6b", "6c")} | {
-    f"Mixed_{block}": 512 for block in ("6d", "6e", "7a", "7b", "7c")
+NARROWEST_TILE_PX = 512
+"""Side of a tile without its halo, where the halo alone would be almost all of it."""
+
+Smoothing = Literal["none", "gaussian", "laplacian"]
+
+SMOOTHINGS: Mapping[Smoothing, Callable[[Tensor], Tensor]] = {
+    "none": lambda gradient: gradient,
+    "gaussian": smoothings.gaussian,
+    "laplacian": smoothings.laplacian,
 }
 
 
@@ -37,12 +45,19 @@ class Network(Protocol):
     def features(self, image: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
         """The features of an image tensor at each of `layers`."""
 
+    def halo_px(self, layers: Sequence[str]) -> int:
+        """Pixels around a tile that reach its features at the deepest of `layers`."""
+
+    def stride_px(self, layers: Sequence[str]) -> int:
+        """Pixels between two positions of the deepest of `layers`."""
+
 
 def dream(
     image: Tensor,
     *,
     network: Network,
-    layer: str,
+    objective: Objective,
+    visible: Tensor | None = None,
     strength: float,
     iterations: int,
     step_size: float,
@@ -50,16 +65,19 @@ def dream(
     octave_scale: float,
     jitter: int,
     size: int,
+    smoothing: Smoothing = "none",
     seed: int,
 ) -> Iterator[Step]:
-    """Strengthen in `image` whatever excites `layer`; a step for every iteration of every octave.
+    """Strengthen in `image` whatever the objective asks for; a step for every iteration of every octave.
 
     Each octave begins with its size of the picture and the detail that the coarser ones dreamt.
 
     Args:
         image: image tensor.
         network: the network that dreams.
-        layer: name of the layer whose activation rises.
+        objective: what of its features rises.
+        visible: (1, 1, H, W) in [0, 1], how much each pixel counts and may change; None is all of
+            them, fully. What lies under pixels that are 0 has no influence and is left as it is.
         strength: how much of the dream is laid over the picture, in [0, 1].
         iterations: steps of gradient ascent at each octave.
         step_size: mean change of a value in one step, where 1 is from black to white.
@@ -69,42 +87,103 @@ def dream(
         jitter: largest shift in pixels, drawn anew for every step.
         size: longest side dreamt at, in pixels; the dream is enlarged to a larger picture, which
             so keeps its own fine detail.
+        smoothing: of the gradient, against high-frequency noise.
         seed: of the jitter.
+
+    Raises:
+        ValueError: the network lacks a layer, or a layer the channels, that the objective looks at.
     """
     random = torch.Generator().manual_seed(seed)
     finest = fit(size_of(image), size, network.minimum_px)
     sizes = octave_sizes(finest, octaves, octave_scale, network.minimum_px)
     total = len(sizes) * iterations
-    detail = torch.zeros_like(image)
+    if visible is None:
+        shown, visible = image, image.new_ones(1, 1, 1, 1).expand(1, 1, *size_of(image))
+    else:
+        shown = with_hidden_grey(image, visible)
+    detail = image.new_zeros(1, 3, 1, 1)
     for octave, octave_size in enumerate(sizes):
-        base = resize(image, octave_size)
-        dreamt = (base + resize(detail, octave_size)).clamp(0, 1)
+        base, counted = resize(shown, octave_size), resize(visible, octave_size).clamp(0, 1)
+        dreamt = (base + resize(detail, octave_size)).clamp_(0, 1)
         for index in range(octave * iterations + 1, (octave + 1) * iterations + 1):
             shift = torch.randint(-jitter, jitter + 1, (2,), generator=random).tolist()
-            dreamt = ascend(dreamt, network, layer, step_size, shift)
-            detail = dreamt - base
-            shown = image if index == total else base
-            yield Step(index, total, (shown + strength * resize(detail, size_of(shown))).clamp(0, 1))
+            direction = SMOOTHINGS[smoothing](ascent(dreamt, network, objective, shift, counted))
+            dreamt = step(dreamt, direction, step_size, counted)
+            if index < total:
+                yield Step(index, total, laid_over(base, dreamt - base, strength))
+        detail = dreamt - base
+    made = laid_over(image, detail, strength)
+    yield Step(total, total, torch.where(visible > 0, made, image))
 
 
-def ascend(image: Tensor, network: Network, layer: str, step_size: float, shift: list[int]) -> Tensor:
-    """One step of gradient ascent on the image rolled by `shift` rows and columns, rolled back."""
-    rolled = image.roll(shift, (-2, -1))
-    gradient = tiled_gradient(rolled, network, layer)
-    change = step_size * gradient / gradient.abs().mean().clamp_min(torch.finfo(gradient.dtype).tiny)
-    return (rolled + change).clamp(0, 1).roll([-pixels for pixels in shift], (-2, -1))
+def noise(size: Size, seed: int, device: torch.device) -> Tensor:
+    """A grey image tensor with a little noise in it, with which feature visualisation begins."""
+    random = torch.Generator().manual_seed(seed)
+    return (0.5 + 0.05 * torch.randn(1, 3, *size, generator=random)).clamp_(0, 1).to(device)
 
 
-def tiled_gradient(image: Tensor, network: Network, layer: str) -> Tensor:
-    """The gradient of `activation`, computed a tile at a time as if for the whole picture at once."""
-    gradient = torch.empty_like(image)
-    for tile in tiles(*size_of(image), TILE_PX, WIDER_HALOS_PX.get(layer, HALO_PX), STRIDE_PX):
+def zoomed(image: Tensor, zoom: float) -> Tensor:
+    """The centre of an image tensor, enlarged by `zoom` (1 and more), at the same size; bicubic."""
+    to_source = image.new_tensor([[[1 / zoom, 0, 0], [0, 1 / zoom, 0]]])
+    grid = affine_grid(to_source, list(image.shape), align_corners=False)
+    return grid_sample(image, grid, mode="bicubic", padding_mode="border", align_corners=False).clamp_(0, 1)
+
+
+def ascent(
+    image: Tensor, network: Network, objective: Objective, shift: list[int], visible: Tensor
+) -> Tensor:
+    """The way up on the image rolled by `shift` rows and columns, rolled back.
+
+    Each layer's gradient has, whatever the scale of its features, its weight as mean absolute value.
+    """
+    image, visible = (values.roll(shift, (-2, -1)) for values in (image, visible))
+    gradients = (
+        weight * normalised(tiled_gradient(image, network, objective, layer, visible))
+        for layer, weight in objective.weights.items()
+    )
+    return functools.reduce(Tensor.add_, gradients).roll([-pixels for pixels in shift], (-2, -1))
+
+
+def tiled_gradient(
+    image: Tensor, network: Network, objective: Objective, layer: str, visible: Tensor
+) -> Tensor:
+    """The gradient of the objective at one layer, computed a tile at a time as if for the whole picture.
+
+    Every position of the features belongs to one tile, whose halo holds all pixels that it sees.
+    """
+    halo, stride = network.halo_px([layer]), network.stride_px([layer])
+    counted = avg_pool2d(visible, stride, ceil_mode=True)[0]
+    gradient = torch.zeros_like(image)
+    for tile in tiles(*size_of(image), max(NARROWEST_TILE_PX, TILE_PX - 2 * halo), halo, stride):
         seen = tile.outer.of(image).detach().requires_grad_()
-        (of_tile,) = torch.autograd.grad(activation(seen, network, layer), seen)
-        tile.inner.of(gradient).copy_(tile.inner.within(tile.outer).of(of_tile))
+        own = tile.inner.within(tile.outer).at(stride).of(network.features(seen, [layer])[layer])
+        excitement = objective.excitement(layer, own)
+        height, width = size_of(excitement)
+        weighted = excitement * tile.inner.at(stride).of(counted)[..., :height, :width]
+        (of_tile,) = torch.autograd.grad(weighted.sum(), seen)
+        tile.outer.of(gradient).add_(of_tile)
     return gradient
 
 
-def activation(image: Tensor, network: Network, layer: str) -> Tensor:
-    """Half the sum of the layer's squared features, the objective of the authors' notebook."""
-    return network.features(image, [layer])[layer].square().sum() / 2
+def step(image: Tensor, direction: Tensor, step_size: float, visible: Tensor) -> Tensor:
+    """The image moved in a direction that it takes over, by `step_size` in the mean of what is visible."""
+    change = normalised(direction.mul_(visible)).mul_(step_size * visible.mean())
+    return change.add_(image).clamp_(0, 1)
+
+
+def normalised(gradient: Tensor) -> Tensor:
+    """The gradient divided, in its own memory, by its mean absolute value."""
+    mean = torch.linalg.vector_norm(gradient, ord=1) / gradient.numel()
+    return gradient.div_(mean.clamp_min(torch.finfo(gradient.dtype).tiny))
+
+
+def laid_over(image: Tensor, detail: Tensor, strength: float) -> Tensor:
+    """The image with `strength` of the detail, which is enlarged to its size."""
+    return resize(detail, size_of(image)).mul(strength).add_(image).clamp_(0, 1)
+
+
+def with_hidden_grey(image: Tensor, visible: Tensor) -> Tensor:
+    """The image, and where it is not visible the mean of what is."""
+    share = visible.mean().clamp_min(torch.finfo(visible.dtype).tiny)
+    mean = (image * visible).mean((-2, -1), keepdim=True) / share
+    return torch.lerp(mean, image, visible)

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from atelier_protocol import Picture
-from atelier_requests import DeepDream
 from backend import deepdream
-from backend.deepdream import activation, ascend, dream, tiled_gradient
-from backend.images import read
+from backend.deepdream import ascent, dream, step, tiled_gradient, zoomed
 from backend.networks import load_network
+from backend.objectives import Objective, activation
 
 SAMPLES = Path(__file__).parents[1] / "samples"
+SECOND = activation({"second": 1.0})
 SETTINGS: dict[str, Any] = {
-    "layer": "second",
+    "objective": SECOND,
     "strength": 1.0,
     "iterations": 3,
     "step_size": 0.02,
@@ -37,6 +36,7 @@ class TinyNetwork(nn.Module):
     """Two seeded convolutions, smooth throughout, that shrink by 4; receptive field 11 px."""
 
     minimum_px = 12
+    halo = 8
 
     def __init__(self) -> None:
         super().__init__()
@@ -51,6 +51,12 @@ class TinyNetwork(nn.Module):
         found = {"first": first, "second": self.second(first)}
         return {layer: found[layer] for layer in layers}
 
+    def halo_px(self, _: Sequence[str]) -> int:
+        return self.halo
+
+    def stride_px(self, layers: Sequence[str]) -> int:
+        return 4 if "second" in layers else 2
+
 
 class Brightness:
     """A network whose one feature is the image itself: every expected value can be worked out."""
@@ -59,6 +65,12 @@ class Brightness:
 
     def features(self, image: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
         return {layer: image for layer in layers}
+
+    def halo_px(self, _: Sequence[str]) -> int:
+        return 0
+
+    def stride_px(self, _: Sequence[str]) -> int:
+        return 1
 
 
 @pytest.fixture
@@ -75,30 +87,23 @@ def final(image: Tensor, network: Any, **changed: Any) -> Tensor:
     return last.image
 
 
-def test_activation_is_half_the_sum_of_squares() -> None:
-    image = torch.tensor([1.0, 2.0, 3.0]).reshape(1, 3, 1, 1)
-    assert activation(image, Brightness(), "it").item() == 7.0
-
-
-def test_the_gradient_is_the_derivative_of_the_activation(network: TinyNetwork) -> None:
-    network.double()
-    image = noise(12, 14).double().requires_grad_()
-    assert torch.autograd.gradcheck(
-        lambda values: activation(values, network, "second"), image, fast_mode=True
-    )
-    (expected,) = torch.autograd.grad(activation(image, network, "second"), image)
-    torch.testing.assert_close(tiled_gradient(image, network, "second"), expected)
-
-
-def test_a_step_is_the_gradient_over_its_mean_absolute_value() -> None:
-    image = torch.tensor([0.1, 0.2, 0.6]).reshape(1, 3, 1, 1)  # its own gradient, 0.3 in the mean
-    stepped = ascend(image, Brightness(), "it", step_size=0.03, shift=[0, 0])
+def test_a_step_changes_a_value_by_the_step_size_in_the_mean() -> None:
+    image = torch.tensor([0.1, 0.2, 0.6]).reshape(1, 3, 1, 1)
+    direction = torch.tensor([1.0, 2.0, 6.0]).reshape(1, 3, 1, 1)  # 3 in the mean
+    stepped = step(image, direction, 0.03, torch.ones(1, 1, 1, 1))
     assert stepped.flatten().tolist() == pytest.approx([0.11, 0.22, 0.66])
+
+
+def test_a_step_counts_what_is_visible_alone() -> None:
+    image, visible = torch.full((1, 3, 1, 4), 0.5), torch.tensor([1.0, 0.0, 0.0, 0.0]).reshape(1, 1, 1, 4)
+    stepped = step(image, torch.ones_like(image), 0.03, visible)
+    assert stepped[0, 0, 0].tolist() == pytest.approx([0.53, 0.5, 0.5, 0.5])
 
 
 def test_a_step_stays_between_black_and_white() -> None:
     image = torch.tensor([0.0, 0.5, 1.0]).reshape(1, 3, 1, 1)
-    assert ascend(image, Brightness(), "it", step_size=9.0, shift=[0, 0]).flatten().tolist() == [0, 1, 1]
+    direction = torch.tensor([-1.0, 1.0, 1.0]).reshape(1, 3, 1, 1)
+    assert step(image, direction, 9.0, torch.ones(1, 1, 1, 1)).flatten().tolist() == [0, 1, 1]
 
 
 def test_the_picture_is_rolled_for_the_network_and_back() -> None:
@@ -107,8 +112,26 @@ def test_the_picture_is_rolled_for_the_network_and_back() -> None:
             return {layer: image[..., :1, :1] for layer in layers}
 
     image = torch.full((1, 3, 4, 5), 0.5)
-    changed = ascend(image, Corner(), "it", step_size=0.01, shift=[1, 2]) != image
-    assert changed[0, 0].nonzero().tolist() == [[3, 3]]  # rolled by 1, 2 it comes to the corner
+    upwards = ascent(image, Corner(), activation({"it": 1.0}), [1, 2], torch.ones(1, 1, 4, 5))
+    assert upwards[0, 0].nonzero().tolist() == [[3, 3]]  # rolled by 1, 2 it comes to the corner
+
+
+def test_layers_share_the_ascent_by_their_weights_whatever_their_scale(network: TinyNetwork) -> None:
+    class Scaled(TinyNetwork):
+        def features(self, image: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
+            found = super().features(image, layers)
+            return {layer: 1e3 * values if layer == "first" else values for layer, values in found.items()}
+
+    image, whole = noise(32, 40), torch.ones(1, 1, 32, 40)
+
+    def upwards(made_of: TinyNetwork, **layers: float) -> Tensor:
+        return ascent(image, made_of, activation(layers), [3, -2], whole)
+
+    first, second = upwards(network, first=1.0), upwards(network, second=1.0)
+    assert first.abs().mean().item() == pytest.approx(1)
+    both = upwards(network, first=0.5, second=2.0)
+    torch.testing.assert_close(both, 0.5 * first + 2 * second)
+    torch.testing.assert_close(upwards(Scaled(), first=0.5, second=2.0), both)
 
 
 def test_a_picture_that_excites_nothing_stays_as_it_is() -> None:
@@ -116,31 +139,46 @@ def test_a_picture_that_excites_nothing_stays_as_it_is() -> None:
     assert final(black, Brightness()).equal(black)
 
 
-def test_the_activation_rises_with_every_step_of_an_octave(network: TinyNetwork) -> None:
+@pytest.mark.parametrize("smoothing", ["none", "gaussian", "laplacian"])
+def test_the_objective_rises_with_every_step_of_an_octave(network: TinyNetwork, smoothing: str) -> None:
     image = noise(32, 40)
-    steps = dream(image, network=network, **SETTINGS | {"octaves": 1, "iterations": 8, "jitter": 0})
-    values = [activation(step.image, network, "second").item() for step in steps]
+    changed = {"octaves": 1, "iterations": 8, "jitter": 0, "smoothing": smoothing, "step_size": 0.01}
+    steps = dream(image, network=network, **SETTINGS | changed)
+    values = [height(step.image, network) for step in steps]
     assert values == sorted(values)
-    assert values[-1] > 1.2 * activation(image, network, "second").item()
+    assert values[-1] > 1.05 * height(image, network)
 
 
-@pytest.mark.parametrize("tile_px", [32, 64])
+def height(image: Tensor, network: Any, objective: Objective = SECOND) -> float:
+    """How far up the objective's mountain the image is: its sum over all positions of its layers."""
+    found = network.features(image, objective.layers)
+    return sum(objective.excitement(layer, found[layer]).sum().item() for layer in objective.layers)
+
+
+@pytest.mark.parametrize("side", [8, 32, 64])
 def test_tiles_give_the_gradient_of_the_whole(
-    network: TinyNetwork, tile_px: int, monkeypatch: pytest.MonkeyPatch
+    network: TinyNetwork, side: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    image = noise(100, 170)
-    whole = tiled_gradient(image, network, "second")
-    monkeypatch.setattr(deepdream, "TILE_PX", tile_px)
-    monkeypatch.setattr(deepdream, "HALO_PX", 32)
-    torch.testing.assert_close(tiled_gradient(image, network, "second"), whole, rtol=1e-4, atol=1e-7)
+    image, visible = noise(100, 170), noise(100, 170)[:, :1]
+    whole = tiled_gradient(image, network, SECOND, "second", visible)
+    cut_tiles(monkeypatch, side)
+    torch.testing.assert_close(
+        tiled_gradient(image, network, SECOND, "second", visible), whole, rtol=1e-4, atol=1e-7
+    )
 
 
 def test_a_halo_that_is_too_small_shows(network: TinyNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
-    image = noise(100, 170)
-    whole = tiled_gradient(image, network, "second")
-    monkeypatch.setattr(deepdream, "TILE_PX", 64)
-    monkeypatch.setattr(deepdream, "HALO_PX", 0)
-    assert (tiled_gradient(image, network, "second") - whole).norm() > 1e-2 * whole.norm()
+    image, visible = noise(100, 170), torch.ones(1, 1, 100, 170)
+    whole = tiled_gradient(image, network, SECOND, "second", visible)
+    cut_tiles(monkeypatch, 32)
+    network.halo = 0
+    gradient = tiled_gradient(image, network, SECOND, "second", visible)
+    assert (gradient - whole).norm() > 1e-2 * whole.norm()
+
+
+def cut_tiles(monkeypatch: pytest.MonkeyPatch, side: int) -> None:
+    monkeypatch.setattr(deepdream, "TILE_PX", 0)
+    monkeypatch.setattr(deepdream, "NARROWEST_TILE_PX", side)
 
 
 def test_steps_count_every_iteration_of_every_octave(network: TinyNetwork) -> None:
@@ -201,34 +239,111 @@ def test_the_picture_given_is_left_alone(network: TinyNetwork) -> None:
     assert image.equal(before)
 
 
-def test_cancelling_leaves_nothing_at_the_network(network: TinyNetwork) -> None:
+@pytest.mark.parametrize("taken", [0, 1, 4, 6])
+def test_cancelling_at_any_step_leaves_nothing_at_the_network(network: TinyNetwork, taken: int) -> None:
     steps = dream(noise(40, 40), network=network, **SETTINGS)
-    next(steps)
+    for _ in range(taken):
+        next(steps)
     steps.close()  # type: ignore[attr-defined]
     assert not any(module._forward_hooks or module._backward_hooks for module in network.modules())
     assert not any(parameter.requires_grad for parameter in network.parameters())
 
 
+# ── What is not visible ──────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def visible() -> Tensor:
+    """The left half of 40 × 60 px, with a soft edge."""
+    return torch.cat([torch.ones(30), torch.tensor([0.7, 0.3]), torch.zeros(28)]).expand(1, 1, 40, 60)
+
+
+@pytest.mark.parametrize("smoothing", ["none", "gaussian", "laplacian"])
+def test_what_is_not_visible_stays_and_has_no_influence(
+    network: TinyNetwork, visible: Tensor, smoothing: str
+) -> None:
+    image, other = noise(40, 60), noise(40, 60, seed=2)
+    hidden = visible.expand_as(image) == 0
+    changed = {"visible": visible, "smoothing": smoothing}
+    made = final(image, network, **changed)
+    assert made[hidden].equal(image[hidden])
+    assert not made[~hidden].allclose(image[~hidden], atol=0.01)
+    with_other_hidden = torch.where(hidden, other, image)
+    assert final(with_other_hidden, network, **changed)[~hidden].equal(made[~hidden])
+
+
+def test_a_picture_visible_everywhere_is_dreamt_upon_as_one_without_transparency(
+    network: TinyNetwork,
+) -> None:
+    image = noise(40, 60)
+    made = final(image, network, visible=torch.ones(1, 1, 40, 60))
+    torch.testing.assert_close(made, final(image, network))
+
+
+def test_a_picture_of_which_nothing_is_visible_comes_back(network: TinyNetwork) -> None:
+    image = noise(40, 60)
+    assert final(image, network, visible=torch.zeros(1, 1, 40, 60)).equal(image)
+
+
+# ── Beginnings and films ─────────────────────────────────────────────────────────────────────────
+
+
+def test_noise_is_the_same_for_the_same_seed_and_grey_in_the_mean() -> None:
+    first = deepdream.noise((60, 80), 3, torch.device("cpu"))
+    assert first.shape == (1, 3, 60, 80)
+    assert first.mean().item() == pytest.approx(0.5, abs=0.01)
+    assert deepdream.noise((60, 80), 3, torch.device("cpu")).equal(first)
+    assert not deepdream.noise((60, 80), 4, torch.device("cpu")).equal(first)
+
+
+def test_zooming_doubles_the_distance_from_the_centre() -> None:
+    image = torch.zeros(1, 3, 41, 41)
+    image[..., 18:23, 24:29] = 1  # its centre 6 px right of the picture's
+    twice = zoomed(image, 2.0)
+    assert twice.shape == image.shape
+    rows, columns = (twice[0, 0] > 0.5).nonzero(as_tuple=True)
+    assert rows.double().mean().item() == pytest.approx(20, abs=0.1)
+    assert columns.double().mean().item() == pytest.approx(20 + 2 * 6, abs=0.1)
+    assert twice[0, 0].sum().item() == pytest.approx(4 * 25, rel=0.05)
+
+
+def test_a_zoom_of_one_changes_nothing() -> None:
+    image = noise(20, 31)
+    torch.testing.assert_close(zoomed(image, 1.0), image, rtol=0, atol=1e-5)
+
+
+# ── The real networks ────────────────────────────────────────────────────────────────────────────
+
+
 @pytest.fixture
 def cat() -> Tensor:
     with Image.open(SAMPLES / "chelsea.jpg") as photograph:
-        return read(Picture(*photograph.size, "RGB", "u8", photograph.tobytes()))
+        return torch.from_numpy(np.array(photograph)).permute(2, 0, 1)[None] / 255
 
 
-def test_inception_dreams_more_of_what_it_sees(models: Path, cat: Tensor) -> None:
+DREAMS = {"inception-v3": "Mixed_5d", "vgg19": "relu4_2", "vgg16": "relu4_2", "squeezenet": "fire8"}
+
+
+@pytest.mark.parametrize(("name", "layer"), DREAMS.items())
+def test_every_network_dreams_more_of_what_it_sees(models: Path, cat: Tensor, name: str, layer: str) -> None:
     face = cat[..., 60:220, 100:300]
-    inception = load_network("inception-v3", models, torch.device("cpu"))
-    settings = dataclasses.asdict(DeepDream(iterations=3, octaves=2, size=200))
-    for name in ("network", "device"):
-        del settings[name]
-    *_, last = dream(face, network=inception, **settings)
-    before, after = (activation(image, inception, "Mixed_5d").item() for image in (face, last.image))
-    assert after > 1.2 * before
+    network = load_network(name, models, torch.device("cpu"))
+    objective = activation({layer: 1.0})
+    *_, last = dream(face, network=network, **SETTINGS | {"objective": objective, "size": 200})
+    assert height(last.image, network, objective) > 1.2 * height(face, network, objective)
 
 
-def test_inceptions_tiles_have_no_seams(models: Path, cat: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
-    inception = load_network("inception-v3", models, torch.device("cpu"))
-    strip = cat[..., :160, :]
-    whole = tiled_gradient(strip, inception, "Mixed_5d")
-    monkeypatch.setattr(deepdream, "TILE_PX", 160)
-    assert (tiled_gradient(strip, inception, "Mixed_5d") - whole).norm() < 1e-5 * whole.norm()
+@pytest.mark.parametrize(
+    ("name", "layer", "side"),
+    [("inception-v3", "Mixed_5d", 160), ("inception-v3", "Mixed_7c", 160), ("vgg19", "relu5_4", 112),
+     ("vgg16", "relu5_3", 112), ("squeezenet", "classes", 112)],
+)  # fmt: skip
+def test_the_networks_tiles_have_no_seams(
+    models: Path, cat: Tensor, name: str, layer: str, side: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = load_network(name, models, torch.device("cpu"))
+    strip, whole_strip = cat[..., :160, :], torch.ones(1, 1, 160, cat.shape[-1])
+    whole = tiled_gradient(strip, network, activation({layer: 1.0}), layer, whole_strip)
+    cut_tiles(monkeypatch, side)
+    tiled = tiled_gradient(strip, network, activation({layer: 1.0}), layer, whole_strip)
+    assert (tiled - whole).norm() < 1e-4 * whole.norm()
