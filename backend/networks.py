@@ -24,8 +24,8 @@ import torch
 from torch import Tensor, nn
 
 from . import weights
+from .conversions import DECODER_CONVOLUTIONS, Tensors
 from .vision import torchvision
-from .weights import DECODER_CONVOLUTIONS, Tensors
 
 
 class Network(nn.Module):

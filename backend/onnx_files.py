@@ -1,0 +1,79 @@
+"""The constant tensors of an ONNX file by name, those stored as int8 multiplied out.
+
+Knows the file, not the network in it. An ONNX file is a protocol buffer, and four of its messages are
+enough for the weights; the onnx package would be installed for this alone.
+
+Sources: onnx.proto of ONNX 1.16, messages ModelProto, GraphProto, TensorProto and NodeProto;
+Protocol Buffers, *Encoding*.
+"""
+
+from __future__ import annotations
+
+import io
+from collections import defaultdict
+from typing import IO, Any
+
+import torch
+from torch import Tensor
+
+# The numbers of fields: of a model, a graph, a tensor, a node.
+GRAPH = 7
+NODE, INITIALIZER = 1, 5
+DIMS, DATA_TYPE, NAME, RAW_DATA = 1, 2, 8, 9
+INPUT, OUTPUT, OPERATOR = 1, 2, 4
+
+TYPES = {1: torch.float32, 3: torch.int8, 6: torch.int32, 7: torch.int64}
+VARINT, FIXED_64, FIXED_32 = 0, 1, 5
+
+Message = dict[int, list[Any]]
+"""The values of each field by its number: integers, or bytes, which may be a message in their turn."""
+
+
+def constants(file: IO[bytes]) -> dict[str, Tensor]:
+    """The constants of the file's graph; a de-quantised one is called as the output of its node is.
+
+    Those without raw bytes are left out: sizes and the like, no weights.
+    """
+    (graph,) = _message(file.read())[GRAPH]
+    fields = _message(graph)
+    initializers = map(_message, fields[INITIALIZER])
+    tensors = dict(_tensor(initializer) for initializer in initializers if any(initializer[RAW_DATA]))
+    for node in map(_message, fields[NODE]):
+        names = [name.decode() for name in (*node[INPUT], *node[OUTPUT])]
+        if node[OPERATOR] == [b"DequantizeLinear"] and names[0] in tensors:
+            *inputs, output = names
+            tensors[output] = _dequantised(*(tensors[name] for name in inputs))
+    return tensors
+
+
+def _dequantised(values: Tensor, scale: Tensor, zero_point: Tensor) -> Tensor:
+    """One scale and one zero point for all values, or for each index of the first axis."""
+    each = (-1, *(1 for _ in values.shape[1:])) if scale.dim() else ()
+    return (values.float() - zero_point.float().reshape(each)) * scale.reshape(each)
+
+
+def _tensor(fields: Message) -> tuple[str, Tensor]:
+    (name,), (data_type,), (raw,) = fields[NAME], fields[DATA_TYPE], fields[RAW_DATA]
+    return name.decode(), torch.frombuffer(bytearray(raw), dtype=TYPES[data_type]).reshape(fields[DIMS])
+
+
+def _message(encoded: bytes) -> Message:
+    fields: Message = defaultdict(list)
+    stream = io.BytesIO(encoded)
+    while stream.tell() < len(encoded):
+        number, kind = divmod(_varint(stream), 8)
+        fields[number].append(_varint(stream) if kind == VARINT else stream.read(_length(kind, stream)))
+    return fields
+
+
+def _length(kind: int, stream: IO[bytes]) -> int:
+    return {FIXED_64: 8, FIXED_32: 4}.get(kind) or _varint(stream)
+
+
+def _varint(stream: IO[bytes]) -> int:
+    """An integer, seven bits a byte, the lowest first; the eighth bit says that more follow."""
+    value = shift = 0
+    while (byte := stream.read(1)[0]) >= 128:
+        value |= (byte - 128) << shift
+        shift += 7
+    return value | byte << shift
