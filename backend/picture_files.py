@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps
 
-from atelier_protocol import AtelierError, Picture, Region
+from atelier_protocol import CHANNELS, AtelierError, Picture, Region
 
-from .arrays import DTYPES, as_array, crop, inside
+from .arrays import DTYPES, as_array, as_picture, crop, inside
 
 MODES = {"L": "Y", "LA": "YA", "RGB": "RGB", "RGBA": "RGBA", "I;16": "Y"}
 
@@ -96,6 +96,16 @@ class Canvas:
                 f"The mask {path} is black all over: paint white where to change the picture."
             )
         return Mask(levels / np.iinfo(levels.dtype).max)
+
+    def seen_through(self, mask: Mask) -> Picture:
+        """The pixels with their alpha, which is full where there is none, times the mask."""
+        values, white = as_array(self.picture), np.iinfo(DTYPES[self.picture.depth]).max
+        model = self.picture.channels.removesuffix("A")
+        colours, alpha = np.split(values, [CHANNELS[model]], axis=-1)
+        shown = np.rint((alpha if alpha.size else white) * mask.values[..., None])
+        return as_picture(
+            np.concatenate([colours, shown.astype(values.dtype)], axis=-1), f"{model}A", self.picture.depth
+        )
 
     def check_savable(self, path: Path) -> None:
         """Find out with a single pixel whether `save` could write a file of that name.

@@ -221,3 +221,31 @@ def test_a_look_whether_a_file_can_be_written_leaves_the_one_that_is_there(tmp_p
     before = (tmp_path / "in.png").read_bytes()
     Canvas.load(tmp_path / "in.png").check_savable(tmp_path / "in.png")
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [before]
+
+
+@pytest.mark.parametrize(
+    ("mode", "pixel", "channels", "expected"),
+    [
+        ("RGB", (1, 2, 3), "RGBA", [(1, 2, 3, 0), (1, 2, 3, 51), (1, 2, 3, 255)]),
+        ("RGBA", (1, 2, 3, 100), "RGBA", [(1, 2, 3, 0), (1, 2, 3, 20), (1, 2, 3, 100)]),
+        ("L", 7, "YA", [(7, 0), (7, 51), (7, 255)]),
+    ],
+)
+def test_a_mask_hides_what_is_not_to_be_seen(
+    tmp_path: Path, mode: str, pixel: int | tuple[int, ...], channels: str, expected: list[tuple[int, ...]]
+) -> None:
+    Image.new(mode, (3, 1), pixel).save(tmp_path / "in.png")
+    Image.frombytes("L", (3, 1), bytes([0, 51, 255])).save(tmp_path / "mask.png")
+    canvas = Canvas.load(tmp_path / "in.png")
+    seen = canvas.seen_through(canvas.load_mask(tmp_path / "mask.png"))
+    assert (seen.width, seen.height, seen.channels, seen.depth) == (3, 1, channels, "u8")
+    assert bytes(seen.pixels) == b"".join(map(bytes, expected))
+
+
+def test_a_mask_hides_16_bits_too(tmp_path: Path) -> None:
+    Image.fromarray(np.array([[30_000, 40_000]], np.uint16)).save(tmp_path / "in.png")
+    Image.frombytes("L", (2, 1), bytes([0, 255])).save(tmp_path / "mask.png")
+    canvas = Canvas.load(tmp_path / "in.png")
+    seen = canvas.seen_through(canvas.load_mask(tmp_path / "mask.png"))
+    assert (seen.channels, seen.depth) == ("YA", "u16")
+    assert np.frombuffer(seen.pixels, "<u2").tolist() == [30_000, 0, 40_000, 65_535]
