@@ -8,15 +8,17 @@ Normalization*, ICCV, eq. 8 (AdaIN) and 14 (strength).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d
 
 from .networks import Network
 from .pyramid import Size, fit, resize, restore_detail, size_of
 from .step import Step
+from .styles import Style, fitted, shares
 from .tiles import Tile, tiles
 
 LAYER = "relu4_1"
@@ -41,61 +43,96 @@ class Statistics(NamedTuple):
 @torch.no_grad()
 def stylize(
     content: Tensor,
-    styles: Sequence[Tensor],
+    styles: Sequence[Style],
     *,
     network: Network,
     decoder: nn.Module,
+    visible: Tensor | None,
     strength: float,
     size: int,
+    style_size: float,
+    stretch: bool,
 ) -> Iterator[Step]:
     """Paint `content` in the manner of `styles`, one step for every tile encoded and decoded.
 
     Args:
         content: image tensor.
-        styles: image tensors; of several, the mean of their statistics is taken.
+        styles: of several, the mean of their statistics by weight is taken.
         network: the encoder, normalised VGG19.
         decoder: from its features at relu4_1 to an image.
+        visible: (1, 1, H, W) in [0, 1], how much each pixel of the content counts; None for all in full.
         strength: from 0, the content itself, to 1.
         size: longest side in pixels at which the picture is painted. A larger content keeps its
             own fine detail.
+        style_size: size of the styles beside that of the content.
+        stretch: whether the styles take on the content's proportions.
+
+    Raises:
+        ValueError: nothing of a style is visible, or no style weighs anything.
     """
-    if strength == 0:
+    if strength == 0 or (visible is not None and not visible.any()):
         yield Step(1, 1, content)
         return
-    small = resize(content, fit(size_of(content), size, network.minimum_px))
-    style = _mean([_style_statistics(style, network, size) for style in styles])
+    small = resize(content, fit(size_of(content), size, network.minimum_px)).clamp(0, 1)
+    looked_at = [
+        fitted(style, size_of(small), style_size=style_size, stretch=stretch, minimum_px=network.minimum_px)
+        for style in styles
+    ]
+    aim = _mean([_style_statistics(style, network) for style in looked_at], shares(styles))
     pixel_tiles, feature_tiles = list(_pixel_tiles(small)), list(_feature_tiles(small))
     total = len(pixel_tiles) + len(feature_tiles)
 
     for index, encoded in enumerate(_encode(small, pixel_tiles, network), start=1):
         features = encoded
         yield Step(index, total, small)
-    features = torch.lerp(features, adain(features, style), strength)
-    for index, pastiche in enumerate(_decode(features, feature_tiles, decoder, small), len(pixel_tiles) + 1):
+    own = statistics(features, _on_features(visible, small))
+
+    def paint(part: Tensor) -> Tensor:
+        painted: Tensor = decoder(torch.lerp(part, adain(part, own, aim), strength))
+        return painted
+
+    pastiches = _decode(features, feature_tiles, paint, small)
+    for index, pastiche in enumerate(pastiches, start=len(pixel_tiles) + 1):
         image = restore_detail(pastiche, content) if index == total else pastiche
         yield Step(index, total, image.clamp(0, 1))
 
 
-def statistics(features: Tensor) -> Statistics:
-    """Mean and standard deviation of each channel of features (1, C, h, w)."""
-    variance, mean = torch.var_mean(features, dim=(2, 3), correction=0, keepdim=True)
+def statistics(features: Tensor, visible: Tensor | None = None) -> Statistics:
+    """Mean and standard deviation of each channel of features (1, C, h, w).
+
+    `visible` (1, 1, h, w) is how much each position counts; None stands for all in full.
+    """
+    if visible is None:
+        variance, mean = torch.var_mean(features, dim=(2, 3), correction=0, keepdim=True)
+    else:
+        weights = visible / visible.sum()
+        mean = (features * weights).sum(dim=(2, 3), keepdim=True)
+        variance = (features - mean).square_().mul_(weights).sum(dim=(2, 3), keepdim=True)
     return Statistics(mean, (variance + EPSILON).sqrt())
 
 
-def adain(features: Tensor, style: Statistics) -> Tensor:
-    """Huang and Belongie 2017, eq. 8: content features (1, C, h, w) with the style's statistics."""
-    content = statistics(features)
-    return (features - content.mean) / content.deviation * style.deviation + style.mean
+def adain(features: Tensor, own: Statistics, style: Statistics) -> Tensor:
+    """Huang and Belongie 2017, eq. 8: features (1, C, h, w) with the style's statistics for their own."""
+    return (features - own.mean) / own.deviation * style.deviation + style.mean
 
 
-def _style_statistics(style: Tensor, network: Network, size: int) -> Statistics:
-    small = resize(style, fit(size_of(style), size, network.minimum_px))
-    *_, features = _encode(small, list(_pixel_tiles(small)), network)
-    return statistics(features)
+def _style_statistics(style: Style, network: Network) -> Statistics:
+    *_, features = _encode(style.image, list(_pixel_tiles(style.image)), network)
+    return statistics(features, _on_features(style.visible, style.image))
 
 
-def _mean(several: Sequence[Statistics]) -> Statistics:
-    return Statistics(*(torch.stack(values).mean(dim=0) for values in zip(*several, strict=True)))
+def _on_features(visible: Tensor | None, image: Tensor) -> Tensor | None:
+    """How much each position of an image's features counts."""
+    if visible is None:
+        return None
+    return avg_pool2d(resize(visible, size_of(image)).clamp(0, 1), STRIDE, ceil_mode=True)
+
+
+def _mean(several: Sequence[Statistics], parts: Sequence[float]) -> Statistics:
+    """The mean of several statistics by their shares."""
+    by_part = zip(parts, several, strict=True)
+    scaled = [(part * mean, part * deviation) for part, (mean, deviation) in by_part]
+    return Statistics(*(torch.stack(values).sum(dim=0) for values in zip(*scaled, strict=True)))
 
 
 def _pixel_tiles(image: Tensor) -> Iterator[Tile]:
@@ -125,12 +162,12 @@ def _encode(image: Tensor, pixel_tiles: Sequence[Tile], network: Network) -> Ite
 
 
 def _decode(
-    features: Tensor, feature_tiles: Sequence[Tile], decoder: nn.Module, image: Tensor
+    features: Tensor, feature_tiles: Sequence[Tile], paint: Callable[[Tensor], Tensor], image: Tensor
 ) -> Iterator[Tensor]:
-    """What the features look like, painted over a copy of `image` tile by tile."""
+    """What `paint` makes of the features, over a copy of `image`, tile by tile."""
     image = image.clone()
     for tile in feature_tiles:
-        part = decoder(tile.outer.of(features))
+        part = paint(tile.outer.of(features))
         own = tile.inner.within(tile.outer).times(STRIDE).of(part)
         target = tile.inner.times(STRIDE).of(image)
         target.copy_(own[..., : target.shape[-2], : target.shape[-1]])

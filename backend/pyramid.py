@@ -59,5 +59,7 @@ def restore_detail(image: Tensor, original: Tensor) -> Tensor:
 
     In other words `original`, changed as much as `image` differs from the shrunken `original`.
     """
+    if size_of(image) == size_of(original):
+        return image
     change = image - resize(original, size_of(image))
     return original + resize(change, size_of(original))

@@ -8,6 +8,7 @@ and 6: the part of the style that is used, and its size beside the content's, ar
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from torch import Tensor
@@ -50,3 +51,15 @@ def fitted(style: Style, content_size: Size, *, style_size: float, stretch: bool
     if visible is not None:
         visible = resize(visible, size).clamp(0, 1)
     return Style(resize(image, size).clamp(0, 1), weight, visible)
+
+
+def shares(styles: Sequence[Style]) -> list[float]:
+    """What each style counts, so that all of them together count 1.
+
+    Raises:
+        ValueError: none of them has a weight.
+    """
+    total = sum(style.weight for style in styles)
+    if not total > 0:
+        raise ValueError("The styles' weights are all 0; give at least one style a weight.")
+    return [style.weight / total for style in styles]
