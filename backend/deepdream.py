@@ -77,7 +77,8 @@ def dream(
         network: the network that dreams.
         objective: what of its features rises.
         visible: (1, 1, H, W) in [0, 1], how much each pixel counts and may change; None is all of
-            them, fully. What lies under pixels that are 0 has no influence and is left as it is.
+            them, fully. Where it is 0 the network still sees the image's colours, but they neither
+            count nor change.
         strength: how much of the dream is laid over the picture, in [0, 1].
         iterations: steps of gradient ascent at each octave.
         step_size: mean change of a value in one step, where 1 is from black to white.
@@ -98,12 +99,10 @@ def dream(
     sizes = octave_sizes(finest, octaves, octave_scale, network.minimum_px)
     total = len(sizes) * iterations
     if visible is None:
-        shown, visible = image, image.new_ones(1, 1, 1, 1).expand(1, 1, *size_of(image))
-    else:
-        shown = with_hidden_grey(image, visible)
+        visible = image.new_ones(1, 1, 1, 1).expand(1, 1, *size_of(image))
     detail = image.new_zeros(1, 3, 1, 1)
     for octave, octave_size in enumerate(sizes):
-        base, counted = resize(shown, octave_size), resize(visible, octave_size).clamp(0, 1)
+        base, counted = resize(image, octave_size), resize(visible, octave_size).clamp(0, 1)
         dreamt = (base + resize(detail, octave_size)).clamp_(0, 1)
         for index in range(octave * iterations + 1, (octave + 1) * iterations + 1):
             shift = torch.randint(-jitter, jitter + 1, (2,), generator=random).tolist()
@@ -138,7 +137,7 @@ def ascent(
     """
     image, visible = (values.roll(shift, (-2, -1)) for values in (image, visible))
     gradients = (
-        weight * normalised(tiled_gradient(image, network, objective, layer, visible))
+        normalised(tiled_gradient(image, network, objective, layer, visible)).mul_(weight)
         for layer, weight in objective.weights.items()
     )
     return functools.reduce(Tensor.add_, gradients).roll([-pixels for pixels in shift], (-2, -1))
@@ -180,10 +179,3 @@ def normalised(gradient: Tensor) -> Tensor:
 def laid_over(image: Tensor, detail: Tensor, strength: float) -> Tensor:
     """The image with `strength` of the detail, which is enlarged to its size."""
     return resize(detail, size_of(image)).mul(strength).add_(image).clamp_(0, 1)
-
-
-def with_hidden_grey(image: Tensor, visible: Tensor) -> Tensor:
-    """The image, and where it is not visible the mean of what is."""
-    share = visible.mean().clamp_min(torch.finfo(visible.dtype).tiny)
-    mean = (image * visible).mean((-2, -1), keepdim=True) / share
-    return torch.lerp(mean, image, visible)

@@ -11,6 +11,7 @@ import pytest
 import torch
 from PIL import Image
 from torch import Tensor, nn
+from torch.nn.functional import max_pool2d
 
 from backend import deepdream
 from backend.deepdream import ascent, dream, step, tiled_gradient, zoomed
@@ -259,17 +260,23 @@ def visible() -> Tensor:
 
 
 @pytest.mark.parametrize("smoothing", ["none", "gaussian", "laplacian"])
-def test_what_is_not_visible_stays_and_has_no_influence(
-    network: TinyNetwork, visible: Tensor, smoothing: str
-) -> None:
-    image, other = noise(40, 60), noise(40, 60, seed=2)
+def test_what_is_not_visible_stays_as_it_is(network: TinyNetwork, visible: Tensor, smoothing: str) -> None:
+    image = noise(40, 60)
     hidden = visible.expand_as(image) == 0
-    changed = {"visible": visible, "smoothing": smoothing}
-    made = final(image, network, **changed)
+    made = final(image, network, visible=visible, smoothing=smoothing)
     assert made[hidden].equal(image[hidden])
     assert not made[~hidden].allclose(image[~hidden], atol=0.01)
-    with_other_hidden = torch.where(hidden, other, image)
-    assert final(with_other_hidden, network, **changed)[~hidden].equal(made[~hidden])
+
+
+def test_what_is_not_visible_does_not_steer(network: TinyNetwork, visible: Tensor) -> None:
+    image, striking = noise(40, 60), noise(40, 60).round()
+    near = max_pool2d(visible, kernel_size=33, stride=1, padding=16) > 0  # what a visible position sees
+    other = torch.where(near, image, striking)
+    changed = {"visible": visible, "octaves": 1, "jitter": 0}
+    made, also = final(image, network, **changed), final(other, network, **changed)
+    assert not other.equal(image)
+    seen = visible.expand_as(image) > 0
+    assert also[seen].equal(made[seen])
 
 
 def test_a_picture_visible_everywhere_is_dreamt_upon_as_one_without_transparency(
