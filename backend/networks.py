@@ -1,30 +1,31 @@
-"""Feature networks by name, their features by layer name, and the decoder that undoes VGG19.
+"""Feature networks by name, their features by layer name, and the networks that paint.
 
 Knows image tensors and layers; neither losses, nor what anyone wants the features for.
 
-The definitions are torchvision's. A network here is that definition as a sequence of named layers
-and the normalisation its weights expect of an image tensor.
+A network here is a sequence of named layers and the normalisation that its weights expect of an
+image tensor.
 
 Sources:
-    Simonyan and Zisserman 2015, *Very Deep Convolutional Networks*, ICLR (VGG19)
     Gatys et al. 2016, *Image Style Transfer Using Convolutional Neural Networks*, CVPR, section 2
-    Szegedy et al. 2016, *Rethinking the Inception Architecture*, CVPR (Inception v3)
+    (normalised VGG19, average pooling)
     Huang and Belongie 2017, *Arbitrary Style Transfer in Real-Time*, ICCV, section 6.1 (decoder)
 """
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from . import weights
+from . import definitions, weights
 from .conversions import DECODER_CONVOLUTIONS, Tensors
+from .receptive_fields import Reach, reaches
 from .vision import torchvision
 
 
@@ -35,13 +36,17 @@ class Network(nn.Module):
         normalise: from [0, 1] to the values its weights were trained on.
         body: the layers in depth order, by name.
         minimum_px: smallest side of an image it takes.
+        classes: the names of the classes that its last layer tells apart, if it does.
     """
 
-    def __init__(self, normalise: nn.Module, body: nn.Sequential, minimum_px: int) -> None:
+    def __init__(
+        self, normalise: nn.Module, body: nn.Sequential, minimum_px: int, classes: Sequence[str] = ()
+    ) -> None:
         super().__init__()
         self.normalise = normalise
         self.body = body
         self.minimum_px = minimum_px
+        self.classes = tuple(classes)
         self.eval().requires_grad_(False)
 
     @property
@@ -57,29 +62,62 @@ class Network(nn.Module):
         Raises:
             ValueError: the network has no layer of such a name, or the image is too small for it.
         """
-        if unknown := set(layers) - set(self.layers):
-            raise ValueError(f"There is no layer {', '.join(sorted(unknown))} in this network.")
+        last = self._deepest(layers)
         if min(image.shape[-2:]) < self.minimum_px:
             height, width = image.shape[-2:]
             raise ValueError(f"The network takes {self.minimum_px} px and more, not {width} × {height} px.")
         found: dict[str, Tensor] = {}
         values = self.normalise(image)
         for name, layer in self.body.named_children():
-            if len(found) == len(set(layers)):
-                break
             values = layer(values)
             if name in layers:
                 found[name] = values
+            if name == last:
+                break
         return found
 
+    def halo_px(self, layers: Sequence[str]) -> int:
+        """How far around a tile its features at the deepest of `layers` see; a multiple of `stride_px`.
 
-def load_network(name: str, models: Path, device: torch.device) -> Network:
-    """The network called `name`, with its weights, on `device`.
+        A tile whose edges lie on multiples of `stride_px` has with this halo the features that it
+        has in the whole picture.
+
+        Raises:
+            ValueError: the network has no layer of such a name.
+        """
+        return self._reaches[self._deepest(layers)].halo_px
+
+    def stride_px(self, layers: Sequence[str]) -> int:
+        """Pixels from one position to the next at the deepest of `layers`.
+
+        Raises:
+            ValueError: the network has no layer of such a name.
+        """
+        return self._reaches[self._deepest(layers)].stride_px
+
+    @functools.cached_property
+    def _reaches(self) -> dict[str, Reach]:
+        return reaches(self.body, self.minimum_px)
+
+    def _deepest(self, layers: Sequence[str]) -> str:
+        if unknown := set(layers) - set(self.layers):
+            missing = ", ".join(sorted(unknown))
+            raise ValueError(f"There is no layer {missing} in this network; it has {', '.join(self.layers)}.")
+        return max(layers, key=self.layers.index)
+
+
+def load_network(
+    name: str, models: Path, device: torch.device, *, pooling: Literal["max", "average"] = "max"
+) -> Network:
+    """The network called `name`, one of `NETWORKS`, with its weights, on `device`.
 
     Raises:
         MissingWeights: its weights are not in `models`.
     """
-    return NETWORKS[name](weights.load(name, models)).to(device)
+    network = NETWORKS[name](weights.load(name, models))
+    if pooling == "average":
+        definitions.use_average_pooling(network.body)
+    return network.to(device)
 
 
 def load_decoder(models: Path, device: torch.device) -> nn.Sequential:
@@ -91,76 +129,6 @@ def load_decoder(models: Path, device: torch.device) -> nn.Sequential:
     decoder = _decoder()
     decoder.load_state_dict(weights.load("adain-decoder", models))
     return decoder.eval().requires_grad_(False).to(device)
-
-
-def _normalised_vgg19(tensors: Tensors) -> Network:
-    """VGG19 scaled to a mean activation of 1 at every layer; a 1×1 convolution takes RGB to its BGR."""
-    normalise = nn.Conv2d(3, 3, kernel_size=1)
-    normalise.load_state_dict({part: tensors.pop(f"normalise.{part}") for part in ("weight", "bias")})
-    body = _vgg19(tensors)
-    for layer in body:
-        if isinstance(layer, nn.Conv2d):
-            layer.padding_mode = "reflect"
-        elif isinstance(layer, nn.MaxPool2d):
-            layer.ceil_mode = True
-    return Network(normalise, body, minimum_px=17)
-
-
-def _torchvision_vgg19(tensors: Tensors) -> Network:
-    trained = torchvision.models.VGG19_Weights.IMAGENET1K_V1.transforms()
-    normalise = torchvision.transforms.Normalize(trained.mean, trained.std)
-    return Network(normalise, _vgg19(tensors), minimum_px=16)
-
-
-def _vgg19(tensors: Tensors) -> nn.Sequential:
-    """VGG19 as torchvision defines it, up to relu5_4, its layers named as in the papers."""
-    body: OrderedDict[str, nn.Module] = OrderedDict()
-    block, index = 1, 1
-    for layer in _without_values(torchvision.models.vgg19).features:
-        if isinstance(layer, nn.Conv2d):
-            body[f"conv{block}_{index}"] = layer
-        elif isinstance(layer, nn.ReLU):
-            body[f"relu{block}_{index}"] = nn.ReLU()  # torchvision's own overwrites what it is given
-            index += 1
-        else:
-            body[f"pool{block}"] = layer
-            block, index = block + 1, 1
-    del body["pool5"]
-    return _filled(nn.Sequential(body), tensors)
-
-
-def _inception_of_2015(tensors: Tensors) -> Network:
-    normalise = torchvision.transforms.Normalize([128 / 255] * 3, [128 / 255] * 3)  # (x - 128) / 128 in bytes
-    return Network(normalise, _inception(tensors), minimum_px=75)
-
-
-def _torchvision_inception(tensors: Tensors) -> Network:
-    normalise = torchvision.transforms.Normalize([0.5] * 3, [0.5] * 3)  # what its transform_input comes to
-    return Network(normalise, _inception(tensors), minimum_px=75)
-
-
-def _inception(tensors: Tensors) -> nn.Sequential:
-    """Inception v3 as torchvision defines it, up to Mixed_7c, batch norm folded into the convolutions."""
-    whole = _without_values(torchvision.models.inception_v3, aux_logits=False, init_weights=False)
-    head = ("avgpool", "dropout", "fc")
-    layers = {name: layer for name, layer in whole.named_children() if name not in head}
-    body = _filled(nn.Sequential(OrderedDict(layers)), tensors).eval()
-    for unit in body.modules():
-        if isinstance(unit, torchvision.models.inception.BasicConv2d):
-            unit.conv = nn.utils.fuse_conv_bn_eval(unit.conv, unit.bn)
-            unit.bn = nn.Identity()
-    return body
-
-
-def _without_values(definition: Callable[..., Any], **options: bool) -> Any:
-    """A network of torchvision's that holds no values yet: random ones would take seconds."""
-    with torch.device("meta"):
-        return definition(weights=None, **options)
-
-
-def _filled(body: nn.Sequential, tensors: Tensors) -> nn.Sequential:
-    body.load_state_dict(tensors, assign=True)
-    return body
 
 
 def _decoder() -> nn.Sequential:
@@ -176,9 +144,117 @@ def _decoder() -> nn.Sequential:
     return nn.Sequential(layers)
 
 
+# ── Feature networks ─────────────────────────────────────────────────────────────────────────────
+
+
+def _normalised_vgg19(tensors: Tensors) -> Network:
+    """VGG19 scaled to a mean activation of 1 at every layer; a 1×1 convolution takes RGB to its BGR."""
+    normalise = nn.Conv2d(3, 3, kernel_size=1)
+    normalise.load_state_dict({part: tensors.pop(f"normalise.{part}") for part in ("weight", "bias")})
+    body = definitions.vgg(torchvision.models.vgg19, tensors)
+    for layer in body:
+        if isinstance(layer, nn.Conv2d):
+            layer.padding_mode = "reflect"
+        elif isinstance(layer, nn.MaxPool2d):
+            layer.ceil_mode = True
+    return Network(normalise, body, minimum_px=17)
+
+
+def _vgg19(tensors: Tensors) -> Network:
+    return Network(_of_imagenet(), definitions.vgg(torchvision.models.vgg19, tensors), minimum_px=16)
+
+
+def _vgg16(tensors: Tensors) -> Network:
+    return Network(_of_imagenet(), definitions.vgg(torchvision.models.vgg16, tensors), minimum_px=16)
+
+
+def _squeezenet(tensors: Tensors) -> Network:
+    normalise = _normalise([123 / 255, 117 / 255, 104 / 255], [1, 1, 1])
+    return Network(normalise, definitions.squeezenet(tensors), minimum_px=17, classes=_classes())
+
+
+def _googlenet(tensors: Tensors) -> Network:
+    return Network(_symmetric(), definitions.googlenet(tensors), minimum_px=15, classes=_classes())
+
+
+def _resnet50(tensors: Tensors) -> Network:
+    return Network(_of_imagenet(), definitions.resnet50(tensors), minimum_px=1, classes=_classes())
+
+
+def _inception(tensors: Tensors) -> Network:
+    return Network(_symmetric(), definitions.inception(tensors), minimum_px=75, classes=_classes())
+
+
+def _inception_of_2015(tensors: Tensors) -> Network:
+    normalise = _normalise([128 / 255] * 3, [128 / 255] * 3)  # (x - 128) / 128 in bytes
+    return Network(normalise, definitions.inception(tensors), minimum_px=75)
+
+
+def _of_imagenet() -> nn.Module:
+    trained = torchvision.models.VGG19_Weights.IMAGENET1K_V1.transforms()
+    return _normalise(trained.mean, trained.std)
+
+
+def _symmetric() -> nn.Module:
+    """From -1 to 1: what transform_input comes to in torchvision's GoogLeNet and Inception v3."""
+    return _normalise([0.5] * 3, [0.5] * 3)
+
+
+def _normalise(mean: Sequence[float], deviation: Sequence[float]) -> nn.Module:
+    normalise: nn.Module = torchvision.transforms.Normalize(mean, deviation)
+    return normalise
+
+
+def _classes() -> tuple[str, ...]:
+    return tuple(torchvision.models.SqueezeNet1_1_Weights.IMAGENET1K_V1.meta["categories"])
+
+
 NETWORKS: dict[str, Callable[[Tensors], Network]] = {
     "vgg19": _normalised_vgg19,
-    "vgg19-torchvision": _torchvision_vgg19,
+    "vgg19-torchvision": _vgg19,
+    "vgg16": _vgg16,
+    "vgg16-torchvision": _vgg16,
     "inception-v3": _inception_of_2015,
-    "inception-v3-torchvision": _torchvision_inception,
+    "inception-v3-torchvision": _inception,
+    "googlenet": _googlenet,
+    "squeezenet": _squeezenet,
+    "resnet50": _resnet50,
+}
+
+
+class LayerDefaults(NamedTuple):
+    """The layers that serve best: for content and style with their weights, and to dream of."""
+
+    content: Mapping[str, float]
+    style: Mapping[str, float]
+    dream: str
+
+
+def _evenly(*layers: str) -> Mapping[str, float]:
+    return dict.fromkeys(layers, 1.0)
+
+
+OF_VGG = LayerDefaults(
+    _evenly("relu4_2"), _evenly("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"), "relu4_3"
+)
+OF_INCEPTION = LayerDefaults(
+    _evenly("Mixed_5b"),
+    _evenly("Conv2d_2b_3x3", "Conv2d_4a_3x3", "Mixed_5b", "Mixed_5d", "Mixed_6b"),
+    "Mixed_5d",
+)
+
+DEFAULTS: dict[str, LayerDefaults] = {
+    **dict.fromkeys(("vgg19", "vgg19-torchvision", "vgg16", "vgg16-torchvision"), OF_VGG),
+    **dict.fromkeys(("inception-v3", "inception-v3-torchvision"), OF_INCEPTION),
+    "googlenet": LayerDefaults(
+        _evenly("inception3b"),
+        _evenly("conv1", "conv3", "inception3a", "inception3b", "inception4b"),
+        "inception4c",
+    ),
+    "squeezenet": LayerDefaults(
+        _evenly("fire5"), _evenly("conv1", "fire2", "fire3", "fire5", "fire7"), "fire8"
+    ),
+    "resnet50": LayerDefaults(
+        _evenly("layer2"), _evenly("conv1", "layer1", "layer2_2", "layer2", "layer3_2"), "layer3_3"
+    ),
 }
