@@ -17,7 +17,8 @@ from durations import MOST_BYTES, SPEEDS_FILE, Speed, estimate, in_words, kind, 
     [
         (StyleTransfer(method="fast", size=100), 100 * 50),
         (StyleTransfer(method="gallery", size=4000), 1000 * 500),
-        (StyleTransfer(iterations=8, size=1000), 1000 * 500 * 2 * (1 + 1 / 4 + 1 / 16 + 1 / 64)),
+        # three sizes, of which 4/7, 2/7 and 1/7 of the steps are for the smallest to the largest
+        (StyleTransfer(iterations=70, size=256), 256 * 128 * (10 + 20 / 4 + 40 / 16)),
         (StyleTransfer(strength=0.0), 0),
         (DeepDream(iterations=3, octaves=2, octave_scale=2.0, size=100), 3 * 100 * 50 * 1.25),
         (Identity(), 0),

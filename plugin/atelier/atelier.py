@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """GIMP's entry to Atelier: registers the filters, runs one, and adds what it makes as a layer.
 
-Pixels are the business of `drawables`, the dialog of `dialog`, the backend of `backend_process`.
-The arguments of the procedures are declared from `atelier_requests` and from nothing else.
+What the filters are is said in `procedures`; pixels are the business of `drawables`, the dialog of
+`dialog`, the backend of `backend_process`.
 """
 
 from __future__ import annotations
@@ -12,51 +12,24 @@ import sys
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from pathlib import PurePath
+from dataclasses import asdict
+from typing import Any
 
 import gi
 
 gi.require_versions({"Babl": "0.1", "Gegl": "0.4", "Gimp": "3.0", "GimpUi": "3.0", "Gtk": "3.0"})
-from gi.repository import Gimp, Gio, GLib, GObject
+from gi.repository import Gimp, GLib, GObject
 
 import backend_process
 import drawables as layers
-from atelier_protocol import AtelierError, JobCancelled, Picture, Progress, Queued, Result
-from atelier_requests import N_, DeepDream, Number, Request, Setting, StyleTransfer, settings
-from drawables import Cutout, Unsuitable
+import durations
+from atelier_protocol import AtelierError, JobCancelled, Picture, Progress, Queued, Region, Result
+from atelier_requests import FRAMES, DeepDream, Request, StyleTransfer, settings
+from backend_client import BackendClient
+from drawables import Unsuitable
+from frames import frames
+from procedures import FILTERS, Filter, argument, declare_arguments
 from translation import _, ngettext
-
-
-@dataclass(frozen=True)
-class Filter:
-    """What GIMP and a person are told of a filter; `styled` says whether it takes a style picture."""
-
-    request: type[Request]
-    title: str
-    menu_label: str
-    blurb: str
-    styled: bool = False
-
-
-FILTERS = {
-    "plug-in-atelier-style-transfer": Filter(
-        StyleTransfer,
-        N_("Style Transfer"),
-        N_("_Style Transfer…"),
-        N_("Paint the layer in the manner of another picture, as a new layer"),
-        styled=True,
-    ),
-    "plug-in-atelier-deepdream": Filter(
-        DeepDream,
-        N_("DeepDream"),
-        N_("_DeepDream…"),
-        N_("Strengthen what a neural network sees in the layer, as a new layer"),
-    ),
-}
-
-
-# ── The procedures ───────────────────────────────────────────────────────────────────────────────
 
 
 class Atelier(Gimp.PlugIn):  # type: ignore[misc]  # gi has no types
@@ -80,44 +53,11 @@ class Atelier(Gimp.PlugIn):  # type: ignore[misc]  # gi has no types
         procedure.add_menu_path("<Image>/Filters/" + _("_Neural"))
         procedure.set_documentation(_(chosen.blurb), _(chosen.blurb), name)
         procedure.set_attribution("Atelier's authors", "Atelier's authors", "2026")
-        _declare_arguments(procedure, chosen)
+        declare_arguments(procedure, chosen)
         procedure.add_layer_return_value(
             "result", _("Result"), _("The new layer"), True, GObject.ParamFlags.READWRITE
         )
         return procedure
-
-
-def _declare_arguments(procedure: Gimp.Procedure, chosen: Filter) -> None:
-    if chosen.styled:
-        procedure.add_file_argument(
-            "style",
-            _("St_yle picture"),
-            _("The picture whose manner is taken on"),
-            Gimp.FileChooserAction.OPEN,
-            True,
-            None,
-            GObject.ParamFlags.READWRITE,
-        )
-    for setting in settings(chosen.request):
-        _declare(procedure, setting)
-
-
-def _declare(procedure: Gimp.Procedure, setting: Setting) -> None:
-    words = _argument(setting), _(setting.label), _(setting.help)
-    if isinstance(setting, Number):
-        whole = isinstance(setting.default, int)
-        add = procedure.add_int_argument if whole else procedure.add_double_argument
-        add(*words, setting.low, setting.high, setting.default, GObject.ParamFlags.READWRITE)
-        return
-    choice = Gimp.Choice.new()
-    for number, (value, label) in enumerate(setting.options.items()):
-        choice.add(value, number, _(label), "")
-    procedure.add_choice_argument(*words, choice, setting.default, GObject.ParamFlags.READWRITE)
-
-
-def _argument(setting: Setting) -> str:
-    """A setting's name as GIMP wants it."""
-    return setting.name.replace("_", "-")
 
 
 # ── A run ────────────────────────────────────────────────────────────────────────────────────────
@@ -170,48 +110,112 @@ def _run(
     chosen = FILTERS[procedure.get_name()]
     layer = layers.the_layer(image, drawables)
     if run_mode == Gimp.RunMode.INTERACTIVE:
-        _ask(procedure, config, chosen)
-    request = chosen.request(**{s.name: config.get_property(_argument(s)) for s in settings(chosen.request)})
-    style = config.get_property("style") if chosen.styled else None
-    styles = [layers.read_style(style, layer, config.get_property("size"))] if chosen.styled else []
-    cutout = layers.cut_out(layer)
+        _ask(procedure, config, chosen, layer)
+    request = _request(config, chosen)
+    given = [given for source in chosen.sources if (given := config.get_property(source.name))]
+    if request.needs_style and not given:
+        raise Unsuitable(_(chosen.without))
     with _progress(_(chosen.title)):
-        result = _compute(request, cutout, styles, _(chosen.title))
-        name, record = _layer_name(chosen, request, style), _record(request, style)
-        added = layers.add_layer(cutout, result.picture, name, record)
+        added = _make(request, layer, given, chosen, _frame_count(config, chosen))
     Gimp.displays_flush()
-    if result.note:
-        Gimp.message(_(result.note))
     return added
 
 
-def _ask(procedure: Gimp.Procedure, config: Gimp.ProcedureConfig, chosen: Filter) -> None:
+def _request(config: Gimp.ProcedureConfig, chosen: Filter) -> StyleTransfer | DeepDream:
+    """What is asked for; raises Unsuitable where a text that a person wrote has another form."""
+    try:
+        return chosen.request(**{s.name: config.get_property(argument(s)) for s in settings(chosen.request)})
+    except ValueError as error:
+        raise Unsuitable(str(error)) from error
+
+
+def _frame_count(config: Gimp.ProcedureConfig, chosen: Filter) -> int:
+    count: int = config.get_property(argument(FRAMES)) if FRAMES in chosen.extras else 1
+    return count
+
+
+def _ask(
+    procedure: Gimp.Procedure, config: Gimp.ProcedureConfig, chosen: Filter, layer: Gimp.Layer
+) -> None:
     """Show the dialog; raises JobCancelled where the person does not want the filter after all."""
     import dialog
 
-    names = ["style"] if chosen.styled else []
-    names += [_argument(setting) for setting in settings(chosen.request)]
-    if not dialog.ask(procedure, config, _(chosen.title), names):
+    size = layers.size_to_send(layer)
+    if not dialog.ask(procedure, config, chosen, lambda: _duration(config, chosen, size)):
         raise JobCancelled(_("The filter was cancelled."))
 
 
-def _compute(request: Request, cutout: Cutout, styles: list[Picture], title: str) -> Result:
-    """Have the backend do the work, and show how far it is."""
+def _duration(config: Gimp.ProcedureConfig, chosen: Filter, size: tuple[int, int]) -> str:
+    """About how long it will take, or what is wrong with the settings."""
+    try:
+        request = _request(config, chosen)
+    except Unsuitable as error:
+        return str(error)
+    seconds = durations.estimate(request, *size, durations.read_speeds(backend_process.atelier_home()))
+    whole = None if seconds is None else seconds * _frame_count(config, chosen)
+    sentence, count = durations.in_words(whole)
+    return _(sentence).format(count=count)
+
+
+# ── The work ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def _make(
+    request: StyleTransfer | DeepDream, layer: Gimp.Layer, given: Sequence[Any], chosen: Filter, count: int
+) -> Gimp.Layer:
+    """Have the backend make `count` frames, and add them all when they are done; the last one is returned."""
+    pictures = [layers.read_picture(each, layer, request.picture_px) for each in given]
+    cutout, title = layers.cut_out(layer), _(chosen.title)
+    name, record = f"{title}: {_subject(request, given)}", _record(request, given)
     Gimp.progress_set_text(_("Atelier is starting…"))
-    with backend_process.connect(waiting=Gimp.progress_pulse) as backend:
-        job = backend.submit(request, *layers.content_of(cutout), styles)
-        for message in backend.messages(job):
-            if isinstance(message, Result):
-                return message
-            _show(message, title)
+    with _finished_layers() as made, backend_process.connect(waiting=Gimp.progress_pulse) as backend:
+
+        def compute(request: Request, content: Picture, region: Region) -> Result:
+            job = backend.submit(request, content, region, pictures)
+            return _wait(backend, job, title, len(made), count)
+
+        notes = []
+        for number, result in enumerate(frames(compute, request, *layers.content_of(cutout), count), start=1):
+            numbered = name if count == 1 else _("{name}, frame {number}").format(name=name, number=number)
+            made.append(layers.new_layer(cutout, result.picture, numbered, record))
+            notes.append(result.note)
+        layers.insert(cutout, made)
+    for note in dict.fromkeys(filter(None, notes)):
+        Gimp.message(_(note))
+    return made[-1]
+
+
+@contextmanager
+def _finished_layers() -> Iterator[list[Gimp.Layer]]:
+    """Room for layers to be inserted together; those that then are not in the image are deleted."""
+    made: list[Gimp.Layer] = []
+    try:
+        yield made
+    except BaseException:
+        for layer in made:
+            layer.delete()
+        raise
+
+
+def _wait(backend: BackendClient, job: int, title: str, frame: int, count: int) -> Result:
+    """A job's result; how far it is, as frame `frame` of `count`, is shown meanwhile."""
+    for message in backend.messages(job):
+        if isinstance(message, Result):
+            return message
+        _show(message, title, frame, count)
     raise AssertionError("a job ends with a result or an error")
 
 
-def _show(message: Queued | Progress, title: str) -> None:
+def _show(message: Queued | Progress, title: str, frame: int, count: int) -> None:
     if isinstance(message, Progress):
         text = _("{title}: step {step} of {total}")
-        Gimp.progress_set_text(text.format(title=title, step=message.step, total=message.total))
-        Gimp.progress_update(message.step / message.total)
+        if count > 1:
+            text = _("{title}: frame {frame} of {count}, step {step} of {total}")
+        step, total = message.step, message.total
+        Gimp.progress_set_text(
+            text.format(title=title, step=step, total=total, frame=frame + 1, count=count)
+        )
+        Gimp.progress_update((frame + step / total) / count)
     elif message.place:
         text = ngettext(
             "Waiting: {count} job before this one", "Waiting: {count} jobs before this one", message.place
@@ -228,16 +232,19 @@ def _progress(title: str) -> Iterator[None]:
         Gimp.progress_end()
 
 
-def _layer_name(chosen: Filter, request: Request, style: Gio.File | None) -> str:
-    """What made the layer: the filter, and its style picture or the network's layer it dreamt of."""
-    what = PurePath(style.get_basename()).stem if style else getattr(request, "layer", "")
-    return f"{_(chosen.title)}: {what}"
+def _subject(request: StyleTransfer | DeepDream, given: Sequence[Any]) -> str:
+    """What made the layer, for its name: a style, the guide, a class, or the network's layers."""
+    if request.needs_style:
+        return layers.name_of(given[0])
+    if isinstance(request, StyleTransfer):
+        return request.gallery_style
+    return request.imagenet_class if request.objective == "class" else request.layers or request.network
 
 
-def _record(request: Request, style: Gio.File | None) -> str:
+def _record(request: Request, given: Sequence[Any]) -> str:
     """The settings as JSON, for the parasite of the layer that they made."""
-    record = {"filter": request.name, **asdict(request)}
-    return json.dumps(record | {"style": style.get_uri()} if style else record)
+    pictures = {"pictures": [layers.place_of(each) for each in given]} if given else {}
+    return json.dumps({"filter": request.name, **asdict(request), **pictures})
 
 
 Gimp.main(Atelier.__gtype__, sys.argv)

@@ -356,6 +356,11 @@ class StyleTransfer(Request):
         return self.iterations or steps if self.method == "fine" else steps
 
     @property
+    def picture_px(self) -> int:
+        """The longest side at which a style picture is of use, in pixels."""
+        return round(self.working_px * self.style_size)
+
+    @property
     def needs_style(self) -> bool:
         """Whether there must be a style picture."""
         return self.method != "gallery"
@@ -394,7 +399,7 @@ class DeepDream(Request):
         N_("The network that dreams"),
     )
     layers: str = _text(
-        weights_by_name, N_("_Layers"),
+        weights_by_name, N_("La_yers"),
         N_("Layers that dream, as in Mixed_5d or Mixed_5b, Mixed_6a:0.5; deeper ones see larger things;"
            " nothing: the network's usual one"),
     )
@@ -450,6 +455,11 @@ class DeepDream(Request):
     )
     seed: int = _seed()
     device: str = _device()
+
+    @property
+    def picture_px(self) -> int:
+        """The longest side at which a guide picture is of use, in pixels."""
+        return self.size
 
     @property
     def needs_style(self) -> bool:

@@ -1,39 +1,192 @@
 """The dialog that asks for a filter's settings, made of the procedure's own arguments.
 
-Knows nothing of pixels or of the backend. Imported only where there is a dialog to show, for it
-takes Gtk along.
+GIMP makes the widgets, but for layers and patterns, of which its own cannot say "none" in every
+version. Knows nothing of pixels or of the backend. Imported only where there is a dialog to show,
+for it takes Gtk along.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+
 from gi.repository import Gimp, GimpUi, GObject, Gtk
 
+from atelier_requests import Choice, Number, Setting
+from procedures import Filter, Source, argument
 from translation import _
 
-IN_SIGHT = ("style", "method", "layer", "strength", "size", "iterations")
+SPACING_PX = 6
+ADVANCED_HEIGHT_PX = 280
+LINE_CHARACTERS = 60
 
 
-def ask(procedure: Gimp.Procedure, config: Gimp.ProcedureConfig, title: str, names: list[str]) -> bool:
-    """Let a person change the arguments `names` in `config`; whether they want the filter to run."""
+def ask(
+    procedure: Gimp.Procedure, config: Gimp.ProcedureConfig, chosen: Filter, takes: Callable[[], str]
+) -> bool:
+    """Let a person change the arguments in `config`; whether they want the filter to run.
+
+    `takes` says about how long that will take as things stand; it is asked after every change.
+    """
     GimpUi.init(procedure.get_name())
-    dialog = GimpUi.ProcedureDialog.new(procedure, config, title)
+    dialog = GimpUi.ProcedureDialog.new(procedure, config, _(chosen.title))
     dialog.set_ok_label(_("R_un"))
-    for name in names:
-        _choose_widget(dialog, config, name)
-    dialog.fill_box("advanced-box", [name for name in names if name not in IN_SIGHT])
-    dialog.get_label("advanced-title", _("Advanced"), False, False)
-    dialog.fill_expander("advanced", "advanced-title", False, "advanced-box")
-    dialog.fill([*(name for name in names if name in IN_SIGHT), "advanced"])
+    _add_rows(dialog, config, chosen)
+    _add_settings(dialog, chosen)
+    _add_line(dialog, config, takes)
+    _follow(config, chosen)
     try:
         return bool(dialog.run())
     finally:
         dialog.destroy()
 
 
-def _choose_widget(dialog: GimpUi.ProcedureDialog, config: Gimp.ProcedureConfig, name: str) -> None:
+# ── The pictures, and presets ────────────────────────────────────────────────────────────────────
+
+
+def _add_rows(dialog: GimpUi.ProcedureDialog, config: Gimp.ProcedureConfig, chosen: Filter) -> None:
+    grid = Gtk.Grid(row_spacing=SPACING_PX, column_spacing=SPACING_PX)
+    labels = Gtk.SizeGroup(mode=Gtk.SizeGroupMode.HORIZONTAL)
+    rows = [_preset_row(config, chosen)] if chosen.presets else []
+    rows += [ROWS[source.kind](config, source) for source in chosen.sources]
+    for number, (label, widget) in enumerate(rows):
+        grid.attach(label, 0, number, 1, 1)
+        grid.attach(widget, 1, number, 1, 1)
+        labels.add_widget(label)
+        widget.set_hexpand(True)
+    grid.show_all()
+    dialog.get_content_area().pack_start(grid, False, False, 0)
+
+
+def _preset_row(config: Gimp.ProcedureConfig, chosen: Filter) -> tuple[Gtk.Widget, Gtk.Widget]:
+    combo = Gtk.ComboBoxText()
+    combo.append("", _("—"))
+    for key, preset in chosen.presets.items():
+        combo.append(key, _(preset.label))
+    combo.set_active_id("")
+
+    def choose(_combo: Gtk.ComboBoxText) -> None:
+        if preset := chosen.presets.get(combo.get_active_id()):
+            for setting in chosen.settings:
+                if setting.name in preset.settings:
+                    config.set_property(argument(setting), preset.settings[setting.name])
+
+    combo.connect("changed", choose)
+    help = _("Sets the other controls, which can be changed afterwards")
+    return _label(_("Pres_et"), help, combo), combo
+
+
+def _file_row(config: Gimp.ProcedureConfig, source: Source) -> tuple[Gtk.Widget, Gtk.Widget]:
+    action = Gimp.FileChooserAction.OPEN
+    chooser = GimpUi.FileChooser.new(action, None, _(source.label), config.get_property(source.name))
+    flags = GObject.BindingFlags.BIDIRECTIONAL
+    config.bind_property(source.name, chooser, "file", flags)
+    return _label(_(source.label), _(source.help), chooser), chooser
+
+
+def _layer_row(config: Gimp.ProcedureConfig, source: Source) -> tuple[Gtk.Widget, Gtk.Widget]:
+    combo = Gtk.ComboBoxText()
+    combo.append("", _("(None)"))
+    offered = {str(layer.get_id()): layer for image in Gimp.get_images() for layer in _layers_in(image)}
+    for key, layer in offered.items():
+        combo.append(key, f"{layer.get_name()} ({layer.get_image().get_name()})")
+
+    def choose(_combo: Gtk.ComboBoxText) -> None:
+        config.set_property(source.name, offered.get(combo.get_active_id()))
+
+    def show(*_changed: object) -> None:
+        layer = config.get_property(source.name)
+        combo.set_active_id(str(layer.get_id()) if layer else "")
+
+    show()
+    combo.connect("changed", choose)
+    config.connect(f"notify::{source.name}", show)
+    return _label(_(source.label), _(source.help), combo), combo
+
+
+def _layers_in(parent: Gimp.Image | Gimp.GroupLayer) -> Iterator[Gimp.Layer]:
+    for layer in parent.get_layers() if isinstance(parent, Gimp.Image) else parent.get_children():
+        yield layer
+        if layer.is_group():
+            yield from _layers_in(layer)
+
+
+def _pattern_row(config: Gimp.ProcedureConfig, source: Source) -> tuple[Gtk.Widget, Gtk.Widget]:
+    pattern = config.get_property(source.name)
+    wanted = Gtk.CheckButton(label=_(source.label), use_underline=True, active=bool(pattern))
+    wanted.set_tooltip_text(_(source.help))
+    chooser = GimpUi.PatternChooser.new(_(source.label), None, pattern or Gimp.context_get_pattern())
+
+    def choose(*_changed: object) -> None:
+        config.set_property(source.name, chooser.get_resource() if wanted.get_active() else None)
+
+    def show(*_changed: object) -> None:
+        wanted.set_active(bool(config.get_property(source.name)))
+
+    def take(*_changed: object) -> None:
+        wanted.set_active(True)
+        choose()
+
+    wanted.connect("toggled", choose)
+    chooser.connect("resource-set", take)
+    config.connect(f"notify::{source.name}", show)
+    return wanted, chooser
+
+
+ROWS: dict[str, Callable[[Gimp.ProcedureConfig, Source], tuple[Gtk.Widget, Gtk.Widget]]] = {
+    "file": _file_row,
+    "layer": _layer_row,
+    "pattern": _pattern_row,
+}
+
+
+def _label(text: str, help: str, widget: Gtk.Widget) -> Gtk.Label:
+    label = Gtk.Label(label=text, use_underline=True, xalign=0.0)
+    label.set_mnemonic_widget(widget)
+    for part in (label, widget):
+        part.set_tooltip_text(help)
+    return label
+
+
+def _follow(config: Gimp.ProcedureConfig, chosen: Filter) -> None:
+    """Set what goes with a given picture as soon as one is given."""
+
+    def follow(_config: Gimp.ProcedureConfig, pspec: GObject.ParamSpec) -> None:
+        if config.get_property(pspec.name):
+            for name, value in chosen.given.items():
+                config.set_property(name, value)
+
+    for source in chosen.sources:
+        config.connect(f"notify::{source.name}", follow)
+
+
+# ── The settings ─────────────────────────────────────────────────────────────────────────────────
+
+
+def _add_settings(dialog: GimpUi.ProcedureDialog, chosen: Filter) -> None:
+    """Those that are in sight, and the others in a part that scrolls and is folded at first."""
+    names = {setting.name: argument(setting) for setting in chosen.settings}
+    for setting in chosen.settings:
+        _choose_widget(dialog, setting)
+    dialog.fill_box("advanced-box", [names[name] for name in names if name not in chosen.in_sight])
+    scrolled = dialog.fill_scrolled_window("advanced-scrolled", "advanced-box")
+    scrolled.set_policy(Gtk.PolicyType.NEVER, Gtk.PolicyType.AUTOMATIC)
+    scrolled.set_min_content_height(ADVANCED_HEIGHT_PX)
+    title = dialog.get_label("advanced-title", _("Ad_vanced"), False, True)
+    title.set_mnemonic_widget(dialog.fill_expander("advanced", "advanced-title", False, "advanced-scrolled"))
+    dialog.fill([*(names[name] for name in chosen.in_sight), "advanced"])
+
+
+def _choose_widget(dialog: GimpUi.ProcedureDialog, setting: Setting) -> None:
     """A slider for a decimal number and a list for a choice, where GIMP would decide otherwise."""
-    kind = config.find_property(name).value_type
-    if kind == GObject.TYPE_DOUBLE:
-        dialog.get_spin_scale(name, 1.0)
-    elif kind == GObject.TYPE_STRING:
-        dialog.get_widget(name, Gtk.ComboBox)
+    if isinstance(setting, Choice):
+        dialog.get_widget(argument(setting), Gtk.ComboBox)
+    elif isinstance(setting, Number) and isinstance(setting.default, float):
+        dialog.get_spin_scale(argument(setting), 1.0)
+
+
+def _add_line(dialog: GimpUi.ProcedureDialog, config: Gimp.ProcedureConfig, takes: Callable[[], str]) -> None:
+    """A line that says how long it takes, as things stand."""
+    line = Gtk.Label(label=takes(), xalign=0.0, wrap=True, max_width_chars=LINE_CHARACTERS)
+    line.show()
+    dialog.get_content_area().pack_start(line, False, False, SPACING_PX)
+    config.connect("notify", lambda *_changed: line.set_text(takes()))

@@ -10,13 +10,16 @@ import operator
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 
 from gi.repository import Babl, Gegl, Gimp, Gio
 
-from atelier_protocol import AtelierError, Picture, ProtocolError, Region
+from atelier_protocol import MAX_SIDE_PX, AtelierError, Picture, ProtocolError, Region
 from translation import _
 
 STYLE_PX = 1024
+PATTERN_PX = 512
+PATTERN = "R'G'B'A u8"
 PARASITE = "atelier-settings"
 LINEAR_MASK = "Y float"
 
@@ -162,6 +165,12 @@ def _mask_as_stored(mask: Gimp.Channel, box: Region) -> Mask:
     return Mask(babl, _read(mask, box, babl))
 
 
+def size_to_send(layer: Gimp.Layer) -> tuple[int, int]:
+    """Width and height of what the backend will see of a layer; raises Unsuitable where that is nothing."""
+    around = _selected_box(layer).with_context(layer.get_width(), layer.get_height())
+    return around.width, around.height
+
+
 def content_of(cutout: Cutout) -> tuple[Picture, Region]:
     """The pixels of a cutout with their context, and where in them the cutout lies."""
     box, layer = cutout.box, cutout.layer
@@ -171,24 +180,27 @@ def content_of(cutout: Cutout) -> tuple[Picture, Region]:
     return picture, box.within(around)
 
 
-def read_style(file: Gio.File | None, layer: Gimp.Layer, working_px: int) -> Picture:
-    """The picture in a file that GIMP can open, flat, in a layer's colours.
+# ── Pictures beside the layer: styles and guides ─────────────────────────────────────────────────
 
-    It is made smaller where it is larger than `working_px`, but not below STYLE_PX. GIMP itself
+
+def read_picture(given: Gio.File | Gimp.Layer | Gimp.Pattern, like: Gimp.Layer, longest_px: int) -> Picture:
+    """What is in a file, a layer or a pattern, flat, in the colours of the layer `like`.
+
+    It is made smaller where it is larger than `longest_px`, but not below STYLE_PX. GIMP itself
     converts it to the layer's profile, for babl garbles 8 bits read as 16 of another one.
 
     Raises:
-        Unsuitable: there is no file, or GIMP cannot read a picture from it.
+        Unsuitable: GIMP cannot read a picture from the file.
     """
-    if file is None:
-        raise Unsuitable(_("Choose a style picture first."))
-    image = Gimp.file_load(Gimp.RunMode.NONINTERACTIVE, file)
-    if image is None:
-        sentence = _("GIMP cannot read a picture from {name}: choose another one.")
-        raise Unsuitable(sentence.format(name=file.get_parse_name()))
+    if isinstance(given, Gio.File):
+        image = _image_of_file(given)
+    elif isinstance(given, Gimp.Pattern):
+        image = _image_of_pattern(given)
+    else:
+        image = _image_of_layer(given, like.get_image())
     try:
-        _shrink(image, max(STYLE_PX, working_px))
-        _convert(image, layer.get_image())
+        _shrink(image, max(STYLE_PX, longest_px))
+        _convert(image, like.get_image())
         flat = image.merge_visible_layers(Gimp.MergeType.CLIP_TO_IMAGE)
         coding = coding_for(flat, alpha=flat.has_alpha())
         width, height = flat.get_width(), flat.get_height()
@@ -196,6 +208,71 @@ def read_style(file: Gio.File | None, layer: Gimp.Layer, working_px: int) -> Pic
         return Picture(width, height, coding.channels, coding.depth, pixels)
     finally:
         image.delete()
+
+
+def name_of(given: Gio.File | Gimp.Layer | Gimp.Pattern) -> str:
+    """What a person calls a file, a layer or a pattern."""
+    return PurePath(given.get_basename()).stem if isinstance(given, Gio.File) else str(given.get_name())
+
+
+def place_of(given: Gio.File | Gimp.Layer | Gimp.Pattern) -> str:
+    """Where a file is, as a URI; the name of anything else."""
+    return str(given.get_uri()) if isinstance(given, Gio.File) else name_of(given)
+
+
+def _image_of_file(file: Gio.File) -> Gimp.Image:
+    image = Gimp.file_load(Gimp.RunMode.NONINTERACTIVE, file)
+    if image is None:
+        sentence = _("GIMP cannot read a picture from {name}: choose another one.")
+        raise Unsuitable(sentence.format(name=file.get_parse_name()))
+    return image
+
+
+def _image_of_layer(layer: Gimp.Layer, own: Gimp.Image) -> Gimp.Image:
+    """A copy of a layer alone; of an image other than our own, only what is selected shows."""
+    source, indexed = layer.get_image(), Gimp.ImageBaseType.INDEXED
+    base = Gimp.ImageBaseType.RGB if source.get_base_type() == indexed else source.get_base_type()
+    image = Gimp.Image.new_with_precision(
+        layer.get_width(), layer.get_height(), base, source.get_precision()
+    )
+    image.set_color_profile(source.get_effective_color_profile())
+    copy = Gimp.Layer.new_from_drawable(layer, image)
+    image.insert_layer(copy, None, 0)
+    copy.set_offsets(0, 0)
+    copy.set_visible(True)
+    copy.set_opacity(100.0)
+    copy.set_mode(Gimp.LayerMode.NORMAL)
+    if source.get_id() != own.get_id() and not Gimp.Selection.is_empty(source):
+        _hide_outside(copy, source.get_selection(), layer)
+    return image
+
+
+def _hide_outside(copy: Gimp.Layer, selection: Gimp.Selection, layer: Gimp.Layer) -> None:
+    """Mask a copy of a layer with what is selected of the layer; its own mask becomes part of its alpha."""
+    if copy.get_mask():
+        copy.remove_mask(Gimp.MaskApplyMode.APPLY)
+    _found, x, y = layer.get_offsets()
+    box = Region(x, y, layer.get_width(), layer.get_height())
+    mask = copy.create_mask(Gimp.AddMaskType.WHITE)
+    copy.add_mask(mask)
+    _write(mask, LINEAR_MASK, _read(selection, box, LINEAR_MASK))
+
+
+def _image_of_pattern(pattern: Gimp.Pattern) -> Gimp.Image:
+    """A pattern, repeated until it is PATTERN_PX large."""
+    buffer = pattern.get_buffer(MAX_SIDE_PX, MAX_SIDE_PX, Babl.format(PATTERN))
+    extent = buffer.get_extent()
+    pixels = buffer.get(extent, 1.0, PATTERN, Gegl.AbyssPolicy.NONE)
+    across, down = -(-PATTERN_PX // extent.width), -(-PATTERN_PX // extent.height)
+    stride = 4 * extent.width
+    rows = [pixels[i : i + stride] * across for i in range(0, len(pixels), stride)]
+    width, height = across * extent.width, down * extent.height
+    image = Gimp.Image.new(width, height, Gimp.ImageBaseType.RGB)
+    kind, mode = Gimp.ImageType.RGBA_IMAGE, Gimp.LayerMode.NORMAL
+    layer = Gimp.Layer.new(image, "", width, height, kind, 100.0, mode)
+    image.insert_layer(layer, None, 0)
+    _write(layer, PATTERN, b"".join(rows) * down)
+    return image
 
 
 def _shrink(image: Gimp.Image, longest_px: int) -> None:
@@ -220,30 +297,49 @@ def _convert(image: Gimp.Image, like: Gimp.Image) -> None:
 # ── Into GIMP ────────────────────────────────────────────────────────────────────────────────────
 
 
-def add_layer(cutout: Cutout, picture: Picture, name: str, settings: str) -> Gimp.Layer:
-    """Add a picture of a cutout as a new layer above its source, with `settings` in a parasite.
-
-    The layer is finished before it is inserted, so inserting is all there is to undo. The source
-    stays selected: to run a filter again is to try other settings on it, not on their last result.
+def new_layer(cutout: Cutout, picture: Picture, name: str, settings: str) -> Gimp.Layer:
+    """A picture of a cutout as a layer with `settings` in a parasite, finished but in no image yet.
 
     Raises:
-        Unsuitable: the source is gone or was converted, or the image does not take the layer.
+        Unsuitable: the source is gone or was converted.
         ProtocolError: the picture is not of the cutout's size and coding.
     """
-    source, box, coding = cutout.layer, cutout.box, cutout.coding
-    if not source.is_valid() or coding_for(source, alpha=source.has_alpha()) != coding:
-        raise Unsuitable(_("The layer was deleted or converted in the meantime: run the filter again."))
+    _check_source(cutout)
+    box, coding = cutout.box, cutout.coding
     made = (picture.width, picture.height, picture.channels, picture.depth)
     if made != (box.width, box.height, coding.channels, coding.depth):
         raise ProtocolError(_("The backend made a picture of another kind: run 'python3 install.py' again."))
-    image = source.get_image()
-    layer = _finished_layer(cutout, picture, name, settings)
-    selected = image.get_selected_layers()
-    if not image.insert_layer(layer, source.get_parent(), image.get_item_position(source)):
-        layer.delete()
-        raise Unsuitable(_("GIMP could not add the new layer to the image: run the filter again."))
+    return _finished_layer(cutout, picture, name, settings)
+
+
+def insert(cutout: Cutout, new: Sequence[Gimp.Layer]) -> None:
+    """Insert finished layers above the source, the last one topmost, as one step to undo.
+
+    The source stays selected: to run a filter again is to try other settings on it, not on their
+    last result.
+
+    Raises:
+        Unsuitable: the source is gone or was converted, or the image does not take the layers.
+    """
+    _check_source(cutout)
+    source = cutout.layer
+    image, parent = source.get_image(), source.get_parent()
+    selected, place = image.get_selected_layers(), image.get_item_position(source)
+    image.undo_group_start()
+    inserted = [layer for layer in new if image.insert_layer(layer, parent, place)]
+    if len(inserted) < len(new):
+        for layer in inserted:
+            image.remove_layer(layer)
     image.set_selected_layers(selected)
-    return layer
+    image.undo_group_end()
+    if len(inserted) < len(new):
+        raise Unsuitable(_("GIMP could not add the new layer to the image: run the filter again."))
+
+
+def _check_source(cutout: Cutout) -> None:
+    source = cutout.layer
+    if not source.is_valid() or coding_for(source, alpha=source.has_alpha()) != cutout.coding:
+        raise Unsuitable(_("The layer was deleted or converted in the meantime: run the filter again."))
 
 
 def _finished_layer(cutout: Cutout, picture: Picture, name: str, settings: str) -> Gimp.Layer:

@@ -7,6 +7,8 @@ speeds are noted by the backend, in a file that anyone may delete. Standard libr
 from __future__ import annotations
 
 import json
+import math
+import operator
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -15,7 +17,8 @@ from atelier_requests import N_, DeepDream, Request, StyleTransfer
 
 SPEEDS_FILE = "speeds.json"
 MOST_BYTES = 64 * 1024
-FINE_OCTAVES, FINE_OCTAVE_SCALE = 4, 2.0
+COARSEST_PX, COARSER_STEPS = 64, 2.0
+"""The fine method's smallest size, and how many steps each size has for one of the next finer."""
 
 
 class Speed(NamedTuple):
@@ -32,14 +35,20 @@ def work(request: Request, width: int, height: int) -> float:
     """The pixel-steps of a job on a picture of that size; 0 for one that does nothing."""
     if isinstance(request, StyleTransfer) and request.strength > 0:
         pixels = _pixels(width, height, request.working_px)
-        if request.method != "fine":
-            return pixels
-        shares = _shares(FINE_OCTAVES, FINE_OCTAVE_SCALE)
-        return pixels * request.steps * sum(shares) / FINE_OCTAVES
+        return pixels * (_fine_steps(request, width, height) if request.method == "fine" else 1)
     if isinstance(request, DeepDream):
-        pixels = _pixels(width, height, request.size)
-        return pixels * request.iterations * sum(_shares(request.octaves, request.octave_scale))
+        shares = [request.octave_scale ** (-2 * octave) for octave in range(request.octaves)]
+        return _pixels(width, height, request.size) * request.iterations * sum(shares)
     return 0.0
+
+
+def _fine_steps(request: StyleTransfer, width: int, height: int) -> float:
+    """The steps of the fine method, one at a coarser size counted as what it is of one at the finest."""
+    finest_px = min(request.working_px, max(width, height))
+    sizes = range(1 + max(0, int(math.log2(finest_px / COARSEST_PX))))
+    steps = [COARSER_STEPS**size for size in sizes]
+    pixels = [4.0**-size for size in sizes]
+    return request.steps * sum(map(operator.mul, steps, pixels)) / sum(steps)
 
 
 def kind(request: Request, device: str) -> str:
@@ -91,11 +100,6 @@ def _is_amount(value: object) -> bool:
 def _pixels(width: int, height: int, longest_px: int) -> float:
     scale = min(1.0, longest_px / max(width, height))
     return width * scale * height * scale
-
-
-def _shares(octaves: int, octave_scale: float) -> list[float]:
-    """The pixels of each size, as parts of the largest one's."""
-    return [octave_scale ** (-2 * octave) for octave in range(octaves)]
 
 
 def _rounded(amount: float) -> int:

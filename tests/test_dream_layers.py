@@ -1,0 +1,42 @@
+"""The layers that are offered for dreaming are those that the networks have, in the order of depth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from atelier_requests import Choice, DeepDream, settings
+from backend import networks
+from backend.vision import torchvision
+from dream_layers import GROUPS, LAYERS
+
+UNTRAINED = {"googlenet": "googlenet", "resnet50": "resnet50", "inception-v3-torchvision": "inception_v3"}
+
+
+def network_called(name: str, models: Path) -> networks.Network:
+    """The network with its weights, or, where those are only had on request, with none that mean anything."""
+    if name not in UNTRAINED:
+        return networks.load_network(name, models, torch.device("cpu"))
+    options = {} if name == "resnet50" else {"aux_logits": False, "init_weights": False}
+    definition = torchvision.models.get_model(UNTRAINED[name], weights=None, **options)
+    return networks.NETWORKS[name](definition.state_dict())
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_a_network_has_the_layers_that_are_offered_in_their_order(name: str, models: Path) -> None:
+    offered = [layer for layer, _ in LAYERS[name]]
+    network = network_called(name, models)
+    assert offered == [layer for layer in network.layers if layer in offered]
+    assert networks.DEFAULTS[name].dream in offered
+
+
+def test_the_groups_go_from_low_to_high_and_none_is_empty() -> None:
+    for layers in LAYERS.values():
+        assert list(dict.fromkeys(group for _, group in layers)) == list(GROUPS)
+
+
+def test_every_network_that_can_be_chosen_has_its_layers() -> None:
+    (network,) = (s for s in settings(DeepDream) if isinstance(s, Choice) and s.name == "network")
+    assert list(network.options) == list(LAYERS)
