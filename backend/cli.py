@@ -1,4 +1,4 @@
-"""The command `atelier`: style, dream, serve, stop, doctor.
+"""The command `atelier`: style, dream, layers, serve, stop, doctor.
 
 Pictures go through the same client, protocol and backend as from GIMP. Options are declared from
 the requests' own settings. What a doctor looks at is in `doctor`, what a backend is in `__main__`.
@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
+import itertools
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import backend_process
+import durations
 from atelier_protocol import (
     AtelierError,
     BackendSilent,
@@ -27,7 +30,10 @@ from atelier_protocol import (
     Result,
     VersionMismatch,
 )
-from atelier_requests import DeepDream, Number, Request, StyleTransfer, settings
+from atelier_requests import FRAMES, Choice, DeepDream, Number, Request, Setting, StyleTransfer, settings
+from dream_layers import GROUPS, LAYERS
+from frames import frames
+from presets import PRESETS
 
 from . import doctor
 
@@ -43,9 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     if arguments[:1] == ["serve"]:
         return _serve(arguments[1:])
-    options = _parser().parse_args(arguments)
+    options = _options(arguments)
     try:
-        return {"stop": _stop, "doctor": _doctor}.get(options.command, _make)(options)
+        return COMMANDS.get(options.command, _make)(options)
     except AtelierError as error:
         print(f"atelier: {error}", file=sys.stderr)
         return 1
@@ -57,12 +63,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
 # ── The options ──────────────────────────────────────────────────────────────────────────────────
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(presets: Mapping[str, object] | None = None) -> argparse.ArgumentParser:
+    """The parser; `presets` are other defaults for the settings of a dream."""
     parser = argparse.ArgumentParser(prog="atelier", description="Neural style transfer and DeepDream.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     style = _picture_command(commands, "style", "paint a picture in the manner of another")
-    style.add_argument("--style", type=Path, required=True, metavar="IMAGE", help="the picture to learn from")
-    _picture_command(commands, "dream", "strengthen what a network sees in a picture")
+    _add_pictures(style, "--style", "a picture to learn from; may be given several times")
+    _add_pictures(style, "--style-mask", "learn only where this picture is bright; one for each style")
+    dream = _picture_command(commands, "dream", "strengthen what a network sees in a picture")
+    dream.add_argument("--guide", type=Path, metavar="IMAGE", help="a picture whose features are dreamt of")
+    dream.add_argument("--preset", choices=PRESETS, help="other defaults, by what one sees")
+    _add_setting(dream, FRAMES)
+    dream.set_defaults(**(presets or {}))
+    layers = commands.add_parser("layers", help="list the layers that a network dreams with")
+    layers.add_argument("network", choices=LAYERS, metavar="NETWORK", help=", ".join(LAYERS))
     commands.add_parser("serve", help="run the backend here, for a GIMP that may not start it itself")
     commands.add_parser("stop", help="end the running backend")
     commands.add_parser("doctor", help="say what is installed, what works and what to do about the rest")
@@ -80,13 +94,34 @@ def _picture_command(
         "--mask", type=Path, metavar="IMAGE", help="change only where this picture is bright"
     )
     for setting in settings(PICTURE_COMMANDS[name]):
-        option = "--" + setting.name.replace("_", "-")
-        if isinstance(setting, Number):
-            help = f"{setting.help}, {setting.low} to {setting.high}"
-            command.add_argument(option, type=type(setting.default), default=setting.default, help=help)
-        else:
-            command.add_argument(option, choices=setting.options, default=setting.default, help=setting.help)
+        _add_setting(command, setting)
     return command
+
+
+def _add_pictures(command: argparse.ArgumentParser, option: str, help: str) -> None:
+    command.add_argument(option, type=Path, action="append", default=[], metavar="IMAGE", help=help)
+
+
+def _add_setting(command: argparse.ArgumentParser, setting: Setting) -> None:
+    option = "--" + setting.name.replace("_", "-")
+    if isinstance(setting, Number):
+        help = f"{setting.help}, {setting.low} to {setting.high}"
+        command.add_argument(option, type=type(setting.default), default=setting.default, help=help)
+    elif isinstance(setting, Choice):
+        command.add_argument(option, choices=setting.options, default=setting.default, help=setting.help)
+    else:
+        command.add_argument(option, metavar="TEXT", default=setting.default, help=setting.help)
+
+
+def _options(arguments: Sequence[str]) -> argparse.Namespace:
+    """The options; a preset and a guide change the defaults of others."""
+    options = _parser().parse_args(arguments)
+    if options.command != "dream":
+        return options
+    defaults = dict(PRESETS[options.preset].settings) if options.preset else {}
+    if options.guide:
+        defaults["objective"] = "guide"
+    return _parser(defaults).parse_args(arguments)
 
 
 def _request(options: argparse.Namespace) -> Request:
@@ -106,23 +141,51 @@ def _make(options: argparse.Namespace) -> int:
 
     request = _request(options)
     canvas = Canvas.load(options.content)
-    canvas.check_savable(options.output)
-    styles = [Canvas.load(options.style).picture] if options.command == "style" else []
+    outputs = _outputs(options)
+    canvas.check_savable(outputs[0])
+    compute = functools.partial(_run, pictures=_pictures(options))
     mask = canvas.load_mask(options.mask) if options.mask else None
     region = mask.region if mask else canvas.whole
-    result = _run(request, *canvas.content_of(region), styles)
-    if result.note:
-        print(f"atelier: {result.note}", file=sys.stderr)
-    canvas.save(options.output, result.picture, region, mask)
+    made = frames(compute, request, *canvas.content_of(region), len(outputs))
+    for output, result in zip(outputs, made, strict=True):
+        if result.note:
+            print(f"atelier: {result.note}", file=sys.stderr)
+        canvas.save(output, result.picture, region, mask)
     return 0
 
 
-def _run(request: Request, content: Picture, region: Region, styles: Sequence[Picture]) -> Result:
+def _outputs(options: argparse.Namespace) -> list[Path]:
+    """Where the picture goes, or the numbered frames."""
+    path, count = options.output, getattr(options, FRAMES.name, 1)
+    if count == 1:
+        return [path]
+    return [path.with_name(f"{path.stem}-{number:03}{path.suffix}") for number in range(1, count + 1)]
+
+
+def _pictures(options: argparse.Namespace) -> list[Picture]:
+    """What travels beside the content: the styles through their masks, or the guide."""
+    from .picture_files import Canvas
+
+    if options.command == "dream":
+        return [Canvas.load(options.guide).picture] if options.guide else []
+    if len(options.style_mask) > len(options.style):
+        raise AtelierError("There are more style masks than styles: give one for each style, or fewer.")
+    pictures = []
+    for path, mask in itertools.zip_longest(options.style, options.style_mask):
+        style = Canvas.load(path)
+        pictures.append(style.seen_through(style.load_mask(mask)) if mask else style.picture)
+    return pictures
+
+
+def _run(request: Request, content: Picture, region: Region, pictures: Sequence[Picture]) -> Result:
     """Have the backend do it, with a progress bar; Ctrl+C closes the connection, which cancels."""
     from tqdm import tqdm
 
-    with tqdm(unit="step", desc="starting", leave=False) as bar, backend_process.connect() as backend:
-        for message in backend.messages(backend.submit(request, content, region, styles)):
+    speeds = durations.read_speeds(backend_process.atelier_home())
+    sentence, count = durations.in_words(durations.estimate(request, content.width, content.height, speeds))
+    said = sentence.format(count=count)
+    with tqdm(unit="step", desc=said, leave=False) as bar, backend_process.connect() as backend:
+        for message in backend.messages(backend.submit(request, content, region, pictures)):
             if isinstance(message, Result):
                 return message
             _show(bar, message)
@@ -143,6 +206,12 @@ def _serve(arguments: list[str]) -> int:
     from . import __main__ as backend_main
 
     return backend_main.main(["--idle", "inf", *arguments])
+
+
+def _layers(options: argparse.Namespace) -> int:
+    for layer, group in LAYERS[options.network]:
+        print(f"{layer:<24}{GROUPS[group]}")
+    return 0
 
 
 def _stop(_: argparse.Namespace) -> int:
@@ -196,6 +265,9 @@ def _doctor(_: argparse.Namespace) -> int:
         print(f"{'ok ' if finding.ok else 'NO '} {finding.name}: {finding.sentence}")
         well &= finding.ok
     return 0 if well else 1
+
+
+COMMANDS = {"layers": _layers, "stop": _stop, "doctor": _doctor}
 
 
 if __name__ == "__main__":
