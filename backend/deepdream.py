@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -28,7 +28,9 @@ TILE_PX = 1280
 NARROWEST_TILE_PX = 512
 """Side of a tile without its halo, where the halo alone would be almost all of it."""
 
-SMOOTHINGS: Mapping[str, Callable[[Tensor], Tensor]] = {
+Smoothing = Literal["none", "gaussian", "laplacian"]
+
+SMOOTHINGS: Mapping[Smoothing, Callable[[Tensor], Tensor]] = {
     "none": lambda gradient: gradient,
     "gaussian": smoothings.gaussian,
     "laplacian": smoothings.laplacian,
@@ -63,7 +65,7 @@ def dream(
     octave_scale: float,
     jitter: int,
     size: int,
-    smoothing: str = "none",
+    smoothing: Smoothing = "none",
     seed: int,
 ) -> Iterator[Step]:
     """Strengthen in `image` whatever the objective asks for; a step for every iteration of every octave.
@@ -86,7 +88,7 @@ def dream(
         jitter: largest shift in pixels, drawn anew for every step.
         size: longest side dreamt at, in pixels; the dream is enlarged to a larger picture, which
             so keeps its own fine detail.
-        smoothing: of the gradient, against high-frequency noise; a name of SMOOTHINGS.
+        smoothing: of the gradient, against high-frequency noise.
         seed: of the jitter.
 
     Raises:
