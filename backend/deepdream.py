@@ -9,18 +9,19 @@ notebook that its authors published with it (google/deepdream).
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Literal, Protocol
+from collections.abc import Callable, Iterator, Mapping
+from typing import Literal
 
 import torch
 from torch import Tensor
-from torch.nn.functional import affine_grid, avg_pool2d, grid_sample
+from torch.nn.functional import affine_grid, grid_sample
 
 from . import smoothing as smoothings
+from .networks import Network
 from .objectives import Objective
 from .pyramid import Size, fit, octave_sizes, resize, size_of
 from .step import Step
-from .tiles import tiles
+from .tiled_features import TiledFeatures
 
 TILE_PX = 1280
 """Side of a tile with its halo, which decides how much memory a dream takes."""
@@ -35,21 +36,6 @@ SMOOTHINGS: Mapping[Smoothing, Callable[[Tensor], Tensor]] = {
     "gaussian": smoothings.gaussian,
     "laplacian": smoothings.laplacian,
 }
-
-
-class Network(Protocol):
-    """What DeepDream asks of a network; `backend.networks` has them."""
-
-    minimum_px: int
-
-    def features(self, image: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
-        """The features of an image tensor at each of `layers`."""
-
-    def halo_px(self, layers: Sequence[str]) -> int:
-        """Pixels around a tile that reach its features at the deepest of `layers`."""
-
-    def stride_px(self, layers: Sequence[str]) -> int:
-        """Pixels between two positions of the deepest of `layers`."""
 
 
 def dream(
@@ -146,21 +132,15 @@ def ascent(
 def tiled_gradient(
     image: Tensor, network: Network, objective: Objective, layer: str, visible: Tensor
 ) -> Tensor:
-    """The gradient of the objective at one layer, computed a tile at a time as if for the whole picture.
-
-    Every position of the features belongs to one tile, whose halo holds all pixels that it sees.
-    """
-    halo, stride = network.halo_px([layer]), network.stride_px([layer])
-    counted = avg_pool2d(visible, stride, ceil_mode=True)[0]
+    """The gradient of the objective at one layer, computed a tile at a time as if for the whole picture."""
+    side = max(NARROWEST_TILE_PX, TILE_PX - 2 * network.halo_px([layer]))
     gradient = torch.zeros_like(image)
-    for tile in tiles(*size_of(image), max(NARROWEST_TILE_PX, TILE_PX - 2 * halo), halo, stride):
-        seen = tile.outer.of(image).detach().requires_grad_()
-        own = tile.inner.within(tile.outer).at(stride).of(network.features(seen, [layer])[layer])
-        excitement = objective.excitement(layer, own)
-        height, width = size_of(excitement)
-        weighted = excitement * tile.inner.at(stride).of(counted)[..., :height, :width]
-        (of_tile,) = torch.autograd.grad(weighted.sum(), seen)
-        tile.outer.of(gradient).add_(of_tile)
+    for tile in TiledFeatures(network, [layer], side).visits(image, visible, differentiable=True):
+        features, counted = tile.pieces[layer]
+        excitement = objective.excitement(layer, features.requires_grad_())
+        weights = torch.ones_like(excitement) if counted is None else counted[0]
+        (of_features,) = torch.autograd.grad(excitement, features, weights)
+        tile.pull({layer: of_features}, gradient)
     return gradient
 
 

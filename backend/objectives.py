@@ -12,13 +12,13 @@ Sources:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from .networks import Network
 from .pyramid import fit, resize, size_of
 
 CLASSES = "classes"
@@ -29,15 +29,6 @@ GUIDE_PX = 512
 
 MATCHES = 2**24
 """Dot products held at a time, 64 MiB: all of a picture's positions with all of a guide's are too many."""
-
-
-class Network(Protocol):
-    """What an objective asks of a network; `backend.networks` has them."""
-
-    minimum_px: int
-
-    def features(self, image: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
-        """The features of an image tensor at each of `layers`."""
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from torch.nn.functional import max_pool2d
 
 from backend import deepdream
 from backend.deepdream import ascent, dream, step, tiled_gradient, zoomed
-from backend.networks import load_network
+from backend.networks import Network, load_network
 from backend.objectives import Objective, activation
 
 SAMPLES = Path(__file__).parents[1] / "samples"
@@ -33,50 +34,40 @@ SETTINGS: dict[str, Any] = {
 }
 
 
-class TinyNetwork(nn.Module):
-    """Two seeded convolutions, smooth throughout, that shrink by 4; receptive field 11 px."""
+class Blinkered(Network):
+    """A network that sees nothing around a tile, or says so."""
 
-    minimum_px = 12
-    halo = 8
+    def halo_px(self, layers: Sequence[str]) -> int:
+        return 0 * super().halo_px(layers)
 
-    def __init__(self) -> None:
+
+def tiny(kind: type[Network] = Network, scale: float = 1.0) -> Network:
+    """Two seeded convolutions, smooth throughout, that shrink by 4; the first's features times `scale`."""
+    torch.manual_seed(0)
+    first = nn.Sequential(nn.Conv2d(3, 4, kernel_size=3, stride=2, padding=1), nn.Tanh())
+    second = nn.Sequential(nn.Conv2d(4, 5, kernel_size=5, stride=2, padding=2), nn.Tanh())
+    first.append(Times(scale))
+    second.insert(0, Times(1 / scale))
+    return kind(nn.Identity(), nn.Sequential(OrderedDict(first=first, second=second)), minimum_px=12)
+
+
+class Times(nn.Module):
+    def __init__(self, factor: float) -> None:
         super().__init__()
-        torch.manual_seed(0)
-        self.first = nn.Sequential(nn.Conv2d(3, 4, kernel_size=3, stride=2, padding=1), nn.Tanh())
-        self.second = nn.Sequential(nn.Conv2d(4, 5, kernel_size=5, stride=2, padding=2), nn.Tanh())
-        self.requires_grad_(False)
+        self.factor = factor
 
-    def features(self, image: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
-        assert min(image.shape[-2:]) >= self.minimum_px
-        first = self.first(image)
-        found = {"first": first, "second": self.second(first)}
-        return {layer: found[layer] for layer in layers}
-
-    def halo_px(self, _: Sequence[str]) -> int:
-        return self.halo
-
-    def stride_px(self, layers: Sequence[str]) -> int:
-        return 4 if "second" in layers else 2
+    def forward(self, values: Tensor) -> Tensor:
+        return self.factor * values
 
 
-class Brightness:
+def brightness(layer: nn.Module | None = None) -> Network:
     """A network whose one feature is the image itself: every expected value can be worked out."""
-
-    minimum_px = 1
-
-    def features(self, image: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
-        return {layer: image for layer in layers}
-
-    def halo_px(self, _: Sequence[str]) -> int:
-        return 0
-
-    def stride_px(self, _: Sequence[str]) -> int:
-        return 1
+    return Network(nn.Identity(), nn.Sequential(OrderedDict(it=layer or nn.Identity())), minimum_px=1)
 
 
 @pytest.fixture
-def network() -> TinyNetwork:
-    return TinyNetwork()
+def network() -> Network:
+    return tiny()
 
 
 def noise(height: int, width: int, seed: int = 1) -> Tensor:
@@ -108,40 +99,37 @@ def test_a_step_stays_between_black_and_white() -> None:
 
 
 def test_the_picture_is_rolled_for_the_network_and_back() -> None:
-    class Corner(Brightness):
-        def features(self, image: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
-            return {layer: image[..., :1, :1] for layer in layers}
+    class Corner(nn.Module):
+        def forward(self, image: Tensor) -> Tensor:
+            only = torch.zeros_like(image)
+            only[..., 0, 0] = 1
+            return image * only
 
     image = torch.full((1, 3, 4, 5), 0.5)
-    upwards = ascent(image, Corner(), activation({"it": 1.0}), [1, 2], torch.ones(1, 1, 4, 5))
+    upwards = ascent(image, brightness(Corner()), activation({"it": 1.0}), [1, 2], torch.ones(1, 1, 4, 5))
     assert upwards[0, 0].nonzero().tolist() == [[3, 3]]  # rolled by 1, 2 it comes to the corner
 
 
-def test_layers_share_the_ascent_by_their_weights_whatever_their_scale(network: TinyNetwork) -> None:
-    class Scaled(TinyNetwork):
-        def features(self, image: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
-            found = super().features(image, layers)
-            return {layer: 1e3 * values if layer == "first" else values for layer, values in found.items()}
-
+def test_layers_share_the_ascent_by_their_weights_whatever_their_scale(network: Network) -> None:
     image, whole = noise(32, 40), torch.ones(1, 1, 32, 40)
 
-    def upwards(made_of: TinyNetwork, **layers: float) -> Tensor:
+    def upwards(made_of: Network, **layers: float) -> Tensor:
         return ascent(image, made_of, activation(layers), [3, -2], whole)
 
     first, second = upwards(network, first=1.0), upwards(network, second=1.0)
     assert first.abs().mean().item() == pytest.approx(1)
     both = upwards(network, first=0.5, second=2.0)
     torch.testing.assert_close(both, 0.5 * first + 2 * second)
-    torch.testing.assert_close(upwards(Scaled(), first=0.5, second=2.0), both)
+    torch.testing.assert_close(upwards(tiny(scale=1e3), first=0.5, second=2.0), both)
 
 
 def test_a_picture_that_excites_nothing_stays_as_it_is() -> None:
     black = torch.zeros(1, 3, 16, 16)
-    assert final(black, Brightness()).equal(black)
+    assert final(black, brightness(), objective=activation({"it": 1.0})).equal(black)
 
 
 @pytest.mark.parametrize("smoothing", ["none", "gaussian", "laplacian"])
-def test_the_objective_rises_with_every_step_of_an_octave(network: TinyNetwork, smoothing: str) -> None:
+def test_the_objective_rises_with_every_step_of_an_octave(network: Network, smoothing: str) -> None:
     image = noise(32, 40)
     changed = {"octaves": 1, "iterations": 8, "jitter": 0, "smoothing": smoothing, "step_size": 0.01}
     steps = dream(image, network=network, **SETTINGS | changed)
@@ -158,7 +146,7 @@ def height(image: Tensor, network: Any, objective: Objective = SECOND) -> float:
 
 @pytest.mark.parametrize("side", [8, 32, 64])
 def test_tiles_give_the_gradient_of_the_whole(
-    network: TinyNetwork, side: int, monkeypatch: pytest.MonkeyPatch
+    network: Network, side: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     image, visible = noise(100, 170), noise(100, 170)[:, :1]
     whole = tiled_gradient(image, network, SECOND, "second", visible)
@@ -168,12 +156,11 @@ def test_tiles_give_the_gradient_of_the_whole(
     )
 
 
-def test_a_halo_that_is_too_small_shows(network: TinyNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_halo_that_is_too_small_shows(monkeypatch: pytest.MonkeyPatch) -> None:
     image, visible = noise(100, 170), torch.ones(1, 1, 100, 170)
-    whole = tiled_gradient(image, network, SECOND, "second", visible)
+    whole = tiled_gradient(image, tiny(), SECOND, "second", visible)
     cut_tiles(monkeypatch, 32)
-    network.halo = 0
-    gradient = tiled_gradient(image, network, SECOND, "second", visible)
+    gradient = tiled_gradient(image, tiny(Blinkered), SECOND, "second", visible)
     assert (gradient - whole).norm() > 1e-2 * whole.norm()
 
 
@@ -182,27 +169,27 @@ def cut_tiles(monkeypatch: pytest.MonkeyPatch, side: int) -> None:
     monkeypatch.setattr(deepdream, "NARROWEST_TILE_PX", side)
 
 
-def test_steps_count_every_iteration_of_every_octave(network: TinyNetwork) -> None:
+def test_steps_count_every_iteration_of_every_octave(network: Network) -> None:
     steps = list(dream(noise(30, 48), network=network, **SETTINGS))
     assert [(step.index, step.total) for step in steps] == [(i, 6) for i in range(1, 7)]
     assert [step.image.shape[-2:] for step in steps] == [(20, 32)] * 3 + [(30, 48)] * 3
     assert not any(step.image.requires_grad for step in steps)
 
 
-def test_octaves_too_small_for_the_network_are_left_out(network: TinyNetwork) -> None:
+def test_octaves_too_small_for_the_network_are_left_out(network: Network) -> None:
     steps = list(dream(noise(20, 40), network=network, **SETTINGS | {"octaves": 6}))
     assert {step.total for step in steps} == {2 * 3}  # 20 px and 13 px; 9 px is less than 12
 
 
 @pytest.mark.parametrize(("height", "width"), [(3, 50), (50, 1), (1, 1), (200, 90)])
-def test_every_size_comes_back_in_its_own_size(network: TinyNetwork, height: int, width: int) -> None:
+def test_every_size_comes_back_in_its_own_size(network: Network, height: int, width: int) -> None:
     image = noise(height, width)
     made = final(image, network)
     assert made.shape == image.shape
     assert not made.equal(image)
 
 
-def test_a_picture_beyond_the_working_size_keeps_its_fine_detail(network: TinyNetwork) -> None:
+def test_a_picture_beyond_the_working_size_keeps_its_fine_detail(network: Network) -> None:
     stripes = torch.zeros(1, 3, 128, 128)
     stripes[..., ::2] = 0.2
     stripes += 0.4
@@ -212,20 +199,20 @@ def test_a_picture_beyond_the_working_size_keeps_its_fine_detail(network: TinyNe
     assert not made.allclose(stripes, atol=0.01)
 
 
-def test_strength_is_the_share_of_the_dream(network: TinyNetwork) -> None:
+def test_strength_is_the_share_of_the_dream(network: Network) -> None:
     image = 0.3 + 0.4 * noise(30, 30)
     nothing, half, full = (final(image, network, strength=s, octaves=1) for s in (0.0, 0.5, 1.0))
     assert nothing.equal(image)
     torch.testing.assert_close(half, (image + full) / 2)
 
 
-def test_the_values_stay_in_range(network: TinyNetwork) -> None:
+def test_the_values_stay_in_range(network: Network) -> None:
     made = final(noise(40, 40), network, step_size=0.5)
     assert made.min() >= 0
     assert made.max() <= 1
 
 
-def test_the_seed_decides_the_picture(network: TinyNetwork) -> None:
+def test_the_seed_decides_the_picture(network: Network) -> None:
     image = noise(40, 40)
     first = final(image, network, seed=3)
     torch.rand(5)  # the global generator has no part in it
@@ -233,7 +220,7 @@ def test_the_seed_decides_the_picture(network: TinyNetwork) -> None:
     assert not final(image, network, seed=4).equal(first)
 
 
-def test_the_picture_given_is_left_alone(network: TinyNetwork) -> None:
+def test_the_picture_given_is_left_alone(network: Network) -> None:
     image = noise(40, 40)
     before = image.clone()
     final(image, network)
@@ -241,7 +228,7 @@ def test_the_picture_given_is_left_alone(network: TinyNetwork) -> None:
 
 
 @pytest.mark.parametrize("taken", [0, 1, 4, 6])
-def test_cancelling_at_any_step_leaves_nothing_at_the_network(network: TinyNetwork, taken: int) -> None:
+def test_cancelling_at_any_step_leaves_nothing_at_the_network(network: Network, taken: int) -> None:
     steps = dream(noise(40, 40), network=network, **SETTINGS)
     for _ in range(taken):
         next(steps)
@@ -260,7 +247,7 @@ def visible() -> Tensor:
 
 
 @pytest.mark.parametrize("smoothing", ["none", "gaussian", "laplacian"])
-def test_what_is_not_visible_stays_as_it_is(network: TinyNetwork, visible: Tensor, smoothing: str) -> None:
+def test_what_is_not_visible_stays_as_it_is(network: Network, visible: Tensor, smoothing: str) -> None:
     image = noise(40, 60)
     hidden = visible.expand_as(image) == 0
     made = final(image, network, visible=visible, smoothing=smoothing)
@@ -268,7 +255,7 @@ def test_what_is_not_visible_stays_as_it_is(network: TinyNetwork, visible: Tenso
     assert not made[~hidden].allclose(image[~hidden], atol=0.01)
 
 
-def test_what_is_not_visible_does_not_steer(network: TinyNetwork, visible: Tensor) -> None:
+def test_what_is_not_visible_does_not_steer(network: Network, visible: Tensor) -> None:
     image, striking = noise(40, 60), noise(40, 60).round()
     near = max_pool2d(visible, kernel_size=33, stride=1, padding=16) > 0  # what a visible position sees
     other = torch.where(near, image, striking)
@@ -280,14 +267,14 @@ def test_what_is_not_visible_does_not_steer(network: TinyNetwork, visible: Tenso
 
 
 def test_a_picture_visible_everywhere_is_dreamt_upon_as_one_without_transparency(
-    network: TinyNetwork,
+    network: Network,
 ) -> None:
     image = noise(40, 60)
     made = final(image, network, visible=torch.ones(1, 1, 40, 60))
     torch.testing.assert_close(made, final(image, network))
 
 
-def test_a_picture_of_which_nothing_is_visible_comes_back(network: TinyNetwork) -> None:
+def test_a_picture_of_which_nothing_is_visible_comes_back(network: Network) -> None:
     image = noise(40, 60)
     assert final(image, network, visible=torch.zeros(1, 1, 40, 60)).equal(image)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from backend import deepdream, objectives
 from backend.deepdream import dream
@@ -30,13 +30,9 @@ SETTINGS: dict[str, Any] = {
 }
 
 
-class Itself:
+def itself() -> Network:
     """A network whose one layer is the image."""
-
-    minimum_px = 1
-
-    def features(self, image: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
-        return {layer: image for layer in layers}
+    return Network(nn.Identity(), nn.Sequential(OrderedDict(it=nn.Identity())), minimum_px=1)
 
 
 def positions(*vectors: tuple[float, ...]) -> Tensor:
@@ -85,7 +81,7 @@ def test_matching_in_parts_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_guide_draws_every_position_towards_its_match() -> None:
     image = torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 1.0]]).T.reshape(1, 3, 1, 2).requires_grad_()
     colours = torch.tensor([[0.9, 0.1, 0.0], [0.0, 0.4, 0.6]]).T.reshape(1, 3, 1, 2)
-    objective = guide(colours, {"it": 1.0}, Itself())
+    objective = guide(colours, {"it": 1.0}, itself())
     (gradient,) = torch.autograd.grad(objective.excitement("it", image).sum(), image)
     torch.testing.assert_close(gradient, colours)
 
@@ -98,7 +94,7 @@ def test_the_gradient_is_the_derivative(name: str) -> None:
         "activation": activation({"it": 1.0}),
         "channels": activation({"it": 1.0}, range(1, 2)),
         "class": class_logit(2),
-        "guide": guide(torch.rand(1, 3, 6, 6, generator=random).double(), {"it": 1.0}, Itself()),
+        "guide": guide(torch.rand(1, 3, 6, 6, generator=random).double(), {"it": 1.0}, itself()),
     }[name]
     assert torch.autograd.gradcheck(lambda values: objective.excitement("it", values), features)
 
