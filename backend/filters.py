@@ -5,33 +5,34 @@ Knows neither sockets nor how an algorithm works.
 
 from __future__ import annotations
 
-import functools
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Sequence
 from contextlib import closing
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from atelier_protocol import JobFailed, Progress, Result, Submit
-from atelier_requests import DeepDream, Identity, StyleTransfer
+import durations
+from atelier_protocol import JobFailed, Picture, Progress, Result, Submit
+from atelier_requests import DeepDream, Identity, StyleTransfer, weights_in_order
 
-from . import deepdream, devices, fast_style, images, networks, style_transfer
+from . import algorithms, colours, deepdream, devices, images, speeds
+from .algorithms import Scene
 from .arrays import crop
-from .pyramid import fit, resize, size_of
-from .step import Step
+from .pyramid import size_of
+from .styles import Style
 from .weights import MissingWeights
 
 PREVIEW_PX = 256
 PREVIEW_EVERY_S = 0.5
-INIT_PX = 512
-"""Longest side of the fast pastiche that the fine method begins with, coarsely anyway."""
+KEEPING_COLOURS = ("luminance", "kept")
 
 Messages = Generator[Progress | Result, None, None]
+PaintingRequest = StyleTransfer | DeepDream
 
-_load_network = functools.lru_cache(maxsize=4)(networks.load_network)
-_load_decoder = functools.lru_cache(maxsize=1)(networks.load_decoder)
+
+# ── A job ────────────────────────────────────────────────────────────────────────────────────────
 
 
 def run(submit: Submit, models: Path) -> Messages:
@@ -39,6 +40,7 @@ def run(submit: Submit, models: Path) -> Messages:
 
     The network sees the whole content; the result, and the previews, are its region alone. Where an
     accelerator's memory does not suffice, the processor begins anew, and the result's note says so.
+    How fast it went is noted beside `models`.
 
     Raises:
         ValueError: the request cannot be met as it is, for the reason given.
@@ -56,7 +58,7 @@ def run(submit: Submit, models: Path) -> Messages:
             raise ValueError(f"This backend has no filter for {type(unknown).__name__}.")
 
 
-def _on_some_device(submit: Submit, request: StyleTransfer | DeepDream, models: Path) -> Messages:
+def _on_some_device(submit: Submit, request: PaintingRequest, models: Path) -> Messages:
     device = devices.choose(request.device)
     try:
         yield from _on_device(submit, request, models, device)
@@ -65,26 +67,32 @@ def _on_some_device(submit: Submit, request: StyleTransfer | DeepDream, models: 
         if device.type == "cpu":
             raise
     # Only here, past the exception and the tensors that it holds, can their memory be released.
-    _load_network.cache_clear()
-    _load_decoder.cache_clear()
+    algorithms.forget_networks()
     devices.release(device)
     note = "The graphics card's memory did not suffice, so the processor made the picture."
     yield from _on_device(submit, request, models, torch.device("cpu"), note)
 
 
 def _on_device(
-    submit: Submit, request: StyleTransfer | DeepDream, models: Path, device: torch.device, note: str = ""
+    submit: Submit, request: PaintingRequest, models: Path, device: torch.device, note: str = ""
 ) -> Messages:
-    next_preview_s = 0.0
-    with closing(_steps(submit, request, models, device)) as steps:
+    begun_s = time.monotonic()
+    scene = _scene(submit, request, device)
+    with closing(algorithms.steps(request, scene, models)) as steps:
+        next_preview_s = 0.0
         for step in steps:
             preview = None
             if time.monotonic() >= next_preview_s:
-                preview = images.small(_inside(submit, step.image), PREVIEW_PX)
+                preview = images.small(_inside(submit, _coloured(request, step.image, scene)), PREVIEW_PX)
                 next_preview_s = time.monotonic() + PREVIEW_EVERY_S
             yield Progress(submit.job, step.index, step.total, preview)
+    made = _inside(submit, _coloured(request, step.image, scene))
     like = crop(submit.content, submit.region)
-    yield Result(submit.job, images.write(_inside(submit, step.image), like), note)
+    result = Result(submit.job, images.write(made, like, opaque=_is_from_noise(request)), note)
+    done = durations.work(request, submit.content.width, submit.content.height)
+    for name in {device.type} if note else {device.type, request.device}:
+        speeds.note(models.parent, durations.kind(request, name), time.monotonic() - begun_s, done)
+    yield result
 
 
 def _inside(submit: Submit, image: Tensor) -> Tensor:
@@ -100,70 +108,54 @@ def _span(start: int, length: int, whole: int, scaled: int) -> slice:
     return slice(first, max(first + 1, round((start + length) * scaled / whole)))
 
 
-def _steps(
-    submit: Submit, request: StyleTransfer | DeepDream, models: Path, device: torch.device
-) -> Generator[Step, None, None]:
-    content = images.read(submit.content).to(device)
+# ── What it is made of ───────────────────────────────────────────────────────────────────────────
+
+
+def _scene(submit: Submit, request: PaintingRequest, device: torch.device) -> Scene:
+    content, visible = _read(submit.content, device)
     if isinstance(request, DeepDream):
-        yield from _dream(request, content, models)
-        return
-    if not submit.styles:
-        raise ValueError("Style transfer needs at least one style picture; choose one.")
-    styles = [images.read(style).to(device) for style in submit.styles]
-    stylize = _fast if request.method == "fast" else _fine
-    yield from stylize(request, content, styles, models)
+        styles = [Style(_read(guide, device).image) for guide in submit.styles]
+        if request.start == "noise":
+            content, visible = deepdream.noise(size_of(content), request.seed, device), None
+        return _checked(request, Scene(deepdream.zoomed(content, request.zoom), visible, styles))
+    weights = _style_weights(request, len(submit.styles))
+    pictures = [_read(style, device) for style in submit.styles]
+    styles = [Style(seen.image, weight, seen.visible) for seen, weight in zip(pictures, weights, strict=True)]
+    if request.colours == "matched":
+        styles = [colours.matched(style, content, visible) for style in styles]
+    return _checked(request, Scene(content, visible, styles))
 
 
-def _dream(request: DeepDream, content: Tensor, models: Path) -> Iterator[Step]:
-    return deepdream.dream(
-        content,
-        network=_load_network(request.network, models, content.device),
-        layer=request.layer,
-        strength=request.strength,
-        iterations=request.iterations,
-        step_size=request.step_size,
-        octaves=request.octaves,
-        octave_scale=request.octave_scale,
-        jitter=request.jitter,
-        size=request.size,
-        seed=request.seed,
-    )
+def _checked(request: PaintingRequest, scene: Scene) -> Scene:
+    """The scene; raises ValueError where the pictures do not suffice for the request."""
+    if request.needs_style and not scene.styles:
+        is_dream = isinstance(request, DeepDream)
+        raise ValueError(_NO_GUIDE if is_dream else _NO_STYLE)
+    if scene.visible is not None and not scene.visible.any():
+        raise ValueError("Nothing is to be seen here, all is transparent: choose another part or layer.")
+    return scene
 
 
-def _fast(request: StyleTransfer, content: Tensor, styles: list[Tensor], models: Path) -> Iterator[Step]:
-    return fast_style.stylize(
-        content,
-        styles,
-        network=_load_network("vgg19", models, content.device),
-        decoder=_load_decoder(models, content.device),
-        strength=request.strength,
-        size=request.size,
-    )
+_NO_STYLE = "Style transfer needs at least one style picture; choose one."
+_NO_GUIDE = "To dream of what a guide picture has takes a guide picture; choose one."
 
 
-def _fine(request: StyleTransfer, content: Tensor, styles: list[Tensor], models: Path) -> Iterator[Step]:
-    return style_transfer.stylize(
-        content,
-        styles,
-        network=_load_network(request.network, models, content.device),
-        strength=request.strength,
-        size=request.size,
-        iterations=request.iterations,
-        content_weight=request.content_weight,
-        style_weight=request.style_weight,
-        smoothness=request.smoothness,
-        seed=request.seed,
-        init=_fast_pastiche(request, content, styles, models),
-    )
+def _read(picture: Picture, device: torch.device) -> images.Seen:
+    image, visible = images.read(picture)
+    return images.Seen(image.to(device), None if visible is None else visible.to(device))
 
 
-def _fast_pastiche(
-    request: StyleTransfer, content: Tensor, styles: list[Tensor], models: Path
-) -> Tensor | None:
-    """What the fine method begins with; without the fast one's weights, nothing but the content."""
-    small = resize(content, fit(size_of(content), INIT_PX))
-    try:
-        *_, last = _fast(request, small, styles, models)
-    except MissingWeights:
-        return None
-    return last.image
+def _style_weights(request: StyleTransfer, count: int) -> Sequence[float]:
+    weights = weights_in_order(request.style_weights) or [1.0] * count
+    if len(weights) != count:
+        raise ValueError(f"There are {len(weights)} weights for {count} style pictures: give each its own.")
+    return weights
+
+
+def _coloured(request: PaintingRequest, image: Tensor, scene: Scene) -> Tensor:
+    """An image of the whole content, with the content's colours where these are to be kept."""
+    return colours.with_colours_of(image, scene.content) if request.colours in KEEPING_COLOURS else image
+
+
+def _is_from_noise(request: PaintingRequest) -> bool:
+    return isinstance(request, DeepDream) and request.start == "noise"

@@ -9,6 +9,8 @@ Sources:
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -23,8 +25,15 @@ WHITE = {"u8": 255.0, "u16": 65535.0, "f32": 1.0}
 LUMA = (0.2126, 0.7152, 0.0722)
 
 
-def read(picture: Picture) -> Tensor:
-    """The colours of `picture` as an image tensor.
+class Seen(NamedTuple):
+    """An image tensor, and how much of each pixel is to be seen, (1, 1, H, W) in [0, 1]; None: all of it."""
+
+    image: Tensor
+    visible: Tensor | None
+
+
+def read(picture: Picture) -> Seen:
+    """The colours of `picture` as an image tensor, and its alpha where that hides anything.
 
     Gray is replicated to three channels. Float values beyond [0, 1] are clamped to it. Pixels that
     are wholly transparent hold arbitrary colours: they take those of the nearest others instead.
@@ -37,17 +46,19 @@ def read(picture: Picture) -> Tensor:
         raise ValueError("The picture holds values that are no finite numbers; flatten or repair it first.")
     planes /= WHITE[picture.depth]
     image = torch.from_numpy(planes).clamp_(0, 1)[None]
-    colours = _colour_channels(picture)
-    if _has_alpha(picture):
-        image = fill_transparent(image[:, :colours], image[:, colours:])
-    return image.expand(1, 3, -1, -1).contiguous()
+    colours, alpha = image.tensor_split([_colour_channels(picture)], dim=1)
+    hides = _has_alpha(picture) and bool((alpha < 1).any())
+    if hides:
+        colours = fill_transparent(colours, alpha)
+    return Seen(colours.expand(1, 3, -1, -1).contiguous(), alpha if hides else None)
 
 
-def write(image: Tensor, like: Picture) -> Picture:
+def write(image: Tensor, like: Picture, *, opaque: bool = False) -> Picture:
     """An image tensor in the channels and depth of `like`, a picture of the same size.
 
     The alpha of `like` is kept bit for bit, and so are the colours of its wholly transparent
-    pixels. Gray is the Rec. 709 luma of the coded values. Values beyond [0, 1] are clamped to it.
+    pixels, unless the picture is to be `opaque`. Gray is the Rec. 709 luma of the coded values.
+    Values beyond [0, 1] are clamped to it.
     """
     image = image.detach().to("cpu", torch.float32).clamp(0, 1)[0]
     colours = _colour_channels(like)
@@ -57,7 +68,9 @@ def write(image: Tensor, like: Picture) -> Picture:
         image = (image * WHITE[like.depth]).round()
     made = as_array(like).copy()
     made[..., :colours] = np.moveaxis(image.numpy(), 0, -1)
-    if _has_alpha(like):
+    if opaque and _has_alpha(like):
+        made[..., -1] = WHITE[like.depth]
+    elif _has_alpha(like):
         hidden = made[..., -1] <= 0
         made[hidden] = as_array(like)[hidden]
     return as_picture(made, like.channels, like.depth)

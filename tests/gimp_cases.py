@@ -23,13 +23,15 @@ from gi.repository import Babl, Gegl, Gimp, Gio
 from gimp_scenes import SCENES, Scene
 
 import drawables
-from atelier_requests import DeepDream, Number, StyleTransfer, settings
+from atelier_requests import FRAMES, Choice, DeepDream, Number
+from presets import PRESETS
+from procedures import FILTERS, argument
 
 # Large enough for babl to change to the tables with which it converts many pixels.
 WIDTH, HEIGHT = 320, 240
 LAYER_WIDTH, LAYER_HEIGHT = 300, 220
 SAMPLES = Path(__file__).parent.parent / "samples"
-QUICK = {"size": 64, "iterations": 1, "octaves": 1, "jitter": 0}
+QUICK = {"size": 64, "iterations": 1, "octaves": 1, "jitter": 0, "network": "squeezenet"}
 STATUS = Gimp.PDBStatusType
 
 
@@ -271,23 +273,29 @@ def case_both_filters_are_in_the_menu() -> None:
 
 
 def case_arguments_are_those_of_the_settings() -> None:
-    for name, request, extra in (("style-transfer", StyleTransfer, ["style"]), ("deepdream", DeepDream, [])):
-        procedure = Gimp.get_pdb().lookup_procedure(f"plug-in-atelier-{name}")
-        arguments = {argument.name: argument for argument in procedure.get_arguments()}
-        declared = list(settings(request))
+    for name, chosen in FILTERS.items():
+        arguments = {a.name: a for a in Gimp.get_pdb().lookup_procedure(name).get_arguments()}
+        pictures = [source.name for source in chosen.sources]
         common = ["run-mode", "image", "drawables"]
-        assert list(arguments) == common + extra + [s.name.replace("_", "-") for s in declared]
-        config = procedure.create_config()
-        for setting in declared:
-            argument = arguments[setting.name.replace("_", "-")]
-            assert config.get_property(argument.name) == setting.default
-            assert argument.nick == setting.label
+        assert list(arguments) == common + pictures + [argument(setting) for setting in chosen.settings]
+        config = Gimp.get_pdb().lookup_procedure(name).create_config()
+        assert all(config.get_property(picture) is None for picture in pictures)
+        for setting in chosen.settings:
+            declared = arguments[argument(setting)]
+            assert config.get_property(declared.name) == setting.default
+            assert declared.nick == setting.label
             if isinstance(setting, Number):
-                assert (argument.minimum, argument.maximum) == (setting.low, setting.high)
-            else:
+                assert (declared.minimum, declared.maximum) == (setting.low, setting.high)
+            elif isinstance(setting, Choice):
                 for option in setting.options:
-                    config.set_property(argument.name, option)
-                    assert config.get_property(argument.name) == option
+                    config.set_property(declared.name, option)
+                    assert config.get_property(declared.name) == option
+
+
+def case_presets_name_settings_that_there_are() -> None:
+    for preset in PRESETS.values():
+        values: dict[str, Any] = {k: v for k, v in preset.settings.items() if k != FRAMES.name}
+        assert DeepDream(**values) != DeepDream()
 
 
 # ── Runs ─────────────────────────────────────────────────────────────────────────────────────────
@@ -303,9 +311,9 @@ def settings_of(layer: Any) -> dict[str, Any]:
 
 def case_a_dream_is_named_and_remembers_its_settings() -> None:
     with staged(Scene()) as (image, source):
-        layer = dream(image, source, layer="Mixed_5b", strength=0.5, step_size=0.125)
-        assert layer.get_name() == "DeepDream: Mixed_5b"
-        chosen = {**QUICK, "layer": "Mixed_5b", "strength": 0.5, "step_size": 0.125}
+        layer = dream(image, source, layers="fire5", strength=0.5, step_size=0.125)
+        assert layer.get_name() == "DeepDream: fire5"
+        chosen = {**QUICK, "layers": "fire5", "strength": 0.5, "step_size": 0.125}
         assert settings_of(layer) == {"filter": "deepdream", **vars(DeepDream()), **chosen}
 
 
@@ -328,7 +336,7 @@ def case_both_methods_of_style_transfer_paint_and_remember_the_style() -> None:
             assert layer.get_name() == "Style Transfer: starry_night"
             recorded = settings_of(layer)
             assert (recorded["filter"], recorded["method"]) == ("style-transfer", method)
-            assert recorded["style"] == style().get_uri()
+            assert recorded["pictures"] == [style().get_uri()]
             assert read(source) == before
             assert len(Gimp.get_images()) == images, "the style picture stays open"
 
@@ -369,7 +377,7 @@ def case_a_large_style_is_made_smaller_and_keeps_its_colours() -> None:
     )
     for scene, typecode, *expected in sides:
         with staged(scene) as (_image, source):
-            picture = drawables.read_style(Gio.File.new_for_path(str(file)), source, 512)
+            picture = drawables.read_picture(Gio.File.new_for_path(str(file)), source, 512)
         assert (picture.width, picture.height, picture.channels) == (1024, 410, "RGBA")
         values = array(typecode, picture.pixels)
         white = 256**values.itemsize - 1
@@ -379,7 +387,139 @@ def case_a_large_style_is_made_smaller_and_keeps_its_colours() -> None:
                 found = {255 * v / white for row in side for v in row[channel::4]}
                 assert all(abs(v - value) < 2 for v in found), (scene, channel, value, found)
     with staged(Scene()) as (_image, source):
-        assert drawables.read_style(Gio.File.new_for_path(str(file)), source, 1200).width == 1200
+        assert drawables.read_picture(Gio.File.new_for_path(str(file)), source, 1200).width == 1200
+
+
+def reading(given: Any, like: Any) -> tuple[int, int, str, list[bytes]]:
+    """A style as the filter sends it: its size, channels, and pixels."""
+    picture = drawables.read_picture(given, like, 512)
+    size = picture.pixel_bytes
+    pixels = [bytes(picture.pixels[i : i + size]) for i in range(0, len(picture.pixels), size)]
+    return picture.width, picture.height, picture.channels, pixels
+
+
+def case_a_style_may_be_a_layer_of_any_image_through_its_selection() -> None:
+    with staged(Scene(alpha=True, offset=(9, 14), grouped=True)) as (other, style_layer):
+        before = read(style_layer), [layer.get_id() for layer in all_layers(other)]
+        with staged(Scene()) as (image, source):
+            images = len(Gimp.get_images())
+            width, height, channels, whole = reading(style_layer, source)
+            assert (width, height, channels) == (LAYER_WIDTH, LAYER_HEIGHT, "RGBA")
+            assert b"".join(whole) == before[0]
+            select(other, "rectangle")
+            _width, _height, _channels, part = reading(style_layer, source)
+            inside = {(x, y) for x in range(20 - 9, 70 - 9) for y in range(15 - 14, 215 - 14)}
+            for index, (pixel, all_of_it) in enumerate(zip(part, whole, strict=True)):
+                shows = (index % LAYER_WIDTH, index // LAYER_WIDTH) in inside
+                assert pixel == all_of_it if shows else pixel[3] == 0
+            status, layer = stylize(image, source, style_layer=style_layer)
+            assert status == STATUS.SUCCESS, layer
+            assert layer.get_name() == "Style Transfer: source"
+            assert len(Gimp.get_images()) == images
+        assert (read(style_layer), [layer.get_id() for layer in all_layers(other)]) == before
+
+
+def case_a_style_from_the_layers_own_image_does_not_heed_its_selection() -> None:
+    with staged(Scene(selection="rectangle", masked=True)) as (image, source):
+        _width, _height, channels, pixels = reading(image.get_layers()[-1], source)
+        assert channels == "RGB"
+        assert b"".join(pixels) == read(image.get_layers()[-1])
+        _width, _height, channels, pixels = reading(source, source)
+        assert channels == "RGBA"
+        assert [pixel[3] for pixel in pixels] == list(read(source.get_mask()))
+
+
+def case_a_style_may_be_a_pattern_which_is_repeated() -> None:
+    pattern = Gimp.context_get_pattern()
+    _known, width, height, _bytes = pattern.get_info()
+    for scene in (Scene(), Scene(gray=True, precision="U16_NON_LINEAR", profile="")):
+        with staged(scene) as (image, source):
+            across, down, _channels, pixels = reading(pattern, source)
+            assert across % width == down % height == 0
+            assert 512 <= across < 512 + width and 512 <= down < 512 + height
+            assert pixels[5 * across + 3] == pixels[(5 + height) * across + 3 + width]
+            assert len(set(pixels)) > 1
+            status, layer = stylize(image, source, style_pattern=pattern)
+            assert status == STATUS.SUCCESS, layer
+            assert layer.get_name() == f"Style Transfer: {pattern.get_name()}"
+
+
+def case_several_styles_are_mixed() -> None:
+    with staged(Scene()) as (image, source):
+        one = stylize(image, source, style=style())[1]
+        both = stylize(image, source, style=style(), second_style=style("coffee.jpg"))[1]
+        weighted = {"style": style(), "second_style": style("coffee.jpg"), "style_weights": "9, 1"}
+        mostly_one = stylize(image, source, **weighted)[1]
+        assert settings_of(both)["pictures"] == [style().get_uri(), style("coffee.jpg").get_uri()]
+        assert read(one) != read(both) != read(mostly_one)
+        sentence = "There are 3 weights for 1 style pictures: give each its own."
+        said = stylize(image, source, style=style(), style_weights="1, 2, 3")
+        assert_refused(said, sentence, STATUS.EXECUTION_ERROR)
+
+
+def case_the_gallery_wants_no_style() -> None:
+    with staged(Scene()) as (image, source):
+        status, layer = stylize(image, source, method="gallery")
+        assert status == STATUS.SUCCESS, layer
+        assert layer.get_name() == f"Style Transfer: {settings_of(layer)['gallery_style']}"
+
+
+def case_a_dream_follows_a_guide_or_a_class() -> None:
+    with staged(Scene()) as (image, source):
+        plain = dream(image, source)
+        guided = dream(image, source, objective="guide", guide=style())
+        by_layer = dream(image, source, objective="guide", guide_layer=image.get_layers()[-1])
+        retriever = dream(image, source, objective="class", imagenet_class="golden retriever")
+        assert len({read(layer) for layer in (plain, guided, by_layer, retriever)}) == 4
+        assert guided.get_name() == "DeepDream: starry_night"
+        assert retriever.get_name() == "DeepDream: golden retriever"
+        assert_refused(call("deepdream", image, [source], objective="guide"), "Choose a guide picture first.")
+
+
+def case_frames_are_layers_that_one_undo_takes_away() -> None:
+    with staged(Scene(alpha=True, grouped=True, selection="rectangle")) as (image, source):
+        box, layers = selected_box(image, source), len(all_layers(image))
+        last = dream(image, source, frames=3, zoom=1.1)
+        siblings = source.get_parent().get_children()
+        made = siblings[siblings.index(last) : siblings.index(source)]
+        assert [layer.get_name() for layer in made] == [
+            f"DeepDream: squeezenet, frame {number}" for number in (3, 2, 1)
+        ]
+        assert len({read(layer) for layer in made}) == 3
+        for layer in made:
+            assert (*layer.get_offsets()[1:], layer.get_width(), layer.get_height()) == box
+            assert read(layer.get_mask()) == read(image.get_selection(), box)
+        assert image.get_selected_layers() == [source]
+        assert len(all_layers(image)) == layers + 3
+
+
+def case_noise_fills_a_blank_layer() -> None:
+    with staged(Scene(alpha=True)) as (image, source):
+        source.fill(Gimp.FillType.TRANSPARENT)
+        sentence = "Nothing is to be seen here, all is transparent: choose another part or layer."
+        assert_refused(call("deepdream", image, [source], **QUICK), sentence, STATUS.EXECUTION_ERROR)
+        layer = dream(image, source, start="noise")
+        assert set(read(layer)[3::4]) == {255}
+        assert len(set(colours(layer))) > 100
+
+
+def case_a_text_of_another_form_is_refused() -> None:
+    with staged(Scene()) as (image, source):
+        status, sentence = call("deepdream", image, [source], channels="all")
+        assert status == STATUS.CALLING_ERROR
+        assert sentence.startswith("channels: “all” are no channels")
+        status, sentence = call("deepdream", image, [source], layers="Mixed_9z")
+        assert status == STATUS.EXECUTION_ERROR
+        assert "Mixed_9z" in sentence and "Mixed_5d" in sentence
+
+
+def case_a_float_layer_with_a_value_that_is_no_number_is_refused() -> None:
+    with staged(Scene(precision="FLOAT_LINEAR")) as (image, source):
+        width, height = source.get_width(), source.get_height()
+        write(source, "RGBA float", array("f", [float("nan")] * (4 * width * height)).tobytes())
+        status, sentence = call("deepdream", image, [source], **QUICK)
+        assert status == STATUS.EXECUTION_ERROR
+        assert "no finite numbers" in sentence
 
 
 def case_the_last_values_are_used_again() -> None:

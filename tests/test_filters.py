@@ -13,17 +13,30 @@ import pytest
 import torch
 from torch import Tensor
 
+import atelier_requests
+import durations
 from atelier_protocol import CHANNELS, DEPTH_BYTES, JobFailed, Picture, Progress, Region, Result, Submit
 from atelier_requests import DeepDream, Identity, Request, StyleTransfer
-from backend import deepdream, devices, filters
+from backend import deepdream, devices, filters, gallery
 from backend.arrays import DTYPES, crop
 from backend.step import Step
 
 FORMATS = list(itertools.product(CHANNELS, DEPTH_BYTES))
 REGION = Region(20, 10, 50, 40)
-DREAM = DeepDream(iterations=1, octaves=1, device="cpu", layer="Conv2d_4a_3x3")
+DREAM = DeepDream(iterations=1, octaves=1, device="cpu", network="squeezenet", layers="fire4")
 FAST = StyleTransfer(method="fast", device="cpu")
 FINE = StyleTransfer(iterations=2, size=64, device="cpu")
+GALLERY = StyleTransfer(method="gallery", size=64, device="cpu")
+LIGHT = StyleTransfer(method="light", size=64, device="cpu")
+EVERY = {"dream": DREAM, "fast": FAST, "fine": FINE, "gallery": GALLERY, "light": LIGHT}
+
+
+@pytest.fixture(scope="module")
+def models(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The real weights in a folder of this module's own, for speeds are noted beside it."""
+    home = tmp_path_factory.mktemp("home")
+    (home / "models").symlink_to(models)
+    return home / "models"
 
 
 def picture(
@@ -105,18 +118,127 @@ def test_colours_of_transparent_pixels_do_not_matter(models: Path) -> None:
     assert (one[:, 28:] == two[:, 28:]).all()
 
 
-@pytest.mark.parametrize("request_", [DREAM, FAST, FINE], ids=["dream", "fast", "fine"])
+@pytest.mark.parametrize("request_", EVERY.values(), ids=EVERY.keys())
 def test_the_same_request_gives_the_same_pixels(models: Path, request_: Request) -> None:
     job = submit(request_, picture(), REGION, picture(seed=9))
     assert bytes(result(job, models).picture.pixels) == bytes(result(job, models).picture.pixels)
 
 
-@pytest.mark.parametrize("request_", [DREAM, FAST, FINE], ids=["dream", "fast", "fine"])
+@pytest.mark.parametrize("request_", EVERY.values(), ids=EVERY.keys())
 def test_progress_counts_to_its_total(models: Path, request_: Request) -> None:
     *progress, last = filters.run(submit(request_, picture(), REGION, picture(seed=9)), models)
     steps = [message for message in progress if isinstance(message, Progress)]
     assert [step.step for step in steps] == list(range(1, steps[-1].total + 1))
     assert isinstance(last, Result)
+
+
+def change(one: Picture, two: Picture) -> float:
+    return float(np.abs(array(one).astype(float) - array(two)).mean())
+
+
+CHANGED: dict[str, StyleTransfer | DeepDream] = {
+    "strength": dataclasses.replace(FAST, strength=0.5),
+    "style size": dataclasses.replace(FAST, style_size=0.5),
+    "style shape": dataclasses.replace(FAST, style_shape="stretch"),
+    "luminance": dataclasses.replace(FAST, colours="luminance"),
+    "matched": dataclasses.replace(FAST, colours="matched"),
+    "size": dataclasses.replace(FAST, size=64),
+    "iterations": dataclasses.replace(FINE, iterations=4),
+    "start from content": dataclasses.replace(FINE, start="content"),
+    "start from noise": dataclasses.replace(FINE, start="noise"),
+    "adam": dataclasses.replace(FINE, optimizer="adam"),
+    "average pooling": dataclasses.replace(FINE, pooling="average"),
+    "content weight": dataclasses.replace(FINE, content_weight=50.0),
+    "style weight": dataclasses.replace(FINE, style_weight=50.0),
+    "smoothness": dataclasses.replace(FINE, smoothness=50.0),
+    "network": dataclasses.replace(FINE, network="squeezenet"),
+    "content layers": dataclasses.replace(FINE, content_layers="relu3_1"),
+    "style layers": dataclasses.replace(FINE, style_layers="relu1_1, relu2_1:0.5"),
+    "gallery style": dataclasses.replace(GALLERY, gallery_style=list(atelier_requests.GALLERY)[7]),
+    "gallery mix": dataclasses.replace(GALLERY, gallery_mix=f"{list(atelier_requests.GALLERY)[7]}:0.5"),
+    "layers": dataclasses.replace(DREAM, layers="fire2, fire5:0.5"),
+    "channels": dataclasses.replace(DREAM, channels="3-5"),
+    "dream strength": dataclasses.replace(DREAM, strength=0.5),
+    "noise": dataclasses.replace(DREAM, start="noise"),
+    "octaves": dataclasses.replace(DREAM, octaves=2),
+    "jitter": dataclasses.replace(DREAM, jitter=0),
+    "smoothing": dataclasses.replace(DREAM, smoothing="gaussian"),
+    "kept colours": dataclasses.replace(DREAM, colours="kept"),
+    "zoom": dataclasses.replace(DREAM, zoom=1.2),
+    "dreaming network": dataclasses.replace(DREAM, network="inception-v3", layers=""),
+    "guide": dataclasses.replace(DREAM, objective="guide"),
+}
+
+
+@pytest.mark.parametrize("request_", CHANGED.values(), ids=CHANGED.keys())
+def test_every_control_changes_the_picture(models: Path, request_: StyleTransfer | DeepDream) -> None:
+    plain: Request = DREAM if isinstance(request_, DeepDream) else EVERY[request_.method]
+    style = picture(seed=9, height=40)
+    one, two = (result(submit(r, picture(), REGION, style), models).picture for r in (plain, request_))
+    assert change(one, two) > 0.01
+
+
+def test_the_weights_of_styles_say_how_much_each_counts(models: Path) -> None:
+    styles = [picture(seed=seed) for seed in (8, 9)]
+    request = dataclasses.replace(FAST, style_weights="1000, 0.001")
+    first = result(submit(FAST, picture(), REGION, styles[0]), models).picture
+    mixed = result(submit(FAST, picture(), REGION, *styles), models).picture
+    weighted = result(submit(request, picture(), REGION, *styles), models).picture
+    assert change(first, weighted) < 0.5 < change(first, mixed)
+
+
+@pytest.mark.parametrize("request_", [FAST, FINE], ids=["fast", "fine"])
+def test_what_is_hidden_of_a_style_is_not_learnt(models: Path, request_: StyleTransfer) -> None:
+    style = picture("RGBA", seed=9)
+    values = array(style).copy()
+    values[:, :48, :3] = 255 - values[:, :48, :3]
+    inverted = dataclasses.replace(style, pixels=values.tobytes())
+    one, two = (result(submit(request_, picture(), REGION, s), models).picture for s in (style, inverted))
+    assert (array(one) == array(two)).all()
+    values[..., 3] = 255
+    opaque = dataclasses.replace(style, pixels=values.tobytes())
+    assert change(one, result(submit(request_, picture(), REGION, opaque), models).picture) > 1
+
+
+@pytest.mark.parametrize("name", ["luminance", "kept colours"])
+def test_kept_colours_are_the_contents(models: Path, name: str) -> None:
+    content = picture(depth="f32")
+    made = result(submit(CHANGED[name], content, REGION, picture(seed=9)), models).picture
+    before, after = array(crop(content, REGION)), array(made)
+    inside = (after > 0.002).all(axis=-1) & (after < 0.998).all(axis=-1)
+    difference = (after - before)[inside]
+    assert inside.mean() > 0.3
+    assert np.abs(difference - difference.mean(axis=-1, keepdims=True)).max() < 1e-4, "chroma has changed"
+
+
+def test_noise_makes_an_opaque_picture_of_a_blank_layer(models: Path) -> None:
+    blank = Picture(96, 80, "RGBA", "u8", bytes(96 * 80 * 4))
+    made = array(result(submit(CHANGED["noise"], blank), models).picture)
+    assert (made[..., 3] == 255).all()
+    assert made[..., :3].std() > 1
+    other = result(submit(CHANGED["noise"], picture("RGBA", seed=6)), models).picture
+    assert (array(other) == made).all(), "the picture's content is ignored"
+
+
+def test_a_class_is_dreamt_of_by_its_name_or_number(models: Path) -> None:
+    named, numbered, other = (
+        result(submit(dataclasses.replace(DREAM, objective="class", imagenet_class=text), picture()), models)
+        for text in ("Golden Retriever", "207", "tench")
+    )
+    assert (array(named.picture) == array(numbered.picture)).all()
+    assert change(named.picture, other.picture) > 0.01
+
+
+def test_how_fast_it_went_is_noted_for_the_device_by_both_names(models: Path) -> None:
+    request = dataclasses.replace(FAST, device="auto")
+    result(submit(request, picture(), REGION, picture(seed=9)), models)
+    speeds = durations.read_speeds(models.parent)
+    for device in ("auto", devices.choose("auto").type):
+        assert durations.estimate(dataclasses.replace(request, device=device), 96, 80, speeds)
+
+
+def test_the_gallery_has_the_styles_that_are_offered() -> None:
+    assert tuple(atelier_requests.GALLERY) == gallery.GALLERY
 
 
 def test_the_style_has_its_say(models: Path) -> None:
@@ -180,7 +302,7 @@ def test_cancelling_closes_the_algorithm(models: Path, monkeypatch: pytest.Monke
 # ── What cannot be done ──────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("request_", [FAST, FINE], ids=["fast", "fine"])
+@pytest.mark.parametrize("request_", [FAST, FINE, LIGHT], ids=["fast", "fine", "light"])
 def test_style_transfer_without_a_style_is_refused(models: Path, request_: Request) -> None:
     with pytest.raises(ValueError, match="at least one style"):
         result(submit(request_, picture()), models)
@@ -192,7 +314,44 @@ def test_a_picture_with_values_that_are_no_numbers_is_refused(models: Path) -> N
         result(submit(DREAM, bad), models)
 
 
-@pytest.mark.parametrize("request_", [DREAM, FAST, FINE], ids=["dream", "fast", "fine"])
+WRONG: dict[str, tuple[StyleTransfer | DeepDream, str]] = {
+    "a layer": (dataclasses.replace(DREAM, layers="Mixed_9z"), "Mixed_9z.*fire2"),
+    "a style layer": (dataclasses.replace(FINE, style_layers="relu9_9"), "relu9_9.*relu4_1"),
+    "channels": (dataclasses.replace(DREAM, channels="5000"), "channels 0 to"),
+    "a class": (
+        dataclasses.replace(DREAM, objective="class", imagenet_class="goldn retriver"),
+        "golden retriever",
+    ),
+    "no class": (dataclasses.replace(DREAM, objective="class"), "Name the class"),
+    "no classifier": (
+        dataclasses.replace(DREAM, network="inception-v3", objective="class", imagenet_class="tench"),
+        "one with a classifier",
+    ),
+    "weights for more styles": (dataclasses.replace(FAST, style_weights="1, 2"), "2 weights for 1"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("request_", "sentence"), WRONG.values(), ids=WRONG.keys())
+def test_what_there_is_not_is_refused_with_what_there_is(
+    models: Path, request_: StyleTransfer | DeepDream, sentence: str
+) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        result(submit(request_, picture(), REGION, picture(seed=9)), models)
+
+
+def test_a_dream_of_a_guide_without_one_is_refused(models: Path) -> None:
+    with pytest.raises(ValueError, match="takes a guide picture"):
+        result(submit(CHANGED["guide"], picture()), models)
+
+
+@pytest.mark.parametrize("request_", EVERY.values(), ids=EVERY.keys())
+def test_a_layer_of_nothing_but_transparency_is_refused(models: Path, request_: Request) -> None:
+    blank = Picture(96, 80, "RGBA", "u8", bytes(96 * 80 * 4))
+    with pytest.raises(ValueError, match="transparent"):
+        result(submit(request_, blank, REGION, picture(seed=9)), models)
+
+
+@pytest.mark.parametrize("request_", EVERY.values(), ids=EVERY.keys())
 def test_missing_weights_are_said_to_be_missing(tmp_path: Path, request_: Request) -> None:
     with pytest.raises(JobFailed, match=r"install\.py"):
         result(submit(request_, picture(), REGION, picture()), tmp_path)

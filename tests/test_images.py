@@ -38,7 +38,7 @@ def values_of(picture: Picture) -> list[float]:
 @pytest.mark.parametrize(("channels", "depth"), FORMATS)
 def test_an_unchanged_image_gives_the_picture_back(channels: str, depth: str) -> None:
     picture = random_picture(channels, depth)
-    back = images.write(images.read(picture), picture)
+    back = images.write(images.read(picture).image, picture)
     assert (back.channels, back.depth, back.width, back.height) == (channels, depth, 7, 5)
     if depth == "f32":
         assert values_of(back) == pytest.approx(values_of(picture), abs=2e-7)
@@ -52,7 +52,7 @@ def test_every_whole_number_survives(channels: str, depth: str) -> None:
     one_of_each = np.arange(LARGEST[depth] + 1, dtype=DTYPES[depth])
     pixels = np.repeat(one_of_each, CHANNELS[channels]).tobytes()
     picture = Picture(len(one_of_each), 1, channels, depth, pixels)
-    assert bytes(images.write(images.read(picture), picture).pixels) == pixels
+    assert bytes(images.write(images.read(picture).image, picture).pixels) == pixels
 
 
 @pytest.mark.parametrize(
@@ -64,13 +64,14 @@ def test_every_whole_number_survives(channels: str, depth: str) -> None:
     ],
 )
 def test_read_scales_little_endian_values_to_one(depth: str, pixels: bytes) -> None:
-    image = images.read(Picture(1, 1, "RGB", depth, pixels))
+    image, visible = images.read(Picture(1, 1, "RGB", depth, pixels))
+    assert visible is None
     assert image.dtype == torch.float32
     torch.testing.assert_close(image, torch.tensor([1.0, 0.0, 0.2]).reshape(1, 3, 1, 1))
 
 
 def test_read_puts_rows_and_columns_in_their_places() -> None:
-    image = images.read(Picture(3, 2, "RGB", "u8", bytes(range(18))))
+    image = images.read(Picture(3, 2, "RGB", "u8", bytes(range(18)))).image
     assert image.shape == (1, 3, 2, 3)
     assert (image[0, :, 1, 2] * 255).tolist() == pytest.approx([15, 16, 17])
 
@@ -78,12 +79,14 @@ def test_read_puts_rows_and_columns_in_their_places() -> None:
 @pytest.mark.parametrize("buffer", [bytes, bytearray, memoryview, lambda b: memoryview(bytearray(b))])
 def test_read_takes_any_buffer_and_leaves_it_alone(buffer: type) -> None:
     picture = Picture(2, 1, "RGBA", "u8", buffer(bytes([9, 8, 7, 0, 1, 2, 3, 255])))
-    images.read(picture).zero_()
+    for values in images.read(picture):
+        assert values is not None
+        values.zero_()
     assert bytes(picture.pixels) == bytes([9, 8, 7, 0, 1, 2, 3, 255])
 
 
 def test_float_values_beyond_the_range_are_clamped() -> None:
-    image = images.read(Picture(1, 1, "RGB", "f32", struct.pack("<3f", -2.0, 0.5, 7.0)))
+    image = images.read(Picture(1, 1, "RGB", "f32", struct.pack("<3f", -2.0, 0.5, 7.0))).image
     assert image.flatten().tolist() == [0.0, 0.5, 1.0]
 
 
@@ -103,10 +106,28 @@ def test_alpha_and_hidden_colours_come_back_bit_for_bit(channels: str, depth: st
     assert (abs(after[1:, :, :-1] - 0.5 * LARGEST[depth]) <= 0.5).all()
 
 
+def test_what_is_visible_is_the_alpha_where_that_hides_anything() -> None:
+    faint = Picture(2, 2, "RGBA", "u8", bytes([1, 2, 3, 255, 1, 2, 3, 51, 1, 2, 3, 0, 1, 2, 3, 255]))
+    visible = images.read(faint).visible
+    assert visible is not None
+    torch.testing.assert_close(visible, torch.tensor([[[[1.0, 0.2], [0.0, 1.0]]]]))
+    assert images.read(Picture(2, 1, "YA", "u8", bytes([7, 255, 8, 255]))).visible is None
+    beyond = Picture(2, 1, "YA", "f32", struct.pack("<4f", 0.5, 7.0, 0.5, -1.0))
+    torch.testing.assert_close(images.read(beyond).visible, torch.tensor([[[[1.0, 0.0]]]]))
+
+
+@pytest.mark.parametrize(("channels", "depth"), [form for form in FORMATS if form[0].endswith("A")])
+def test_an_opaque_picture_has_colours_where_there_was_nothing(channels: str, depth: str) -> None:
+    made = images.write(torch.full((1, 3, 5, 7), 0.5), random_picture(channels, depth), opaque=True)
+    values = np.array(values_of(made)).reshape(5, 7, -1)
+    assert (values[..., -1] == LARGEST[depth]).all()
+    assert (abs(values[..., :-1] - 0.5 * LARGEST[depth]) <= 0.5).all()
+
+
 def test_alpha_that_is_out_of_range_comes_back_too() -> None:
     pixels = struct.pack("<8f", 0.1, 0.2, 0.3, 1.5, 0.4, 0.5, 0.6, -0.25)
     picture = Picture(2, 1, "RGBA", "f32", pixels)
-    alphas = values_of(images.write(images.read(picture), picture))[3::4]
+    alphas = values_of(images.write(images.read(picture).image, picture))[3::4]
     assert alphas == [1.5, -0.25]
 
 
@@ -126,7 +147,7 @@ def test_write_clamps_and_rounds() -> None:
 def test_colours_of_transparent_pixels_have_no_influence(hidden: tuple[int, int, int]) -> None:
     values = np.full((9, 9, 4), (10, 20, 30, 255), np.uint8)
     values[2:7, 3:8] = (*hidden, 0)
-    image = images.read(Picture(9, 9, "RGBA", "u8", values.tobytes()))
+    image = images.read(Picture(9, 9, "RGBA", "u8", values.tobytes())).image
     torch.testing.assert_close(image * 255, torch.tensor([10.0, 20, 30]).reshape(1, 3, 1, 1).expand_as(image))
 
 
@@ -139,7 +160,9 @@ def test_the_fill_weighs_neighbours_by_their_alpha() -> None:
 
 
 def test_a_picture_without_a_visible_pixel_can_be_read() -> None:
-    image = images.read(Picture(5, 3, "RGBA", "u8", bytes([200, 100, 50, 0] * 15)))
+    image, visible = images.read(Picture(5, 3, "RGBA", "u8", bytes([200, 100, 50, 0] * 15)))
+    assert visible is not None
+    assert not visible.any()
     assert image.tolist() == torch.zeros(1, 3, 3, 5).tolist()
 
 

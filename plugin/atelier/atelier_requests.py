@@ -146,7 +146,7 @@ def gallery_mix(text: str) -> dict[str, float]:
     return weights
 
 
-GALLERY = {f"style-{number}": f"Style {number}" for number in range(26)}
+GALLERY = {f"style {number}": f"Style {number}" for number in range(26)}
 """The styles that the gallery method paints in without a style picture, by name."""
 
 

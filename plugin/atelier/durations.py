@@ -37,8 +37,8 @@ def work(request: Request, width: int, height: int) -> float:
         pixels = _pixels(width, height, request.working_px)
         return pixels * (_fine_steps(request, width, height) if request.method == "fine" else 1)
     if isinstance(request, DeepDream):
-        shares = [request.octave_scale ** (-2 * octave) for octave in range(request.octaves)]
-        return _pixels(width, height, request.size) * request.iterations * sum(shares)
+        shares = [math.pow(request.octave_scale, -2 * octave) for octave in range(request.octaves)]
+        return request.iterations * sum(shares) * _pixels(width, height, request.size)
     return 0.0
 
 
@@ -48,7 +48,7 @@ def _fine_steps(request: StyleTransfer, width: int, height: int) -> float:
     sizes = range(1 + max(0, int(math.log2(finest_px / COARSEST_PX))))
     steps = [COARSER_STEPS**size for size in sizes]
     pixels = [4.0**-size for size in sizes]
-    return request.steps * sum(map(operator.mul, steps, pixels)) / sum(steps)
+    return float(request.steps * sum(map(operator.mul, steps, pixels)) / sum(steps))
 
 
 def kind(request: Request, device: str) -> str:

@@ -1,0 +1,183 @@
+"""From a request and its pictures as tensors to the algorithm that works on them, with its networks.
+
+Knows every algorithm's arguments and none of their insides; neither the wire nor devices' shortcomings.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Generator, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple, cast
+
+from torch import Tensor
+
+from atelier_requests import DeepDream, StyleTransfer, channel_range, gallery_mix, weights_by_name
+
+from . import deepdream, fast_style, gallery, light_style, networks, objectives, style_transfer
+from .class_names import class_index
+from .pyramid import fit, resize, size_of
+from .step import Step
+from .styles import Style
+from .weights import MissingWeights
+
+INIT_PX = 512
+"""Longest side of the fast pastiche that the fine method begins with, coarsely anyway."""
+NOISE = {"fast": 0.05, "content": 0.05, "noise": 1.0}
+"""How much of what the fine method starts with is noise."""
+
+_load_network = functools.lru_cache(maxsize=4)(networks.load_network)
+_load_decoder = functools.lru_cache(maxsize=1)(networks.load_decoder)
+_load_gallery = functools.lru_cache(maxsize=1)(networks.load_gallery)
+_load_light = functools.lru_cache(maxsize=1)(networks.load_light)
+
+
+class Scene(NamedTuple):
+    """The pictures of a job as tensors; `visible` is how much each of the content's pixels counts."""
+
+    content: Tensor
+    visible: Tensor | None
+    styles: list[Style]
+
+
+def forget_networks() -> None:
+    """Let go of the networks that are kept for the next job, so that their memory can be used."""
+    for loader in (_load_network, _load_decoder, _load_gallery, _load_light):
+        loader.cache_clear()
+
+
+def steps(request: StyleTransfer | DeepDream, scene: Scene, models: Path) -> Generator[Step, None, None]:
+    """The steps of the algorithm that `request` asks for; closing the generator ends its work.
+
+    Raises:
+        ValueError: the request does not suit the network or the pictures, for the reason given.
+        MissingWeights: a network's weights are not in `models`.
+    """
+    if isinstance(request, DeepDream):
+        yield from _dream(request, scene, models)
+    else:
+        yield from STYLIZE[request.method](request, scene, models)
+
+
+def _dream(request: DeepDream, scene: Scene, models: Path) -> Iterator[Step]:
+    network = _load_network(request.network, models, scene.content.device)
+    return deepdream.dream(
+        scene.content,
+        network=network,
+        objective=_objective(request, network, scene.styles),
+        visible=scene.visible,
+        strength=request.strength,
+        iterations=request.iterations,
+        step_size=request.step_size,
+        octaves=request.octaves,
+        octave_scale=request.octave_scale,
+        jitter=request.jitter,
+        size=request.size,
+        smoothing=cast(deepdream.Smoothing, request.smoothing),
+        seed=request.seed,
+    )
+
+
+def _objective(
+    request: DeepDream, network: networks.Network, guides: Sequence[Style]
+) -> objectives.Objective:
+    if request.objective == "class":
+        return objectives.class_logit(class_index(request.imagenet_class, network.classes))
+    layers = _layers(request.layers, network) or {networks.DEFAULTS[request.network].dream: 1.0}
+    if request.objective == "guide":
+        return objectives.guide(guides[0].image, layers, network)
+    return objectives.activation(layers, channel_range(request.channels))
+
+
+def _layers(text: str, network: networks.Network) -> dict[str, float]:
+    """The layers that are named, with their weights; raises ValueError where there is none of such a name."""
+    layers = weights_by_name(text)
+    if unknown := layers.keys() - set(network.layers):
+        there_are = ", ".join(network.layers)
+        raise ValueError(f"This network has no layer {', '.join(sorted(unknown))}; it has {there_are}.")
+    return layers
+
+
+def _fine(request: StyleTransfer, scene: Scene, models: Path) -> Iterator[Step]:
+    device, usual = scene.content.device, networks.DEFAULTS[request.network]
+    network = _load_network(request.network, models, device, pooling=request.pooling)
+    return style_transfer.stylize(
+        scene.content,
+        scene.styles,
+        network=network,
+        visible=scene.visible,
+        strength=request.strength,
+        size=request.working_px,
+        iterations=request.steps,
+        content_weight=request.content_weight,
+        style_weight=request.style_weight,
+        smoothness=request.smoothness,
+        content_layers=_layers(request.content_layers, network) or usual.content,
+        style_layers=_layers(request.style_layers, network) or usual.style,
+        style_size=request.style_size,
+        stretch=request.style_shape == "stretch",
+        optimizer=request.optimizer,
+        init=_fast_pastiche(request, scene, models) if request.start == "fast" else None,
+        noise=NOISE[request.start],
+        tolerance=request.tolerance,
+        seed=request.seed,
+    )
+
+
+def _fast_pastiche(request: StyleTransfer, scene: Scene, models: Path) -> Tensor | None:
+    """What the fine method begins with; without the fast one's weights, nothing but the content."""
+    size = fit(size_of(scene.content), INIT_PX)
+    visible = None if scene.visible is None else resize(scene.visible, size).clamp(0, 1)
+    small = Scene(resize(scene.content, size).clamp(0, 1), visible, scene.styles)
+    try:
+        *_, last = _fast(request, small, models)
+    except MissingWeights:
+        return None
+    return last.image
+
+
+def _fast(request: StyleTransfer, scene: Scene, models: Path) -> Iterator[Step]:
+    device = scene.content.device
+    return fast_style.stylize(
+        scene.content,
+        scene.styles,
+        network=_load_network("vgg19", models, device),
+        decoder=_load_decoder(models, device),
+        visible=scene.visible,
+        strength=request.strength,
+        size=request.working_px,
+        style_size=request.style_size,
+        stretch=request.style_shape == "stretch",
+    )
+
+
+def _gallery(request: StyleTransfer, scene: Scene, models: Path) -> Iterator[Step]:
+    return gallery.stylize(
+        scene.content,
+        {request.gallery_style: 1.0} | gallery_mix(request.gallery_mix),
+        network=_load_gallery(models, scene.content.device),
+        strength=request.strength,
+        size=request.working_px,
+    )
+
+
+def _light(request: StyleTransfer, scene: Scene, models: Path) -> Iterator[Step]:
+    predictor, painter = _load_light(models, scene.content.device)
+    return light_style.stylize(
+        scene.content,
+        scene.styles,
+        predictor=predictor,
+        painter=painter,
+        strength=request.strength,
+        size=request.working_px,
+        style_size=request.style_size,
+        stretch=request.style_shape == "stretch",
+    )
+
+
+STYLIZE: dict[str, Callable[[StyleTransfer, Scene, Path], Iterator[Step]]] = {
+    "fine": _fine,
+    "fast": _fast,
+    "gallery": _gallery,
+    "light": _light,
+}
