@@ -96,10 +96,13 @@ def _tensor(array: object) -> Tensor:
 
 
 def gallery_painter(file: IO[bytes]) -> Tensors:
-    """The painter of 26 styles; its gammas and betas are (26, C)."""
-    theirs = onnx_files.constants(file)
-    longer = {"res.": "residual.", ".norm.": ".", ".w": ".weight"}
-    return {_replaced(name, longer): tensor for name, tensor in theirs.items()}
+    """The painter of 26 styles, whose style vector is how much there is of each."""
+    ours: Tensors = {}
+    for name, tensor in onnx_files.constants(file).items():
+        layer, _, part = name.replace("res.", "residual.").replace(".norm", "").rpartition(".")
+        name = f"{layer}.weight" if part == "w" else f"{layer}.{part}.weight"
+        ours |= _named([name], [tensor if part == "w" else tensor.T])
+    return ours
 
 
 def light_painter(file: IO[bytes]) -> Tensors:
@@ -113,8 +116,11 @@ def light_painter(file: IO[bytes]) -> Tensors:
         ours |= _dequantised(f"contract.{i}", theirs, f"transformer/contract/conv{i + 1}")
     for name, layer in _styled_names():
         ours[f"{name}.weight"] = theirs[f"{layer}/weights_dequant"]
-        ours |= _dequantised(f"{name}.gamma", theirs, f"style_params/{layer}/StyleNorm/Conv_1")
-        ours |= _dequantised(f"{name}.beta", theirs, f"style_params/{layer}/StyleNorm/Conv")
+        for part, their_part in {"gamma": "Conv_1", "beta": "Conv"}.items():
+            of_style = _dequantised(f"{name}.{part}", theirs, f"style_params/{layer}/StyleNorm/{their_part}")
+            ours |= {
+                key: tensor.flatten(1) if tensor.dim() == 4 else tensor for key, tensor in of_style.items()
+            }
     return ours
 
 
@@ -143,12 +149,6 @@ def light_predictor(file: IO[bytes]) -> Tensors:
 def _dequantised(name: str, theirs: Mapping[str, Tensor], layer: str) -> Tensors:
     parts = (theirs[f"{layer}/{part}_dequant"] for part in ("weights", "Conv2D_bias"))
     return _named(_weights_and_biases([name]), parts)
-
-
-def _replaced(name: str, replacements: Mapping[str, str]) -> str:
-    for old, new in replacements.items():
-        name = name.replace(old, new)
-    return name
 
 
 # ── torchvision's checkpoints ────────────────────────────────────────────────────────────────────

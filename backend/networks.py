@@ -25,7 +25,9 @@ from torch import Tensor, nn
 
 from . import definitions, weights
 from .conversions import DECODER_CONVOLUTIONS, Tensors
+from .painter import Painter
 from .receptive_fields import Reach, reaches
+from .style_predictor import STYLE_LENGTH, StylePredictor
 from .vision import torchvision
 
 
@@ -118,6 +120,44 @@ def load_network(
     if pooling == "average":
         definitions.use_average_pooling(network.body)
     return network.to(device)
+
+
+def load_gallery(models: Path, device: torch.device) -> Painter:
+    """The painter of the gallery: its style vector is how much there is of each of the 26 styles.
+
+    Raises:
+        MissingWeights: its weights are not in `models`.
+    """
+    painter = Painter(
+        widths=(32, 32, 32),
+        blocks=6,
+        narrowing=(8, 4, 3),
+        style_length=26,
+        contract_styled=True,
+        offset=False,
+    )
+    painter.load_state_dict(weights.load("gallery", models))
+    return painter.to(device)
+
+
+def load_light(models: Path, device: torch.device) -> tuple[StylePredictor, Painter]:
+    """The light method's two networks: from a style picture to a style vector, and the painter that takes it.
+
+    Raises:
+        MissingWeights: their weights are not in `models`.
+    """
+    predictor = StylePredictor()
+    predictor.load_state_dict(weights.load("light-predictor", models))
+    painter = Painter(
+        widths=(8, 16, 32),
+        blocks=5,
+        narrowing=(16, 8, 3),
+        style_length=STYLE_LENGTH,
+        contract_styled=False,
+        offset=True,
+    )
+    painter.load_state_dict(weights.load("light-painter", models))
+    return predictor.to(device), painter.to(device)
 
 
 def load_decoder(models: Path, device: torch.device) -> nn.Sequential:

