@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from gi.repository import Gimp, GimpUi, GObject, Gtk
 
 from atelier_requests import Choice, Number, Setting
+from presets import CONTROLLED
 from procedures import Filter, Source, argument
 from translation import _
 
@@ -66,9 +67,8 @@ def _preset_row(config: Gimp.ProcedureConfig, chosen: Filter) -> tuple[Gtk.Widge
 
     def choose(_combo: Gtk.ComboBoxText) -> None:
         if preset := chosen.presets.get(combo.get_active_id()):
-            for setting in chosen.settings:
-                if setting.name in preset.settings:
-                    config.set_property(argument(setting), preset.settings[setting.name])
+            for setting in (setting for setting in chosen.settings if setting.name in CONTROLLED):
+                config.set_property(argument(setting), preset.settings.get(setting.name, setting.default))
 
     combo.connect("changed", choose)
     help = _("Sets the other controls, which can be changed afterwards")
