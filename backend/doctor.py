@@ -11,8 +11,6 @@ import os
 import platform
 import random
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +23,7 @@ from . import gimps
 
 PACKAGES = ("torch", "torchvision", "numpy", "pillow", "pyzmq", "safetensors")
 AGAIN = "run 'python3 install.py' again"
+REPAIR = "run 'python3 install.py --repair'"
 BROKEN = (ImportError, OSError, RuntimeError)  # what importing a damaged torch or torchvision raises
 
 
@@ -40,7 +39,7 @@ class Finding:
 def examine() -> Iterator[Finding]:
     """Look at everything, one finding after the other; the slow ones come as they are done."""
     home = backend_process.atelier_home()
-    yield examine_environment(home / "venv" / "requirements.txt")
+    yield examine_environment(home / "venv" / "packages.txt")
     yield examine_device()
     yield examine_weights(home / "models")
     yield examine_backend()
@@ -50,17 +49,17 @@ def examine() -> Iterator[Finding]:
     yield examine_command(home)
 
 
-def examine_environment(requirements: Path) -> Finding:
-    """Whether the packages are those that were pinned."""
+def examine_environment(noted: Path) -> Finding:
+    """Whether the packages are at the versions that the installer noted."""
     name = "environment"
-    if not requirements.exists():
-        return Finding(name, False, f"{requirements} is missing, so it is not whole: {AGAIN}.")
-    check = [sys.executable, "-I", "-m", "pip", "install", "--dry-run", "--quiet", "--no-index", "--no-deps"]
-    done = subprocess.run([*check, "--requirement", str(requirements)], capture_output=True, check=False)
-    versions = ", ".join(f"{package} {_version(package)}" for package in PACKAGES)
+    if not noted.exists():
+        return Finding(name, False, f"{noted} is missing, so it is not whole: {AGAIN}.")
+    installed = [line.partition("==") for line in noted.read_text(encoding="utf-8").split()]
+    other = [package for package, _, version in installed if _version(package) != version]
+    versions = ", ".join(f"{package} {_version(package)}" for package in dict.fromkeys((*PACKAGES, *other)))
     what = f"Python {platform.python_version()}, {versions}"
-    if done.returncode:
-        return Finding(name, False, f"{what}: not the versions that Atelier was tested with; {AGAIN}.")
+    if other:
+        return Finding(name, False, f"{what}: {', '.join(other)} not as installed; {REPAIR}.")
     return Finding(name, True, f"{what}.")
 
 

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import os
 import shutil
 import subprocess
 import sys
 import time
-import zipfile
 from pathlib import Path
 
 import pytest
 from PIL import Image, ImageChops, ImageStat
 
-import install
 from backend import gimps
-from install import Home, InstallError, Plan
-
-CHECKOUT = Path(install.__file__).parent
+from installer import command, environment, plugin, programs, self_check, traces
+from installer.home import CHECKOUT, Home, Plan
+from installer.programs import InstallError
+from installer.uninstall import uninstall
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def test_the_plugin_goes_into_every_profile(home: Home, user: Path) -> None:
     profiles = [user / ".config/GIMP" / version for version in ("3.0", "3.2")]
     for profile in profiles:
         profile.mkdir(parents=True)
-    install.install_plugin(Plan(home), [])
+    plugin.install_plugin(Plan(home), [])
     for profile in profiles:
         folder = profile / "plug-ins/atelier"
         assert os.access(folder / "atelier.py", os.X_OK)
@@ -73,7 +73,7 @@ def test_the_plugin_goes_into_every_profile(home: Home, user: Path) -> None:
 def test_without_a_profile_nothing_is_made_for_gimp(
     home: Home, user: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    install.install_plugin(Plan(home), [])
+    plugin.install_plugin(Plan(home), [])
     assert not (user / ".config").exists()
     assert "No GIMP 3 was found" in capsys.readouterr().out
 
@@ -83,27 +83,27 @@ def test_a_gimp_that_was_never_started_makes_its_profile_itself(home: Home, user
     console = user / "gimp-console"
     console.write_text(f"#!/bin/sh\nmkdir -p {profile}\ntouch {profile}/made-by-gimp\n")
     console.chmod(0o755)
-    install.install_plugin(Plan(home), [gimps.Gimp((str(console),), "3.2.6")])
+    plugin.install_plugin(Plan(home), [gimps.Gimp((str(console),), "3.2.6")])
     assert (profile / "made-by-gimp").exists()
     assert (profile / "plug-ins/atelier/atelier.py").exists()
 
 
 def test_an_older_plugin_is_replaced_whole(home: Home, user: Path) -> None:
     folder = user / "plug-ins/atelier"
-    install.place_plugin(folder, Plan(home))
+    plugin.place_plugin(folder, Plan(home))
     (folder / "left-over.py").touch()
     os.utime(folder / "atelier.py", (0, 0))
-    install.place_plugin(folder, Plan(home))
+    plugin.place_plugin(folder, Plan(home))
     assert not (folder / "left-over.py").exists()
     assert time.time() - (folder / "atelier.py").stat().st_mtime < 60, "GIMP looks again only at a new file"
 
 
 def test_an_interrupted_replacement_is_taken_up(home: Home, user: Path) -> None:
     plugins = user / "plug-ins"
-    install.place_plugin(plugins / "atelier", Plan(home))
+    plugin.place_plugin(plugins / "atelier", Plan(home))
     (plugins / "atelier").rename(plugins / ".atelier-old")
     (plugins / ".atelier-new").mkdir()
-    install.place_plugin(plugins / "atelier", Plan(home))
+    plugin.place_plugin(plugins / "atelier", Plan(home))
     assert list(plugins.iterdir()) == [plugins / "atelier"]
 
 
@@ -117,9 +117,9 @@ def test_a_gimp_that_makes_no_profile_is_a_sentence(
     console = user / "gimp-console"
     console.write_text(f"#!/bin/sh\n{script}\n".replace("sleep", "exec sleep"))
     console.chmod(0o755)
-    monkeypatch.setattr(install, "GIMP_S", 0.3)
+    monkeypatch.setattr(self_check, "GIMP_S", 0.3)
     with pytest.raises(InstallError, match=reason):
-        install.install_plugin(Plan(home), [gimps.Gimp((str(console),), "3.2.6")])
+        plugin.install_plugin(Plan(home), [gimps.Gimp((str(console),), "3.2.6")])
 
 
 def test_a_link_that_leads_nowhere_and_is_not_ours_stays(home: Home, user: Path) -> None:
@@ -127,7 +127,7 @@ def test_a_link_that_leads_nowhere_and_is_not_ours_stays(home: Home, user: Path)
     folder.parent.mkdir()
     folder.symlink_to(user / "on-another-disk")
     with pytest.raises(InstallError, match="belongs to another plug-in"):
-        install.place_plugin(folder, Plan(home))
+        plugin.place_plugin(folder, Plan(home))
     assert folder.readlink() == user / "on-another-disk"
 
 
@@ -137,7 +137,7 @@ def test_a_plugin_that_is_not_ours_stays(home: Home, user: Path) -> None:
     (folder / "atelier.py").write_text("somebody else's")
     before = listing(user / "plug-ins")
     with pytest.raises(InstallError, match="belongs to another plug-in"):
-        install.place_plugin(folder, Plan(home))
+        plugin.place_plugin(folder, Plan(home))
     assert listing(user / "plug-ins") == before
 
 
@@ -145,12 +145,12 @@ def test_a_link_leads_to_the_checkout_and_a_copy_can_follow(
     home: Home, user: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = user / "checkout"
-    shutil.copytree(install.PLUGIN, source, ignore=install.LITTER)
-    monkeypatch.setattr(install, "PLUGIN", source)
+    shutil.copytree(plugin.PLUGIN, source, ignore=environment.LITTER)
+    monkeypatch.setattr(plugin, "PLUGIN", source)
     folder = user / "plug-ins/atelier"
-    install.place_plugin(folder, Plan(home, link=True))
+    plugin.place_plugin(folder, Plan(home, link=True))
     assert folder.readlink() == source
-    install.place_plugin(folder, Plan(home))
+    plugin.place_plugin(folder, Plan(home))
     assert not folder.is_symlink()
     assert (source / "atelier.py").exists()
 
@@ -159,8 +159,8 @@ def test_a_link_leads_to_the_checkout_and_a_copy_can_follow(
 
 
 def test_the_command_is_linked_twice(home: Home, user: Path) -> None:
-    install.install_command(home)
-    install.install_command(home)
+    command.install_command(home)
+    command.install_command(home)
     assert (user / ".local/bin/atelier").readlink() == home.command
     assert home.command.readlink() == home.program("atelier")
 
@@ -174,9 +174,9 @@ def test_another_program_of_that_name_stays(home: Home, user: Path, foreign: str
     else:
         place.symlink_to(foreign)
     before = listing(place.parent)
-    install.install_command(home)
+    command.install_command(home)
     assert listing(place.parent) == before
-    install.uninstall(home)
+    uninstall(home)
     assert listing(place.parent) == before
 
 
@@ -188,33 +188,33 @@ def test_uninstall_leaves_what_was_there_before(
     home: Home, user: Path, linked: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = user / "checkout"
-    shutil.copytree(install.PLUGIN, source, ignore=install.LITTER)
-    monkeypatch.setattr(install, "PLUGIN", source)
+    shutil.copytree(plugin.PLUGIN, source, ignore=environment.LITTER)
+    monkeypatch.setattr(plugin, "PLUGIN", source)
     (user / ".config/GIMP/3.0/plug-ins/another").mkdir(parents=True)
     (user / ".config/GIMP/3.2").mkdir(parents=True)
     (user / ".config/GIMP/3.0/gimprc").write_text("the user's")
-    install.remove(home.folder)
+    traces.remove(home.folder)
     before = listing(user)
     home.venv.mkdir(parents=True)
     home.models.mkdir()
     if linked:
-        install.write_home_note(source, home)
-    install.install_plugin(Plan(home, link=linked), [])
-    install.install_command(home)
+        environment.write_home_note(source, home)
+    plugin.install_plugin(Plan(home, link=linked), [])
+    command.install_command(home)
     assert listing(user) != before
-    install.uninstall(home)
+    uninstall(home)
     assert listing(user) == before
 
 
 def test_uninstall_takes_nothing_that_somebody_else_put_in_its_place(home: Home, user: Path) -> None:
     folder = user / ".config/GIMP/3.0/plug-ins/atelier"
     folder.parent.mkdir(parents=True)
-    install.install_plugin(Plan(home), [])
-    install.install_command(home)
+    plugin.install_plugin(Plan(home), [])
+    command.install_command(home)
     (folder / "atelier-home.txt").write_text("/another/installation\n")
     (user / ".local/bin/atelier").unlink()
     (user / ".local/bin/atelier").write_text("the user's own")
-    install.uninstall(home)
+    uninstall(home)
     assert (folder / "atelier.py").exists()
     assert (user / ".local/bin/atelier").read_text() == "the user's own"
 
@@ -222,22 +222,22 @@ def test_uninstall_takes_nothing_that_somebody_else_put_in_its_place(home: Home,
 def test_uninstall_takes_no_other_file_of_its_folder(home: Home) -> None:
     foreign = home.folder / "thesis.txt"
     foreign.write_text("ten years of work")
-    install.uninstall(home)
+    uninstall(home)
     assert list(home.folder.iterdir()) == [foreign]
 
 
 def test_uninstall_where_nothing_is_installed_says_so(user: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    install.uninstall(Home(user / ".atelier"))
+    uninstall(Home(user / ".atelier"))
     assert "not installed" in capsys.readouterr().out
     assert not listing(user)
 
 
-# ── Steps and troubles ───────────────────────────────────────────────────────────────────────────
+# ── Steps ────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_step_is_done_again_only_after_a_change_or_a_failure(home: Home) -> None:
     def needed(state: str, *, fails: bool = False) -> bool:
-        with install.step_done_once(home, "note.txt", state) as is_needed:
+        with environment.step_done_once(home, "note.txt", state) as is_needed:
             if fails:
                 raise InstallError("stopped half-way")
         return is_needed
@@ -255,13 +255,13 @@ def test_where_the_backend_was_installed_is_not_part_of_what_it_was_installed_fr
 ) -> None:
     """The note of that lies in the checkout itself where the backend is linked to it."""
     for folder in ("backend", "plugin"):
-        shutil.copytree(CHECKOUT / folder, user / folder, ignore=install.LITTER)
-    monkeypatch.setattr(install, "CHECKOUT", user)
-    before = install.backend_state(Plan(home, link=True))
-    install.write_home_note(user / "plugin/atelier", home)
-    assert install.backend_state(Plan(home, link=True)) == before
+        shutil.copytree(CHECKOUT / folder, user / folder, ignore=environment.LITTER)
+    monkeypatch.setattr(environment, "CHECKOUT", user)
+    before = environment.backend_state(Plan(home, link=True))
+    environment.write_home_note(user / "plugin/atelier", home)
+    assert environment.backend_state(Plan(home, link=True)) == before
     (user / "backend/cli.py").write_text("")
-    assert install.backend_state(Plan(home, link=True)) != before
+    assert environment.backend_state(Plan(home, link=True)) != before
 
 
 def test_a_backend_that_cannot_be_imported_is_a_sentence(home: Home) -> None:
@@ -270,7 +270,7 @@ def test_a_backend_that_cannot_be_imported_is_a_sentence(home: Home) -> None:
     )
     home.python.chmod(0o755)
     with pytest.raises(InstallError, match="No module named backend_process"):
-        install.folder_of_modules(home)
+        environment.folder_of_modules(home)
 
 
 def test_an_environment_whose_python_is_gone_runs_no_backend(home: Home) -> None:
@@ -278,72 +278,10 @@ def test_an_environment_whose_python_is_gone_runs_no_backend(home: Home) -> None
     home.program("atelier").write_text(f"#!{home.python}\n")
     home.program("atelier").chmod(0o755)
     (home.folder / "connection.json").touch()
-    install.stop_backend(home)
+    environment.stop_backend(home)
 
 
-# ── Which torch ──────────────────────────────────────────────────────────────────────────────────
-
-
-@pytest.fixture
-def torch_for_nvidia(home: Home, user: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A real pip, and packages that it can be told to install: one needs another, as torch does."""
-    home.python.symlink_to(sys.executable)
-    wheels = user / "wheels"
-    wheels.mkdir()
-    make_wheel(wheels, "big_torch", "Requires-Dist: nvidia-cublas\n")
-    make_wheel(wheels, "small_torch", "")
-    make_wheel(wheels, "nvidia_cublas", "")
-    (user / "requirements.txt").write_text("big-torch==1.0\n")
-    monkeypatch.setattr(install, "REQUIREMENTS", user / "requirements.txt")
-    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_FIND_LINKS", str(wheels))
-
-
-def make_wheel(folder: Path, name: str, requires: str) -> None:
-    """Write a package with nothing in it but its name and what it needs."""
-    info = f"{name}-1.0.dist-info"
-    with zipfile.ZipFile(folder / f"{name}-1.0-py3-none-any.whl", "w") as wheel:
-        wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n{requires}")
-        wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-        wheel.writestr(f"{info}/RECORD", "")
-
-
-@pytest.mark.usefixtures("torch_for_nvidia")
-def test_torch_for_a_card_that_is_not_to_be_used_is_not_fetched(home: Home) -> None:
-    with pytest.raises(InstallError, match=r"--torch-index .* --device cuda"):
-        install.check_build_of_torch(Plan(home, device="cpu"))
-
-
-@pytest.mark.usefixtures("torch_for_nvidia")
-def test_where_nobody_chose_it_is_fetched_and_said_before(
-    home: Home, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr("shutil.which", lambda _: None)
-    monkeypatch.setattr("ctypes.util.find_library", lambda _: None)
-    install.check_build_of_torch(Plan(home))
-    assert "--torch-index takes a smaller one" in capsys.readouterr().out
-
-
-@pytest.mark.usefixtures("torch_for_nvidia")
-def test_who_insists_on_it_or_names_an_index_gets_it(home: Home) -> None:
-    install.check_build_of_torch(Plan(home, device="cuda"))
-    install.check_build_of_torch(Plan(home, device="cpu", torch_index="an address"))
-
-
-@pytest.mark.usefixtures("torch_for_nvidia")
-def test_torch_for_the_processor_is_fetched(home: Home) -> None:
-    install.REQUIREMENTS.write_text("small-torch==1.0\n")
-    assert install.packages_to_fetch(home) == ["small_torch"]
-    install.check_build_of_torch(Plan(home, device="cpu"))
-
-
-@pytest.mark.usefixtures("torch_for_nvidia")
-def test_a_driver_makes_it_worth_fetching(home: Home, user: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (user / "nvidia-smi").write_text("#!/bin/sh\n")
-    (user / "nvidia-smi").chmod(0o755)
-    monkeypatch.setenv("PATH", f"{user}:/usr/bin:/bin")
-    install.check_build_of_torch(Plan(home))
+# ── Troubles ────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(
@@ -358,8 +296,30 @@ def test_a_driver_makes_it_worth_fetching(home: Home, user: Path, monkeypatch: p
 )
 def test_a_programs_failure_becomes_a_sentence(said: str, advice: str) -> None:
     with pytest.raises(InstallError, match=advice) as caught:
-        install.run([sys.executable, "-c", f"import sys; sys.exit({said!r})"])
+        programs.run([sys.executable, "-c", f"import sys; sys.exit({said!r})"])
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("pretence", "why"),
+    [("sys.version_info = (3, 9, 18)", "3.10 or newer"), ("sys.maxsize = 2**31 - 1", "64 bits")],
+)
+def test_a_python_that_cannot_do_it_is_a_sentence(user: Path, pretence: str, why: str) -> None:
+    code = f"import runpy, sys; {pretence}; runpy.run_path(sys.argv[1], run_name='__main__')"
+    done = run(sys.executable, "-c", code, str(CHECKOUT / "install.py"))
+    assert done.returncode == 1
+    assert why in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not listing(user)
+
+
+def test_the_sentence_can_be_said_by_any_python() -> None:
+    tree = ast.parse((CHECKOUT / "install.py").read_text(), feature_version=(3, 4))
+    assert not [node for node in ast.walk(tree) if isinstance(node, (ast.JoinedStr, ast.AnnAssign))]
+    first, second, look, *rest = tree.body[1:]
+    assert [ast.unparse(node) for node in (first, second)] == ["import platform", "import sys"]
+    assert isinstance(look, ast.If)
+    assert rest
 
 
 def test_a_home_that_cannot_be_written_is_a_sentence(user: Path) -> None:
@@ -374,21 +334,21 @@ def test_a_home_that_cannot_be_written_is_a_sentence(user: Path) -> None:
 def test_a_python_without_venv_is_a_sentence(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     with pytest.raises(InstallError, match="python3-venv"):
-        install.make_venv(Plan(home))
+        environment.make_venv(home)
 
 
 def test_a_picture_that_is_still_the_photograph_is_no_painting(home: Home) -> None:
     home.python.symlink_to(sys.executable)
-    Image.open(install.PHOTO).save(home.picture)
+    Image.open(self_check.PHOTO).save(home.picture)
     with pytest.raises(InstallError, match="painted nothing"):
-        install.check_painted(home)
+        self_check.check_painted(home)
 
 
 def test_what_gimp_said_is_the_reason(home: Home) -> None:
     home.log.write_text("noise\nTraceback:\nRuntimeError: it does not see the plug-in\nmore noise\n")
-    assert install.what_gimp_said(home.log) == "it does not see the plug-in"
+    assert self_check.what_gimp_said(home.log) == "it does not see the plug-in"
     home.log.write_text("noise\n")
-    assert str(home.log) in install.what_gimp_said(home.log)
+    assert str(home.log) in self_check.what_gimp_said(home.log)
 
 
 # ── The whole, for real ──────────────────────────────────────────────────────────────────────────

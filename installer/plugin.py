@@ -1,0 +1,70 @@
+"""The plug-in in every profile of a GIMP 3."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from backend import gimps
+from backend.gimps import Gimp
+
+from .environment import LITTER
+from .home import CHECKOUT, Home, Plan
+from .programs import InstallError, say
+from .self_check import run_gimp
+from .traces import make_folder, remember, remove
+
+PLUGIN = CHECKOUT / "plugin" / "atelier"
+
+
+def install_plugin(plan: Plan, found: list[Gimp]) -> None:
+    """The plug-in, in every profile of a GIMP 3."""
+    for gimp in found:
+        if not gimp.profile.exists():
+            make_profile(gimp, plan.home)
+    profiles = gimps.find_profiles()
+    for profile in profiles:
+        place_plugin(gimps.plugin_folder(profile), plan)
+        say(f"The plug-in is in {profile}")
+    if not profiles:
+        say("No GIMP 3 was found; once it is there, run install.py again to give it the plug-in.")
+
+
+def make_profile(gimp: Gimp, home: Home) -> None:
+    """Have a GIMP that was never started make its profile, for it takes over older settings then."""
+    say(f"{gimp} makes its first profile …")
+    run_gimp(gimp, "", home)
+
+
+def place_plugin(target: Path, plan: Plan) -> None:
+    """Put the plug-in at `target` in place of an older one, at once and whole."""
+    if os.path.lexists(target) and not (target / "atelier_protocol.py").exists():
+        raise InstallError(f"{target} belongs to another plug-in: move it away and run install.py again.")
+    make_folder(target.parent, plan.home)
+    remember(target, plan.home)
+    new, old = target.with_name(".atelier-new"), target.with_name(".atelier-old")
+    remove(new)
+    remove(old)
+    if plan.link:
+        link_plugin(new)
+    else:
+        copy_plugin(new, plan.home)
+    if os.path.lexists(target):
+        target.rename(old)
+    new.rename(target)
+    remove(old)
+
+
+def link_plugin(folder: Path) -> None:
+    """Link `folder` to the checkout, as if its main file had just been changed: GIMP looks at that alone."""
+    os.utime(PLUGIN / "atelier.py")
+    folder.symlink_to(PLUGIN, target_is_directory=True)
+
+
+def copy_plugin(folder: Path, home: Home) -> None:
+    """Copy the plug-in to `folder`, its main file executable and new, or GIMP passes it over."""
+    shutil.copytree(PLUGIN, folder, copy_function=shutil.copyfile, ignore=LITTER)
+    (folder / "atelier.py").chmod(0o755)
+    (folder / "atelier-home.txt").write_text(f"{home.folder}\n", encoding="utf-8")
+    home.plugin_fingerprint.write_text(gimps.fingerprint(folder), encoding="utf-8")

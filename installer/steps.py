@@ -1,0 +1,110 @@
+"""The order of an installation: environment → weights → plug-in → command → self-check.
+
+Every step can be repeated and takes up the work where it stopped. All of it goes into one folder,
+ATELIER_HOME or else ~/.atelier, but for the plug-in in GIMP's profiles and the command in the
+user's own; those are listed in the folder's outside.txt. Knows nothing of sockets, networks and
+pixels.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+from pathlib import Path
+
+from backend import gimps
+
+from .command import install_command
+from .environment import make_environment
+from .home import Home, Plan
+from .plugin import install_plugin
+from .programs import InstallError, fail, say, why_not_written
+from .self_check import check_itself
+from .uninstall import uninstall
+from .weights import fetch_weights
+
+
+def main() -> int:
+    """Install or uninstall, and return the exit status."""
+    options = parse_options()
+    folder = Path(os.environ.get("ATELIER_HOME") or Path.home() / ".atelier").expanduser().absolute()
+    home = Home(folder)
+    try:
+        if options.uninstall:
+            uninstall(home)
+        else:
+            install(plan_of(options, home))
+        return 0
+    except InstallError as error:
+        sentence = str(error)
+    except OSError as error:
+        sentence = why_not_written(error)
+    except KeyboardInterrupt:
+        sentence = "Stopped; run install.py again and it goes on from here."
+    with contextlib.suppress(OSError):
+        folder.rmdir()  # where nothing came to be in it
+    return fail(sentence)
+
+
+def plan_of(options: argparse.Namespace, home: Home) -> Plan:
+    """What the options ask for."""
+    return Plan(
+        home,
+        link=options.link,
+        device=options.device,
+        torch_index=options.torch_index,
+        official_weights=options.official_weights,
+        upgrade=options.upgrade,
+        repair=options.repair,
+    )
+
+
+def parse_options() -> argparse.Namespace:
+    """What the person asked for."""
+    parser = argparse.ArgumentParser(
+        prog="install.py", description="Install Atelier into ATELIER_HOME (default: ~/.atelier)."
+    )
+    parser.add_argument(
+        "--link", action="store_true", help="link GIMP and the backend to this checkout, for development"
+    )
+    parser.add_argument(
+        "--device",
+        choices=("auto", "cpu", "cuda", "mps", "xpu"),
+        default="auto",
+        help="what the self-check computes on, auto for the fastest there is; cuda takes the build of torch "
+        "for NVIDIA cards even where no driver for them is found",
+    )
+    parser.add_argument(
+        "--torch-index",
+        metavar="URL",
+        help="make the environment anew with the build of torch from this package index: the PyTorch "
+        "project's 'Get started' page names one for each kind of graphics card and one for none",
+    )
+    parser.add_argument(
+        "--official-weights", action="store_true", help="fetch torchvision's own checkpoints too"
+    )
+    parser.add_argument(
+        "--upgrade",
+        action="store_true",
+        help="make the environment anew; the weights stay, and so does the earlier environment if that fails",
+    )
+    parser.add_argument(
+        "--repair", action="store_true", help="look at every file that was installed and replace the damaged"
+    )
+    parser.add_argument("--uninstall", action="store_true", help="remove everything that was installed")
+    return parser.parse_args()
+
+
+def install(plan: Plan) -> None:
+    """Do every step; the last line printed is the path of the picture that the self-check made."""
+    say(f"Atelier goes into {plan.home.folder}")
+    found = gimps.find_gimps()
+    say("GIMPs found: " + (", ".join(map(str, found)) or "none, only the command line will work"))
+    plan.home.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_environment(plan)
+    fetch_weights(plan)
+    install_plugin(plan, found)
+    install_command(plan.home)
+    check_itself(plan, found)
+    say(str(plan.home.picture))

@@ -1,0 +1,14 @@
+"""Has the environment fetch the trained networks, as far as they are not there and undamaged."""
+
+from __future__ import annotations
+
+from .home import Plan
+from .programs import pip_settings, run, say
+
+
+def fetch_weights(plan: Plan) -> None:
+    """The trained networks."""
+    say("Looking for the networks' weights …")
+    official = ["--official"] if plan.official_weights else []
+    fetch = [str(plan.home.python), "-I", "-m", "backend.weights", *official, str(plan.home.models)]
+    run(fetch, **pip_settings(plan))
