@@ -48,7 +48,7 @@ def lbfgs(objective: Objective, image: Tensor) -> Iterator[Descended]:
     """
     best, change = Descended(image.clamp(0, 1), math.inf), FIRST_CHANGE
     while True:
-        image, pairs = best.image, deque[_Pair](maxlen=_history(image))
+        image, pairs = best.image, deque[_Pair](maxlen=history(image))
         loss, gradient = objective(image)
         while loss < DIVERGED * best.loss:
             if loss < best.loss:
@@ -100,7 +100,8 @@ def _dot(first: Tensor, second: Tensor) -> float:
     return torch.dot(first.flatten(), second.flatten()).item()
 
 
-def _history(image: Tensor) -> int:
+def history(image: Tensor) -> int:
+    """How many steps L-BFGS remembers of an image of this size."""
     fitting = HISTORY_BYTES // (2 * image.nbytes)
     return max(LEAST_HISTORY, min(HISTORY, fitting))
 

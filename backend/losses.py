@@ -63,7 +63,8 @@ def style_gradient(features: Tensor, difference: Tensor, visible: Tensor | None 
     """
     scale = 4 / (difference.numel() * max(positions(features, visible), TINY))
     rows = features.flatten(start_dim=2)[0]
-    return _weighed(((difference * scale) @ rows).reshape(features.shape), visible)
+    pulled = torch.mm(difference * scale, rows, out=torch.empty_like(rows))  # laid out as the features are
+    return _weighed(pulled.reshape(features.shape), visible)
 
 
 def total_variation(image: Tensor, visible: Tensor | None = None) -> Tensor:

@@ -11,7 +11,6 @@ Sources:
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -154,8 +153,8 @@ class Objective:
         return loss + _style_term(grams, aim), gradient
 
     def _features(self) -> TiledFeatures:
-        wanted = {*self._weights.content_layers, *self._weights.style_layers}
-        return TiledFeatures(self._network, [x for x in self._network.layers if x in wanted], self._tile_px)
+        layers = dict.fromkeys([*self._weights.content_layers, *self._weights.style_layers])
+        return TiledFeatures(self._network, list(layers), self._tile_px)
 
     def _sums(self, image: Tensor, visible: Tensor | None) -> Sums:
         sums = Sums()
@@ -233,7 +232,7 @@ def _scales(weight: float, layers: Mapping[str, float], powers: Mapping[str, flo
 def _mean_square(pieces: Sequence[Piece]) -> float:
     counts = [positions(*piece) for piece in pieces]
     means = [content_loss(features, torch.zeros_like(features), seen).item() for features, seen in pieces]
-    return sum(map(operator.mul, counts, means)) / max(sum(counts), TINY)
+    return sum(count * mean for count, mean in zip(counts, means, strict=True)) / max(sum(counts), TINY)
 
 
 def _copied(piece: Piece) -> Piece:

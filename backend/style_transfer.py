@@ -72,8 +72,8 @@ def stylize(
         content_weight: multiple of CONTENT_WEIGHT.
         style_weight: multiple of STYLE_WEIGHT.
         smoothness: multiple of SMOOTHNESS, the weight of the total variation.
-        content_layers: the layers that hold the shapes with their shares; the network's own if empty.
-        style_layers: the layers that seek the style with their shares; the network's own if empty.
+        content_layers: the layers that hold the shapes, with their shares.
+        style_layers: the layers that seek the style, with their shares; at least one.
         style_size: size of the styles beside that of the content.
         stretch: whether the styles take on the content's proportions.
         optimizer: "l-bfgs" or "adam".
@@ -90,13 +90,7 @@ def stylize(
     if strength == 0 or (visible is not None and not visible.any()):
         yield Step(1, 1, content)
         return
-    weights = Weights(
-        content_weight,
-        style_weight,
-        smoothness,
-        content_layers or network.defaults.content,
-        style_layers or network.defaults.style,
-    )
+    weights = Weights(content_weight, style_weight, smoothness, content_layers, style_layers)
     fit_style = functools.partial(
         fitted, style_size=style_size, stretch=stretch, minimum_px=network.minimum_px
     )

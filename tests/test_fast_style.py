@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from backend import fast_style
 from backend.fast_style import Statistics, adain, statistics, stylize
 from backend.networks import Network, load_decoder, load_network
+from backend.styles import Style
 
 CPU = torch.device("cpu")
 
@@ -31,8 +32,18 @@ def smooth(height: int, width: int, seed: int) -> Tensor:
     return nn.functional.interpolate(coarse, (height, width), mode="bilinear")
 
 
-def result(content: Tensor, *styles: Tensor, strength: float = 1.0, size: int = 512, **parts: Any) -> Tensor:
-    *_, last = stylize(content, styles, strength=strength, size=size, **parts)
+SETTINGS: dict[str, Any] = {
+    "visible": None,
+    "strength": 1.0,
+    "size": 512,
+    "style_size": 1.0,
+    "stretch": False,
+}
+
+
+def result(content: Tensor, *styles: Tensor | Style, **changed: Any) -> Tensor:
+    given = [style if isinstance(style, Style) else Style(style) for style in styles]
+    *_, last = stylize(content, given, **(SETTINGS | changed))
     assert last.index == last.total
     return last.image
 
@@ -44,10 +55,18 @@ def test_statistics_by_hand() -> None:
     assert found.deviation.item() == pytest.approx((5 + 1e-5) ** 0.5)
 
 
+def test_statistics_of_what_is_visible_are_those_of_the_rest_cut_off() -> None:
+    features = torch.randn(1, 4, 5, 6, generator=torch.Generator().manual_seed(1))
+    visible = torch.ones(1, 1, 5, 6)
+    visible[..., 4:] = 0
+    torch.testing.assert_close(statistics(features, visible), statistics(features[..., :4]))
+
+
 def test_adain_gives_the_content_the_statistics_of_the_style() -> None:
     features = torch.randn(1, 4, 20, 30, generator=torch.Generator().manual_seed(1)) * 7 + 3
     mean, deviation = torch.tensor([[1.0, 2, 3, 4]]), torch.tensor([[5.0, 6, 7, 8]])
-    made = adain(features, Statistics(mean[..., None, None], deviation[..., None, None]))
+    style = Statistics(mean[..., None, None], deviation[..., None, None])
+    made = adain(features, statistics(features), style)
     torch.testing.assert_close(made.mean(dim=(2, 3)), mean, atol=1e-4, rtol=0)
     torch.testing.assert_close(made.std(dim=(2, 3), correction=0), deviation, atol=1e-4, rtol=0)
 
@@ -58,7 +77,7 @@ def test_tiles_make_the_picture_that_one_piece_makes(
     content, style = smooth(203, 150, seed=1), smooth(90, 110, seed=2)
     whole = result(content, style, network=network, decoder=decoder)
     monkeypatch.setattr(fast_style, "TILE_PX", 64)
-    steps = list(stylize(content, [style], network=network, decoder=decoder, strength=1.0, size=512))
+    steps = list(stylize(content, [Style(style)], network=network, decoder=decoder, **SETTINGS))
     assert [step.index for step in steps] == list(range(1, 2 * 4 * 3 + 1))
     torch.testing.assert_close(steps[-1].image, whole, atol=1e-4, rtol=0)
 
@@ -105,3 +124,29 @@ def test_a_large_content_keeps_its_own_fine_detail(network: Network, decoder: nn
     striped = result(content + stripes, style, size=64, network=network, decoder=decoder)
     inside = (plain > 0.06) & (plain < 0.94)
     torch.testing.assert_close((striped - plain)[inside], stripes.expand_as(plain)[inside], atol=0.02, rtol=0)
+
+
+def test_the_heavier_style_has_the_larger_part(network: Network, decoder: nn.Module) -> None:
+    content, style = smooth(64, 64, seed=1), smooth(64, 64, seed=2)
+    dark, bright = style * 0.2, style * 0.2 + 0.8
+    parts: dict[str, Any] = {"network": network, "decoder": decoder}
+    made = [result(content, Style(dark, w), Style(bright, 1.0), **parts).mean() for w in (0.2, 1.0, 5.0)]
+    assert made[0] > made[1] > made[2]
+
+
+def test_a_hidden_part_of_either_picture_makes_no_difference(network: Network, decoder: nn.Module) -> None:
+    """Far enough from what is visible: no feature that counts sees it."""
+    content, style = smooth(64, 192, seed=1), smooth(64, 192, seed=2)
+    visible = torch.zeros(1, 1, 64, 192)
+    visible[..., :64] = 1
+    made = []
+    for hidden in (0.0, 1.0):
+        contents, styles = content.clone(), style.clone()
+        contents[..., 128:] = styles[..., 128:] = hidden
+        learnt = Style(styles, 1.0, visible)
+        made.append(result(contents, learnt, network=network, decoder=decoder, visible=visible))
+    torch.testing.assert_close(made[0][..., :32], made[1][..., :32], atol=1e-3, rtol=0)
+    nothing = torch.zeros_like(visible)
+    assert torch.equal(
+        result(content, Style(style), network=network, decoder=decoder, visible=nothing), content
+    )

@@ -15,17 +15,29 @@ from torch import Tensor, nn
 
 from backend.losses import content_loss, gram_matrix
 from backend.networks import Network, load_network
-from backend.pyramid import size_of
+from backend.pyramid import resize, size_of
 from backend.step import Step
-from backend.style_transfer import COARSEST_PX, STYLE_LAYERS, descend, stylize
+from backend.style_transfer import stylize
+from backend.styles import Style
+
+STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 
 SETTINGS: dict[str, Any] = {
+    "visible": None,
     "strength": 1.0,
     "size": 512,
     "iterations": 12,
     "content_weight": 1.0,
     "style_weight": 1.0,
     "smoothness": 1.0,
+    "content_layers": {"relu4_2": 1.0},
+    "style_layers": dict.fromkeys(STYLE_LAYERS, 1.0),
+    "style_size": 1.0,
+    "stretch": False,
+    "optimizer": "l-bfgs",
+    "init": None,
+    "noise": 0.05,
+    "tolerance": 0.0,
     "seed": 7,
 }
 
@@ -56,11 +68,12 @@ def noise(height: int, width: int) -> Tensor:
     return torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(2))
 
 
-def steps(content: Tensor, *styles: Tensor, network: Network, **changed: Any) -> Iterator[Step]:
-    return stylize(content, styles, network=network, **(SETTINGS | changed))
+def steps(content: Tensor, *styles: Tensor | Style, network: Network, **changed: Any) -> Iterator[Step]:
+    given = [style if isinstance(style, Style) else Style(style) for style in styles]
+    return stylize(content, given, network=network, **(SETTINGS | changed))
 
 
-def result(content: Tensor, *styles: Tensor, network: Network, **changed: Any) -> Tensor:
+def result(content: Tensor, *styles: Tensor | Style, network: Network, **changed: Any) -> Tensor:
     *_, last = steps(content, *styles, network=network, **changed)
     assert last.index == last.total
     return last.image
@@ -76,42 +89,6 @@ def style_distance(image: Tensor, style: Tensor, network: Network) -> float:
     )
 
 
-# ── The descent ──────────────────────────────────────────────────────────────────────────────────
-
-
-def test_descent_finds_the_minimum_and_never_goes_back() -> None:
-    target = smooth(6, 7, seed=1)
-    scale = torch.linspace(1, 30, 7)
-    evaluations: list[float] = []
-
-    def objective(image: Tensor) -> Tensor:
-        loss = (scale * (image - target)).square().sum()
-        evaluations.append(loss.item())
-        return loss
-
-    images = descend(objective, torch.zeros_like(target))
-    losses = []
-    for _ in range(60):
-        losses.append((scale * (next(images) - target)).square().sum().item())
-    assert len(evaluations) == 60
-    assert losses == sorted(losses, reverse=True)
-    torch.testing.assert_close(next(images), target, atol=1e-3, rtol=0)
-
-
-def test_descent_starts_anew_from_the_best_where_it_diverges() -> None:
-    """The loss is no number wherever a pixel is beyond 0.5, where the first steps lead."""
-    target = torch.full((1, 3, 4, 4), 0.45)
-
-    def objective(image: Tensor) -> Tensor:
-        loss = 1e3 * (image - target).square().sum()
-        return loss if image.max() < 0.5 else loss * float("nan")
-
-    images = descend(objective, torch.zeros_like(target))
-    first, *_, last = (next(images) for _ in range(40))
-    assert last.isfinite().all()
-    assert (last - target).abs().max() < (first - target).abs().max()
-
-
 # ── What is painted ──────────────────────────────────────────────────────────────────────────────
 
 
@@ -125,9 +102,11 @@ def test_the_pastiche_has_more_of_the_style_the_longer_it_is_painted(network: Ne
 
 def test_a_heavier_style_comes_closer_and_a_heavier_content_stays_nearer(network: Network) -> None:
     content, style = smooth(64, 64, seed=1), smooth(64, 64, seed=2)
-    plain = result(content, style, network=network)
-    stylish = result(content, style, network=network, style_weight=20.0)
-    faithful = result(content, style, network=network, content_weight=20.0, style_weight=0.1)
+    plain = result(content, style, network=network, iterations=40)
+    stylish = result(content, style, network=network, iterations=40, style_weight=20.0)
+    faithful = result(
+        content, style, network=network, iterations=40, content_weight=20.0, style_weight=0.1
+    )
     distances = [style_distance(image, style, network) for image in (stylish, plain, faithful)]
     assert distances == sorted(distances)
     shapes = [network.features(image, ["relu4_2"])["relu4_2"] for image in (content, faithful, plain)]
@@ -158,15 +137,73 @@ def test_of_several_styles_each_has_its_part(network: Network) -> None:
     assert style_distance(both, dark, network) < style_distance(content, dark, network)
 
 
+def test_the_heavier_of_two_styles_has_the_larger_part(network: Network) -> None:
+    content, style = smooth(64, 64, seed=1), smooth(64, 64, seed=2)
+    dark, bright = style * 0.2, style * 0.2 + 0.8
+    distances = [
+        style_distance(result(content, Style(dark, weight), Style(bright), network=network), dark, network)
+        for weight in (0.0, 1.0, 9.0)
+    ]
+    assert distances == sorted(distances, reverse=True)
+
+
+def test_styles_without_any_weight_are_refused(network: Network) -> None:
+    picture = smooth(64, 64, seed=1)
+    with pytest.raises(ValueError, match="give at least one style a weight"):
+        result(picture, Style(picture, 0.0), network=network)
+
+
+def test_the_layers_say_what_is_learnt(network: Network) -> None:
+    content, style = smooth(64, 64, seed=1), noise(64, 64)
+    layers = ("relu1_1", "relu4_1")
+    shallow, deep = (result(content, style, network=network, style_layers={name: 1.0}) for name in layers)
+    distances = [layer_distance(image, style, "relu1_1", network) for image in (shallow, deep)]
+    assert distances[0] < distances[1]
+    with pytest.raises(ValueError, match="There is no layer relu9_9"):
+        result(content, style, network=network, style_layers={"relu9_9": 1.0})
+
+
+def layer_distance(image: Tensor, style: Tensor, layer: str, network: Network) -> float:
+    found, aim = (gram_matrix(network.features(x, [layer])[layer]) for x in (image, style))
+    return (found - aim).square().mean().item()
+
+
+def test_adam_paints_too(network: Network) -> None:
+    content, style = smooth(64, 64, seed=1), smooth(64, 64, seed=2)
+    made = result(content, style, network=network, optimizer="adam", iterations=40)
+    assert style_distance(made, style, network) < style_distance(content, style, network) / 4
+
+
+def test_a_transparent_part_is_not_in_the_way_of_the_rest(network: Network) -> None:
+    """Where half of the content is hidden, whatever colours lie there make no difference to the rest."""
+    content, style = smooth(64, 256, seed=1), smooth(64, 64, seed=2)
+    visible = torch.zeros(1, 1, 64, 256)
+    visible[..., :64] = 1
+    made = []
+    for hidden in (0.0, 1.0):
+        changed = content.clone()
+        changed[..., 192:] = hidden
+        made.append(result(changed, style, network=network, visible=visible, noise=0.0, size=256))
+    torch.testing.assert_close(made[0][..., :48], made[1][..., :48], atol=0.02, rtol=0)
+    nothing = torch.zeros_like(visible)
+    assert torch.equal(result(content, style, network=network, visible=nothing), content)
+
+
 # ── What is promised ─────────────────────────────────────────────────────────────────────────────
 
 
 def test_sizes_go_from_coarse_to_fine_and_steps_are_all_counted(network: Network) -> None:
     content, style = smooth(300, 150, seed=1), smooth(50, 50, seed=2)
-    taken = list(steps(content, style, network=network, size=256, iterations=5))
-    assert [(step.index, step.total) for step in taken] == [(i, 5) for i in range(1, 6)]
-    assert [size_of(step.image) for step in taken] == [(128, 64)] * 2 + [(256, 128)] * 2 + [(300, 150)]
-    assert COARSEST_PX == 64
+    taken = list(steps(content, style, network=network, size=256, iterations=6))
+    assert [(step.index, step.total) for step in taken] == [(i, 6) for i in range(1, 7)]
+    assert [size_of(step.image) for step in taken] == [(128, 64)] * 4 + [(256, 128)] + [(300, 150)]
+
+
+def test_a_size_ends_when_the_loss_has_flattened(network: Network) -> None:
+    content, style = smooth(64, 64, seed=1), smooth(64, 64, seed=2)
+    taken = list(steps(content, style, network=network, iterations=400, tolerance=0.1))
+    assert 11 < len(taken) < 200
+    assert (taken[-1].index, taken[-1].total) == (400, 400)
 
 
 @pytest.mark.parametrize("iterations", [1, 2])
@@ -190,6 +227,21 @@ def test_the_same_seed_gives_the_same_picture_and_another_seed_another(network: 
     first, again, other = (result(content, style, network=network, seed=seed) for seed in (1, 1, 2))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
+
+
+def test_noise_is_where_it_starts_if_asked(network: Network) -> None:
+    content, style = smooth(64, 64, seed=1), smooth(64, 64, seed=2)
+    begun = [next(steps(content, style, network=network, noise=share)).image for share in (0.0, 0.5, 1.0)]
+    assert torch.equal(begun[0], content)
+    grain = [image.diff(dim=-1).abs().mean() for image in begun]
+    assert grain[0] < grain[1] < grain[2]
+
+
+def test_the_style_is_looked_at_in_the_size_asked_for(network: Network) -> None:
+    content, style = smooth(64, 64, seed=1), noise(64, 64)
+    whole, half = (result(content, style, network=network, style_size=size) for size in (1.0, 0.5))
+    looked_at = resize(style, (32, 32)).clamp(0, 1)
+    assert style_distance(half, looked_at, network) < style_distance(whole, looked_at, network)
 
 
 def test_it_starts_from_the_picture_it_is_given(network: Network) -> None:

@@ -1,0 +1,83 @@
+"""The ways down: they find the minimum, stay within the bounds, and recover."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import islice
+
+import pytest
+import torch
+from torch import Tensor
+
+from backend import descent
+from backend.descent import OPTIMIZERS, Descended, lbfgs
+
+Way = Callable[[descent.Objective, Tensor], Iterator[Descended]]
+
+
+class Bowl:
+    """A quadratic with its minimum at `target`, steeper in some columns; counts its evaluations."""
+
+    def __init__(self, target: Tensor) -> None:
+        self.target = target
+        self.scale = torch.linspace(1, 30, target.shape[-1])
+        self.evaluations = 0
+
+    def __call__(self, image: Tensor) -> tuple[float, Tensor]:
+        self.evaluations += 1
+        difference = image - self.target
+        return (self.scale * difference.square()).sum().item(), 2 * self.scale * difference
+
+
+@pytest.fixture
+def bowl() -> Bowl:
+    return Bowl(torch.rand(1, 3, 6, 7, generator=torch.Generator().manual_seed(1)) * 0.8 + 0.1)
+
+
+@pytest.mark.parametrize(("name", "steps"), [("l-bfgs", 40), ("adam", 300)])
+def test_a_descent_finds_the_minimum_and_never_goes_back(name: str, steps: int, bowl: Bowl) -> None:
+    way: Way = OPTIMIZERS[name]
+    found = list(islice(way(bowl, torch.zeros_like(bowl.target)), steps))
+    assert bowl.evaluations == steps
+    losses = [descended.loss for descended in found]
+    assert losses == sorted(losses, reverse=True)
+    assert bowl(found[-1].image)[0] == losses[-1]
+    torch.testing.assert_close(found[-1].image, bowl.target, atol=2e-3, rtol=0)
+
+
+@pytest.mark.parametrize(("name", "steps"), [("l-bfgs", 40), ("adam", 300)])
+def test_a_minimum_out_of_bounds_is_looked_for_at_the_bound(name: str, steps: int, bowl: Bowl) -> None:
+    bowl.target[..., 0] += 1
+    bowl.target[..., 5] -= 1
+    *_, (image, _) = islice(OPTIMIZERS[name](bowl, bowl.target + 0.1), steps)
+    assert image.min() >= 0 and image.max() <= 1
+    torch.testing.assert_close(image, bowl.target.clamp(0, 1), atol=2e-3, rtol=0)
+
+
+@pytest.mark.parametrize("way", OPTIMIZERS.values(), ids=OPTIMIZERS)
+def test_what_was_yielded_is_never_changed(way: Way, bowl: Bowl) -> None:
+    images = (descended.image for descended in islice(way(bowl, bowl.target * 0), 9))
+    found = [(image, image.clone()) for image in images]
+    assert all(torch.equal(image, then) for image, then in found)
+
+
+def test_lbfgs_starts_anew_from_the_best_where_it_diverges(bowl: Bowl) -> None:
+    """There is no loss wherever a pixel is beyond 0.5, where some of the first steps lead."""
+    bowl.target.fill_(0.45)
+
+    def objective(image: Tensor) -> tuple[float, Tensor]:
+        loss, gradient = bowl(image)
+        return (loss if image.max() < 0.5 else float("nan")), gradient
+
+    first, *_, last = islice(lbfgs(objective, torch.zeros_like(bowl.target)), 60)
+    assert last.image.isfinite().all()
+    assert last.loss < first.loss / 100
+
+
+def test_lbfgs_remembers_as_many_steps_as_memory_holds(bowl: Bowl, monkeypatch: pytest.MonkeyPatch) -> None:
+    nbytes = bowl.target.nbytes
+    histories = []
+    for budget in (0, 9 * nbytes, 1000 * nbytes):
+        monkeypatch.setattr(descent, "HISTORY_BYTES", budget)
+        histories.append(descent.history(bowl.target))
+    assert histories == [2, 4, 10]
