@@ -16,6 +16,9 @@ from PIL import Image
 
 import backend_process
 from atelier_requests import DeepDream, StyleTransfer, settings
+from backend import cli
+from dream_layers import LAYERS
+from presets import PRESETS
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 PHOTO, STYLE = SAMPLES / "chelsea.jpg", SAMPLES / "starry_night.jpg"
@@ -70,6 +73,55 @@ def test_the_same_seed_dreams_the_same_and_another_one_does_not(home: Path, tmp_
     assert dreams[0] == dreams[1] != dreams[2]
 
 
+def test_styles_masks_and_the_gallery_go_the_same_way(home: Path, tmp_path: Path) -> None:
+    with Image.open(STYLE) as style:
+        half = Image.new("L", style.size)
+        half.paste(255, (0, 0, style.width // 2, style.height))
+        half.save(tmp_path / "half.png")
+    fast = ["--method", "fast", "--size", "64"]
+    commands = {
+        "one": ["--style", STYLE, *fast],
+        "masked": ["--style", STYLE, "--style-mask", tmp_path / "half.png", *fast],
+        "two": ["--style", STYLE, "--style", SAMPLES / "coffee.jpg", *fast],
+        "gallery": ["--method", "gallery", "--gallery-style", "great wave", "--size", "64"],
+    }
+    for name, words in commands.items():
+        done = atelier("style", PHOTO, *words, "-o", tmp_path / f"{name}-out.png")
+        assert done.returncode == 0, done.stderr
+    assert len({file.read_bytes() for file in tmp_path.glob("*-out.png")}) == len(commands)
+    done = atelier("style", PHOTO, *commands["masked"], "--style-mask", PHOTO, "-o", tmp_path / "none.png")
+    assert "more style masks than styles" in done.stderr
+
+
+def test_a_guide_a_preset_and_frames_change_a_dream(home: Path, tmp_path: Path) -> None:
+    quick = [*QUICK_DREAM, "--network", "squeezenet", "--layers", "fire4"]
+    for name, words in {"plain": [], "guided": ["--guide", STYLE], "preset": ["--preset", "snouts"]}.items():
+        done = atelier("dream", PHOTO, *quick, *words, "-o", tmp_path / f"{name}.png")
+        assert done.returncode == 0, done.stderr
+    assert len({file.read_bytes() for file in tmp_path.iterdir()}) == 3
+    out = tmp_path / "frames"
+    out.mkdir()
+    done = atelier("dream", PHOTO, *quick, "--frames", "3", "--zoom", "1.1", "-o", out / "dream.png")
+    assert done.returncode == 0, done.stderr
+    frames = [out / f"dream-00{number}.png" for number in (1, 2, 3)]
+    assert sorted(out.iterdir()) == frames
+    assert len({frame.read_bytes() for frame in frames}) == 3
+
+
+def test_a_preset_is_other_defaults_and_options_overrule_it() -> None:
+    words = ["dream", "in.png", "-o", "out.png", "--preset", "eyes"]
+    options = cli._options(words)
+    assert {name: getattr(options, name) for name in PRESETS["eyes"].settings} == PRESETS["eyes"].settings
+    assert options.iterations == DeepDream().iterations
+    assert cli._options([*words, "--octaves", "2"]).octaves == 2
+
+
+@pytest.mark.parametrize("network", LAYERS)
+def test_the_layers_of_a_network_are_listed(network: str) -> None:
+    listed = [line.split()[0] for line in atelier("layers", network).stdout.splitlines()]
+    assert listed == [layer for layer, _ in LAYERS[network]]
+
+
 def test_a_mask_keeps_everything_outside_it_to_the_bit(home: Path, tmp_path: Path) -> None:
     mask = np.zeros((300, 451), np.uint8)
     mask[100:200, 150:300] = 255
@@ -91,12 +143,15 @@ def test_a_mask_keeps_everything_outside_it_to_the_bit(home: Path, tmp_path: Pat
         (["style", PHOTO, "--style", SAMPLES / "README.md", "-o", "out.png"], "cannot be read as a picture"),
         (["dream", PHOTO, "--octaves", "99", "-o", "out.png"], "octaves must be from 1 to 12"),
         (["dream", PHOTO, "--device", "xpu", "-o", "out.png"], "xpu"),
+        (["dream", PHOTO, "--layers", "Mixed_9z", "-o", "out.png"], "Mixed_5d"),
+        (["style", PHOTO, "--method", "fast", "-o", "out.png"], "at least one style"),
+        (["style", PHOTO, "--gallery-mix", "nonsense", "-o", "out.png"], "great wave"),
         (
             ["dream", PHOTO, "--network", "inception-v3-torchvision", "-o", "out.png"],
             "install.py --official-weights",
         ),
     ],
-    ids=["no-file", "a-folder", "no-picture", "out-of-range", "no-device", "no-weights"],
+    ids=["no-file", "a-folder", "no-picture", "out-of-range", "no-device", "no-layer", "no-style", "no-gallery", "no-weights"],
 )
 def test_what_cannot_be_done_gets_one_sentence_and_leaves_no_file(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str | Path], sentence: str

@@ -30,7 +30,13 @@ PRESETS: dict[str, Preset] = {
     ),
     "snouts": Preset(
         N_("Eyes and snouts"),
-        {"network": "squeezenet", "layers": "fire7", "smoothing": "gaussian", "step_size": 0.008, "octaves": 6},
+        {
+            "network": "squeezenet",
+            "layers": "fire7",
+            "smoothing": "gaussian",
+            "step_size": 0.008,
+            "octaves": 6,
+        },
     ),
     "eyes": Preset(N_("Eyes"), _channel(133)),
     "fur": Preset(N_("Fur"), _channel(61)),
