@@ -66,5 +66,5 @@ def _moments(image: Tensor, visible: Tensor | None) -> tuple[Tensor, Tensor]:
 
 def _power(covariance: Tensor, exponent: float) -> Tensor:
     values, vectors = torch.linalg.eigh(covariance)
-    powers: Tensor = values.clamp_min(LEAST_VARIANCE) ** exponent
-    return (vectors * powers) @ vectors.T
+    power: Tensor = vectors @ values.clamp_min(LEAST_VARIANCE).pow(exponent).diag() @ vectors.T
+    return power

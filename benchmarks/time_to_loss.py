@@ -22,8 +22,8 @@ from backend.losses import content_loss, gram_matrix, style_loss, total_variatio
 from backend.networks import DEFAULTS, Network, load_decoder, load_network
 from backend.picture_files import Canvas
 from backend.pyramid import fit, resize, size_of
-from backend.style_objective import CONTENT_WEIGHT, SMOOTHNESS, STYLE_WEIGHT
 from backend.step import Step
+from backend.style_objective import CONTENT_WEIGHT, SMOOTHNESS, STYLE_WEIGHT
 from backend.styles import Style
 
 SAMPLES = Path(__file__).resolve().parent.parent / "samples"
