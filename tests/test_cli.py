@@ -151,7 +151,10 @@ def test_a_mask_keeps_everything_outside_it_to_the_bit(home: Path, tmp_path: Pat
             "install.py --official-weights",
         ),
     ],
-    ids=["no-file", "a-folder", "no-picture", "out-of-range", "no-device", "no-layer", "no-style", "no-gallery", "no-weights"],
+    ids=[
+        *("no-file", "a-folder", "no-picture", "out-of-range", "no-device", "no-layer"),
+        *("no-style", "no-gallery", "no-weights"),
+    ],
 )
 def test_what_cannot_be_done_gets_one_sentence_and_leaves_no_file(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str | Path], sentence: str
