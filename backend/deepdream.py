@@ -23,8 +23,8 @@ from .pyramid import Size, fit, octave_sizes, resize, size_of
 from .step import Step
 from .tiled_features import TiledFeatures
 
-TILE_PX = 1280
-"""Side of a tile with its halo, which decides how much memory a dream takes."""
+TILE_PX = 1168
+"""Side of a tile with its halo (1024 px without that of Mixed_5d): what decides how much memory it takes."""
 
 NARROWEST_TILE_PX = 512
 """Side of a tile without its halo, where the halo alone would be almost all of it."""
@@ -133,7 +133,8 @@ def tiled_gradient(
     image: Tensor, network: Network, objective: Objective, layer: str, visible: Tensor
 ) -> Tensor:
     """The gradient of the objective at one layer, computed a tile at a time as if for the whole picture."""
-    side = max(NARROWEST_TILE_PX, TILE_PX - 2 * network.halo_px([layer]))
+    narrower = max(NARROWEST_TILE_PX, TILE_PX - 2 * network.halo_px([layer]))
+    side = TILE_PX if max(size_of(image)) <= TILE_PX else narrower
     gradient = torch.zeros_like(image)
     for tile in TiledFeatures(network, [layer], side).visits(image, visible, differentiable=True):
         features, counted = tile.pieces[layer]
