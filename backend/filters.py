@@ -117,7 +117,9 @@ def _scene(submit: Submit, request: PaintingRequest, device: torch.device) -> Sc
         styles = [Style(_read(guide, device).image) for guide in submit.styles]
         if request.start == "noise":
             content, visible = deepdream.noise(size_of(content), request.seed, device), None
-        return _checked(request, Scene(deepdream.zoomed(content, request.zoom), visible, styles))
+        if request.zoom > 1:
+            content = deepdream.zoomed(content, request.zoom)
+        return _checked(request, Scene(content, visible, styles))
     weights = _style_weights(request, len(submit.styles))
     pictures = [_read(style, device) for style in submit.styles]
     styles = [Style(seen.image, weight, seen.visible) for seen, weight in zip(pictures, weights, strict=True)]

@@ -123,8 +123,10 @@ def _run(
 
 def _request(config: Gimp.ProcedureConfig, chosen: Filter) -> StyleTransfer | DeepDream:
     """What is asked for; raises Unsuitable where a text that a person wrote has another form."""
+    values = {setting.name: config.get_property(argument(setting)) for setting in settings(chosen.request)}
+    written = {name: "" if value is None else value for name, value in values.items()}  # GIMP's empty text
     try:
-        return chosen.request(**{s.name: config.get_property(argument(s)) for s in settings(chosen.request)})
+        return chosen.request(**written)
     except ValueError as error:
         raise Unsuitable(str(error)) from error
 

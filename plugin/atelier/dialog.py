@@ -50,8 +50,11 @@ def _add_rows(dialog: GimpUi.ProcedureDialog, config: Gimp.ProcedureConfig, chos
     rows = [_preset_row(config, chosen)] if chosen.presets else []
     rows += [ROWS[source.kind](config, source) for source in chosen.sources]
     for number, (label, widget) in enumerate(rows):
-        grid.attach(label, 0, number, 1, 1)
-        grid.attach(widget, 1, number, 1, 1)
+        if label.get_parent():  # a file chooser brings its own
+            grid.attach(widget, 0, number, 2, 1)
+        else:
+            grid.attach(label, 0, number, 1, 1)
+            grid.attach(widget, 1, number, 1, 1)
         labels.add_widget(label)
         widget.set_hexpand(True)
     grid.show_all()
@@ -77,10 +80,11 @@ def _preset_row(config: Gimp.ProcedureConfig, chosen: Filter) -> tuple[Gtk.Widge
 
 def _file_row(config: Gimp.ProcedureConfig, source: Source) -> tuple[Gtk.Widget, Gtk.Widget]:
     action = Gimp.FileChooserAction.OPEN
-    chooser = GimpUi.FileChooser.new(action, None, _(source.label), config.get_property(source.name))
-    flags = GObject.BindingFlags.BIDIRECTIONAL
-    config.bind_property(source.name, chooser, "file", flags)
-    return _label(_(source.label), _(source.help), chooser), chooser
+    title = _(source.label).replace("_", "")
+    chooser = GimpUi.FileChooser.new(action, _(source.label), title, config.get_property(source.name))
+    chooser.set_tooltip_text(_(source.help))
+    config.bind_property(source.name, chooser, "file", GObject.BindingFlags.BIDIRECTIONAL)
+    return chooser.get_label_widget(), chooser
 
 
 def _layer_row(config: Gimp.ProcedureConfig, source: Source) -> tuple[Gtk.Widget, Gtk.Widget]:
