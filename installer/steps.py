@@ -18,6 +18,7 @@ from backend import gimps
 from .command import install_command
 from .environment import make_environment
 from .home import Home, Plan
+from .offline import open_folder, prepare
 from .plugin import install_plugin
 from .programs import InstallError, fail, say, why_not_written
 from .self_check import check_itself
@@ -28,11 +29,13 @@ from .weights import fetch_weights
 def main() -> int:
     """Install or uninstall, and return the exit status."""
     options = parse_options()
-    folder = Path(os.environ.get("ATELIER_HOME") or Path.home() / ".atelier").expanduser().absolute()
+    folder = absolute(os.environ.get("ATELIER_HOME") or "~/.atelier")
     home = Home(folder)
     try:
         if options.uninstall:
             uninstall(home)
+        elif options.prepare_offline:
+            prepare(plan_of(options, home), options.prepare_offline)
         else:
             install(plan_of(options, home))
         return 0
@@ -55,6 +58,7 @@ def plan_of(options: argparse.Namespace, home: Home) -> Plan:
         device=options.device,
         torch_index=options.torch_index,
         official_weights=options.official_weights,
+        offline=options.offline,
         upgrade=options.upgrade,
         repair=options.repair,
     )
@@ -92,8 +96,22 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument(
         "--repair", action="store_true", help="look at every file that was installed and replace the damaged"
     )
+    parser.add_argument(
+        "--prepare-offline",
+        type=absolute,
+        metavar="FOLDER",
+        help="fill a folder from which a machine of this kind without a network can install",
+    )
+    parser.add_argument(
+        "--offline", type=absolute, metavar="FOLDER", help="install from such a folder, without a network"
+    )
     parser.add_argument("--uninstall", action="store_true", help="remove everything that was installed")
     return parser.parse_args()
+
+
+def absolute(path: str) -> Path:
+    """A path that means the same to the programs that are run."""
+    return Path(path).expanduser().absolute()
 
 
 def install(plan: Plan) -> None:
@@ -102,6 +120,8 @@ def install(plan: Plan) -> None:
     found = gimps.find_gimps()
     say("GIMPs found: " + (", ".join(map(str, found)) or "none, only the command line will work"))
     plan.home.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if plan.offline:
+        open_folder(plan.offline, plan.home)
     make_environment(plan)
     fetch_weights(plan)
     install_plugin(plan, found)

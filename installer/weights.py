@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .home import Plan
-from .programs import pip_settings, run, say
+from .programs import InstallError, pip_settings, run, say
 
 
 def fetch_weights(plan: Plan) -> None:
@@ -11,4 +11,10 @@ def fetch_weights(plan: Plan) -> None:
     say("Looking for the networks' weights …")
     official = ["--official"] if plan.official_weights else []
     fetch = [str(plan.home.python), "-I", "-m", "backend.weights", *official, str(plan.home.models)]
-    run(fetch, **pip_settings(plan))
+    try:
+        run(fetch, **pip_settings(plan))
+    except InstallError as error:
+        if plan.offline is None:
+            raise
+        again = "make it anew with --prepare-offline."
+        raise InstallError(f"{plan.offline} lacks weights or has damaged ones: {again}") from error
