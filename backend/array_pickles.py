@@ -1,7 +1,7 @@
 """Numpy arrays out of a pickle, and nothing else: the one place where something is unpickled.
 
-A pickle is a program, which may call whatever it names. This one may name what a numpy array is made
-of, three names, and is refused at any other. It knows nothing of what the arrays mean.
+A pickle is a program that may call whatever it names. Here it may name what a numpy array is made of,
+and is refused at anything else. Nothing is known of what the arrays mean.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ from typing import IO, Any
 
 import numpy
 
+RECONSTRUCT = numpy.empty(0).__reduce__()[0]
 ADMITTED = {
     ("numpy", "ndarray"): numpy.ndarray,
     ("numpy", "dtype"): numpy.dtype,
-    ("numpy.core.multiarray", "_reconstruct"): numpy.empty(0).__reduce__()[0],  # numpy calls it otherwise now
+    ("numpy.core.multiarray", "_reconstruct"): RECONSTRUCT,
+    ("numpy._core.multiarray", "_reconstruct"): RECONSTRUCT,  # its name since numpy 2
 }
 
 

