@@ -79,7 +79,7 @@ def test_styles_masks_and_the_gallery_go_the_same_way(home: Path, tmp_path: Path
         half.paste(255, (0, 0, style.width // 2, style.height))
         half.save(tmp_path / "half.png")
     fast = ["--method", "fast", "--size", "64"]
-    commands = {
+    commands: dict[str, list[str | Path]] = {
         "one": ["--style", STYLE, *fast],
         "masked": ["--style", STYLE, "--style-mask", tmp_path / "half.png", *fast],
         "two": ["--style", STYLE, "--style", SAMPLES / "coffee.jpg", *fast],
@@ -95,7 +95,8 @@ def test_styles_masks_and_the_gallery_go_the_same_way(home: Path, tmp_path: Path
 
 def test_a_guide_a_preset_and_frames_change_a_dream(home: Path, tmp_path: Path) -> None:
     quick = [*QUICK_DREAM, "--network", "squeezenet", "--layers", "fire4"]
-    for name, words in {"plain": [], "guided": ["--guide", STYLE], "preset": ["--preset", "snouts"]}.items():
+    commands = {"plain": [], "guided": ["--guide", str(STYLE)], "preset": ["--preset", "snouts"]}
+    for name, words in commands.items():
         done = atelier("dream", PHOTO, *quick, *words, "-o", tmp_path / f"{name}.png")
         assert done.returncode == 0, done.stderr
     assert len({file.read_bytes() for file in tmp_path.iterdir()}) == 3

@@ -124,7 +124,8 @@ def _run(
 def _request(config: Gimp.ProcedureConfig, chosen: Filter) -> StyleTransfer | DeepDream:
     """What is asked for; raises Unsuitable where a text that a person wrote has another form."""
     values = {setting.name: config.get_property(argument(setting)) for setting in settings(chosen.request)}
-    written = {name: "" if value is None else value for name, value in values.items()}  # GIMP's empty text
+    # An empty text is None in GIMP.
+    written: dict[str, Any] = {name: "" if value is None else value for name, value in values.items()}
     try:
         return chosen.request(**written)
     except ValueError as error:
