@@ -10,9 +10,10 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from backend import weights
+from backend import networks, weights
 from backend.networks import Network, load_decoder, load_network
 from backend.vision import torchvision
+from backend.weights import MissingWeights
 
 normalize = torchvision.transforms.functional.normalize
 pil_to_tensor = torchvision.transforms.functional.pil_to_tensor
@@ -63,7 +64,7 @@ def test_nothing_past_the_deepest_layer_is_computed() -> None:
 
 def test_an_unknown_layer_is_refused_by_name(image: Tensor) -> None:
     network = Network(nn.Identity(), nn.Sequential(OrderedDict(first=nn.Identity())), minimum_px=1)
-    with pytest.raises(ValueError, match="no layer relu9_9"):
+    with pytest.raises(ValueError, match="no layer relu9_9 in this network; it has first"):
         network.features(image, ["first", "relu9_9"])
 
 
@@ -83,31 +84,166 @@ def test_vgg19_of_torchvision_gives_torchvisions_features(
         torch.testing.assert_close(found[layer], theirs[:count](normalized))
 
 
-def test_inception_v3_of_torchvision_gives_torchvisions_features(
-    image: Tensor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    torch.manual_seed(1)
-    theirs = torchvision.models.inception_v3(weights=None, init_weights=False, transform_input=True)
-    with torch.no_grad():
-        theirs(torch.rand(4, 3, 299, 299))  # gives the batch norms statistics other than 0 and 1
-    theirs.eval()
-    install("inception-v3-torchvision", theirs, tmp_path, monkeypatch)
-    network = load_network("inception-v3-torchvision", tmp_path, CPU)
+OFFICIAL = {
+    "inception-v3-torchvision": (
+        torchvision.models.inception_v3,
+        {"init_weights": False, "transform_input": True},
+        {"Conv2d_1a_3x3": "Conv2d_1a_3x3", "Mixed_5d": "Mixed_5d", "Mixed_7c": "Mixed_7c"},
+    ),
+    "googlenet": (
+        torchvision.models.googlenet,
+        {"init_weights": False, "transform_input": True},
+        {
+            "conv1": "conv1",
+            "maxpool3": "maxpool3",
+            "inception4c": "inception4c",
+            "inception5b": "inception5b",
+        },
+    ),
+    "resnet50": (
+        torchvision.models.resnet50,
+        {},
+        {
+            "maxpool": "maxpool",
+            "layer1": "layer1",
+            "layer3_2": "layer3.1",
+            "layer3": "layer3",
+            "layer4": "layer4",
+        },
+    ),
+}
 
-    layers = ["Conv2d_1a_3x3", "Conv2d_4a_3x3", "Mixed_5d", "Mixed_6e", "Mixed_7c"]
+
+@pytest.mark.parametrize("name", OFFICIAL)
+def test_an_official_network_gives_torchvisions_features_and_classes(
+    name: str, image: Tensor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    definition, options, layers = OFFICIAL[name]
+    torch.manual_seed(1)
+    theirs = definition(weights=None, **options)
+    with torch.no_grad():
+        theirs(torch.rand(2, 3, 299, 299))  # gives the batch norms statistics other than 0 and 1
+    theirs.eval()
+    install(name, theirs, tmp_path, monkeypatch)
+    network = load_network(name, tmp_path, CPU)
+
     expected: dict[str, Tensor] = {}
-    for layer in layers:
-        theirs.get_submodule(layer).register_forward_hook(
-            lambda _module, _inputs, output, layer=layer: expected.update({layer: output})
+    for layer, their_layer in layers.items():
+        theirs.get_submodule(their_layer).register_forward_hook(
+            lambda _module, _inputs, output, layer=layer: expected.update({layer: output.clone()})
         )
     with torch.no_grad():
-        theirs(normalize(image, **IMAGENET))
-    found = network.features(image, layers)
+        logits = theirs(normalize(image, **IMAGENET))
+    found = network.features(image, [*layers, "classes"])
     for layer in layers:
-        torch.testing.assert_close(found[layer], expected[layer], rtol=1e-3, atol=1e-5)
+        torch.testing.assert_close(found[layer], expected[layer], rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(found["classes"].mean(dim=(2, 3)), logits, rtol=1e-3, atol=1e-4)
+    assert network.layers[-1] == "classes"
+    assert network.classes[281:283] == ("tabby", "tiger cat")
 
 
-@pytest.mark.parametrize(("name", "deepest"), [("vgg19", "relu5_4"), ("inception-v3", "Mixed_7c")])
+@pytest.mark.parametrize("name", networks.NETWORKS)
+def test_a_network_has_its_default_layers(name: str, models: Path) -> None:
+    network = any_network(name, models)
+    content, style, dream = networks.DEFAULTS[name]
+    assert {*content, *style, dream} <= set(network.layers)
+    assert networks.DEFAULTS.keys() == networks.NETWORKS.keys()
+
+
+def any_network(name: str, models: Path) -> Network:
+    """With its weights, or with zeros for those that only a download would bring."""
+    if isinstance(weights.SOURCES[name], weights.Packed):
+        return load_network(name, models, CPU)
+    vgg = getattr(torchvision.models, name.partition("-")[0], None)
+    definition, options, _ = OFFICIAL.get(name, (vgg, {}, {}))
+    with torch.device("meta"):
+        state = definition(weights=None, **options).state_dict()
+    zeros = {key: torch.zeros(values.shape) for key, values in state.items() if "classifier" not in key}
+    source = weights.SOURCES[name]
+    assert isinstance(source, weights.Official)
+    return networks.NETWORKS[name](source.convert(zeros))
+
+
+def test_a_network_that_was_not_fetched_says_how_to_get_it(tmp_path: Path) -> None:
+    with pytest.raises(
+        MissingWeights, match=r"googlenet are not installed; run `python3 install\.py --official-w"
+    ):
+        load_network("googlenet", tmp_path, CPU)
+
+
+def test_squeezenet_knows_a_cat(models: Path) -> None:
+    with Image.open(SAMPLES / "chelsea.jpg") as picture:
+        chelsea = torch.as_tensor(pil_to_tensor(picture.convert("RGB"))[None] / 255)
+    network = load_network("squeezenet", models, CPU)
+    logits = network.features(chelsea, ["classes"])["classes"].mean(dim=(2, 3))[0]
+    likeliest = [network.classes[int(index)] for index in logits.topk(3).indices]
+    assert set(likeliest) == {"tabby", "tiger cat", "Egyptian cat"}
+    cats = sum(logits.softmax(0)[network.classes.index(name)] for name in likeliest)
+    assert cats > 0.9
+
+
+def test_average_pooling_takes_means(models: Path, image: Tensor) -> None:
+    network = load_network("vgg16", models, CPU, pooling="average")
+    found = network.features(image, ["relu1_2", "pool1"])
+    expected = nn.functional.avg_pool2d(found["relu1_2"], 2)
+    torch.testing.assert_close(found["pool1"], expected)
+
+
+# ── What a layer sees ────────────────────────────────────────────────────────────────────────────
+
+HALOS = [
+    ("vgg19", "relu5_1", 80, 16),
+    ("vgg16", "relu3_3", 20, 4),
+    ("squeezenet", "fire5", 32, 8),
+    ("inception-v3", "Mixed_5d", 72, 8),
+]
+
+
+@pytest.mark.parametrize(("name", "layer", "halo", "stride"), HALOS)
+def test_a_halo_is_what_the_gradient_of_a_position_covers(
+    models: Path, name: str, layer: str, halo: int, stride: int
+) -> None:
+    network = load_network(name, models, CPU)
+    assert (network.halo_px([layer]), network.stride_px([layer])) == (halo, stride)
+    middle = 192 // stride
+    strip = torch.rand(1, 3, network.minimum_px, 384, generator=torch.Generator().manual_seed(1))
+    strip.requires_grad_()
+    position = network.features(strip, [layer])[layer][..., middle].sum()
+    (gradient,) = torch.autograd.grad(position, strip)
+    columns = gradient.abs().sum(dim=(0, 1, 2)).nonzero()
+    before, after = 192 - int(columns.min()), int(columns.max()) - 192 - stride + 1
+    assert halo - stride < max(before, after) <= halo
+
+
+@pytest.mark.parametrize(("name", "layer", "halo", "stride"), HALOS)
+def test_a_tile_with_its_halo_has_the_features_of_the_whole_picture(
+    models: Path, name: str, layer: str, halo: int, stride: int
+) -> None:
+    network = load_network(name, models, CPU)
+    strip = torch.rand(1, 3, network.minimum_px, 512, generator=torch.Generator().manual_seed(1))
+    whole = network.features(strip, [layer])[layer][..., 224 // stride : 288 // stride]
+    differences = []
+    for margin in (halo, halo - stride):
+        tile = network.features(strip[..., 224 - margin : 288 + margin], [layer])[layer]
+        own = tile[..., margin // stride : (margin + 64) // stride]
+        differences.append(float((own - whole).abs().max() / whole.abs().max()))
+    assert differences[0] < 1e-5 < differences[1]
+
+
+def test_branches_and_shortcuts_count_by_the_one_that_sees_furthest(models: Path) -> None:
+    """By hand: 3 px of conv1, 2 of its pool, then 4 for every 3×3 at stride 4, and 8 at stride 8."""
+    network = any_network("resnet50", models)
+    reach = {layer: (network.halo_px([layer]), network.stride_px([layer])) for layer in network.layers}
+    assert reach["conv1"] == (4, 2)
+    assert reach["layer1"] == (20, 4)
+    assert reach["layer2"] == (48, 8)
+    assert network.halo_px(["layer2", "conv1"]) == 48
+
+
+@pytest.mark.parametrize(
+    ("name", "deepest"),
+    [("vgg19", "relu5_4"), ("vgg16", "relu5_3"), ("squeezenet", "classes"), ("inception-v3", "Mixed_7c")],
+)
 def test_the_smallest_image_is_the_smallest_that_can_be_computed(
     models: Path, name: str, deepest: str
 ) -> None:

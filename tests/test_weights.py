@@ -88,6 +88,13 @@ def files_no_larger_than(limit: int) -> Iterator[None]:
         ("vgg19", "`python3 install.py`"),
         ("adain-decoder", "`python3 install.py`"),
         ("inception-v3", "`python3 install.py`"),
+        ("vgg16", "`python3 install.py`"),
+        ("squeezenet", "`python3 install.py`"),
+        ("gallery", "`python3 install.py`"),
+        ("light-painter", "`python3 install.py`"),
+        ("googlenet", "`python3 install.py --official-weights`"),
+        ("resnet50", "`python3 install.py --official-weights`"),
+        ("vgg16-torchvision", "`python3 install.py --official-weights`"),
         ("vgg19-torchvision", "`python3 install.py --official-weights`"),
         ("inception-v3-torchvision", "`python3 install.py --official-weights`"),
     ],
@@ -99,11 +106,15 @@ def test_missing_weights_say_which_command_gets_them(tmp_path: Path, name: str, 
 
 
 def test_weights_of_packages_are_installed_and_intact(models: Path) -> None:
-    assert {name for name, there in installed(models).items() if there} >= {
-        "vgg19",
-        "adain-decoder",
-        "inception-v3",
-    }
+    there = installed(models)
+    assert all(there[name] for name, source in weights.SOURCES.items() if isinstance(source, Packed))
+
+
+def test_vgg16_has_the_values_of_torchvisions(models: Path) -> None:
+    """The first kernel of torchvision's vgg16-397923af, to four digits."""
+    first = load("vgg16", models)["conv1_1.weight"][0, 0]
+    expected = [[-0.5537, 0.1427, 0.5290], [-0.5831, 0.3566, 0.7657], [-0.6902, -0.0480, 0.4841]]
+    torch.testing.assert_close(first, torch.tensor(expected), atol=1e-4, rtol=0)
 
 
 @pytest.mark.usefixtures("tiny")
