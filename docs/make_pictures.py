@@ -1,55 +1,129 @@
-"""Makes the pictures of the documentation, side by side: before and after.
+"""Makes the pictures of the documentation: before and after, and contact sheets.
 
-    ~/.atelier/venv/bin/python docs/make_pictures.py
+    ~/.atelier/venv/bin/python docs/make_pictures.py [NAME …]
 
-They come from the installed `atelier`, with every setting at its default.
+They come from the installed `atelier`; what is not named in a caption is at its default. NAMEs are
+those of the files to make, such as presets.jpg; without any, all are made.
 """
 
 from __future__ import annotations
 
+import argparse
+import itertools
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
-from PIL import Image, ImageOps
+from PIL import Image, ImageDraw, ImageFont, ImageOps
+
+from atelier_requests import PRESETS, StyleTransfer, settings
 
 DOCS = Path(__file__).parent
 SAMPLES = DOCS.parent / "samples"
-HEIGHT, GAP = 300, 6
+GAP, CAPTION, QUALITY = 6, 22, 88
 
 PHOTO, STYLE = SAMPLES / "chelsea.jpg", SAMPLES / "starry_night.jpg"
-COMMANDS = {
-    "fine": ["style", PHOTO, "--style", STYLE],
-    "fast": ["style", PHOTO, "--style", STYLE, "--method", "fast"],
-    "dream": ["dream", PHOTO],
-}
+STYLED = "style", str(PHOTO), "--style", str(STYLE)
+STRENGTHS, STYLE_SIZES = ("0.4", "0.7", "1"), ("0.5", "1", "2")
+Cell = tuple[str, Sequence[str]]
+"""A caption, and the command line that makes the picture above it."""
 
 
 def main() -> None:
+    sheets = {
+        "style-transfer.jpg": style_transfer,
+        "deepdream.jpg": deepdream,
+        "methods.jpg": methods,
+        "gallery.jpg": gallery,
+        "presets.jpg": presets,
+    }
+    parser = argparse.ArgumentParser(description="Make the pictures of the documentation.")
+    parser.add_argument("names", nargs="*", choices=[*sheets, []], metavar="NAME")
+    for name in parser.parse_args().names or sheets:
+        sheets[name]().save(DOCS / name, quality=QUALITY)
+        print(DOCS / name, flush=True)
+
+
+# ── The sheets ───────────────────────────────────────────────────────────────────────────────────
+
+
+def style_transfer() -> Image.Image:
+    made = [make(STYLED), make([*STYLED, "--method", "fast"])]
+    return row([opened(PHOTO), opened(STYLE), *made], height=300)
+
+
+def deepdream() -> Image.Image:
+    return row([opened(PHOTO), make(["dream", str(PHOTO)])], height=300)
+
+
+def methods() -> Image.Image:
+    """Methods and style sizes from top to bottom, strengths from left to right."""
+    cells: list[Cell] = [
+        (
+            f"{method}, style size {style_size}, strength {strength}",
+            [*STYLED, "--method", method, "--quality", "draft"]
+            + ["--style-size", style_size, "--strength", strength],
+        )
+        for method, style_size, strength in itertools.product(
+            ("fine", "fast", "light"), STYLE_SIZES, STRENGTHS
+        )
+    ]
+    return contact_sheet(cells, columns=len(STRENGTHS), width=300)
+
+
+def gallery() -> Image.Image:
+    """Every style of the gallery."""
+    (styles,) = (setting for setting in settings(StyleTransfer) if setting.name == "gallery_style")
+    command = ["style", str(PHOTO), "--method", "gallery", "--quality", "draft", "--gallery-style"]
+    return contact_sheet([(name, [*command, name]) for name in styles.options], columns=6, width=200)
+
+
+def presets() -> Image.Image:
+    """Every preset of DeepDream."""
+    command = ["dream", str(PHOTO), "--preset"]
+    return contact_sheet([(name, [*command, name]) for name in PRESETS], columns=3, width=400)
+
+
+# ── How a sheet is made ──────────────────────────────────────────────────────────────────────────
+
+
+def make(command: Sequence[str]) -> Image.Image:
+    """The picture that a command line of `atelier` makes."""
     with tempfile.TemporaryDirectory() as folder:
-        made = {name: Path(folder) / f"{name}.png" for name in COMMANDS}
-        for name, command in COMMANDS.items():
-            subprocess.run([sys.executable, "-m", "backend.cli", *command, "-o", made[name]], check=True)
-        for name, files in {
-            "style-transfer.jpg": [PHOTO, STYLE, made["fine"], made["fast"]],
-            "deepdream.jpg": [PHOTO, made["dream"]],
-        }.items():
-            side_by_side(files).save(DOCS / name, quality=88)
+        made = Path(folder, "made.png")
+        subprocess.run([sys.executable, "-m", "backend.cli", *command, "-o", made], check=True)
+        return opened(made)
 
 
-def side_by_side(files: list[Path]) -> Image.Image:
-    """The pictures at one height, in a row."""
-    row = []
-    for file in files:
-        with Image.open(file) as picture:
-            picture = picture.convert("RGB")
-            row.append(ImageOps.contain(picture, (10 * HEIGHT, HEIGHT), Image.Resampling.LANCZOS))
-    sheet = Image.new("RGB", (sum(p.width + GAP for p in row) - GAP, HEIGHT), "white")
+def opened(file: Path) -> Image.Image:
+    with Image.open(file) as picture:
+        return picture.convert("RGB")
+
+
+def row(pictures: Sequence[Image.Image], height: int) -> Image.Image:
+    """The pictures at one height, side by side."""
+    scaled = [ImageOps.contain(p, (10 * height, height), Image.Resampling.LANCZOS) for p in pictures]
+    sheet = Image.new("RGB", (sum(p.width + GAP for p in scaled) - GAP, height), "white")
     left = 0
-    for picture in row:
+    for picture in scaled:
         sheet.paste(picture, (left, 0))
         left += picture.width + GAP
+    return sheet
+
+
+def contact_sheet(cells: Sequence[Cell], columns: int, width: int) -> Image.Image:
+    """The pictures at one width with their captions, row by row."""
+    made = [ImageOps.contain(make(command), (width, 10 * width)) for _, command in cells]
+    step = width + GAP, max(picture.height for picture in made) + CAPTION
+    rows = -(-len(cells) // columns)
+    sheet = Image.new("RGB", (columns * step[0] - GAP, rows * step[1]), "white")
+    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=13)
+    for index, ((caption, _), picture) in enumerate(zip(cells, made, strict=True)):
+        left, top = index % columns * step[0], index // columns * step[1]
+        sheet.paste(picture, (left, top))
+        pen.text((left + 2, top + picture.height + 2), caption, "black", font)
     return sheet
 
 
