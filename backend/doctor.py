@@ -11,7 +11,8 @@ import os
 import platform
 import random
 import shutil
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from . import gimps
 PACKAGES = ("torch", "torchvision", "numpy", "pillow", "pyzmq", "safetensors")
 AGAIN = "run 'python3 install.py' again"
 REPAIR = "run 'python3 install.py --repair'"
+LOG_BYTES = 100_000
 BROKEN = (ImportError, OSError, RuntimeError)  # what importing a damaged torch or torchvision raises
 
 
@@ -34,6 +36,10 @@ class Finding:
     name: str
     ok: bool
     sentence: str
+
+    def __str__(self) -> str:
+        """As a line of a list."""
+        return f"{'ok ' if self.ok else 'NO '} {self.name}: {self.sentence}"
 
 
 def examine() -> Iterator[Finding]:
@@ -119,9 +125,10 @@ def examine_gimps() -> Finding:
     found = gimps.find_gimps()
     if unstarted := [gimp for gimp in found if not gimp.profile.exists()]:
         return Finding("GIMP", False, f"{unstarted[0]} does not have the plug-in yet: {AGAIN}.")
-    if not found:
-        return Finding("GIMP", True, "no GIMP 3 was found; the command line works without.")
-    return Finding("GIMP", True, f"{', '.join(map(str, found))}.")
+    what = (
+        f"{', '.join(map(str, found))}." if found else "no GIMP 3 was found; the command line works without."
+    )
+    return Finding("GIMP", True, " ".join([what, *gimps.hindrances()]))
 
 
 def examine_plugin(profile: Path, home: Path) -> Finding:
@@ -147,6 +154,43 @@ def examine_command(home: Path) -> Finding:
     if os.path.realpath(command) not in map(os.path.realpath, own.glob("atelier*")):
         return Finding("command", False, f"{command} is another program: put {own} before it on the PATH.")
     return Finding("command", True, f"{command}.")
+
+
+def write_bundle(findings: Sequence[Finding], file: Path) -> None:
+    """Write a zip to attach to a bug report: findings, versions, the ends of the logs; no key, no pixels.
+
+    The user's own folder is `~` in it.
+
+    Raises:
+        AtelierError: the file cannot be written.
+    """
+    home = backend_process.atelier_home()
+    texts = {"findings.txt": "".join(f"{finding}\n" for finding in findings), "versions.txt": _versions()}
+    for log in (backend_process.log_file(), home / "self-check.log"):
+        if log.exists():
+            texts[log.name] = log.read_bytes()[-LOG_BYTES:].decode(errors="replace")
+    try:
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as bundle:
+            for name, text in texts.items():
+                bundle.writestr(name, _without_secrets(text))
+    except OSError as error:
+        why = f"{file} could not be written ({error.strerror}): name another file."
+        raise AtelierError(why) from error
+
+
+def _versions() -> str:
+    """The system, and every package of the environment."""
+    packages = importlib.metadata.distributions()
+    lines = sorted(f"{package.metadata['Name']} {package.version}" for package in packages)
+    return "\n".join([platform.platform(), f"Python {platform.python_version()}", *lines, ""])
+
+
+def _without_secrets(text: str) -> str:
+    """The text without the key of the running backend, should it be there, and without the user's name."""
+    connection = backend_process.read_connection()
+    if connection:
+        text = text.replace(connection.key, "(the key)")
+    return text.replace(str(Path.home()), "~")
 
 
 def _first_line(error: Exception) -> str:

@@ -83,12 +83,23 @@ def find_gimps() -> list[Gimp]:
 
 def find_profiles() -> list[Path]:
     """Every profile of a GIMP 3 that has been started, whether or not that GIMP can be found."""
-    folders = dict.fromkeys((profiles_folder(), Path.home() / ".config/GIMP"))
+    folders = dict.fromkeys((profiles_folder(), Path.home() / ".config/GIMP", *_store_folders()))
     profiles = [profile for folder in folders for profile in sorted(folder.glob("3.*")) if profile.is_dir()]
     named = _profile_of_the_environment()
     if named and named.is_dir() and named not in profiles:
         profiles.append(named)
     return profiles
+
+
+def hindrances() -> Iterator[str]:
+    """A sentence for each kind of GIMP here that takes no plug-in of the user's, or may not."""
+    if (Path.home() / "snap/gimp").is_dir():
+        yield "The GIMP of the Snap store takes no plug-ins of its user: install the Flatpak or the AppImage."
+    if any(folder.is_dir() for folder in _store_folders()):
+        yield (
+            "The GIMP of the Microsoft Store hides its folders from other programs: if it does not show the "
+            "filters, install GIMP with the installer from GIMP's own site."
+        )
 
 
 def profiles_folder() -> Path:
@@ -98,6 +109,14 @@ def profiles_folder() -> Path:
     if sys.platform == "darwin":
         return Path.home() / "Library/Application Support/GIMP"
     return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "GIMP"
+
+
+def _store_folders() -> list[Path]:
+    """Where the Microsoft Store's GIMP, which is shown folders of its own, has its profiles in truth."""
+    if sys.platform != "win32":
+        return []
+    packages = Path(os.environ["LOCALAPPDATA"]) / "Packages"
+    return sorted(packages.glob("*GIMP*/LocalCache/Roaming/GIMP"))
 
 
 def plugin_folder(profile: Path) -> Path:
@@ -140,7 +159,7 @@ def _environment() -> dict[str, str]:
 
 def _console_commands() -> Iterator[tuple[str, ...]]:
     for folder in [*map(Path, os.get_exec_path()), *_usual_folders()]:
-        for file in sorted(folder.glob("gimp-console*")):
+        for file in sorted((*folder.glob("gimp-console*"), *folder.glob("GIMP-3*.AppImage"))):
             if file.is_file() and os.access(file, os.X_OK):
                 yield (str(file),)
     if shutil.which("flatpak"):
@@ -148,13 +167,13 @@ def _console_commands() -> Iterator[tuple[str, ...]]:
 
 
 def _usual_folders() -> list[Path]:
-    """Where GIMP's own installers put it, which they do not add to the PATH."""
+    """Where GIMP's own installers put it, or people do, and where no PATH leads."""
     if sys.platform == "win32":
         programs = [Path(os.environ["PROGRAMFILES"]), Path(os.environ["LOCALAPPDATA"]) / "Programs"]
         return [folder / "GIMP 3" / "bin" for folder in programs]
     if sys.platform == "darwin":
         return [folder / "Applications/GIMP.app/Contents/MacOS" for folder in (Path("/"), Path.home())]
-    return []
+    return [Path.home() / name for name in ("Applications", "AppImages", ".local/bin", "bin")]
 
 
 def _version(command: tuple[str, ...]) -> str | None:

@@ -43,7 +43,9 @@ def open_folder(folder: Path, home: Home) -> None:
     if not note.exists():
         raise InstallError(f"{folder} was not filled to its end: run install.py --prepare-offline with it.")
     if (made_for := note.read_text(encoding="utf-8").strip()) != kind():
-        raise InstallError(f"{folder} is for {made_for}, and this is {kind()}: prepare one on such a machine.")
+        raise InstallError(
+            f"{folder} is for {made_for}, and this is {kind()}: prepare one on such a machine."
+        )
     copy_weights(folder / "models", home.models)
 
 

@@ -1,4 +1,10 @@
-"""The plug-in in every profile of a GIMP 3."""
+"""The plug-in in every profile of a GIMP 3.
+
+GIMP on Windows may run a plug-in with whatever Python comes first on the PATH. There the copy asks for
+an interpreter by a name of its own, and the profile says that this is the Python of that GIMP.
+
+Source: GIMP, app/plug-in/gimpinterpreterdb.c (a line NAME=PROGRAM of a file in a profile's interpreters)
+"""
 
 from __future__ import annotations
 
@@ -10,11 +16,12 @@ from backend import gimps
 from backend.gimps import Gimp
 
 from .environment import LITTER
-from .home import CHECKOUT, Home, Plan
+from .home import CHECKOUT, WINDOWS, Home, Plan
 from .programs import InstallError, say
 from .self_check import run_gimp
-from .traces import make_folder, remember, remove
+from .traces import make_folder, remember, remove, signature
 
+INTERPRETER = "atelier-gimp-python"
 PLUGIN = CHECKOUT / "plugin" / "atelier"
 
 
@@ -25,10 +32,15 @@ def install_plugin(plan: Plan, found: list[Gimp]) -> None:
             make_profile(gimp, plan.home)
     profiles = gimps.find_profiles()
     for profile in profiles:
-        place_plugin(gimps.plugin_folder(profile), plan)
+        python = python_of_gimp(profile, found) if WINDOWS and not plan.link else None
+        place_plugin(gimps.plugin_folder(profile), plan, shebang=f"#!{INTERPRETER}" if python else None)
+        if python:
+            name_interpreter(profile, python, plan.home)
         say(f"The plug-in is in {profile}")
     if not profiles:
         say("No GIMP 3 was found; once it is there, run install.py again to give it the plug-in.")
+    for sentence in gimps.hindrances():
+        say(sentence)
 
 
 def make_profile(gimp: Gimp, home: Home) -> None:
@@ -37,7 +49,7 @@ def make_profile(gimp: Gimp, home: Home) -> None:
     run_gimp(gimp, "", home)
 
 
-def place_plugin(target: Path, plan: Plan) -> None:
+def place_plugin(target: Path, plan: Plan, *, shebang: str | None = None) -> None:
     """Put the plug-in at `target` in place of an older one, at once and whole."""
     if os.path.lexists(target) and not (target / "atelier_protocol.py").exists():
         raise InstallError(f"{target} belongs to another plug-in: move it away and run install.py again.")
@@ -49,7 +61,7 @@ def place_plugin(target: Path, plan: Plan) -> None:
     if plan.link:
         link_plugin(new)
     else:
-        copy_plugin(new, plan.home)
+        copy_plugin(new, plan.home, shebang)
     if os.path.lexists(target):
         target.rename(old)
     new.rename(target)
@@ -62,9 +74,29 @@ def link_plugin(folder: Path) -> None:
     folder.symlink_to(PLUGIN, target_is_directory=True)
 
 
-def copy_plugin(folder: Path, home: Home) -> None:
+def copy_plugin(folder: Path, home: Home, shebang: str | None) -> None:
     """Copy the plug-in to `folder`, its main file executable and new, or GIMP passes it over."""
     shutil.copytree(PLUGIN, folder, copy_function=shutil.copyfile, ignore=LITTER)
-    (folder / "atelier.py").chmod(0o755)
+    main = folder / "atelier.py"
+    if shebang:
+        _, _, code = main.read_text(encoding="utf-8").partition("\n")
+        main.write_text(f"{shebang}\n{code}", encoding="utf-8", newline="\n")
+    main.chmod(0o755)
     (folder / "atelier-home.txt").write_text(f"{home.folder}\n", encoding="utf-8")
     home.plugin_fingerprint.write_text(gimps.fingerprint(folder), encoding="utf-8")
+
+
+def python_of_gimp(profile: Path, found: list[Gimp]) -> Path | None:
+    """The Python that came with the GIMP of a profile; where that was not found, with another GIMP."""
+    own_first = sorted(found, key=lambda gimp: gimp.profile != profile)
+    return Path(own_first[0].command[0]).parent / "python.exe" if own_first else None
+
+
+def name_interpreter(profile: Path, python: Path, home: Home) -> None:
+    """Say in a profile which Python the plug-in asks for, without and with windows."""
+    folder = profile / "interpreters"
+    make_folder(folder, home)
+    for suffix, program in (("", python), ("_win", python.with_name(f"pythonw{python.suffix}"))):
+        file = folder / f"{INTERPRETER}{suffix}.interp"
+        remember(file, home)
+        file.write_text(f"{signature(home)}\n{INTERPRETER}={program.as_posix()}\n", encoding="utf-8")

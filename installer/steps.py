@@ -14,14 +14,17 @@ import os
 from pathlib import Path
 
 from backend import gimps
+from backend.gimps import Gimp
 
 from .command import install_command
 from .environment import make_environment
 from .home import Home, Plan
 from .offline import open_folder, prepare
 from .plugin import install_plugin
+from .preview import preview, preview_removal
 from .programs import InstallError, fail, say, why_not_written
 from .self_check import check_itself
+from .service import keep_service
 from .uninstall import uninstall
 from .weights import fetch_weights
 
@@ -32,12 +35,7 @@ def main() -> int:
     folder = absolute(os.environ.get("ATELIER_HOME") or "~/.atelier")
     home = Home(folder)
     try:
-        if options.uninstall:
-            uninstall(home)
-        elif options.prepare_offline:
-            prepare(plan_of(options, home), options.prepare_offline)
-        else:
-            install(plan_of(options, home))
+        do(options, home)
         return 0
     except InstallError as error:
         sentence = str(error)
@@ -48,6 +46,21 @@ def main() -> int:
     with contextlib.suppress(OSError):
         folder.rmdir()  # where nothing came to be in it
     return fail(sentence)
+
+
+def do(options: argparse.Namespace, home: Home) -> None:
+    """What was asked for, or say what that would be."""
+    plan = plan_of(options, home)
+    if options.uninstall and options.dry_run:
+        preview_removal(home)
+    elif options.uninstall:
+        uninstall(home)
+    elif options.dry_run:
+        preview(plan, look_around(plan))
+    elif options.prepare_offline:
+        prepare(plan, options.prepare_offline)
+    else:
+        install(plan)
 
 
 def plan_of(options: argparse.Namespace, home: Home) -> Plan:
@@ -61,6 +74,7 @@ def plan_of(options: argparse.Namespace, home: Home) -> Plan:
         offline=options.offline,
         upgrade=options.upgrade,
         repair=options.repair,
+        service=options.service,
     )
 
 
@@ -105,6 +119,10 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument(
         "--offline", type=absolute, metavar="FOLDER", help="install from such a folder, without a network"
     )
+    parser.add_argument(
+        "--service", action="store_true", help="have systemd keep a backend running, for a GIMP in a sandbox"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
     parser.add_argument("--uninstall", action="store_true", help="remove everything that was installed")
     return parser.parse_args()
 
@@ -116,9 +134,7 @@ def absolute(path: str) -> Path:
 
 def install(plan: Plan) -> None:
     """Do every step; the last line printed is the path of the picture that the self-check made."""
-    say(f"Atelier goes into {plan.home.folder}")
-    found = gimps.find_gimps()
-    say("GIMPs found: " + (", ".join(map(str, found)) or "none, only the command line will work"))
+    found = look_around(plan)
     plan.home.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if plan.offline:
         open_folder(plan.offline, plan.home)
@@ -126,5 +142,14 @@ def install(plan: Plan) -> None:
     fetch_weights(plan)
     install_plugin(plan, found)
     install_command(plan.home)
+    keep_service(plan.home, wanted=plan.service)
     check_itself(plan, found)
     say(str(plan.home.picture))
+
+
+def look_around(plan: Plan) -> list[Gimp]:
+    """Say where everything goes and which GIMPs there are."""
+    say(f"Atelier goes into {plan.home.folder}")
+    found = gimps.find_gimps()
+    say("GIMPs found: " + (", ".join(map(str, found)) or "none, only the command line will work"))
+    return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 from .environment import stop_backend
 from .home import Home
 from .programs import say
+from .service import end_service
 from .traces import remembered, remove, remove_if_ours
 
 
@@ -13,6 +14,7 @@ def uninstall(home: Home) -> None:
     if not home.folder.exists():
         say(f"Atelier is not installed in {home.folder}.")
         return
+    end_service(home)
     stop_backend(home)
     for path in reversed(remembered(home)):
         remove_if_ours(path, home)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import os
+import secrets
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
 
+from atelier_protocol import AtelierError
 from backend import doctor, gimps
 from installer.home import Home, Plan
 from installer.plugin import PLUGIN, install_plugin
@@ -61,7 +65,7 @@ def test_a_torch_that_cannot_be_imported_is_a_finding(
     code = examine.format("examine_device()", "examine_weights(Path())")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stderr == ""
-    assert done.stdout.count("ok=False") == done.stdout.count("libcudart.so.13 is missing") == 2
+    assert done.stdout.count("NO ") == done.stdout.count("libcudart.so.13 is missing") == 2
 
 
 def test_an_environment_that_was_never_finished_is_not_whole(tmp_path: Path) -> None:
@@ -115,6 +119,11 @@ def test_no_gimp_is_no_fault() -> None:
     finding = doctor.examine_gimps()
     assert finding.ok
     assert "no GIMP 3" in finding.sentence
+
+
+def test_a_gimp_that_takes_no_plugins_is_named(user: Path) -> None:
+    (user / "snap/gimp").mkdir(parents=True)
+    assert "Snap" in doctor.examine_gimps().sentence
 
 
 def test_a_gimp_that_came_after_the_installation_has_no_plugin_yet(user: Path) -> None:
@@ -200,3 +209,32 @@ def test_another_program_of_that_name_is_named(user: Path) -> None:
     finding = doctor.examine_command(user / ".atelier")
     assert not finding.ok
     assert "another program" in finding.sentence
+
+
+# ── The bundle ───────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_bundle_says_all_but_the_key_and_who_one_is(
+    user: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, key = user / ".atelier", secrets.token_hex(32)
+    home.mkdir()
+    monkeypatch.setenv("ATELIER_HOME", str(home))
+    (home / "connection.json").write_text(json.dumps({"port": 1, "pid": 1, "key": key}))
+    (home / "self-check.png").write_bytes(b"pixels")
+    (home / "backend.log").write_text("old\n" * 100_000 + f"the newest, in {home}, with {key}\n")
+    file = tmp_path_factory.mktemp("reports") / "bundle.zip"
+    doctor.write_bundle([doctor.Finding("GIMP", False, f"it is missing in {user}.")], file)
+    with zipfile.ZipFile(file) as bundle:
+        texts = {name: bundle.read(name).decode() for name in bundle.namelist()}
+    assert texts.keys() == {"findings.txt", "versions.txt", "backend.log"}
+    assert texts["findings.txt"] == "NO  GIMP: it is missing in ~.\n"
+    assert f"numpy {importlib.metadata.version('numpy')}\n" in texts["versions.txt"]
+    assert texts["backend.log"].endswith("the newest, in ~/.atelier, with (the key)\n")
+    assert len(texts["backend.log"]) <= 100_000
+    assert not [text for text in texts.values() if key in text or str(user) in text or "pixels" in text]
+
+
+def test_a_bundle_that_cannot_be_written_is_a_sentence(user: Path) -> None:
+    with pytest.raises(AtelierError, match=r"could not be written .* name another file"):
+        doctor.write_bundle([], user / "nowhere" / "bundle.zip")

@@ -63,6 +63,66 @@ def test_a_flatpak_is_found_beside_the_distributions_own(user: Path, monkeypatch
     assert flatpak.profile == user / ".config/GIMP/3.2", "it has the literal folder, whatever XDG says"
 
 
+def test_an_appimage_among_the_users_programs_is_found(user: Path) -> None:
+    (user / "Applications").mkdir()
+    image = program(user / "Applications/GIMP-3.2.6-x86_64.AppImage", "echo version 3.2.6")
+    program(user / "Applications/GIMP-2.10.AppImage", "echo version 2.10.38")
+    (user / "Applications/GIMP-3.0.4-x86_64.AppImage").touch()
+    (found,) = gimps.find_gimps()
+    assert found == gimps.Gimp((image,), "3.2.6")
+    assert found.profile == user / ".config/GIMP/3.2"
+
+
+@pytest.fixture
+def windows(user: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The user's folders as Windows names them."""
+    monkeypatch.setattr(sys, "platform", "win32")
+    for name, folder in {
+        "APPDATA": "AppData/Roaming",
+        "LOCALAPPDATA": "AppData/Local",
+        "PROGRAMFILES": "Program Files",
+    }.items():
+        monkeypatch.setenv(name, str(user / folder))
+    return user
+
+
+@pytest.mark.parametrize("folder", ["Program Files", "AppData/Local/Programs"])
+def test_windows_has_gimp_for_all_users_or_for_one(windows: Path, folder: str) -> None:
+    programs = windows / folder / "GIMP 3/bin"
+    programs.mkdir(parents=True)
+    console = program(programs / "gimp-console-3.2.exe", "echo version 3.2.6")
+    (found,) = gimps.find_gimps()
+    assert found == gimps.Gimp((console,), "3.2.6")
+    assert found.profile == windows / "AppData/Roaming/GIMP/3.2"
+
+
+def test_the_stores_gimp_has_its_profile_elsewhere(windows: Path) -> None:
+    assert not list(gimps.hindrances())
+    store = windows / "AppData/Local/Packages/GIMP.GIMP_1a2b3c/LocalCache/Roaming/GIMP"
+    for profile in (windows / "AppData/Roaming/GIMP/3.2", store / "3.2", store / "2.10"):
+        profile.mkdir(parents=True)
+    assert gimps.find_profiles() == [windows / "AppData/Roaming/GIMP/3.2", store / "3.2"]
+    assert "Microsoft Store" in " ".join(gimps.hindrances())
+
+
+def test_the_mac_has_gimp_among_the_users_applications(user: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    programs = user / "Applications/GIMP.app/Contents/MacOS"
+    programs.mkdir(parents=True)
+    console = program(programs / "gimp-console", "echo version 3.2.6")
+    profile = user / "Library/Application Support/GIMP/3.2"
+    profile.mkdir(parents=True)
+    assert gimps.find_gimps() == [gimps.Gimp((console,), "3.2.6")]
+    assert gimps.find_gimps()[0].profile == profile
+    assert gimps.find_profiles() == [profile]
+
+
+def test_the_snaps_gimp_is_said_to_take_no_plugins(user: Path) -> None:
+    (user / "snap/gimp/99/.config/GIMP/3.2").mkdir(parents=True)
+    assert gimps.find_profiles() == []
+    assert "Snap" in " ".join(gimps.hindrances())
+
+
 def test_profiles_are_those_of_gimp_3_alone(user: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for version in ("2.10", "3.0", "3.2", "3.9"):
         (user / ".config/GIMP" / version).mkdir(parents=True)

@@ -12,10 +12,11 @@ import time
 from pathlib import Path
 
 import pytest
+from gimp_session import Gimp, make_profile
 from PIL import Image, ImageChops, ImageStat
 
 from backend import gimps
-from installer import command, environment, plugin, programs, self_check, traces
+from installer import command, environment, offline, plugin, programs, self_check, service, traces, weights
 from installer.home import CHECKOUT, Home, Plan
 from installer.programs import InstallError
 from installer.uninstall import uninstall
@@ -155,6 +156,50 @@ def test_a_link_leads_to_the_checkout_and_a_copy_can_follow(
     assert (source / "atelier.py").exists()
 
 
+@pytest.fixture
+def on_windows(user: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """GIMP's settings where Windows has them."""
+    monkeypatch.setattr(plugin, "WINDOWS", True)
+    monkeypatch.setattr(gimps, "profiles_folder", lambda: user / "Roaming/GIMP")
+    return user / "Roaming/GIMP"
+
+
+def test_on_windows_the_plugin_asks_for_the_python_of_its_gimp(
+    home: Home, user: Path, on_windows: Path
+) -> None:
+    found = []
+    for version in ("3.0", "3.2"):
+        (on_windows / version).mkdir(parents=True)
+        found.append(gimps.Gimp((str(user / f"GIMP {version}" / "gimp-console.exe"),), f"{version}.0"))
+    before = listing(on_windows)
+    plugin.install_plugin(Plan(home), found)
+    for gimp in found:
+        main = gimps.plugin_folder(gimp.profile) / "atelier.py"
+        assert main.read_text().startswith('#!atelier-gimp-python\n"""')
+        assert (
+            main.read_text().partition("\n")[2]
+            == (plugin.PLUGIN / "atelier.py").read_text().partition("\n")[2]
+        )
+        for suffix, program in (("", "python.exe"), ("_win", "pythonw.exe")):
+            said = (gimp.profile / f"interpreters/atelier-gimp-python{suffix}.interp").read_text()
+            python = Path(gimp.command[0]).with_name(program).as_posix()
+            assert said.splitlines()[1:] == [f"atelier-gimp-python={python}"]
+    assert home.plugin_fingerprint.read_text() == gimps.fingerprint(gimps.plugin_folder(on_windows / "3.0"))
+    uninstall(home)
+    assert listing(on_windows) == before
+
+
+def test_a_real_gimp_goes_by_that_name(home: Home, tmp_path: Path) -> None:
+    """The rule is the same on every system."""
+    gimp = Gimp("3.2", Path(os.environ["ATELIER_TEST_CACHE"], "gimp-3.2"), tmp_path / "gimp", home.folder)
+    make_profile(gimp, few_plugins=True)
+    plugin.place_plugin(gimps.plugin_folder(gimp.profile), Plan(home), shebang=f"#!{plugin.INTERPRETER}")
+    taken = "assert Gimp.get_pdb().procedure_exists('plug-in-atelier-deepdream')"
+    assert gimp.run_python(taken).returncode
+    plugin.name_interpreter(gimp.profile, Path("/usr/bin/python3"), home)
+    assert gimp.run_python(taken).returncode == 0
+
+
 # ── The command ──────────────────────────────────────────────────────────────────────────────────
 
 
@@ -178,6 +223,63 @@ def test_another_program_of_that_name_stays(home: Home, user: Path, foreign: str
     assert listing(place.parent) == before
     uninstall(home)
     assert listing(place.parent) == before
+
+
+# ── The service ──────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def systemctl(user: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A systemctl that writes down what it is told."""
+    said = user / "told.txt"
+    (user / "systemctl").write_text(f'#!/bin/sh\necho "$@" >> {said}\n')
+    (user / "systemctl").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{user}:/usr/bin:/bin")
+    return said
+
+
+def test_the_service_is_started_and_goes_with_all_the_rest(home: Home, user: Path, systemctl: Path) -> None:
+    before = listing(user)
+    service.keep_service(home, wanted=True)
+    unit = user / ".config/systemd/user/atelier.service"
+    assert f'ExecStart="{home.program("atelier")}" serve\n' in unit.read_text()
+    assert f'Environment="ATELIER_HOME={home.folder}"\n' in unit.read_text()
+    told = "daemon-reload|enable atelier.service|restart atelier.service"
+    assert systemctl.read_text() == "".join(f"--user {line}\n" for line in told.split("|"))
+    service.keep_service(home, wanted=False)
+    assert systemctl.read_text().count("restart") == 2, "the one that is there is of another version now"
+    uninstall(home)
+    assert "--user disable --now atelier.service\n" in systemctl.read_text()
+    systemctl.unlink()
+    assert listing(user).items() <= before.items()
+
+
+def test_a_service_that_nobody_wants_is_not_made(home: Home, user: Path, systemctl: Path) -> None:
+    before = listing(user)
+    service.keep_service(home, wanted=False)
+    assert listing(user) == before
+
+
+def test_without_systemd_the_service_is_a_sentence(
+    home: Home, user: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", str(user))
+    before = listing(user)
+    service.keep_service(home, wanted=True)
+    assert f"'{home.program('atelier')} serve' at login" in capsys.readouterr().out
+    assert listing(user) == before
+
+
+def test_a_unit_of_that_name_that_is_not_ours_stays(
+    home: Home, user: Path, systemctl: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    service.unit_file().parent.mkdir(parents=True)
+    service.unit_file().write_text("somebody else's")
+    service.keep_service(home, wanted=True)
+    assert "is not Atelier's" in capsys.readouterr().out
+    uninstall(home)
+    assert service.unit_file().read_text() == "somebody else's"
+    assert not systemctl.exists()
 
 
 # ── Uninstall ────────────────────────────────────────────────────────────────────────────────────
@@ -281,6 +383,114 @@ def test_an_environment_whose_python_is_gone_runs_no_backend(home: Home) -> None
     environment.stop_backend(home)
 
 
+# ── The environment as a whole ───────────────────────────────────────────────────────────────────
+
+
+def test_an_environment_that_does_not_get_whole_gives_way_to_the_earlier_one(home: Home, user: Path) -> None:
+    (home.venv / "earlier").touch()
+    before = listing(user)
+    with pytest.raises(InstallError), environment.made_anew(home):
+        (home.venv / "half").mkdir(parents=True)
+        raise InstallError("the network is gone")
+    assert listing(user) == before
+
+
+def test_so_does_one_that_was_killed_while_it_was_made(home: Home, user: Path) -> None:
+    (home.venv / "earlier").touch()
+    before = listing(user)
+    home.venv.rename(home.earlier_venv)
+    (home.venv / "half").mkdir(parents=True)
+    environment.restore_earlier(home)
+    assert listing(user) == before
+
+
+def test_an_upgrade_leaves_nothing_of_the_earlier_environment(home: Home, user: Path) -> None:
+    (home.venv / "earlier").touch()
+    with environment.made_anew(home):
+        assert not home.venv.exists()
+        home.venv.mkdir()
+    assert list(home.folder.iterdir()) == [home.venv]
+    assert not list(home.venv.iterdir())
+
+
+# ── A folder for the network ─────────────────────────────────────────────────────────────────────
+
+
+def test_a_folder_of_another_kind_or_half_filled_is_refused(home: Home, tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    with pytest.raises(InstallError, match="not filled to its end"):
+        offline.open_folder(folder, home)
+    (folder / "kind.txt").write_text("Python 3.10 on Windows ARM64\n")
+    with pytest.raises(InstallError, match=r"is for Python 3\.10 on Windows ARM64, and this is Python"):
+        offline.open_folder(folder, home)
+    assert not home.models.exists()
+
+
+def test_weights_are_copied_whole_and_only_where_they_differ(home: Home, tmp_path: Path) -> None:
+    source = tmp_path / "models"
+    source.mkdir()
+    for name in ("same", "damaged", "missing"):
+        (source / f"{name}.safetensors").write_bytes(b"weights")
+    home.models.mkdir()
+    for name, content in {"same": b"weights", "damaged": b"weight?", "own": b"official"}.items():
+        (home.models / f"{name}.safetensors").write_bytes(content)
+    os.utime(home.models / "same.safetensors", (0, 0))
+    offline.copy_weights(source, home.models)
+    files = {file.stem: file.read_bytes() for file in home.models.iterdir()}
+    assert files == {"same": b"weights", "damaged": b"weights", "missing": b"weights", "own": b"official"}
+    assert (home.models / "same.safetensors").stat().st_mtime == 0
+
+
+@pytest.mark.parametrize("content", [b"\xff" * 100, None], ids=["tampered with", "missing"])
+def test_weights_of_the_folder_that_are_not_those_of_atelier_are_refused(
+    home: Home, models: Path, tmp_path: Path, content: bytes | None
+) -> None:
+    """Their hash is looked at before they are opened: what is in this file would not even parse."""
+    folder, decoder = tmp_path / "folder", "adain-decoder.safetensors"
+    for place in (folder / "models", folder / "wheels", home.models):
+        place.mkdir(parents=True)
+    for file in models.glob("*.safetensors"):
+        if file.name != decoder:
+            (home.models / file.name).symlink_to(file)
+    if content:
+        (folder / "models" / decoder).write_bytes(content)
+    (folder / "kind.txt").write_text(offline.kind())
+    link_environment(home)
+    offline.open_folder(folder, home)
+    with pytest.raises(InstallError, match="lacks weights or has damaged ones"):
+        weights.fetch_weights(Plan(home, offline=folder))
+
+
+def link_environment(home: Home) -> None:
+    """Let the tests' environment stand for the one that would be installed."""
+    traces.remove(home.venv)
+    home.venv.symlink_to(sys.prefix)
+
+
+# ── What would be done ───────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("options", [(), ("--upgrade", "--service"), ("--uninstall",)])
+def test_a_dry_run_changes_nothing(home: Home, user: Path, options: tuple[str, ...]) -> None:
+    (user / ".config/GIMP/3.2").mkdir(parents=True)
+    plugin.install_plugin(Plan(home), [])
+    command.install_command(home)
+    before = listing(user)
+    done = run_installer("--dry-run", *options)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "Nothing was changed."
+    said = [line for line in done.stdout.splitlines() if line.startswith("Would ")]
+    assert any(str(user / ".config/GIMP/3.2") in line for line in said)
+    assert any(str(home.venv) in line for line in said)
+    assert listing(user) == before
+
+
+def test_a_dry_run_where_nothing_is_installed_makes_nothing(user: Path) -> None:
+    assert run_installer("--dry-run").returncode == 0
+    assert not listing(user)
+
+
 # ── Troubles ────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -331,6 +541,17 @@ def test_a_home_that_cannot_be_written_is_a_sentence(user: Path) -> None:
     assert len(done.stderr.splitlines()) == 1
 
 
+def test_a_home_that_is_read_only_is_a_sentence(user: Path) -> None:
+    as_root = [] if os.geteuid() == 0 else ["--map-root-user"]
+    unshare = ["unshare", "--mount", "--propagation", "private", *as_root]
+    mount = 'mount -t tmpfs -o ro none "$HOME" && exec "$0" "$1"'
+    done = run(*unshare, "sh", "-c", mount, sys.executable, str(CHECKOUT / "install.py"))
+    assert done.returncode == 1
+    sentence = f"install.py: {user / '.atelier'} may not be written to: make it writable, or name another"
+    assert done.stderr.startswith(sentence)
+    assert len(done.stderr.splitlines()) == 1
+
+
 def test_a_python_without_venv_is_a_sentence(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     with pytest.raises(InstallError, match="python3-venv"):
@@ -354,23 +575,34 @@ def test_what_gimp_said_is_the_reason(home: Home) -> None:
 # ── The whole, for real ──────────────────────────────────────────────────────────────────────────
 
 
+WITHOUT_NETWORK = """
+import fcntl, os, socket, struct, sys
+with socket.socket() as any_socket:  # SIOCSIFFLAGS: the loopback up and running, and there is nothing else
+    fcntl.ioctl(any_socket, 0x8914, struct.pack("16sh22x", b"lo", 0x41))
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
 def test_from_a_clone_to_a_painted_picture_and_back(
     user: Path, gimp_consoles: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clone = user.parent / "clone"
+    clone, folder = user.parent / "clone", user.parent / "a folder"
     subprocess.run(["git", "clone", "--quiet", CHECKOUT, clone], check=True)
     monkeypatch.setenv("PATH", f"{user}/.local/bin:{gimp_consoles}:/usr/bin:/bin")
-    atelier = user / ".atelier"
+    elsewhere = user.parent / "elsewhere"
+    done = run_installer("--prepare-offline", str(folder), checkout=clone, ATELIER_HOME=str(elsewhere))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not listing(user), "only the folder was filled"
+    shutil.rmtree(elsewhere)
 
-    for _ in ("first", "second"):
-        done = run_installer(checkout=clone)
-        assert done.returncode == 0, done.stdout + done.stderr
-        picture = Path(done.stdout.splitlines()[-1])
-        assert picture == atelier / "self-check.png"
-        assert change(clone / "samples/chelsea.jpg", picture) > 20
-        assert done.stdout.count(" paints chelsea.jpg") == 2, "in GIMP 3.0 and in 3.2"
+    as_root = [] if os.geteuid() == 0 else ["--map-root-user"]
+    alone = ["unshare", "--net", *as_root, sys.executable, "-c", WITHOUT_NETWORK]
+    done = run(*alone, sys.executable, str(clone / "install.py"), "--offline", str(folder))
+    check_installed(done, clone, user)
+    assert run("atelier", "stop").returncode == 0, "nothing outside reaches its loopback"
+    done = run_installer(checkout=clone)
+    check_installed(done, clone, user)
     assert "Installing" not in done.stdout, "the second run found all in its place"
-    assert not [*clone.glob("build"), *clone.rglob("*.egg-info")]
 
     assert run("atelier", "doctor").returncode == 0
     (user / ".config/GIMP/3.0/plug-ins/atelier/atelier.py").chmod(0o644)
@@ -380,7 +612,17 @@ def test_from_a_clone_to_a_painted_picture_and_back(
     assert done.returncode == 0, done.stdout + done.stderr
     left = {str(path.relative_to(user)) for path in [*user.glob("*"), *user.glob(".local/*")]}
     assert left <= {".config", ".cache", ".local", ".local/share"}, "GIMP's own folders"
-    assert not list(user.rglob("atelier"))
+    assert not list(user.rglob("atelier*"))
+
+
+def check_installed(done: subprocess.CompletedProcess[str], clone: Path, user: Path) -> None:
+    """Check that install.py ended with a picture that both GIMPs painted, and left no litter."""
+    assert done.returncode == 0, done.stdout + done.stderr
+    picture = Path(done.stdout.splitlines()[-1])
+    assert picture == user / ".atelier/self-check.png"
+    assert change(clone / "samples/chelsea.jpg", picture) > 20
+    assert done.stdout.count(" paints chelsea.jpg") == 2, "in GIMP 3.0 and in 3.2"
+    assert not [*clone.glob("build"), *clone.rglob("*.egg-info")]
 
 
 @pytest.fixture
