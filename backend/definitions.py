@@ -73,11 +73,18 @@ def googlenet(tensors: Tensors) -> nn.Sequential:
 
 
 def inception(tensors: Tensors) -> nn.Sequential:
-    """Inception v3: Conv2d_1a_3x3 to Mixed_7c, the pools between them, the classes if they have weights."""
+    """Inception v3: Conv2d_1a_3x3 to Mixed_7c, the pools between them, the classes if they have weights.
+
+    Differs from Szegedy et al. 2016: the layers before Mixed_5b reflect the picture at its border. They
+    were trained without padding, which leaves the border unseen, and a frame around what is painted.
+    """
     whole = _without_values(torchvision.models.inception_v3, aux_logits=False, init_weights=False)
     if "fc.weight" not in tensors:
         del whole.fc
-    return nn.Sequential(_layers(whole, tensors))
+    layers = _layers(whole, tensors)
+    for name in ("Conv2d_1a_3x3", "maxpool1", "Conv2d_2a_3x3", "Conv2d_4a_3x3", "maxpool2"):
+        layers[name] = nn.Sequential(nn.ReflectionPad2d(1), layers[name])
+    return nn.Sequential(layers)
 
 
 def resnet50(tensors: Tensors) -> nn.Sequential:

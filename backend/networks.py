@@ -222,12 +222,12 @@ def _resnet50(tensors: Tensors) -> Network:
 
 
 def _inception(tensors: Tensors) -> Network:
-    return Network(_symmetric(), definitions.inception(tensors), minimum_px=75, classes=_classes())
+    return Network(_symmetric(), definitions.inception(tensors), minimum_px=49, classes=_classes())
 
 
 def _inception_of_2015(tensors: Tensors) -> Network:
     normalise = _normalise([128 / 255] * 3, [128 / 255] * 3)  # (x - 128) / 128 in bytes
-    return Network(normalise, definitions.inception(tensors), minimum_px=75)
+    return Network(normalise, definitions.inception(tensors), minimum_px=49)
 
 
 def _of_imagenet() -> nn.Module:
@@ -278,8 +278,8 @@ OF_VGG = LayerDefaults(
     _evenly("relu4_2"), _evenly("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"), "relu4_3"
 )
 OF_INCEPTION = LayerDefaults(
-    _evenly("Mixed_5b"),
-    _evenly("Conv2d_2b_3x3", "Conv2d_4a_3x3", "Mixed_5b", "Mixed_5d", "Mixed_6b"),
+    _evenly("Mixed_5d"),
+    _evenly("Conv2d_1a_3x3", "Conv2d_2b_3x3", "Conv2d_4a_3x3", "Mixed_5c", "Mixed_6a"),
     "Mixed_5d",
 )
 
