@@ -85,13 +85,18 @@ def convolve(
     threads = torch.get_num_threads()
     rounds = -(-down * across // (TILES_AT_ONCE * threads))
     height = -(-down // (rounds * threads))
-    result = image.new_empty(down, TILE, across, TILE, filters.shape[2])
+    result = torch.empty(
+        (1, filters.shape[2], rows, columns),
+        dtype=image.dtype,
+        memory_format=torch.channels_last,
+    )
     into_places, out_of_places = (_both_sides(matrix, image) for matrix in (B_T, A_T))
 
     @torch.inference_mode()
     def convolve_strip(first: int) -> None:
-        target = result[first : first + height].transpose(1, 2)
-        seen = image.new_zeros(TILE * len(target) + 2, TILE * across + 2, image.shape[1])
+        target = _pixels(result)[TILE * first : TILE * (first + height)]
+        tiles_down = -(-len(target) // TILE)
+        seen = image.new_zeros(TILE * tiles_down + 2, TILE * across + 2, image.shape[1])
         _fill(seen, image, TILE * first - padding, padding, gate)
         if reflect:
             _mirror(seen, image, TILE * first - 1)
@@ -100,33 +105,39 @@ def convolve(
         products = torch.bmm(places.transpose(0, 1), filters)
         if bias is not None:
             products[CONSTANT] += bias
-        given = _transform(out_of_places, products.transpose(0, 1)).view(target.shape)
-        if rectify:
-            torch.clamp_min(given, 0, out=target)
-        else:
-            target.copy_(given)
+        given = _transform(out_of_places, products.transpose(0, 1))
+        given = given.view(tiles_down, across, TILE, TILE, -1).transpose(1, 2)
+        given = given.reshape(TILE * tiles_down, TILE * across, -1)[: len(target), :columns]
+        torch.clamp_min(given, 0 if rectify else -torch.inf, out=target)
 
     list(_workers(threads).map(convolve_strip, range(0, down, height)))
-    return result.view(TILE * down, TILE * across, -1)[:rows, :columns].permute(2, 0, 1)[None]
+    return result
 
 
 @cache
 def _workers(threads: int) -> ThreadPoolExecutor:
-    """Threads that take a strip each: they meet once a convolution, where torch's own meet in every operation."""
+    """Threads that take a strip each.
+
+    They wait for each other once in a convolution, where torch's own would in each of its operations:
+    beside other programs, which keep a thread from its core now and then, that took ten times as long.
+    """
     return ThreadPoolExecutor(threads, "winograd", initializer=torch.set_num_threads, initargs=(1,))
+
+
+def _pixels(image: Tensor) -> Tensor:
+    """(1, C, H, W), channels last, as (H, W, C)."""
+    return image[0].permute(1, 2, 0)
 
 
 def _fill(seen: Tensor, image: Tensor, top: int, padding: int, gate: Tensor | None) -> None:
     """Put the image's rows from `top` on into zeros (rows, columns, C)."""
     height, width = image.shape[-2:]
     begin, end = max(top, 0), min(top + len(seen), height)
-    inside = seen[begin - top : end - top, padding : padding + width].permute(2, 0, 1)[None]
+    inside, given = seen[begin - top : end - top, padding : padding + width], _pixels(image)[begin:end]
     if gate is None:
-        inside.copy_(image[:, :, begin:end])
+        inside.copy_(given)
     else:
-        torch.ops.aten.threshold_backward.grad_input(
-            image[:, :, begin:end], gate[:, :, begin:end], 0, grad_input=inside
-        )
+        torch.ops.aten.threshold_backward.grad_input(given, _pixels(gate)[begin:end], 0, grad_input=inside)
 
 
 def _mirror(seen: Tensor, image: Tensor, top: int) -> None:

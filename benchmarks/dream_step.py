@@ -1,0 +1,95 @@
+"""How long one gradient of a dream takes, beside the stock modules of torchvision.
+
+    python benchmarks/dream_step.py [--models ~/.atelier/models] [--sizes 512 1024] [--rounds 5]
+
+Both: Inception v3 up to Mixed_5d with the same weights, half the sum of its squared features, the
+gradient of the image. Stock is torchvision's modules in NCHW, batch norms and all. Ours has the
+batch norms folded into the convolutions and `kernels.accelerate`. At last each gradient is compared
+with the stock one in float64.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections import OrderedDict
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from backend import kernels, weights
+from backend.networks import Network, load_network
+from backend.vision import torchvision
+from benchmarks.side_by_side import Evaluator, answer, compare, parser_of
+
+PHOTO = Path(__file__).parents[1] / "samples" / "chelsea.jpg"
+LAYER = "Mixed_5d"
+
+
+def main() -> None:
+    options = parser_of("One gradient of a dream.").parse_args()
+    torch.set_num_threads(options.threads)
+    if options.one:
+        work(options.one[0], int(options.one[1]), options.models)
+        return
+    for size in options.sizes:
+        compare(__file__, size, options.rounds, options.models, options.threads)
+        errors(size, options.models, options.threads)
+
+
+def work(way: str, size: int, models: Path) -> None:
+    """Be one of the two processes."""
+    network, dtype = prepare(way, models), torch.float64 if way == "float64" else torch.float32
+    network, image = network.to(dtype), photograph(size).to(dtype)
+    answer(lambda: gradient(network, image))
+
+
+def prepare(way: str, models: Path) -> Network:
+    network = load_network("inception-v3", models, torch.device("cpu"))
+    if way == "ours":
+        kernels.accelerate(network.body)
+        return network
+    return Network(network.normalise, stock_body(network.body, models), network.minimum_px)
+
+
+def stock_body(body: nn.Sequential, models: Path) -> nn.Sequential:
+    """Torchvision's own modules up to the layer, padded as `body` is."""
+    whole = torchvision.models.inception_v3(weights=None, aux_logits=False, init_weights=False)
+    whole.load_state_dict(weights.load("inception-v3", models), strict=False)
+    layers = OrderedDict(whole.named_children())
+    stock: OrderedDict[str, nn.Module] = OrderedDict()
+    for name, ours in body.named_children():
+        padding = [ours[0]] if isinstance(ours, nn.Sequential) else []
+        stock[name] = nn.Sequential(*padding, layers[name])
+        if name == LAYER:
+            break
+    return nn.Sequential(stock).eval()
+
+
+def photograph(size: int) -> Tensor:
+    with Image.open(PHOTO) as picture:
+        pixels: Tensor = torchvision.transforms.functional.pil_to_tensor(picture.resize((size, size)))
+    return pixels[None] / 255
+
+
+def gradient(network: Network, image: Tensor) -> Tensor:
+    image = image.detach().requires_grad_()
+    return torch.autograd.grad(network.features(image, [LAYER])[LAYER].square().sum() / 2, image)[0]
+
+
+def errors(size: int, models: Path, threads: int) -> None:
+    """How far the gradients are from the stock one in float64."""
+    with tempfile.TemporaryDirectory() as folder:
+        found = {}
+        for way in ("float64", "stock", "ours"):
+            with Evaluator(__file__, way, size, models, threads) as evaluator:
+                evaluator.evaluate(f"{folder}/{way}")
+            found[way] = torch.load(f"{folder}/{way}").double()
+    for way in ("stock", "ours"):
+        error = (found[way] - found["float64"]).norm() / found["float64"].norm()
+        print(f"{size} px error of the gradient, {way:5} {error:.1e}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,144 @@
+"""How long one evaluation of Gatys' loss and its gradient takes, beside the stock modules of torch.
+
+    python benchmarks/gatys_step.py [--models ~/.atelier/models] [--sizes 512 1024] [--rounds 5]
+
+Both: VGG19 up to relu5_1 with the same weights, Gram matrices of five layers, content relu4_2, the
+gradient of the image. Stock is plain modules in NCHW and autograd through the losses, in a process
+as Python starts it. Ours has `kernels.accelerate`, the gradients of the losses as explicit products,
+and `kernels.ALLOCATOR` in its environment. The two processes take turns. Seconds of both cores' work
+are given too, since they change less with what else the machine is at. At last each gradient is
+compared with the stock one in float64.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from backend import kernels
+from backend.losses import gram_matrix
+from backend.networks import Network, load_network
+from backend.vision import torchvision
+from benchmarks.side_by_side import Evaluator, answer, compare, parser_of
+
+SAMPLES = Path(__file__).parents[1] / "samples"
+STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
+CONTENT_LAYER = "relu4_2"
+LAYERS = (*STYLE_LAYERS, CONTENT_LAYER)
+STYLE_WEIGHT, NOISE = 49.0, 0.05
+
+Targets = dict[str, Tensor]
+Gradient = Callable[[Network, Tensor, Targets], Tensor]
+
+
+def main() -> None:
+    parser = parser_of("One evaluation of Gatys' loss and its gradient.")
+    parser.add_argument("--exact-size", type=int, default=384, help="size of the comparison with float64")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    if options.one:
+        work(options.one[0], int(options.one[1]), options.models)
+        return
+    for size in options.sizes:
+        compare(__file__, size, options.rounds, options.models, options.threads)
+    errors(options.exact_size, options.models, options.threads)
+
+
+# ── One process ──────────────────────────────────────────────────────────────────────────────────
+
+
+def work(way: str, size: int, models: Path) -> None:
+    """Be one of the two processes."""
+    network, gradient = prepare(way, models)
+    image, targets = problem(network, size)
+    dtype = torch.float64 if way == "float64" else torch.float32
+    network, image = network.to(dtype), image.to(dtype)
+    targets = {layer: target.to(dtype) for layer, target in targets.items()}
+    answer(lambda: gradient(network, image, targets))
+
+
+def prepare(way: str, models: Path) -> tuple[Network, Gradient]:
+    network = load_network("vgg19", models, torch.device("cpu"))
+    if way == "ours":
+        kernels.accelerate(network.body)
+        return network, our_gradient
+    return network, stock_gradient
+
+
+def problem(network: Network, size: int) -> tuple[Tensor, Targets]:
+    """The image to evaluate, and what its features aim at."""
+    content, style = photograph("chelsea", size), photograph("starry_night", size)
+    with torch.no_grad():
+        of_style = network.features(style, STYLE_LAYERS)
+        targets = {layer: gram_matrix(found) for layer, found in of_style.items()}
+        targets[CONTENT_LAYER] = network.features(content, [CONTENT_LAYER])[CONTENT_LAYER]
+    return content + NOISE * torch.randn(content.shape, generator=torch.Generator().manual_seed(1)), targets
+
+
+def photograph(name: str, size: int) -> Tensor:
+    with Image.open(SAMPLES / f"{name}.jpg") as picture:
+        pixels: Tensor = torchvision.transforms.functional.pil_to_tensor(picture.resize((size, size)))
+    return pixels[None] / 255
+
+
+def stock_gradient(network: Network, image: Tensor, targets: Targets) -> Tensor:
+    """As it is usually written."""
+    image = image.detach().requires_grad_()
+    found = network.features(image, LAYERS)
+    loss = (found[CONTENT_LAYER] - targets[CONTENT_LAYER]).square().mean()
+    for layer in STYLE_LAYERS:
+        loss = loss + STYLE_WEIGHT / 5 * (gram_matrix(found[layer]) - targets[layer]).square().mean()
+    return torch.autograd.grad(loss, image)[0]
+
+
+def our_gradient(network: Network, image: Tensor, targets: Targets) -> Tensor:
+    """The same with the gradients of the losses written out: that of a Gram matrix is one product."""
+    image = image.detach().requires_grad_()
+    found = features(network, image)
+    with torch.no_grad():
+        gradients = [style_gradient(found[layer], targets[layer]) for layer in STYLE_LAYERS]
+        difference = found[CONTENT_LAYER] - targets[CONTENT_LAYER]
+        gradients.append(difference.mul_(2 / difference.numel()))
+    return torch.autograd.grad([found[layer] for layer in LAYERS], image, gradients)[0]
+
+
+def features(network: Network, image: Tensor) -> dict[str, Tensor]:
+    found: dict[str, Tensor] = {}
+    values = network.normalise(image)
+    for name, layer in kernels.steps(network.body, LAYERS):
+        values = layer(values)
+        if name in LAYERS:
+            found[name] = values
+        if name == STYLE_LAYERS[-1]:
+            break
+    return found
+
+
+def style_gradient(features: Tensor, target: Tensor) -> Tensor:
+    """The gradient of a style loss; the difference of two Gram matrices is symmetric."""
+    pixels = features.permute(0, 2, 3, 1).flatten(0, 2)  # (h·w, C)
+    difference = (pixels.T @ pixels).div_(len(pixels)).sub_(target)
+    difference *= STYLE_WEIGHT / 5 * 4 / (difference.numel() * len(pixels))
+    return (pixels @ difference).view(features.permute(0, 2, 3, 1).shape).permute(0, 3, 1, 2)
+
+
+def errors(size: int, models: Path, threads: int) -> None:
+    """How far the gradients are from the stock one in float64."""
+    with tempfile.TemporaryDirectory() as folder:
+        found = {}
+        for way in ("float64", "stock", "ours"):
+            with Evaluator(__file__, way, size, models, threads) as evaluator:
+                evaluator.evaluate(f"{folder}/{way}")
+            found[way] = torch.load(f"{folder}/{way}").double()
+    for way in ("stock", "ours"):
+        error = (found[way] - found["float64"]).norm() / found["float64"].norm()
+        print(f"{size} px error of the gradient, {way:5} {error:.1e} (at most 2e-3)")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+"""Two ways to the same gradient, each in a process of its own, evaluated in turns.
+
+The stock way's process is as Python starts it; ours has `kernels.ALLOCATOR` in its environment, as
+the backend's worker has. A script that compares calls `compare`; the processes are the script
+itself, started with `--one`, and call `answer`. The processors' seconds are given beside the clock's,
+for they change less with what else the machine is at.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from backend import kernels
+
+
+class Took(NamedTuple):
+    """Of one evaluation: by the clock, of all cores together, and the peak memory of the process."""
+
+    seconds: float
+    processor_seconds: float
+    peak_gb: float
+
+
+def parser_of(description: str) -> argparse.ArgumentParser:
+    """The options that such scripts share."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--models", type=Path, default=Path.home() / ".atelier" / "models")
+    parser.add_argument("--sizes", type=int, nargs="*", default=[512, 1024])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
+    return parser
+
+
+def answer(evaluate: Callable[[], Tensor]) -> None:
+    """Evaluate for every line of input, save the gradient where the line says, print what it took."""
+    for line in sys.stdin:
+        started, worked = time.perf_counter(), time.process_time()
+        gradient = evaluate()
+        took = time.perf_counter() - started, time.process_time() - worked
+        if file := line.strip():
+            torch.save(gradient, file)
+        print(*took, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, flush=True)
+
+
+class Evaluator:
+    """A process that evaluates one way, "ours" or another; it has done so once already."""
+
+    def __init__(self, script: str, way: str, size: int, models: Path, threads: int) -> None:
+        command = [sys.executable, script, "--one", way, str(size), "--models", str(models)]
+        self.process = subprocess.Popen(
+            [*command, "--threads", str(threads)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ | (kernels.ALLOCATOR if way == "ours" else {}),
+        )
+
+    def evaluate(self, file: str = "") -> Took:
+        """Evaluate once; the gradient goes into `file`."""
+        assert self.process.stdin and self.process.stdout
+        print(file, file=self.process.stdin, flush=True)
+        return Took(*map(float, self.process.stdout.readline().split()))
+
+    def __enter__(self) -> Evaluator:
+        self.evaluate()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.communicate()
+
+
+def compare(script: str, size: int, rounds: int, models: Path, threads: int) -> None:
+    """Evaluate both ways in turns and print the medians."""
+    options = size, models, threads
+    with Evaluator(script, "stock", *options) as stock, Evaluator(script, "ours", *options) as ours:
+        pairs = [(stock.evaluate(), ours.evaluate()) for _ in range(rounds)]
+    for name, column in zip(("stock", "ours"), zip(*pairs, strict=True), strict=True):
+        clock, cores, peak = (statistics.median(values) for values in zip(*column, strict=True))
+        print(f"{size} px {name:6} {clock:7.3f} s by the clock {cores:7.3f} s of the cores {peak:5.2f} GB")
+    clock, cores = (statistics.median(ours[i] / stock[i] for stock, ours in pairs) for i in (0, 1))
+    print(f"{size} px ratio  {clock:7.2f}                {cores:7.2f}")
