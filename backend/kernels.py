@@ -108,9 +108,14 @@ class Convolution(nn.Conv2d):
     def _is_plain_3x3(self) -> bool:
         return (
             (self.kernel_size, self.stride, self.dilation) == ((3, 3), (1, 1), (1, 1))
-            and (self.padding, self.groups) == ((1, 1), 1)
-            and self.padding_mode in ("zeros", "reflect")
+            and (self.padding in ((0, 0), (1, 1)) and self.groups == 1)
+            and (self.padding_mode == "zeros" or self.reflects)
         )
+
+    @property
+    def reflects(self) -> bool:
+        """Whether the image is padded by one pixel of reflection."""
+        return self.padding_mode == "reflect" and self.padding == (1, 1)
 
     @cached_property
     def filters(self) -> Tensor:
@@ -128,8 +133,14 @@ class _Winograd(torch.autograd.Function):
 
     @staticmethod
     def forward(context: Any, image: Tensor, layer: Convolution, rectify: bool) -> Tensor:
-        reflect = layer.padding_mode == "reflect"
-        result = winograd.convolve(image, layer.filters, layer.bias, reflect=reflect, rectify=rectify)
+        result = winograd.convolve(
+            image,
+            layer.filters,
+            layer.bias,
+            padding=int(layer.padding[0]),
+            reflect=layer.reflects,
+            rectify=rectify,
+        )
         context.layer = layer
         context.save_for_backward(*[result] * rectify)
         return result
@@ -139,11 +150,10 @@ class _Winograd(torch.autograd.Function):
     def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         (gate,) = context.saved_tensors or (None,)
         layer = context.layer
+        padding = 2 if layer.reflects else 2 - layer.padding[0]
         gradient = gradient.contiguous(memory_format=torch.channels_last)
-        if layer.padding_mode == "zeros":
-            return winograd.convolve(gradient, layer.backward_filters, gate=gate), None, None
-        padded = winograd.convolve(gradient, layer.backward_filters, gate=gate, padding=2)
-        return _fold(padded), None, None
+        of_image = winograd.convolve(gradient, layer.backward_filters, padding=padding, gate=gate)
+        return _fold(of_image) if layer.reflects else of_image, None, None
 
 
 def _fold(padded: Tensor) -> Tensor:

@@ -75,7 +75,7 @@ def convolve(
         image: what is convolved.
         filters: `transformed` weights.
         bias: (K,), added to the result.
-        padding: pixels of padding on every side.
+        padding: pixels of padding on every side, 0, 1 or 2.
         reflect: pad with the image mirrored at its outermost pixels, by one pixel; else with zeros.
         rectify: set what is negative in the result to zero.
         gate: (1, C, H, W); where it is not positive the image is taken to be zero.
