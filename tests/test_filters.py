@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,10 +18,12 @@ import atelier_requests
 import durations
 from atelier_protocol import CHANNELS, DEPTH_BYTES, JobFailed, Picture, Progress, Region, Result, Submit
 from atelier_requests import DeepDream, Identity, Request, StyleTransfer
-from backend import deepdream, devices, filters, gallery
+from backend import deepdream, devices, filters, gallery, images
 from backend.arrays import DTYPES, crop
+from backend.picture_files import Canvas
 from backend.step import Step
 
+SAMPLES = Path(__file__).parent.parent / "samples"
 FORMATS = list(itertools.product(CHANNELS, DEPTH_BYTES))
 REGION = Region(20, 10, 50, 40)
 DREAM = DeepDream(iterations=1, octaves=1, device="cpu", network="squeezenet", layers="fire4")
@@ -51,6 +54,13 @@ def picture(
     return Picture(width, height, channels, depth, (smooth.numpy() * scale).astype(DTYPES[depth]).tobytes())
 
 
+STYLE = picture(seed=9, height=40)
+
+
+def photograph(name: str) -> Tensor:
+    return images.read(Canvas.load(SAMPLES / f"{name}.jpg").picture).image
+
+
 def submit(request: Request, content: Picture, region: Region = REGION, *styles: Picture) -> Submit:
     return Submit(42, request, content, region, styles)
 
@@ -60,6 +70,12 @@ def result(job: Submit, models: Path) -> Result:
     assert isinstance(last, Result)
     assert last.job == job.job
     return last
+
+
+@functools.cache
+def plain(method: str, models: Path) -> Picture:
+    """What a request of EVERY makes of the same pictures, made once for all the tests that compare with it."""
+    return result(submit(EVERY[method], picture(), REGION, STYLE), models).picture
 
 
 def array(made: Picture) -> np.ndarray[Any, Any]:
@@ -118,10 +134,10 @@ def test_colours_of_transparent_pixels_do_not_matter(models: Path) -> None:
     assert (one[:, 28:] == two[:, 28:]).all()
 
 
-@pytest.mark.parametrize("request_", EVERY.values(), ids=EVERY.keys())
-def test_the_same_request_gives_the_same_pixels(models: Path, request_: Request) -> None:
-    job = submit(request_, picture(), REGION, picture(seed=9))
-    assert bytes(result(job, models).picture.pixels) == bytes(result(job, models).picture.pixels)
+@pytest.mark.parametrize("method", EVERY)
+def test_the_same_request_gives_the_same_pixels(models: Path, method: str) -> None:
+    again = result(submit(EVERY[method], picture(), REGION, STYLE), models).picture
+    assert bytes(plain(method, models).pixels) == bytes(again.pixels)
 
 
 @pytest.mark.parametrize("request_", EVERY.values(), ids=EVERY.keys())
@@ -172,10 +188,22 @@ CHANGED: dict[str, StyleTransfer | DeepDream] = {
 
 @pytest.mark.parametrize("request_", CHANGED.values(), ids=CHANGED.keys())
 def test_every_control_changes_the_picture(models: Path, request_: StyleTransfer | DeepDream) -> None:
-    plain: Request = DREAM if isinstance(request_, DeepDream) else EVERY[request_.method]
-    style = picture(seed=9, height=40)
-    one, two = (result(submit(r, picture(), REGION, style), models).picture for r in (plain, request_))
-    assert change(one, two) > 0.01
+    method = "dream" if isinstance(request_, DeepDream) else request_.method
+    made = result(submit(request_, picture(), REGION, STYLE), models).picture
+    assert change(plain(method, models), made) > 0.01
+
+
+@pytest.mark.parametrize(("of", "like"), [("coffee", "starry_night"), ("starry_night", "coffee")])
+def test_a_matched_style_gives_a_picture_in_the_contents_colours(models: Path, of: str, like: str) -> None:
+    content, style = (images.small(photograph(name), 96) for name in (of, like))
+    whole = Region(0, 0, content.width, content.height)
+    away = []
+    for request in (FAST, CHANGED["matched"]):
+        made = result(submit(request, content, whole, style), models).picture
+        mean = array(made).mean(axis=(0, 1)) - array(content).mean(axis=(0, 1))
+        away.append(np.abs(mean).mean())
+    in_the_styles_colours, matched = away
+    assert matched < in_the_styles_colours / 4
 
 
 def test_the_weights_of_styles_say_how_much_each_counts(models: Path) -> None:
