@@ -70,7 +70,7 @@ class Gimp:
     def command(self, code: str) -> list[str]:
         """The command line of a GIMP without windows that runs `code` and ends."""
         batch = ("--quit", "--batch-interpreter=python-fu-eval", "-b", code)
-        return [str(self.folder / "gimp-console"), "-id", *batch]
+        return [str(self.folder / "gimp-console"), "-i", *batch]
 
 
 def make_profile(gimp: Gimp, *, few_plugins: bool) -> None:

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from gimp_session import Gimp, filters_in
 
 WATCH = Path(__file__).parent / "watch_images.py"
-WIDTH, HEIGHT = 1280, 900
+WIDTH, HEIGHT = 1280, 800
 KEY_DELAY_MS = 150
 START_S, WINDOW_S, POLL_S = 180.0, 60.0, 0.2
 SETTLE_S = 1.0  # nothing tells when a window has drawn itself
@@ -142,10 +142,15 @@ class GimpWindow:
 
     def click(self, window: str, from_right: int, from_bottom: int) -> None:
         """Click into a window, so many pixels from its right and lower edge."""
+        width, height = self.size_of(window)
+        place = str(width - from_right), str(height - from_bottom)
+        self._do("xdotool", "mousemove", "--window", window, *place, "click", "1")
+
+    def size_of(self, window: str) -> tuple[int, int]:
+        """Width and height of a window, without its frame."""
         said = self._do("xdotool", "getwindowgeometry", "--shell", window)
         size = dict(line.split("=") for line in said.splitlines())
-        place = str(int(size["WIDTH"]) - from_right), str(int(size["HEIGHT"]) - from_bottom)
-        self._do("xdotool", "mousemove", "--window", window, *place, "click", "1")
+        return int(size["WIDTH"]), int(size["HEIGHT"])
 
     def take_screenshot(self, name: str) -> Path:
         """Keep what is on the screen as a numbered picture."""
@@ -159,6 +164,7 @@ class GimpWindow:
         size = str(WIDTH - 10), str(HEIGHT - 40)
         self._do("xdotool", "windowmove", window, "0", "0", "windowsize", window, *size)
         self._do("xdotool", "windowactivate", window)
+        self._do("xdotool", "mousemove", *size)  # where it points at nothing that explains itself
         time.sleep(SETTLE_S)
 
     def _find(self, title: str) -> list[str]:

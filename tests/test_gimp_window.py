@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
@@ -11,13 +12,14 @@ from typing import Any
 import pytest
 from conftest import prepared, stop_backend
 from gimp_session import Gimp, make_profile
-from gimp_window import GimpWindow
+from gimp_window import HEIGHT, SETTLE_S, GimpWindow
 
 import backend_process
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 JOB_S = 240.0
 UNDO_S = 30.0
+TITLE_PX = 20
 FEATHERED_ELLIPSE = """
 from gi.repository import Gimp
 (image,) = Gimp.get_images()
@@ -52,8 +54,10 @@ def choose_style(window: GimpWindow) -> None:
     window.press("alt+m", "Down")  # the method: fast
 
 
-def dream_briefly(window: GimpWindow) -> None:
+def dream_two_brief_frames(window: GimpWindow) -> None:
     window.press("alt+i", "ctrl+a")
+    window.write("2")
+    window.press("alt+v", "alt+f", "ctrl+a")  # Advanced, Frames
     window.write("2")
     window.press("Tab")
 
@@ -83,8 +87,13 @@ def test_escape_in_the_dialog_leaves_the_image_and_the_backend_alone(
     stop_backend(atelier_home)
     with feathered_ellipse(window):
         before = window.image()
-        window.open_from_menu(key, f"^{title}$")
-        window.take_screenshot(f"{title}-before-escape")
+        dialog = window.open_from_menu(key, f"^{title}$")
+        window.take_screenshot(f"{title}-dialog")
+        window.press("alt+v")  # Advanced
+        time.sleep(SETTLE_S)
+        window.take_screenshot(f"{title}-advanced")
+        _width, height = window.size_of(dialog)
+        assert height + TITLE_PX <= HEIGHT, "not all of the dialog is on the screen"
         window.press("Escape")
         window.wait_for_end(f"^{title}$")
         window.take_screenshot(f"{title}-after-escape")
@@ -93,36 +102,43 @@ def test_escape_in_the_dialog_leaves_the_image_and_the_backend_alone(
 
 
 @pytest.mark.parametrize(
-    ("title", "key", "set_up", "selection", "layer_name"),
+    ("title", "key", "set_up", "selection", "names"),
     [
-        ("Style Transfer", "s", choose_style, nullcontext, "Style Transfer: starry_night"),
-        ("DeepDream", "d", dream_briefly, feathered_ellipse, "DeepDream: inception-v3"),
+        ("Style Transfer", "s", choose_style, nullcontext, ["Style Transfer: starry_night"]),
+        (
+            "DeepDream",
+            "d",
+            dream_two_brief_frames,
+            feathered_ellipse,
+            [f"DeepDream: inception-v3, frame {number}" for number in (2, 1)],
+        ),
     ],
-    ids=["style transfer", "deepdream of a feathered ellipse"],
+    ids=["style transfer", "two frames of deepdream of a feathered ellipse"],
 )
-def test_a_filter_makes_a_layer_that_one_undo_takes_away(
+def test_a_filter_makes_layers_that_one_undo_takes_away(
     window: GimpWindow,
     title: str,
     key: str,
     set_up: Callable[[GimpWindow], None],
     selection: Callable[[GimpWindow], AbstractContextManager[object]],
-    layer_name: str,
+    names: list[str],
 ) -> None:
     with selection(window):
         before = window.image()
         window.open_from_menu(key, f"^{title}$")
         set_up(window)
-        window.take_screenshot(f"{title}-dialog")
+        window.take_screenshot(f"{title}-set-up")
         window.press("alt+u")  # Run
-        window.wait_until(lambda: len(window.layers()) == 2, "there is a new layer", JOB_S)
+        window.wait_until(lambda: len(window.layers()) > 1, "there is a new layer", JOB_S)
         window.take_screenshot(f"{title}-layer")
-        result, source = window.layers()
+        *made, source = window.layers()
         assert [source] == before["layers"]
-        assert result["name"] == layer_name
-        assert result["box"] == before["selected box"]
-        assert result["mask"] == result["selected"]
-        assert (result["mask"] is None) == (selection is nullcontext)
-        assert result["pixels"] != source["pixels"]
+        assert [layer["name"] for layer in made] == names
+        for layer in made:
+            assert layer["box"] == before["selected box"]
+            assert layer["mask"] == layer["selected"]
+            assert (layer["mask"] is None) == (selection is nullcontext)
+        assert len({layer["pixels"] for layer in (*made, source)}) == len(names) + 1
 
         undo(window, before)
         window.take_screenshot(f"{title}-undone")

@@ -111,8 +111,10 @@ def _run(
     layer = layers.the_layer(image, drawables)
     if run_mode == Gimp.RunMode.INTERACTIVE:
         _ask(procedure, config, chosen, layer)
-    request = _request(config, chosen)
     given = [given for source in chosen.sources if (given := config.get_property(source.name))]
+    if given and run_mode == Gimp.RunMode.NONINTERACTIVE:
+        _set_what_goes_with_a_picture(config, chosen)
+    request = _request(config, chosen)
     if request.needs_style and not given:
         raise Unsuitable(_(chosen.without))
     with _progress(_(chosen.title)):
@@ -130,6 +132,14 @@ def _request(config: Gimp.ProcedureConfig, chosen: Filter) -> StyleTransfer | De
         return chosen.request(**written)
     except ValueError as error:
         raise Unsuitable(str(error)) from error
+
+
+def _set_what_goes_with_a_picture(config: Gimp.ProcedureConfig, chosen: Filter) -> None:
+    """As the dialog does when a picture is chosen; what a script has set otherwise stays."""
+    defaults = {setting.name: setting.default for setting in chosen.settings}
+    for name, value in chosen.given.items():
+        if config.get_property(name) == defaults[name]:
+            config.set_property(name, value)
 
 
 def _frame_count(config: Gimp.ProcedureConfig, chosen: Filter) -> int:

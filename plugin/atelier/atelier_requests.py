@@ -495,7 +495,7 @@ class DeepDream(Request):
 
 
 FRAMES = Number(
-    "frames", N_("Frames"),
+    "frames", N_("_Frames"),
     N_("Dreams of dreams: each frame is the last one, zoomed and dreamt upon again"),
     1, 1, 500,
 )

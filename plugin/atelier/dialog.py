@@ -17,7 +17,8 @@ from procedures import Filter, Source, argument
 from translation import _
 
 SPACING_PX = 6
-ADVANCED_HEIGHT_PX = 280
+ADVANCED_HEIGHT_PX = 170
+"""All of a dialog fits on a screen of 800 pixels."""
 LINE_CHARACTERS = 60
 
 
@@ -31,8 +32,10 @@ def ask(
     GimpUi.init(procedure.get_name())
     dialog = GimpUi.ProcedureDialog.new(procedure, config, _(chosen.title))
     dialog.set_ok_label(_("R_un"))
-    _add_rows(dialog, config, chosen)
-    _add_settings(dialog, chosen)
+    labels = Gtk.SizeGroup(mode=Gtk.SizeGroupMode.HORIZONTAL)
+    _add_rows(dialog, config, chosen, labels)
+    _add_settings(dialog, chosen, labels)
+    _turn_off_what_has_no_say(dialog, chosen)
     _add_line(dialog, config, takes)
     _follow(config, chosen)
     try:
@@ -44,9 +47,10 @@ def ask(
 # ── The pictures, and presets ────────────────────────────────────────────────────────────────────
 
 
-def _add_rows(dialog: GimpUi.ProcedureDialog, config: Gimp.ProcedureConfig, chosen: Filter) -> None:
+def _add_rows(
+    dialog: GimpUi.ProcedureDialog, config: Gimp.ProcedureConfig, chosen: Filter, labels: Gtk.SizeGroup
+) -> None:
     grid = Gtk.Grid(row_spacing=SPACING_PX, column_spacing=SPACING_PX)
-    labels = Gtk.SizeGroup(mode=Gtk.SizeGroupMode.HORIZONTAL)
     rows = [_preset_row(config, chosen)] if chosen.presets else []
     rows += [ROWS[source.kind](config, source) for source in chosen.sources]
     for number, (label, widget) in enumerate(rows):
@@ -166,26 +170,39 @@ def _follow(config: Gimp.ProcedureConfig, chosen: Filter) -> None:
 # ── The settings ─────────────────────────────────────────────────────────────────────────────────
 
 
-def _add_settings(dialog: GimpUi.ProcedureDialog, chosen: Filter) -> None:
+def _add_settings(dialog: GimpUi.ProcedureDialog, chosen: Filter, labels: Gtk.SizeGroup) -> None:
     """Those that are in sight, and the others in a part that scrolls and is folded at first."""
     names = {setting.name: argument(setting) for setting in chosen.settings}
     for setting in chosen.settings:
-        _choose_widget(dialog, setting)
+        widget = _widget(dialog, setting)
+        if isinstance(widget, GimpUi.Labeled):
+            labels.add_widget(widget.get_label())
     dialog.fill_box("advanced-box", [names[name] for name in names if name not in chosen.in_sight])
     scrolled = dialog.fill_scrolled_window("advanced-scrolled", "advanced-box")
     scrolled.set_policy(Gtk.PolicyType.NEVER, Gtk.PolicyType.AUTOMATIC)
+    scrolled.set_overlay_scrolling(False)
     scrolled.set_min_content_height(ADVANCED_HEIGHT_PX)
     title = dialog.get_label("advanced-title", _("Ad_vanced"), False, True)
     title.set_mnemonic_widget(dialog.fill_expander("advanced", "advanced-title", False, "advanced-scrolled"))
     dialog.fill([*(names[name] for name in chosen.in_sight), "advanced"])
 
 
-def _choose_widget(dialog: GimpUi.ProcedureDialog, setting: Setting) -> None:
+def _widget(dialog: GimpUi.ProcedureDialog, setting: Setting) -> Gtk.Widget:
     """A slider for a decimal number and a list for a choice, where GIMP would decide otherwise."""
-    if isinstance(setting, Choice):
-        dialog.get_widget(argument(setting), Gtk.ComboBox)
-    elif isinstance(setting, Number) and isinstance(setting.default, float):
-        dialog.get_spin_scale(argument(setting), 1.0)
+    if isinstance(setting, Number) and isinstance(setting.default, float):
+        return dialog.get_spin_scale(argument(setting), 1.0)
+    kind = Gtk.ComboBox if isinstance(setting, Choice) else GObject.TYPE_NONE
+    return dialog.get_widget(argument(setting), kind)
+
+
+def _turn_off_what_has_no_say(dialog: GimpUi.ProcedureDialog, chosen: Filter) -> None:
+    names = {setting.name: argument(setting) for setting in chosen.settings}
+    for only in chosen.only:
+        for name in only.settings:
+            values = Gimp.ValueArray.new(len(only.values))
+            for value in only.values:
+                values.append(GObject.Value(str, value))
+            dialog.set_sensitive_if_in(names[name], None, names[only.where], values, True)
 
 
 def _add_line(dialog: GimpUi.ProcedureDialog, config: Gimp.ProcedureConfig, takes: Callable[[], str]) -> None:

@@ -37,12 +37,22 @@ class Source:
 
 
 @dataclass(frozen=True)
+class Only:
+    """Settings that have a say only where another one has one of some values."""
+
+    settings: tuple[str, ...]
+    where: str
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Filter:
     """What GIMP and a person are told of a filter.
 
     `sources` are the pictures it takes, and `without` says that there is none where one is needed;
-    `extras` are numbers beside the request. In the dialog `in_sight` is not hidden under Advanced,
-    `presets` are offered, and whoever gives a picture sets what stands in `given`.
+    `extras` are numbers beside the request, `only` says which settings need not be looked at.
+    Whoever gives a picture sets what stands in `given`. In the dialog `in_sight` is not hidden under
+    Advanced, and `presets` are offered.
     """
 
     request: type[StyleTransfer | DeepDream]
@@ -53,6 +63,7 @@ class Filter:
     without: str
     in_sight: tuple[str, ...]
     extras: tuple[Number, ...] = ()
+    only: tuple[Only, ...] = ()
     presets: Mapping[str, Preset] = field(default_factory=dict)
     given: Mapping[str, str] = field(default_factory=dict)
 
@@ -81,6 +92,18 @@ FILTERS = {
         ),
         without=N_("Choose a style picture first."),
         in_sight=("method", "gallery_style", "quality", "strength", "style_size", "colours"),
+        only=(
+            Only(
+                (
+                    *("iterations", "content_weight", "style_weight", "smoothness", "start", "optimizer"),
+                    *("pooling", "tolerance", "network", "content_layers", "style_layers"),
+                ),
+                "method",
+                ("fine",),
+            ),
+            Only(("style_size", "style_shape", "style_weights"), "method", ("fine", "fast", "light")),
+            Only(("gallery_style", "gallery_mix"), "method", ("gallery",)),
+        ),
     ),
     "plug-in-atelier-deepdream": Filter(
         DeepDream,
@@ -94,6 +117,11 @@ FILTERS = {
         without=N_("Choose a guide picture first."),
         in_sight=("objective", "layers", "imagenet_class", "strength", "iterations", "octaves"),
         extras=(FRAMES,),
+        only=(
+            Only(("layers",), "objective", ("activation", "guide")),
+            Only(("channels",), "objective", ("activation",)),
+            Only(("imagenet_class",), "objective", ("class",)),
+        ),
         presets=PRESETS,
         given={"objective": "guide"},
     ),
