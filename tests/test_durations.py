@@ -8,8 +8,19 @@ from pathlib import Path
 import pytest
 
 from atelier_requests import DeepDream, Identity, StyleTransfer
-from backend import speeds
-from durations import MOST_BYTES, SPEEDS_FILE, Speed, estimate, in_words, kind, read_speeds, work
+from backend import speeds, style_transfer
+from durations import (
+    COARSER_STEPS,
+    COARSEST_PX,
+    MOST_BYTES,
+    SPEEDS_FILE,
+    Speed,
+    estimate,
+    in_words,
+    kind,
+    read_speeds,
+    work,
+)
 
 
 @pytest.mark.parametrize(
@@ -28,6 +39,11 @@ def test_work_is_pixels_times_steps_over_all_sizes(
     request_: StyleTransfer | DeepDream | Identity, pixel_steps: float
 ) -> None:
     assert work(request_, 1000, 500) == pytest.approx(pixel_steps)
+
+
+def test_the_fine_methods_sizes_and_steps_are_those_that_it_paints_with() -> None:
+    assert style_transfer.COARSEST_PX == COARSEST_PX
+    assert style_transfer.COARSER_STEPS == COARSER_STEPS
 
 
 def test_a_better_quality_is_more_work() -> None:

@@ -74,7 +74,7 @@ def result(job: Submit, models: Path) -> Result:
 
 @functools.cache
 def plain(method: str, models: Path) -> Picture:
-    """What a request of EVERY makes of the same pictures, made once for all the tests that compare with it."""
+    """What a request of EVERY makes of always the same pictures, made once for all who compare with it."""
     return result(submit(EVERY[method], picture(), REGION, STYLE), models).picture
 
 
@@ -325,6 +325,17 @@ def test_cancelling_closes_the_algorithm(models: Path, monkeypatch: pytest.Monke
     next(messages)
     messages.close()
     assert closed == [True]
+
+
+@pytest.mark.parametrize(("width", "height"), [(60, 3), (1, 1)])
+@pytest.mark.parametrize("method", EVERY)
+def test_a_picture_of_few_pixels_is_painted_as_a_style_of_one(
+    models: Path, method: str, width: int, height: int
+) -> None:
+    content, whole = picture(width=width, height=height), Region(0, 0, width, height)
+    made = result(submit(EVERY[method], content, whole, picture(width=1, height=1)), models).picture
+    assert (made.width, made.height) == (width, height)
+    assert change(content, made) > 0.01
 
 
 # ── What cannot be done ──────────────────────────────────────────────────────────────────────────
