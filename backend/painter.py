@@ -14,21 +14,22 @@ Sources:
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Generator, Iterator, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import interpolate, pad
+from torch.nn.functional import conv2d, interpolate, pad, pixel_shuffle, pixel_unshuffle
 
 from .pyramid import Size, fit, resize, restore_detail, size_of
 from .step import Step
 from .tiles import Rectangle, tiles
 
 MINIMUM_PX = 16
-TILE_PX = 128
-"""What a layer has of a tile fits into the processor's cache."""
+TILE_PX = 512
+COLOURS = 3
 EPSILON = 1e-5
 """Keeps a flat channel from being divided by zero; the value the weights were trained with."""
 
@@ -47,6 +48,12 @@ class Layer(nn.Conv2d):
             nn.Linear(style_length, after, bias=offset) if style_length else None for _ in range(2)
         )
 
+    def forward(self, values: Tensor) -> Tensor:
+        """The convolution of values that already have their margin; where they become colours, even sides."""
+        if self.out_channels > COLOURS:
+            return super().forward(values)
+        return pixel_shuffle(conv2d(pixel_unshuffle(values, 2), _of_phases(self.weight), None), 2)
+
     def normalise_(self, features: Tensor, style: Tensor) -> Tensor:
         """Dumoulin et al. 2017, eq. 5, in place, on the features (1, C, h, w) of a whole picture."""
         if self.gamma is not None and self.beta is not None:
@@ -55,6 +62,24 @@ class Layer(nn.Conv2d):
             shift = self.beta(style)[..., None, None] - mean * scale
             torch.addcmul(shift, features, scale, out=features)
         return features
+
+
+def _of_phases(weight: Tensor) -> Tensor:
+    """A kernel (O, C, 2n + 1, 2n + 1) as one between the phases of a picture, (4 O, 4 C, n + 1, n + 1).
+
+    Even and odd rows and columns are channels then, enough of them to fill a processor's vectors.
+    """
+    padded, taps = pad(weight, (1, 1, 1, 1)), weight.shape[-1] // 2 + 1
+    phases = list(itertools.product(range(2), repeat=2))
+    kernels = [
+        [
+            padded[:, :, 1 + row - top :: 2, 1 + column - left :: 2][..., :taps, :taps]
+            for row, column in phases
+        ]
+        for top, left in phases
+    ]
+    blocks = torch.stack([torch.stack(to_phase, dim=2) for to_phase in kernels], dim=1)
+    return blocks.flatten(2, 3).flatten(0, 1)
 
 
 def _moments(features: Tensor) -> tuple[Tensor, Tensor]:
@@ -152,8 +177,12 @@ def _worked_through(layer: Layer, features: Tensor, style: Tensor) -> Generator[
     (stride, _), margin = layer.stride, layer.kernel_size[0] // 2
     height, width = (-(-side // stride) for side in size_of(features))
     convolved = features.new_empty(1, layer.out_channels, height, width)
-    for tile in _tiles(size_of(features), stride):
-        tile.at(stride).of(convolved).copy_(layer(_with_margin(features, tile, margin)))
+    for tile in _tiles(size_of(features)):
+        part = layer(_with_margin(features, tile, margin))
+        if part.shape == convolved.shape:
+            convolved = part
+        else:
+            tile.at(stride).of(convolved).copy_(part)
         yield
     return layer.normalise_(convolved, style)
 
@@ -174,18 +203,17 @@ def _with_margin(features: Tensor, tile: Rectangle, margin: int) -> Tensor:
     )
 
 
-def _tiles(size: Size, stride: int) -> Iterator[Rectangle]:
-    return (tile.inner for tile in tiles(*size, side=TILE_PX, halo=0, stride=stride))
+def _tiles(size: Size) -> Iterator[Rectangle]:
+    return (tile.inner for tile in tiles(*size, side=TILE_PX, halo=0, stride=2))
 
 
 def _tile_count(painter: Painter, size: Size) -> int:
     """Tiles of all layers for a picture of `size`."""
     half = _times(size, 1 / 2)
     quarter = _times(half, 1 / 2)
-    sizes = [(size, 1), (size, 2), (half, 2)]
-    sizes += [(quarter, 1)] * 2 * len(painter.residual)
-    sizes += [(_times(quarter, 2), 1), (_times(quarter, 4), 1), (_times(quarter, 4), 1)]
-    return sum(len(list(_tiles(*of_layer))) for of_layer in sizes)
+    sizes = [size, size, half] + [quarter] * 2 * len(painter.residual)
+    sizes += [_times(quarter, 2), _times(quarter, 4), _times(quarter, 4)]
+    return sum(len(list(_tiles(of_layer))) for of_layer in sizes)
 
 
 def _times(size: Size, factor: float) -> Size:

