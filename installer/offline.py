@@ -20,17 +20,22 @@ from .weights import fetch_weights
 
 
 def prepare(plan: Plan, folder: Path) -> None:
-    """Fill the folder; the environment and the weights are made here first, for they make it."""
+    """Make the environment and the weights here, and of them the folder."""
     plan.home.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     make_environment(plan)
     fetch_weights(plan)
     say(f"Filling {folder} …")
+    fill(folder, plan)
+    say(f"Carry {folder} and this checkout to a machine with {kind()}, and run there:")
+    say(f"python3 install.py --offline {folder}")
+
+
+def fill(folder: Path, plan: Plan) -> None:
+    """Put into the folder what another machine needs; the note of its kind is written last."""
     (folder / "wheels").mkdir(parents=True, exist_ok=True)
     download_packages(plan, folder / "wheels")
     copy_weights(plan.home.models, folder / "models")
     (folder / "kind.txt").write_text(f"{kind()}\n", encoding="utf-8")
-    say(f"Carry {folder} and this checkout to a machine with {kind()}, and run there:")
-    say(f"python3 install.py --offline {folder}")
 
 
 def open_folder(folder: Path, home: Home) -> None:
