@@ -60,7 +60,7 @@ def steps(request: StyleTransfer | DeepDream, scene: Scene, models: Path) -> Gen
 
 
 def _dream(request: DeepDream, scene: Scene, models: Path) -> Iterator[Step]:
-    network = _load_network(request.network, models, scene.content.device)
+    network = _load_network(request.network, models, scene.content.device, pooling="max")
     return deepdream.dream(
         scene.content,
         network=network,
@@ -141,7 +141,7 @@ def _fast(request: StyleTransfer, scene: Scene, models: Path) -> Iterator[Step]:
     return fast_style.stylize(
         scene.content,
         scene.styles,
-        network=_load_network("vgg19", models, device),
+        network=_load_network("vgg19", models, device, pooling="max"),
         decoder=_load_decoder(models, device),
         visible=scene.visible,
         strength=request.strength,

@@ -23,7 +23,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from . import definitions, weights
+from . import definitions, kernels, weights
 from .conversions import DECODER_CONVOLUTIONS, Tensors
 from .painter import Painter
 from .receptive_fields import Reach, reaches
@@ -70,7 +70,7 @@ class Network(nn.Module):
             raise ValueError(f"The network takes {self.minimum_px} px and more, not {width} × {height} px.")
         found: dict[str, Tensor] = {}
         values = self.normalise(image)
-        for name, layer in self.body.named_children():
+        for name, layer in kernels.steps(self.body, layers):
             values = layer(values)
             if name in layers:
                 found[name] = values
@@ -109,9 +109,16 @@ class Network(nn.Module):
 
 
 def load_network(
-    name: str, models: Path, device: torch.device, *, pooling: Literal["max", "average"] = "max"
+    name: str,
+    models: Path,
+    device: torch.device,
+    *,
+    pooling: Literal["max", "average"] = "max",
+    accelerated: bool = True,
 ) -> Network:
     """The network called `name`, one of `NETWORKS`, with its weights, on `device`.
+
+    Without `accelerated` it consists of torch's own modules alone.
 
     Raises:
         MissingWeights: its weights are not in `models`.
@@ -119,7 +126,10 @@ def load_network(
     network = NETWORKS[name](weights.load(name, models))
     if pooling == "average":
         definitions.use_average_pooling(network.body)
-    return network.to(device)
+    network.to(device)
+    if accelerated:
+        kernels.accelerate(network.body)
+    return network
 
 
 def load_gallery(models: Path, device: torch.device) -> Painter:

@@ -52,8 +52,8 @@ MAY_IMPORT = {
     "backend.winograd": "torch",
     "backend.kernels": "torch backend.winograd",
     "backend.networks": (
-        "torch backend.conversions backend.definitions backend.painter backend.receptive_fields"
-        " backend.style_predictor backend.vision backend.weights"
+        "torch backend.conversions backend.definitions backend.kernels backend.painter"
+        " backend.receptive_fields backend.style_predictor backend.vision backend.weights"
     ),
     # The algorithms: no wire.
     "backend.step": "torch",
