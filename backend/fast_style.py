@@ -4,6 +4,8 @@ Knows image tensors, an encoder and a decoder; nothing of where they come from o
 
 Source: Huang and Belongie 2017, *Arbitrary Style Transfer in Real-Time with Adaptive Instance
 Normalization*, ICCV, eq. 8 (AdaIN) and 14 (strength).
+The grid that the decoder leaves: Odena, Dumoulin and Olah 2016, *Deconvolution and Checkerboard
+Artifacts*, Distill.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d
+from torch.nn.functional import avg_pool2d, pad, pixel_shuffle, pixel_unshuffle
 
 from .networks import Network
 from .pyramid import Size, fit, resize, restore_detail, size_of
@@ -31,6 +33,10 @@ DECODER_HALO = 4
 """Positions whose features reach a pixel through the decoder: 30 px."""
 EPSILON = 1e-5
 """Keeps a flat channel from being divided by zero; the value the decoder was trained with."""
+GRID_BLOCKS = 5
+"""Side, in blocks of STRIDE pixels, of the neighbourhood in which all that repeats is taken for the grid."""
+MOST_GRID = 0.15
+"""A pixel that differs more from its surroundings is part of a stroke and not of the grid."""
 
 
 class Statistics(NamedTuple):
@@ -93,7 +99,7 @@ def stylize(
 
     pastiches = _decode(features, feature_tiles, paint, small)
     for index, pastiche in enumerate(pastiches, start=len(pixel_tiles) + 1):
-        image = restore_detail(pastiche, content) if index == total else pastiche
+        image = restore_detail(without_grid(pastiche), content) if index == total else pastiche
         yield Step(index, total, image.clamp(0, 1))
 
 
@@ -114,6 +120,25 @@ def statistics(features: Tensor, visible: Tensor | None = None) -> Statistics:
 def adain(features: Tensor, own: Statistics, style: Statistics) -> Tensor:
     """Huang and Belongie 2017, eq. 8: features (1, C, h, w) with the style's statistics for their own."""
     return (features - own.mean) / own.deviation * style.deviation + style.mean
+
+
+def without_grid(image: Tensor) -> Tensor:
+    """An image tensor without what repeats from each block of STRIDE pixels to its neighbours.
+
+    Differs from Huang and Belongie 2017: nearest enlarging in the decoder leaves such a pattern where
+    the features are flat, as in a clear sky. Strokes do not repeat so and stay.
+    """
+    height, width = size_of(image)
+    whole = pad(image, (0, -width % STRIDE, 0, -height % STRIDE), mode="replicate")
+    detail = (whole - _mean_around(whole, STRIDE + 1)).clamp_(-MOST_GRID, MOST_GRID)
+    by_place_in_block = pixel_unshuffle(detail, STRIDE)  # (1, 3 * STRIDE**2, h, w)
+    grid = pixel_shuffle(_mean_around(by_place_in_block, GRID_BLOCKS), STRIDE)
+    return (whole - grid)[..., :height, :width]
+
+
+def _mean_around(values: Tensor, side: int) -> Tensor:
+    """The mean over a square around each position, as far as there is something."""
+    return avg_pool2d(values, side, stride=1, padding=side // 2, count_include_pad=False)
 
 
 def _style_statistics(style: Style, network: Network) -> Statistics:

@@ -10,10 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from backend import fast_style
-from backend.fast_style import Statistics, adain, statistics, stylize
+from backend.fast_style import STRIDE, Statistics, adain, statistics, stylize, without_grid
+from backend.images import read
 from backend.networks import Network, load_decoder, load_network
+from backend.picture_files import Canvas
+from backend.pyramid import resize
 from backend.styles import Style
 
+SAMPLES = Path(__file__).resolve().parent.parent / "samples"
 CPU = torch.device("cpu")
 
 
@@ -150,3 +154,44 @@ def test_a_hidden_part_of_either_picture_makes_no_difference(network: Network, d
     assert torch.equal(
         result(content, Style(style), network=network, decoder=decoder, visible=nothing), content
     )
+
+
+# ── The decoder's grid ───────────────────────────────────────────────────────────────────────────
+
+
+def photograph(name: str, height: int, width: int) -> Tensor:
+    return resize(read(Canvas.load(SAMPLES / name).picture).image, (height, width)).clamp(0, 1)
+
+
+def grid_power(image: Tensor) -> float:
+    """Power at the periods of 8 and 4 px: down, across, and in both directions."""
+    height, width = image.shape[-2:]
+    window = torch.outer(torch.hann_window(height), torch.hann_window(width))
+    grey = image.mean(dim=(0, 1))
+    power = torch.fft.fft2((grey - grey.mean()) * window).abs().square()
+    steps = [(down, across) for down in (0, 1, 2) for across in (0, 1, 2) if down + across]
+    return float(sum(power[down * height // STRIDE, across * width // STRIDE] for down, across in steps))
+
+
+def test_a_clear_sky_has_no_grid(
+    network: Network, decoder: nn.Module, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    style = photograph("starry_night.jpg", 120, 160)
+    sky = torch.linspace(0.45, 0.65, 128)[:, None].repeat(1, 3, 1, 128)
+    parts: dict[str, Any] = {"network": network, "decoder": decoder}
+    painted = result(sky, style, **parts)
+    monkeypatch.setattr(fast_style, "without_grid", lambda image: image)
+    gridded = result(sky, style, **parts)
+    inside = (..., slice(16, -16), slice(16, -16))
+    assert grid_power(painted[inside]) < 0.03 * grid_power(gridded[inside])
+
+
+def test_a_grid_is_taken_away_and_a_photograph_keeps_its_detail() -> None:
+    image = photograph("chelsea.jpg", 203, 150)
+    pattern = 0.1 * torch.rand(1, 3, STRIDE, STRIDE, generator=torch.Generator().manual_seed(1))
+    pattern -= pattern.mean()
+    gridded = image + pattern.repeat(1, 1, 26, 19)[..., :203, :150]
+    left, taken = without_grid(gridded) - without_grid(image), image - without_grid(image)
+    assert left.square().mean() < 0.05 * pattern.square().mean()
+    detail = image - nn.functional.avg_pool2d(image, 9, 1, 4, count_include_pad=False)
+    assert taken.square().mean() < 0.1 * detail.square().mean()
