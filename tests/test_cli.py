@@ -22,6 +22,7 @@ from presets import PRESETS
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 PHOTO, STYLE = SAMPLES / "chelsea.jpg", SAMPLES / "starry_night.jpg"
+BROKEN_OFF, NOT_A_NUMBER = "broken-off.png", "not-a-number.tiff"
 QUICK_DREAM = ["--size", "128", "--octaves", "1", "--iterations", "3"]
 
 
@@ -55,6 +56,16 @@ def test_a_picture_is_painted_in_a_style_and_keeps_its_size(home: Path, tmp_path
     assert after.shape == before.shape
     red, _, blue = after.mean(axis=(0, 1))
     assert blue > red, "Starry Night is blue, and the cat is not"
+
+
+def test_a_low_picture_is_painted_in_the_style_of_one_pixel(home: Path, tmp_path: Path) -> None:
+    Image.new("RGB", (1, 1), (200, 30, 30)).save(tmp_path / "pixel.png")
+    with Image.open(PHOTO) as photo:
+        photo.crop((0, 100, 90, 103)).save(tmp_path / "low.png")
+    low, pixel, out = (tmp_path / name for name in ("low.png", "pixel.png", "out.png"))
+    done = atelier("style", low, "--style", pixel, "--method", "fast", "-o", out)
+    assert done.returncode == 0, done.stderr
+    assert pixels(out).shape == (3, 90, 3)
 
 
 def test_fine_goes_the_same_way(home: Path, tmp_path: Path) -> None:
@@ -136,12 +147,24 @@ def test_a_mask_keeps_everything_outside_it_to_the_bit(home: Path, tmp_path: Pat
     assert (change[mask == 255] > 0).mean() > 0.9
 
 
+def make_bad_pictures(folder: Path) -> None:
+    with Image.open(PHOTO) as photo:
+        photo.save(folder / BROKEN_OFF)
+        whole = (folder / BROKEN_OFF).read_bytes()
+        (folder / BROKEN_OFF).write_bytes(whole[: len(whole) // 2])
+    Image.fromarray(np.full((8, 8), np.nan, np.float32)).save(folder / NOT_A_NUMBER)
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
         (["dream", "missing.png", "-o", "out.png"], "There is no file"),
         (["dream", SAMPLES, "-o", "out.png"], "cannot be read as a picture"),
         (["style", PHOTO, "--style", SAMPLES / "README.md", "-o", "out.png"], "cannot be read as a picture"),
+        (["style", PHOTO, "--style", SAMPLES, "-o", "out.png"], "cannot be read as a picture"),
+        (["style", BROKEN_OFF, "--style", PHOTO, "-o", "out.png"], "cannot be read as a picture"),
+        (["style", PHOTO, "--style", BROKEN_OFF, "-o", "out.png"], "cannot be read as a picture"),
+        (["dream", NOT_A_NUMBER, "-o", "out.png"], "its pixels are floats"),
         (["dream", PHOTO, "--octaves", "99", "-o", "out.png"], "octaves must be from 1 to 12"),
         (["dream", PHOTO, "--device", "xpu", "-o", "out.png"], "xpu"),
         (["dream", PHOTO, "--layers", "Mixed_9z", "-o", "out.png"], "Mixed_5d"),
@@ -153,14 +176,16 @@ def test_a_mask_keeps_everything_outside_it_to_the_bit(home: Path, tmp_path: Pat
         ),
     ],
     ids=[
-        *("no-file", "a-folder", "no-picture", "out-of-range", "no-device", "no-layer"),
-        *("no-style", "no-gallery", "no-weights"),
+        *("no-file", "a-folder", "no-picture", "a-folder-as-style", "broken-off", "broken-off-style"),
+        *("not-a-number", "out-of-range", "no-device", "no-layer", "no-style", "no-gallery", "no-weights"),
     ],
 )
 def test_what_cannot_be_done_gets_one_sentence_and_leaves_no_file(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str | Path], sentence: str
 ) -> None:
+    make_bad_pictures(home)
     monkeypatch.chdir(tmp_path)
+    words = [home / word if word in (BROKEN_OFF, NOT_A_NUMBER) else word for word in words]
     done = atelier(*words, *(QUICK_DREAM[:2] if words[0] == "dream" else []))
     assert done.returncode == 1
     said = done.stderr.strip().splitlines()[-1]
