@@ -9,6 +9,8 @@ import functools
 import json
 import os
 import random
+import struct
+import textwrap
 import traceback
 from array import array
 from collections.abc import Callable, Iterator
@@ -159,7 +161,8 @@ def add_layer(
     layer = Gimp.Layer.new(image, name, width, height, kind, 100.0, Gimp.LayerMode.NORMAL)
     image.insert_layer(layer, group, 0)
     pixels = bytearray(chance.randbytes(width * height * 8))
-    pixels[6 : width * 8 * 5 : 8] = pixels[7 : width * 8 * 5 : 8] = bytes(width * 5)
+    clear = width * min(5, height)
+    pixels[6 : clear * 8 : 8] = pixels[7 : clear * 8 : 8] = bytes(clear)
     write(layer, "R'G'B'A u16", bytes(pixels))
     return layer
 
@@ -345,6 +348,19 @@ def save(image: Any, path: Path) -> None:
     assert Gimp.file_save(Gimp.RunMode.NONINTERACTIVE, image, Gio.File.new_for_path(str(path)), None)
 
 
+def new_picture(name: str, width: int, height: int, pixels: bytes) -> Any:
+    """A file that GIMP has written, of opaque 8-bit RGB."""
+    image = Gimp.Image.new(width, height, Gimp.ImageBaseType.RGB)
+    kind, mode = Gimp.ImageType.RGBA_IMAGE, Gimp.LayerMode.NORMAL
+    layer = Gimp.Layer.new(image, "", width, height, kind, 100.0, mode)
+    image.insert_layer(layer, None, 0)
+    write(layer, "R'G'B' u8", pixels)
+    path = Path(os.environ["OUTCOMES"]).with_name(name)
+    save(image, path)
+    image.delete()
+    return Gio.File.new_for_path(str(path))
+
+
 def case_a_style_may_be_gray_indexed_transparent_or_layered() -> None:
     folder = Path(os.environ["OUTCOMES"]).parent
     for name, scene in (("gray.png", Scene(gray=True)), ("alpha.xcf", Scene(alpha=True, grouped=True))):
@@ -362,14 +378,8 @@ def case_a_style_may_be_gray_indexed_transparent_or_layered() -> None:
 
 
 def case_a_large_style_is_made_smaller_and_keeps_its_colours() -> None:
-    file = Path(os.environ["OUTCOMES"]).with_name("large.png")
-    red, blue = b"\xff\x00\x00\xff", b"\x00\x00\xff\xff"
-    large = Gimp.Image.new(1500, 600, Gimp.ImageBaseType.RGB)
-    layer = Gimp.Layer.new(large, "", 1500, 600, Gimp.ImageType.RGBA_IMAGE, 100.0, Gimp.LayerMode.NORMAL)
-    large.insert_layer(layer, None, 0)
-    write(layer, "R'G'B'A u8", (red * 750 + blue * 750) * 600)
-    save(large, file)
-    large.delete()
+    red, blue = b"\xff\x00\x00", b"\x00\x00\xff"
+    file = new_picture("large.png", 1500, 600, (red * 750 + blue * 750) * 600)
     adobe = Scene(precision="U16_NON_LINEAR", profile="new_rgb_adobe")
     sides = (
         (Scene(), "B", (255, 0, 0), (0, 0, 255)),
@@ -377,7 +387,7 @@ def case_a_large_style_is_made_smaller_and_keeps_its_colours() -> None:
     )
     for scene, typecode, *expected in sides:
         with staged(scene) as (_image, source):
-            picture = drawables.read_picture(Gio.File.new_for_path(str(file)), source, 512)
+            picture = drawables.read_picture(file, source, 512)
         assert (picture.width, picture.height, picture.channels) == (1024, 410, "RGBA")
         values = array(typecode, picture.pixels)
         white = 256**values.itemsize - 1
@@ -387,7 +397,7 @@ def case_a_large_style_is_made_smaller_and_keeps_its_colours() -> None:
                 found = {255 * v / white for row in side for v in row[channel::4]}
                 assert all(abs(v - value) < 2 for v in found), (scene, channel, value, found)
     with staged(Scene()) as (_image, source):
-        assert drawables.read_picture(Gio.File.new_for_path(str(file)), source, 1200).width == 1200
+        assert drawables.read_picture(file, source, 1200).width == 1200
 
 
 def reading(given: Any, like: Any) -> tuple[int, int, str, list[bytes]]:
@@ -431,18 +441,50 @@ def case_a_style_from_the_layers_own_image_does_not_heed_its_selection() -> None
         assert [pixel[3] for pixel in pixels] == list(read(source.get_mask()))
 
 
+PATTERN_WIDTH, PATTERN_HEIGHT = 20, 30
+
+
+def new_pattern(name: str, pixels: bytes) -> Any:
+    """A pattern of 8-bit RGB that GIMP finds among its own."""
+    kind, header = b"GPAT", name.encode() + b"\0"
+    numbers = 24 + len(header), 1, PATTERN_WIDTH, PATTERN_HEIGHT, 3
+    folder = Path(Gimp.directory()) / "patterns"
+    folder.mkdir(exist_ok=True)
+    (folder / f"{name}.pat").write_bytes(struct.pack(">5I", *numbers) + kind + header + pixels)
+    Gimp.patterns_refresh()
+    return Gimp.Pattern.get_by_name(name)
+
+
 def case_a_style_may_be_a_pattern_which_is_repeated() -> None:
-    pattern = Gimp.context_get_pattern()
-    _known, width, height, _bytes = pattern.get_info()
-    for scene in (Scene(), Scene(gray=True, precision="U16_NON_LINEAR", profile="")):
-        with staged(scene) as (image, source):
-            across, down, _channels, pixels = reading(pattern, source)
-            assert across % width == down % height == 0
-            assert 512 <= across < 512 + width and 512 <= down < 512 + height
-            assert len(pixels) == across * down
-            status, layer = stylize(image, source, style_pattern=pattern)
-            assert status == STATUS.SUCCESS, layer
-            assert layer.get_name() == f"Style Transfer: {pattern.get_name()}"
+    stride = 3 * PATTERN_WIDTH
+    drawn = random.Random(3).randbytes(stride * PATTERN_HEIGHT)
+    pattern = new_pattern("noise", drawn)
+    rows = [drawn[y * stride : (y + 1) * stride] * 26 for y in range(PATTERN_HEIGHT)] * 18
+    expected = b"".join(rows)
+    with staged(Scene()) as (image, source):
+        width, height, channels, pixels = reading(pattern, source)
+        assert (width, height, channels) == (520, 540, "RGBA")
+        assert b"".join(pixel[:3] for pixel in pixels) == expected
+        assert {pixel[3] for pixel in pixels} == {255}
+
+        status, layer = stylize(image, source, style_pattern=pattern)
+        assert status == STATUS.SUCCESS, layer
+        assert layer.get_name() == "Style Transfer: noise"
+        file = new_picture("noise.png", width, height, expected)
+        assert read(layer) == read(stylize(image, source, style=file)[1]), "the backend got something else"
+    with staged(Scene(gray=True, precision="U16_NON_LINEAR")) as (_image, source):
+        assert reading(pattern, source)[:3] == (520, 540, "YA")
+
+
+def case_the_script_in_the_readme_dreams() -> None:
+    _before, after = (SAMPLES.parent / "README.md").read_text(encoding="utf-8").split("In Python:\n\n")
+    script, _rest = after.split("\n\n", 1)
+    with staged(Scene()) as (image, _source):
+        layer = add_layer(image, random.Random(1), "small", 70, 50, alpha=False)
+        names = {"Gimp": Gimp, "image": image, "layer": layer}
+        exec(textwrap.dedent(script), names)
+        assert names["dreamt"].get_name() == "DeepDream: inception-v3"
+        assert settings_of(names["dreamt"])["octaves"] == 6
 
 
 def case_several_styles_are_mixed() -> None:
@@ -468,16 +510,18 @@ def case_the_gallery_wants_no_style() -> None:
 def case_a_dream_follows_a_guide_or_a_class() -> None:
     with staged(Scene()) as (image, source):
         plain = dream(image, source)
-        guided = dream(image, source, objective="guide", guide=style())
-        by_layer = dream(image, source, objective="guide", guide_layer=image.get_layers()[-1])
+        guided = dream(image, source, guide=style())
+        by_layer = dream(image, source, guide_layer=image.get_layers()[-1])
         retriever = dream(image, source, objective="class", imagenet_class="golden retriever")
         assert len({read(layer) for layer in (plain, guided, by_layer, retriever)}) == 4
+        assert read(guided) == read(dream(image, source, objective="guide", guide=style()))
+        assert settings_of(guided)["objective"] == "guide"
         assert guided.get_name() == "DeepDream: starry_night"
         assert retriever.get_name() == "DeepDream: golden retriever"
         assert_refused(call("deepdream", image, [source], objective="guide"), "Choose a guide picture first.")
 
 
-def case_frames_are_layers_that_one_undo_takes_away() -> None:
+def case_frames_are_layers_above_the_source() -> None:
     with staged(Scene(alpha=True, grouped=True, selection="rectangle")) as (image, source):
         box, layers = selected_box(image, source), len(all_layers(image))
         last = dream(image, source, frames=3, zoom=1.1)
@@ -644,11 +688,26 @@ def case_a_selection_beside_the_layer_is_refused() -> None:
         assert len(all_layers(image)) == layers
 
 
-def case_a_style_that_is_no_picture_is_refused() -> None:
+def case_a_style_that_is_no_picture_or_breaks_off_is_refused() -> None:
+    broken_off = new_picture("broken off.png", 300, 200, random.Random(5).randbytes(3 * 300 * 200))
+    path = Path(broken_off.get_path())
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with staged(Scene()) as (image, source):
         assert_refused(stylize(image, source), "Choose a style picture first.")
-        sentence = f"GIMP cannot read a picture from {__file__}: choose another one."
-        assert_refused(stylize(image, source, style=Gio.File.new_for_path(__file__)), sentence)
+        for file in (Gio.File.new_for_path(__file__), broken_off):
+            sentence = f"GIMP cannot read a picture from {file.get_parse_name()}: choose another one."
+            assert_refused(stylize(image, source, style=file), sentence)
+
+
+def case_a_low_layer_is_painted_in_the_style_of_one_pixel() -> None:
+    with staged(Scene()) as (image, _source):
+        low = add_layer(image, random.Random(2), "low", 90, 3, alpha=False)
+        pixel = new_picture("pixel.png", 1, 1, bytes((200, 30, 30)))
+        for method in ("fast", "fine", "light"):
+            status, layer = stylize(image, low, style=pixel, method=method)
+            assert status == STATUS.SUCCESS, layer
+            assert (layer.get_width(), layer.get_height()) == (90, 3)
+        assert dream(image, low).get_height() == 3
 
 
 def case_a_missing_style_or_a_folder_is_refused_by_gimp_itself() -> None:
