@@ -28,20 +28,6 @@ FEWEST_CHANNELS = 64
 FEWEST_PIXELS = 1024
 """What is narrower or smaller is done sooner without the transforms."""
 
-ALLOCATOR = {
-    "GLIBC_TUNABLES": ":".join(
-        (
-            "glibc.malloc.mmap_max=0",
-            "glibc.malloc.trim_threshold=8589934592",
-            "glibc.malloc.hugetlb=1",
-        )
-    )
-}
-"""The environment of a process that keeps freed memory for its next feature map, in huge pages.
-
-Fresh pages, which the system has to clear, are a fifth of an evaluation's time otherwise.
-"""
-
 
 def accelerate(body: nn.Module, *, exact: bool = False) -> nn.Module:
     """Exchange the convolutions of the frozen `body`, in place, for faster ones with the same outputs.

@@ -4,7 +4,7 @@
 
 Both: Inception v3 up to Mixed_5d with the same weights, half the sum of its squared features, the
 gradient of the image. Stock is torchvision's modules in NCHW, batch norms and all. Ours has the
-batch norms folded into the convolutions and `kernels.accelerate`. At last each gradient is compared
+batch norms folded into the convolutions and fast kernels. At last each gradient is compared
 with the stock one in float64.
 """
 
@@ -18,7 +18,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from backend import kernels, weights
+from backend import weights
 from backend.networks import Network, load_network
 from backend.vision import torchvision
 from benchmarks.side_by_side import Evaluator, answer, compare, parser_of
@@ -46,9 +46,8 @@ def work(way: str, size: int, models: Path) -> None:
 
 
 def prepare(way: str, models: Path) -> Network:
-    network = load_network("inception-v3", models, torch.device("cpu"))
+    network = load_network("inception-v3", models, torch.device("cpu"), accelerated=way == "ours")
     if way == "ours":
-        kernels.accelerate(network.body)
         return network
     return Network(network.normalise, stock_body(network.body, models), network.minimum_px)
 
@@ -85,7 +84,7 @@ def errors(size: int, models: Path, threads: int) -> None:
         for way in ("float64", "stock", "ours"):
             with Evaluator(__file__, way, size, models, threads) as evaluator:
                 evaluator.evaluate(f"{folder}/{way}")
-            found[way] = torch.load(f"{folder}/{way}").double()
+            found[way] = torch.load(f"{folder}/{way}", weights_only=True).double()
     for way in ("stock", "ours"):
         error = (found[way] - found["float64"]).norm() / found["float64"].norm()
         print(f"{size} px error of the gradient, {way:5} {error:.1e}")

@@ -4,8 +4,8 @@
 
 Both: VGG19 up to relu5_1 with the same weights, Gram matrices of five layers, content relu4_2, the
 gradient of the image. Stock is plain modules in NCHW and autograd through the losses, in a process
-as Python starts it. Ours has `kernels.accelerate`, the gradients of the losses as explicit products,
-and `kernels.ALLOCATOR` in its environment. The two processes take turns. Seconds of both cores' work
+as Python starts it. Ours has the accelerated network, the gradients of the losses as explicit products,
+and `allocator.ENVIRONMENT` in its environment. The two processes take turns. Seconds of both cores' work
 are given too, since they change less with what else the machine is at. At last each gradient is
 compared with the stock one in float64.
 """
@@ -20,7 +20,6 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from backend import kernels
 from backend.losses import gram_matrix
 from backend.networks import Network, load_network
 from backend.vision import torchvision
@@ -63,11 +62,8 @@ def work(way: str, size: int, models: Path) -> None:
 
 
 def prepare(way: str, models: Path) -> tuple[Network, Gradient]:
-    network = load_network("vgg19", models, torch.device("cpu"))
-    if way == "ours":
-        kernels.accelerate(network.body)
-        return network, our_gradient
-    return network, stock_gradient
+    network = load_network("vgg19", models, torch.device("cpu"), accelerated=way == "ours")
+    return network, our_gradient if way == "ours" else stock_gradient
 
 
 def problem(network: Network, size: int) -> tuple[Tensor, Targets]:
@@ -99,24 +95,12 @@ def stock_gradient(network: Network, image: Tensor, targets: Targets) -> Tensor:
 def our_gradient(network: Network, image: Tensor, targets: Targets) -> Tensor:
     """The same with the gradients of the losses written out: that of a Gram matrix is one product."""
     image = image.detach().requires_grad_()
-    found = features(network, image)
+    found = network.features(image, LAYERS)
     with torch.no_grad():
         gradients = [style_gradient(found[layer], targets[layer]) for layer in STYLE_LAYERS]
         difference = found[CONTENT_LAYER] - targets[CONTENT_LAYER]
         gradients.append(difference.mul_(2 / difference.numel()))
     return torch.autograd.grad([found[layer] for layer in LAYERS], image, gradients)[0]
-
-
-def features(network: Network, image: Tensor) -> dict[str, Tensor]:
-    found: dict[str, Tensor] = {}
-    values = network.normalise(image)
-    for name, layer in kernels.steps(network.body, LAYERS):
-        values = layer(values)
-        if name in LAYERS:
-            found[name] = values
-        if name == STYLE_LAYERS[-1]:
-            break
-    return found
 
 
 def style_gradient(features: Tensor, target: Tensor) -> Tensor:
@@ -134,7 +118,7 @@ def errors(size: int, models: Path, threads: int) -> None:
         for way in ("float64", "stock", "ours"):
             with Evaluator(__file__, way, size, models, threads) as evaluator:
                 evaluator.evaluate(f"{folder}/{way}")
-            found[way] = torch.load(f"{folder}/{way}").double()
+            found[way] = torch.load(f"{folder}/{way}", weights_only=True).double()
     for way in ("stock", "ours"):
         error = (found[way] - found["float64"]).norm() / found["float64"].norm()
         print(f"{size} px error of the gradient, {way:5} {error:.1e} (at most 2e-3)")
