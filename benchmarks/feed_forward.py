@@ -25,12 +25,12 @@ from pathlib import Path
 import numpy
 import torch
 from PIL import Image
-from side_by_side import Took, answer
 from torch import Tensor
 
 from backend import fast_style, gallery, kernels, networks
 from backend.step import Step
 from backend.styles import Style
+from benchmarks.side_by_side import Took, answer
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 CPU = torch.device("cpu")
