@@ -18,7 +18,8 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from atelier_requests import PRESETS, StyleTransfer, settings
+from atelier_requests import GALLERY
+from presets import PRESETS
 
 DOCS = Path(__file__).parent
 SAMPLES = DOCS.parent / "samples"
@@ -63,8 +64,7 @@ def methods() -> Image.Image:
     cells: list[Cell] = [
         (
             f"{method}, style size {style_size}, strength {strength}",
-            [*STYLED, "--method", method, "--quality", "draft"]
-            + ["--style-size", style_size, "--strength", strength],
+            [*STYLED, *options(quality="draft", method=method, strength=strength, style_size=style_size)],
         )
         for method, style_size, strength in itertools.product(
             ("fine", "fast", "light"), STYLE_SIZES, STRENGTHS
@@ -75,15 +75,19 @@ def methods() -> Image.Image:
 
 def gallery() -> Image.Image:
     """Every style of the gallery."""
-    (styles,) = (setting for setting in settings(StyleTransfer) if setting.name == "gallery_style")
     command = ["style", str(PHOTO), "--method", "gallery", "--quality", "draft", "--gallery-style"]
-    return contact_sheet([(name, [*command, name]) for name in styles.options], columns=6, width=200)
+    return contact_sheet([(name, [*command, name]) for name in GALLERY], columns=6, width=200)
 
 
 def presets() -> Image.Image:
     """Every preset of DeepDream."""
     command = ["dream", str(PHOTO), "--preset"]
     return contact_sheet([(name, [*command, name]) for name in PRESETS], columns=3, width=400)
+
+
+def options(**settings: str) -> list[str]:
+    """Settings as on the command line."""
+    return [word for name, value in settings.items() for word in ("--" + name.replace("_", "-"), value)]
 
 
 # ── How a sheet is made ──────────────────────────────────────────────────────────────────────────
