@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-SOURCE_FOLDERS = {"plugin/atelier": "", "backend": "backend.", ".": ""}
+SOURCE_FOLDERS = {"plugin/atelier": "", "backend": "backend.", "installer": "installer.", ".": ""}
+PACKAGES = ("backend", "installer")
 
 # Every module of the project, and all that it imports besides the standard library.
 MAY_IMPORT = {
@@ -118,7 +119,39 @@ MAY_IMPORT = {
         "filelock zmq atelier_protocol backend.allocator backend.filters backend.server backend.worker"
         " backend_process"
     ),
-    "install": "installer",
+    # What installs it: the standard library alone.
+    "installer.__init__": "",
+    "installer.home": "",
+    "installer.programs": "installer.home",
+    "installer.traces": "installer.home installer.programs",
+    "installer.packages": "installer.home installer.programs",
+    "installer.environment": (
+        "backend.gimps installer.home installer.packages installer.programs installer.traces"
+    ),
+    "installer.weights": "installer.home installer.programs",
+    "installer.offline": (
+        "installer.environment installer.home installer.packages installer.programs installer.weights"
+    ),
+    "installer.command": "installer.home installer.programs installer.traces",
+    "installer.self_check": "backend.gimps installer.home installer.programs",
+    "installer.plugin": (
+        "backend.gimps installer.environment installer.home installer.programs installer.self_check"
+        " installer.traces"
+    ),
+    "installer.service": "installer.home installer.programs installer.traces",
+    "installer.uninstall": (
+        "installer.environment installer.home installer.programs installer.service installer.traces"
+    ),
+    "installer.preview": (
+        "backend.gimps installer.environment installer.home installer.packages installer.programs"
+        " installer.service installer.traces"
+    ),
+    "installer.steps": (
+        "backend.gimps installer.command installer.environment installer.home installer.offline"
+        " installer.plugin installer.preview installer.programs installer.self_check installer.service"
+        " installer.uninstall installer.weights"
+    ),
+    "install": "installer.steps",
 }
 
 # What a module must not come to know by way of others either.
@@ -170,21 +203,22 @@ def modules() -> dict[str, Path]:
 def imports(module: str) -> frozenset[str]:
     """What a module imports, wherever in it: the project's modules, and others by their package alone."""
     found = set()
-    for name in _imported_names(ast.parse(modules()[module].read_text(encoding="utf-8"))):
+    tree = ast.parse(modules()[module].read_text(encoding="utf-8"))
+    for name in _imported_names(tree, package=module.rpartition(".")[0]):
         package = name.partition(".")[0]
         if name in modules():
             found.add(name)
-        elif package != "backend" and package not in sys.stdlib_module_names:
+        elif package not in PACKAGES and package not in sys.stdlib_module_names:
             found.add(package)
     return frozenset(found)
 
 
-def _imported_names(tree: ast.AST) -> Iterator[str]:
+def _imported_names(tree: ast.AST, package: str = "") -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            base = ".".join(filter(None, ["backend" if node.level else "", node.module]))
+            base = ".".join(filter(None, [package if node.level else "", node.module]))
             yield from (base, *(f"{base}.{alias.name}" for alias in node.names))
 
 
