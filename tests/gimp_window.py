@@ -33,9 +33,10 @@ class GimpWindow:
 
     def __init__(self, gimp: Gimp, photo: Path, screenshots: Path) -> None:
         self._gimp, self._photo, self._screenshots = gimp, photo, screenshots
-        self._images, self._code = gimp.user / "images.json", gimp.user / "code.py"
-        files = {"ATELIER_TEST_IMAGES": str(self._images), "ATELIER_TEST_CODE": str(self._code)}
-        self._environment = {**gimp.environment, **files}
+        self._described, self._code = gimp.user / "image.json", gimp.user / "code.py"
+        files = {"IMAGE": self._described, "CODE": self._code, "PHOTO": photo}
+        names = {f"ATELIER_TEST_{name}": str(file) for name, file in files.items()}
+        self._environment = {**gimp.environment, **names}
         self._processes = ExitStack()
         self._shots = 0
 
@@ -61,10 +62,10 @@ class GimpWindow:
 
     def image(self) -> dict[str, Any]:
         """The photo as watch_images describes it; nothing while there is no photo."""
-        if not self._images.exists():
+        if not self._described.exists():
             return {}
-        images: dict[str, dict[str, Any]] = json.loads(self._images.read_text())
-        return images.get(str(self._photo), {})
+        image: dict[str, Any] = json.loads(self._described.read_text())
+        return image
 
     def layers(self) -> list[dict[str, Any]]:
         """The photo's layers, top first."""
@@ -81,8 +82,8 @@ class GimpWindow:
 
     def wait_for_news(self) -> None:
         """Wait until the image is described as it is now."""
-        described = self._images.stat().st_mtime_ns
-        self.wait_until(lambda: self._images.stat().st_mtime_ns > described, "the image is described anew")
+        before = self._described.stat().st_mtime_ns
+        self.wait_until(lambda: self._described.stat().st_mtime_ns > before, "the image is described anew")
 
     def open_from_menu(self, key: str, title: str) -> str:
         """Open Filters ▸ Neural ▸ the entry whose underlined letter is `key`; the dialog that it shows."""

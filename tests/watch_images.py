@@ -1,6 +1,8 @@
-"""Runs inside GIMP beside its window: keeps writing into a file what images there are and what they hold.
+"""Runs inside GIMP beside its window: keeps writing into a file what the photo that it shows holds.
 
-The file, named by ATELIER_TEST_IMAGES, maps the path of every image to what `describe` says of it.
+The file, named by ATELIER_TEST_IMAGE, holds what `describe` says of the image that was opened from
+ATELIER_TEST_PHOTO. No other image is looked at: a filter may close its style picture, which is an image
+too, and GIMP kills a plug-in that reads from an image that is gone.
 Code that is put into the file named by ATELIER_TEST_CODE is run once and the file deleted. Whatever is
 raised is printed, into GIMP's log.
 """
@@ -21,18 +23,18 @@ gi.require_versions({"Gegl": "0.4", "Gimp": "3.0"})
 from gi.repository import Gegl, Gimp, GLib
 
 EVERY_MS = 200
-FILE, CODE = Path(os.environ["ATELIER_TEST_IMAGES"]), Path(os.environ["ATELIER_TEST_CODE"])
+FILE, CODE = Path(os.environ["ATELIER_TEST_IMAGE"]), Path(os.environ["ATELIER_TEST_CODE"])
+PHOTO = os.environ["ATELIER_TEST_PHOTO"]
 
 
 def watch() -> bool:
     """Look after both files; returns that it wants to be called again.
 
-    A filter may close the style picture, which is an image too, while that is being described. An
-    exception that leaves here would be the last call, so the next one tries again instead.
+    An exception that leaves here would make it the last call, so the next one tries again instead.
     """
     try:
         run_code()
-        write_images()
+        write_image()
     except Exception:
         traceback.print_exc()
     return True
@@ -45,12 +47,14 @@ def run_code() -> None:
         CODE.unlink()
 
 
-def write_images() -> None:
-    """Write the file anew, in one piece."""
-    images = {image.get_file().get_path(): describe(image) for image in Gimp.get_images() if image.get_file()}
-    draft = FILE.with_suffix(".part")
-    draft.write_text(json.dumps(images))
-    draft.replace(FILE)
+def write_image() -> None:
+    """Write the file anew, in one piece, if the photo is open."""
+    for image in Gimp.get_images():
+        file = image.get_file()
+        if file and file.get_path() == PHOTO:
+            draft = FILE.with_suffix(".part")
+            draft.write_text(json.dumps(describe(image)))
+            draft.replace(FILE)
 
 
 def describe(image: Gimp.Image) -> dict[str, Any]:
