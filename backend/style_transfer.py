@@ -12,7 +12,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import accumulate, islice
+from itertools import islice
 
 import torch
 from torch import Tensor
@@ -27,7 +27,9 @@ from .styles import Style, fitted
 COARSEST_PX = 64
 """Least shortest side of a size to paint at."""
 COARSER_STEPS = 2.0
-"""How many steps a size gets for each one of the next finer size, where one costs four times as much."""
+"""Of so many steps that are left each coarser size takes one; a step of the next size costs four times it."""
+MOST_COARSER_STEPS = 30
+"""No coarser size takes more, for by then its large strokes lie."""
 FLAT_STEPS = 10
 """Steps over which `tolerance` looks back."""
 
@@ -68,7 +70,7 @@ def stylize(
             content's and the styles'.
         size: longest side in pixels at which the picture is painted. A larger content keeps its
             own fine detail.
-        iterations: steps over all sizes; each size gets COARSER_STEPS times those of the next finer.
+        iterations: steps over all sizes.
         content_weight: multiple of CONTENT_WEIGHT.
         style_weight: multiple of STYLE_WEIGHT.
         smoothness: multiple of SMOOTHNESS, the weight of the total variation.
@@ -80,7 +82,8 @@ def stylize(
         init: image tensor of any size to start from, such as the fast method's pastiche; the
             content when None.
         noise: share of noise in what the first size starts with. A little of it helps where the
-            picture is flat, for a flat place gives the gradient no direction.
+            picture is flat, for a flat place gives the gradient no direction. With nothing else (1)
+            the content's detail is not put back either.
         tolerance: a size ends when the loss fell by less than this fraction over ten steps; 0: never.
         seed: of the noise.
 
@@ -96,6 +99,7 @@ def stylize(
     )
     sizes = _sizes(size_of(content), size, network)[-iterations:]
     pastiche = _begun(resize(content if init is None else init, sizes[0]), noise, seed)
+    enlarged = _without_detail if noise == 1 else restore_detail
     done = 0
     for level_size, until in zip(sizes, _shared_out(iterations, len(sizes)), strict=True):
         target = resize(content, level_size)
@@ -107,13 +111,13 @@ def stylize(
             strength=strength,
             weights=weights,
         )
-        descent = OPTIMIZERS[optimizer](objective, restore_detail(pastiche, target))
+        descent = OPTIMIZERS[optimizer](objective, enlarged(pastiche, target))
         for index, descended in enumerate(_until_flat(islice(descent, until - done), tolerance), done + 1):
             pastiche = descended.image
             if index < iterations:
                 yield Step(index, iterations, pastiche)
         done = until
-    yield Step(iterations, iterations, restore_detail(pastiche, content).clamp(0, 1))
+    yield Step(iterations, iterations, enlarged(pastiche, content).clamp(0, 1))
 
 
 def _until_flat(descent: Iterator[Descended], tolerance: float) -> Iterator[Descended]:
@@ -127,9 +131,17 @@ def _until_flat(descent: Iterator[Descended], tolerance: float) -> Iterator[Desc
 
 def _shared_out(iterations: int, sizes: int) -> list[int]:
     """How many iterations are done when each size, from coarse to fine, ends; each has one at least."""
-    shares = [COARSER_STEPS**i for i in range(sizes - 1, -1, -1)]
-    spare = iterations - sizes
-    return [level + round(spare * part / sum(shares)) for level, part in enumerate(accumulate(shares), 1)]
+    done = 0
+    ends = []
+    for finer in range(sizes - 1, 0, -1):
+        spare = iterations - done - finer - 1
+        done += 1 + min(MOST_COARSER_STEPS - 1, int(spare / COARSER_STEPS))
+        ends.append(done)
+    return [*ends, iterations]
+
+
+def _without_detail(pastiche: Tensor, target: Tensor) -> Tensor:
+    return resize(pastiche, size_of(target))
 
 
 def _sizes(content: Size, longest_px: int, network: Network) -> list[Size]:

@@ -15,6 +15,9 @@ from torch import Tensor
 
 from .pyramid import Size, resize, scaled, size_of
 
+MOST_ENLARGED = 2.0
+"""A style is enlarged so far for strokes of the intended size; beyond that it would be a blur."""
+
 
 class Style(NamedTuple):
     """A picture to learn from.
@@ -35,7 +38,7 @@ def fitted(style: Style, content_size: Size, *, style_size: float, stretch: bool
         style: of any size.
         content_size: height and width of the content as it is painted.
         style_size: the style's longest side as a multiple of the content's: half of it has strokes
-            of half the size. The style has no longer side than its own, which would show no more.
+            of half the size. The style is enlarged to MOST_ENLARGED times its own size at most.
         stretch: whether the style takes on the content's proportions; else it keeps its own.
         minimum_px: least side, even where the style must be enlarged for it.
 
@@ -46,7 +49,7 @@ def fitted(style: Style, content_size: Size, *, style_size: float, stretch: bool
     if visible is not None and not visible.any():
         raise ValueError("Nothing of the style picture is visible; choose another, or another part of it.")
     own = size_of(image)
-    longest_px = min(round(style_size * max(content_size)), max(own))
+    longest_px = min(round(style_size * max(content_size)), round(MOST_ENLARGED * max(own)))
     size = scaled(content_size if stretch else own, longest_px, minimum_px)
     if visible is not None:
         visible = resize(visible, size).clamp(0, 1)

@@ -33,7 +33,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--width", type=int, default=6000)
     arguments.add_argument("--height", type=int, default=4000)
-    arguments.add_argument("--steps", type=int, default=2)
+    arguments.add_argument("--evaluations", type=int, default=2, help="with a step of L-BFGS after each")
     given = arguments.parse_args()
     network, layers = load_network("vgg19", MODELS, torch.device("cpu")), DEFAULTS["vgg19"]
     content = photograph("chelsea.jpg", given.height, given.width)
@@ -45,12 +45,24 @@ def main() -> None:
         strength=1.0,
         weights=Weights(1.0, 1.0, 1.0, layers.content, layers.style),
     )
+    print(f"before the first step {peak_gib():.2f} GiB, the image {content.nbytes / 2**30:.2f} GiB")
     started = time.perf_counter()
-    for step, descended in enumerate(islice(lbfgs(objective, content), given.steps), start=1):
-        print(f"step {step}: loss {descended.loss:.4f} after {time.perf_counter() - started:.0f} s")
-    print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB")
-    _, gradient = objective(descended.image)
-    print(f"gradient energy along the tiles' borders / elsewhere: {border_energy(gradient):.3f}")
+
+    def watched(image: Tensor) -> tuple[float, Tensor]:
+        loss, gradient = objective(image)
+        print(f"loss {loss:.4f} after {time.perf_counter() - started:.0f} s, peak {peak_gib():.2f} GiB,")
+        print(
+            f"gradient energy along the tiles' borders / elsewhere {border_energy(gradient):.3f}", flush=True
+        )
+        return loss, gradient
+
+    for _ in islice(lbfgs(watched, content), given.evaluations):
+        pass
+
+
+def peak_gib() -> float:
+    """The most memory that this process has had."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
 def border_energy(gradient: Tensor) -> float:

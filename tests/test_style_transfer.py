@@ -104,9 +104,7 @@ def test_a_heavier_style_comes_closer_and_a_heavier_content_stays_nearer(network
     content, style = smooth(64, 64, seed=1), smooth(64, 64, seed=2)
     plain = result(content, style, network=network, iterations=40)
     stylish = result(content, style, network=network, iterations=40, style_weight=20.0)
-    faithful = result(
-        content, style, network=network, iterations=40, content_weight=20.0, style_weight=0.1
-    )
+    faithful = result(content, style, network=network, iterations=40, content_weight=20.0, style_weight=0.1)
     distances = [style_distance(image, style, network) for image in (stylish, plain, faithful)]
     assert distances == sorted(distances)
     shapes = [network.features(image, ["relu4_2"])["relu4_2"] for image in (content, faithful, plain)]
@@ -196,7 +194,7 @@ def test_sizes_go_from_coarse_to_fine_and_steps_are_all_counted(network: Network
     content, style = smooth(300, 150, seed=1), smooth(50, 50, seed=2)
     taken = list(steps(content, style, network=network, size=256, iterations=6))
     assert [(step.index, step.total) for step in taken] == [(i, 6) for i in range(1, 7)]
-    assert [size_of(step.image) for step in taken] == [(128, 64)] * 4 + [(256, 128)] + [(300, 150)]
+    assert [size_of(step.image) for step in taken] == [(128, 64)] * 3 + [(256, 128)] * 2 + [(300, 150)]
 
 
 def test_a_size_ends_when_the_loss_has_flattened(network: Network) -> None:
@@ -204,6 +202,15 @@ def test_a_size_ends_when_the_loss_has_flattened(network: Network) -> None:
     taken = list(steps(content, style, network=network, iterations=400, tolerance=0.1))
     assert 11 < len(taken) < 200
     assert (taken[-1].index, taken[-1].total) == (400, 400)
+
+
+def test_of_many_steps_most_are_taken_at_the_finest_size(network: Network) -> None:
+    content, style = smooth(64, 128, seed=1), smooth(17, 17, seed=2)
+    sizes = [size_of(step.image) for step in steps(content, style, network=network, iterations=100)]
+    assert sizes == [(64, 128)] * 100
+    content = smooth(128, 128, seed=1)
+    sizes = [size_of(step.image) for step in steps(content, style, network=network, iterations=100)]
+    assert sizes == [(64, 64)] * 30 + [(128, 128)] * 70
 
 
 @pytest.mark.parametrize("iterations", [1, 2])
@@ -258,6 +265,13 @@ def test_a_large_content_keeps_its_own_fine_detail(network: Network) -> None:
     striped = result(content + stripes, style, network=network, size=64, iterations=3)
     inside = (plain > 0.06) & (plain < 0.94)
     torch.testing.assert_close((striped - plain)[inside], stripes.expand_as(plain)[inside], atol=0.02, rtol=0)
+
+
+def test_what_begins_with_noise_alone_gets_no_detail_of_the_content(network: Network) -> None:
+    content, style = smooth(256, 256, seed=1) * 0.5 + 0.25, smooth(64, 64, seed=2) * 0.5 + 0.25
+    stripes = 0.2 * torch.tensor([1.0, -1.0]).repeat(128)
+    made = result(content + stripes, style, network=network, size=64, iterations=3, noise=1.0)
+    assert (made.diff(dim=-1) * stripes[1:]).mean().abs() < 1e-3
 
 
 def test_steps_are_detached_and_closing_frees_what_was_held(network: Network) -> None:

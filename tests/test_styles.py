@@ -20,9 +20,10 @@ def painting() -> Tensor:
     [
         (1.0, False, (40, 60)),
         (0.5, False, (20, 30)),
-        (4.0, False, (80, 120)),  # no more pixels than its own
+        (3.0, False, (120, 180)),
+        (8.0, False, (160, 240)),  # twice its own pixels and no more
         (1.0, True, (60, 30)),
-        (4.0, True, (120, 60)),
+        (8.0, True, (240, 120)),
         (0.25, False, (17, 17)),  # 10 × 15 would be too small for the network
     ],
 )
