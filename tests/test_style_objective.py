@@ -16,6 +16,7 @@ from backend.picture_files import Canvas
 from backend.pyramid import resize
 from backend.style_objective import CONTENT_WEIGHT, SMOOTHNESS, STYLE_WEIGHT, Objective, Weights
 from backend.styles import Style
+from backend.tiled_features import TiledFeatures
 
 SAMPLES = Path(__file__).resolve().parent.parent / "samples"
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
@@ -53,9 +54,7 @@ def photograph(name: str, height: int, width: int) -> Tensor:
 def evaluated(
     image: Tensor, content: Tensor, style: Style, network: Network, visible: Tensor | None = None
 ) -> tuple[float, Tensor]:
-    objective = Objective(
-        content, [style], network=network, visible=visible, strength=1.0, weights=WEIGHTS
-    )
+    objective = Objective(content, [style], network=network, visible=visible, strength=1.0, weights=WEIGHTS)
     return objective(image)
 
 
@@ -112,6 +111,35 @@ def test_the_gradient_of_tiles_is_as_near_to_the_exact_one_as_that_of_the_whole(
     loss, gradient = evaluated(image, content, style, network)
     assert loss == pytest.approx(exact[0], rel=1e-5)
     assert error(gradient, exact[1]) < max(1.2 * error(whole, exact[1]), 1e-5)
+
+
+def test_tiles_of_rows_and_columns_give_the_gradient_of_the_whole(
+    network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content, image = photograph("chelsea.jpg", 112, 144), photograph("coffee.jpg", 112, 144)
+    style = Style(photograph("starry_night.jpg", 48, 64))
+    loss, whole = evaluated(image, content, style, network)
+    in_tiles(monkeypatch)
+    assert len(TiledFeatures(network, STYLE_LAYERS, TILE_PX).tiles(image)) == 4
+    tiled_loss, tiled = evaluated(image, content, style, network)
+    assert tiled_loss == pytest.approx(loss, rel=1e-5)
+    assert error(tiled, whole) < 5e-4
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [
+        WEIGHTS._replace(content_layers={"relu9_9": 1.0}),
+        WEIGHTS._replace(style_layers={"relu9_9": 1.0}),
+    ],
+    ids=["content", "style"],
+)
+def test_a_layer_that_there_is_not_is_named(
+    weights: Weights, image: Tensor, content: Tensor, style: Style, network: Network
+) -> None:
+    objective = Objective(content, [style], network=network, visible=None, strength=1.0, weights=weights)
+    with pytest.raises(ValueError, match="There is no layer relu9_9 in this network; it has conv1_1"):
+        objective(image)
 
 
 def test_tiles_without_enough_halo_give_another_gradient(
