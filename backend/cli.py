@@ -79,7 +79,11 @@ def _parser(presets: Mapping[str, object] | None = None) -> argparse.ArgumentPar
     layers.add_argument("network", choices=LAYERS, metavar="NETWORK", help=", ".join(LAYERS))
     commands.add_parser("serve", help="run the backend here, for a GIMP that may not start it itself")
     commands.add_parser("stop", help="end the running backend")
-    commands.add_parser("doctor", help="say what is installed, what works and what to do about the rest")
+    examine = commands.add_parser(
+        "doctor", help="say what is installed, what works and what to do about the rest"
+    )
+    bundle_help = "also write a zip to attach to a bug report"
+    examine.add_argument("--bundle", type=Path, metavar="FILE", help=bundle_help)
     return parser
 
 
@@ -259,12 +263,14 @@ def _lock_is_free(*, within_s: float) -> bool:
         return False
 
 
-def _doctor(_: argparse.Namespace) -> int:
-    well = True
+def _doctor(options: argparse.Namespace) -> int:
+    findings = []
     for finding in doctor.examine():
-        print(f"{'ok ' if finding.ok else 'NO '} {finding.name}: {finding.sentence}")
-        well &= finding.ok
-    return 0 if well else 1
+        print(finding)
+        findings.append(finding)
+    if options.bundle:
+        doctor.write_bundle(findings, options.bundle)
+    return 0 if all(finding.ok for finding in findings) else 1
 
 
 COMMANDS = {"layers": _layers, "stop": _stop, "doctor": _doctor}

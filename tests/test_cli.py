@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -284,6 +285,15 @@ def test_the_doctor_comes_where_packages_are_missing(tmp_path: Path, monkeypatch
     assert (done.returncode, done.stderr) == (1, "")
     assert "NO  device: torch does not work (torch is broken)" in done.stdout
     assert "NO  weights: " in done.stdout
+
+
+def test_the_doctor_writes_what_he_says_into_a_bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ATELIER_HOME", str(tmp_path / "home"))
+    done = atelier("doctor", "--bundle", tmp_path / "bundle.zip")
+    assert done.stderr == ""
+    with zipfile.ZipFile(tmp_path / "bundle.zip") as bundle:
+        findings = bundle.read("findings.txt").decode()
+    assert findings == done.stdout.replace(str(Path.home()), "~")
 
 
 def test_serve_runs_until_it_is_stopped(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
