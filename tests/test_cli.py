@@ -287,7 +287,7 @@ def test_the_doctor_comes_where_packages_are_missing(tmp_path: Path, monkeypatch
     assert "NO  weights: " in done.stdout
 
 
-def test_the_doctor_writes_what_he_says_into_a_bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_doctor_bundles_what_he_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ATELIER_HOME", str(tmp_path / "home"))
     done = atelier("doctor", "--bundle", tmp_path / "bundle.zip")
     assert done.stderr == ""

@@ -6,12 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
 from atelier_requests import DeepDream, Identity, StyleTransfer
 from backend import speeds, style_transfer
+from backend.networks import Network, load_network
 from durations import (
-    COARSER_STEPS,
-    COARSEST_PX,
     MOST_BYTES,
     SPEEDS_FILE,
     Speed,
@@ -23,13 +23,18 @@ from durations import (
 )
 
 
+@pytest.fixture(scope="module")
+def network(models: Path) -> Network:
+    return load_network("squeezenet", models, torch.device("cpu"))
+
+
 @pytest.mark.parametrize(
     ("request_", "pixel_steps"),
     [
         (StyleTransfer(method="fast", size=100), 100 * 50),
         (StyleTransfer(method="gallery", size=4000), 1000 * 500),
-        # three sizes, of which 4/7, 2/7 and 1/7 of the steps are for the smallest to the largest
-        (StyleTransfer(iterations=70, size=256), 256 * 128 * (10 + 20 / 4 + 40 / 16)),
+        # the smaller one of two sizes has 30 steps
+        (StyleTransfer(iterations=70, size=256), 256 * 128 * (40 + 30 / 4)),
         (StyleTransfer(strength=0.0), 0),
         (DeepDream(iterations=3, octaves=2, octave_scale=2.0, size=100), 3 * 100 * 50 * 1.25),
         (Identity(), 0),
@@ -41,9 +46,17 @@ def test_work_is_pixels_times_steps_over_all_sizes(
     assert work(request_, 1000, 500) == pytest.approx(pixel_steps)
 
 
-def test_the_fine_methods_sizes_and_steps_are_those_that_it_paints_with() -> None:
-    assert style_transfer.COARSEST_PX == COARSEST_PX
-    assert style_transfer.COARSER_STEPS == COARSER_STEPS
+@pytest.mark.parametrize("iterations", [8, 60, 120, 500])
+@pytest.mark.parametrize("longest_px", [64, 300, 1024])
+def test_the_work_of_the_fine_method_is_that_of_the_sizes_and_steps_that_it_paints_with(
+    network: Network, iterations: int, longest_px: int
+) -> None:
+    sizes = style_transfer._sizes((1000, 1000), longest_px, network)
+    ends = style_transfer._shared_out(iterations, len(sizes))
+    steps = (end - start for start, end in zip([0, *ends], ends, strict=False))
+    painted = sum(height * width * count for (height, width), count in zip(sizes, steps, strict=True))
+    request = StyleTransfer(size=longest_px, iterations=iterations)
+    assert work(request, 1000, 1000) == pytest.approx(painted, rel=0.02)
 
 
 def test_a_better_quality_is_more_work() -> None:

@@ -240,7 +240,7 @@ class Effort(NamedTuple):
 
 
 QUALITIES: dict[str, dict[str, Effort]] = {
-    "fine": {"draft": Effort(512, 60), "good": Effort(1024, 120), "best": Effort(2048, 240)},
+    "fine": {"draft": Effort(512, 60), "good": Effort(1024, 120), "best": Effort(2048, 160)},
     "fast": {"draft": Effort(512, 1), "good": Effort(1024, 1), "best": Effort(2048, 1)},
     "gallery": {"draft": Effort(512, 1), "good": Effort(1024, 1), "best": Effort(2048, 1)},
     "light": {"draft": Effort(384, 1), "good": Effort(768, 1), "best": Effort(1536, 1)},

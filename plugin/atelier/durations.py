@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import operator
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -17,8 +16,8 @@ from atelier_requests import N_, DeepDream, Request, StyleTransfer
 
 SPEEDS_FILE = "speeds.json"
 MOST_BYTES = 64 * 1024
-COARSEST_PX, COARSER_STEPS = 64, 2.0
-"""The fine method's smallest size, and how many steps each size has for one of the next finer."""
+COARSEST_PX, COARSER_STEPS, MOST_COARSER_STEPS = 64, 2.0, 30
+"""How the fine method shares out its steps: its smallest size, a coarser one's share, and its most."""
 
 
 class Speed(NamedTuple):
@@ -44,11 +43,15 @@ def work(request: Request, width: int, height: int) -> float:
 
 def _fine_steps(request: StyleTransfer, width: int, height: int) -> float:
     """The steps of the fine method, one at a coarser size counted as what it is of one at the finest."""
-    finest_px = min(request.working_px, max(width, height))
-    sizes = range(1 + max(0, int(math.log2(finest_px / COARSEST_PX))))
-    steps = [COARSER_STEPS**size for size in sizes]
-    pixels = [4.0**-size for size in sizes]
-    return float(request.steps * sum(map(operator.mul, steps, pixels)) / sum(steps))
+    shortest_px = min(width, height) * min(1.0, request.working_px / max(width, height))
+    coarser = max(0, int(math.log2(shortest_px / COARSEST_PX)))
+    left, counted = request.steps, 0.0
+    for finer in range(coarser, 0, -1):
+        spare = max(0, left - finer - 1)
+        taken = 1 + min(MOST_COARSER_STEPS - 1, int(spare / COARSER_STEPS))
+        counted += taken * 4.0**-finer
+        left -= taken
+    return counted + max(left, 1)
 
 
 def kind(request: Request, device: str) -> str:
