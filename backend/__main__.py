@@ -21,7 +21,6 @@ from filelock import FileLock, Timeout
 from atelier_protocol import KEY_BYTES
 from backend_process import Connection, atelier_home, connection_file, read_connection, write_connection
 
-from . import allocator
 from .server import Server, bind
 from .worker import LocalWorker, Run
 
@@ -57,7 +56,6 @@ def _options() -> argparse.ArgumentParser:
 
 def _serve(models: Path, idle_s: float) -> None:
     key = secrets.token_bytes(KEY_BYTES)
-    os.environ |= allocator.ENVIRONMENT  # for the worker
     worker = LocalWorker(functools.partial(load_filters, models))
     with zmq.Context() as context:
         router, port = bind(context)

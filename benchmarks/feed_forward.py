@@ -27,7 +27,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from backend import allocator, fast_style, gallery, networks
+from backend import fast_style, gallery, networks
 from backend.step import Step
 from backend.styles import Style
 from benchmarks.side_by_side import Took, answer
@@ -90,7 +90,6 @@ class Program:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env=os.environ | (allocator.ENVIRONMENT if name not in JOBS.values() else {}),
         )
         stack.callback(self.process.wait)
         assert self.process.stdin

@@ -3,11 +3,10 @@
     python benchmarks/gatys_step.py [--models ~/.atelier/models] [--sizes 512 1024] [--rounds 5]
 
 Both: VGG19 up to relu5_1 with the same weights, Gram matrices of five layers, content relu4_2, the
-gradient of the image. Stock is plain modules in NCHW and autograd through the losses, in a process
-as Python starts it. Ours has the accelerated network, the gradients of the losses as explicit products,
-and `allocator.ENVIRONMENT` in its environment. The two processes take turns. Seconds of both cores' work
-are given too, since they change less with what else the machine is at. At last each gradient is
-compared with the stock one in float64.
+gradient of the image. Stock is plain modules in NCHW and autograd through the losses. Ours has the
+accelerated network and the gradients of the losses as explicit products. The two, each in a process of
+its own, take turns. Seconds of both cores' work are given too, since they change less with what else
+the machine is at. At last each gradient is compared with the stock one in float64.
 """
 
 from __future__ import annotations

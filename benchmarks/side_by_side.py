@@ -1,15 +1,13 @@
 """Two ways to the same gradient, each in a process of its own, evaluated in turns.
 
-The stock way's process is as Python starts it; ours has `allocator.ENVIRONMENT` in its environment, as
-the backend's worker has. A script that compares calls `compare`; the processes are the script
-itself, started with `--one`, and call `answer`. The processors' seconds are given beside the clock's,
-for they change less with what else the machine is at.
+A script that compares calls `compare`; the processes are the script itself, started with `--one`, and
+call `answer`. The processors' seconds are given beside the clock's, for they change less with what else
+the machine is at.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import resource
 import statistics
 import subprocess
@@ -21,8 +19,6 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-
-from backend import allocator
 
 
 class Took(NamedTuple):
@@ -65,7 +61,6 @@ class Evaluator:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env=os.environ | (allocator.ENVIRONMENT if way == "ours" else {}),
         )
 
     def evaluate(self, file: str = "") -> Took:

@@ -3,10 +3,10 @@
     python benchmarks/time_to_loss.py [--size 512] [--evaluations 60 300] [--iterations 120 300]
 
 The plain recipe is what others do: L-BFGS from the content at one size, with stock modules of torch,
-in a process as Python starts it. Ours is `stylize` after the fast method's pastiche, with
-`allocator.ENVIRONMENT`, as in the backend's worker. Both minimise the same loss. What is judged is the
-pictures as they would be saved, in 8 bits, by the same stock network at three sizes; the loss of the
-plain recipe is reached when all three are at least as low. Judging takes no part of the time.
+in a process of its own. Ours is `stylize` after the fast method's pastiche. Both minimise the same
+loss. What is judged is the pictures as they would be saved, in 8 bits, by the same stock network at
+three sizes; the loss of the plain recipe is reached when all three are at least as low. Judging takes
+no part of the time.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from backend import allocator, fast_style, style_transfer
+from backend import fast_style, style_transfer
 from backend.images import read
 from backend.losses import content_loss, gram_matrix, style_loss, total_variation
 from backend.networks import DEFAULTS, Network, load_decoder, load_network
@@ -120,10 +120,9 @@ def run(way: str, counts: list[int], size: int, threads: int) -> list[Snapshot]:
         command = [sys.executable, __file__, "--size", str(size), "--threads", str(threads)]
         subprocess.run(
             [*command, "--one", way, ",".join(map(str, counts)), file],
-            env=os.environ | (allocator.ENVIRONMENT if way == "ours" else {}),
             check=True,
         )
-        snapshots: list[Snapshot] = torch.load(file)
+        snapshots: list[Snapshot] = torch.load(file, weights_only=True)
         return snapshots
 
 

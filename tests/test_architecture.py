@@ -38,7 +38,6 @@ MAY_IMPORT = {
     ),
     # The wire's other end: no networks.
     "backend.__init__": "",
-    "backend.allocator": "",
     "backend.channel": "atelier_protocol",
     "backend.server": "zmq atelier_protocol",
     "backend.worker": "atelier_protocol backend.channel",
@@ -116,8 +115,7 @@ MAY_IMPORT = {
         " backend.picture_files backend_process dream_layers durations frames presets"
     ),
     "backend.__main__": (
-        "filelock zmq atelier_protocol backend.allocator backend.filters backend.server backend.worker"
-        " backend_process"
+        "filelock zmq atelier_protocol backend.filters backend.server backend.worker backend_process"
     ),
     # What installs it: the standard library alone.
     "installer.__init__": "",
