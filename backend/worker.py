@@ -29,6 +29,7 @@ from atelier_protocol import (
     Message,
     Progress,
     ProtocolError,
+    Queued,
     Result,
     Submit,
 )
@@ -45,6 +46,8 @@ RELEASE_S = 120.0
 ENDING_S = 0.5
 KILLED = -9
 """The exit code of a process that got SIGKILL, as from a system that is out of memory."""
+READY = Queued(0, 0)
+"""The process' first word but for beats: it has loaded, and no job is before the next one."""
 LAST_WORDS = (Result, Failed, Cancelled)
 LONGEST_TEXT = 500
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
@@ -118,6 +121,7 @@ class LocalWorker:
         with theirs:
             self._process = spawn.Process(target=work, args=(theirs, self._load), daemon=True)
             self._process.start()
+        self._is_ready = False
         return Channel(ours)
 
     def _end_process(self) -> int | None:
@@ -151,6 +155,8 @@ class LocalWorker:
         if self._channel is None or self._process is None or not self._process.is_alive():
             self._end_process()
             self._channel = self._spawn()
+        while not self._is_ready:  # it reads nothing before
+            self._is_ready = self._channel.receive(timeout_s=self._hang_s) == READY
         self._channel.send(assignment.submit, timeout_s=self._hang_s)
         told = False
         while True:
@@ -185,6 +191,7 @@ def work(end: socket.socket, load: Load) -> None:
     try:
         with _beating(channel):
             run = load()
+        channel.send(READY)
         while True:
             message = channel.receive()
             if isinstance(message, Submit):

@@ -45,6 +45,7 @@ from backend_client import BackendClient
 
 PICTURE = Picture(3, 2, "RGB", "u8", bytes(range(18)))
 WHOLE = Region(0, 0, 3, 2)
+LARGE, ALL_OF_IT = Picture(4000, 1500, "RGB", "u8", bytes(18_000_000)), Region(0, 0, 4000, 1500)
 
 
 @dataclass
@@ -209,12 +210,18 @@ def test_one_job_too_many_is_refused_with_a_sentence(
     assert failure.value.reason == "busy"
 
 
+@pytest.mark.parametrize("backend", [{"load": echo_filter.load_slowly, "hang_s": 5.0}], indirect=True)
+def test_a_worker_that_takes_long_to_load_does_not_hang(backend: Running) -> None:
+    """It reads nothing meanwhile, and a picture larger than the socket's buffer waits for it."""
+    with backend.client() as client:
+        assert result(client, client.submit(Identity(), LARGE, ALL_OF_IT)).picture == LARGE
+
+
 @pytest.mark.parametrize("backend", [{"load": echo_filter.load_slowly}], indirect=True)
 def test_cancelling_while_the_worker_starts_holds_nobody_up(backend: Running) -> None:
-    """A picture larger than the socket's buffer is on its way to a process that does not read yet."""
-    large = Picture(4000, 1500, "RGB", "u8", bytes(18_000_000))
+    """A picture larger than the socket's buffer waits for a process that does not read yet."""
     with backend.client() as client:
-        job = client.submit(DeepDream(seed=echo_filter.ENDLESS), large, Region(0, 0, 4000, 1500))
+        job = client.submit(DeepDream(seed=echo_filter.ENDLESS), LARGE, ALL_OF_IT)
         assert next(client.messages(job)) == Queued(job, 0)
         client.cancel(job)
         backend.client().close()  # raises where its greeting waits for the worker
