@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from tqdm import tqdm
 
 PICTURE_COMMANDS: dict[str, type[Request]] = {"style": StyleTransfer, "dream": DeepDream}
-END_S = 5.0
+END_S, LET_GO_S = 5.0, 20.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -224,7 +224,7 @@ def _stop(_: argparse.Namespace) -> int:
 
 
 def _ask_to_end() -> bool:
-    """Ask the backend to end; whether there was one that did."""
+    """Ask the backend to end; whether there was one that did, so that another may be started."""
     try:
         client = backend_process.connect_if_running()
         if client is None:
@@ -234,7 +234,7 @@ def _ask_to_end() -> bool:
             client.wait_until_gone()
     except (VersionMismatch, BackendSilent):
         return False
-    return True
+    return _lock_is_free(within_s=LET_GO_S)
 
 
 def _make_end() -> bool:

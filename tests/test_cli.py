@@ -241,7 +241,9 @@ def test_every_setting_is_an_option_and_helped(command: str, request_type: type)
 
 
 def test_stop_ends_the_backend_and_says_so(home: Path) -> None:
-    atelier("stop")
+    backend_process.connect().close()
+    assert atelier("stop").stdout == "The backend has ended.\n"
+    assert cli._lock_is_free(within_s=0), "'atelier serve' would say that one runs already"
     assert atelier("stop").stdout == "No backend runs.\n"
 
 
