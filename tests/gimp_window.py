@@ -15,12 +15,15 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+import psutil
 from gimp_session import Gimp, filters_in
 
 WATCH = Path(__file__).parent / "watch_images.py"
 WIDTH, HEIGHT = 1280, 800
 KEY_DELAY_MS = 150
 START_S, WINDOW_S, POLL_S = 180.0, 60.0, 0.2
+TAKEN_S = 15.0  # until a key that was pressed has shown its effect
+END_S = 10.0
 SETTLE_S = 1.0  # nothing tells when a window has drawn itself
 TRIES = 3
 LOG_SHOWN = 4000
@@ -46,7 +49,9 @@ class GimpWindow:
             screen = ("-screen", "0", f"{WIDTH}x{HEIGHT}x24", "-nolisten", "tcp", "-displayfd", "1")
             xvfb = processes.enter_context(self._running("Xvfb", *screen))
             assert xvfb.stdout
-            self._environment["DISPLAY"] = f":{xvfb.stdout.readline().decode().strip()}"
+            display = xvfb.stdout.readline().decode().strip()
+            assert display, "the screen could not be started"
+            self._environment["DISPLAY"] = f":{display}"
             processes.enter_context(self._running("openbox"))
             batch = ("--batch-interpreter=python-fu-eval", "-b", f"exec(open({str(WATCH)!r}).read())")
             command = "gimp", "--no-splash", *batch, str(self._photo)
@@ -92,9 +97,10 @@ class GimpWindow:
             self.take_screenshot(f"{title.strip('^$')}-menu")
             self.press(key)
             try:
-                return self.wait_for(title, WINDOW_S / TRIES)
+                self.wait_until(self._filters, "a filter runs", WINDOW_S / TRIES)
+                return self.wait_for(title)
             except TimeoutError:
-                if attempt == TRIES - 1:
+                if attempt == TRIES - 1 or self._filters():
                     raise
                 self.press("Escape", "Escape", "Escape")
         raise AssertionError("unreachable")
@@ -117,20 +123,20 @@ class GimpWindow:
         return value
 
     def confirm(self, title: str) -> None:
-        """Press Return until the window of that title is gone."""
-
-        def gone() -> bool:
-            if self._find(title):
-                self.press("Return")
-                time.sleep(SETTLE_S)
-            return not self._find(title)
-
-        self.wait_until(gone, f"no window is called {title}")
+        """Press Return, again where it was lost, until the window of that title is gone."""
+        for attempt in range(TRIES):
+            self.press("Return")
+            try:
+                self.wait_until(lambda: not self._find(title), f"no window is called {title}", TAKEN_S)
+                return
+            except TimeoutError:
+                if attempt == TRIES - 1:
+                    raise
 
     def wait_for_end(self, title: str) -> None:
         """Wait until the dialog of that title is gone, and the filter that showed it."""
         self.wait_until(lambda: not self._find(title), f"no window is called {title}")
-        self.wait_until(lambda: not filters_in(self._process.pid), "the filter has ended")
+        self.wait_until(lambda: not self._filters(), "the filter has ended")
         self.wait_for_news()
 
     def press(self, *keys: str) -> None:
@@ -140,12 +146,6 @@ class GimpWindow:
     def write(self, text: str) -> None:
         """Type a text."""
         self._do("xdotool", "type", "--delay", "20", text)
-
-    def click(self, window: str, from_right: int, from_bottom: int) -> None:
-        """Click into a window, so many pixels from its right and lower edge."""
-        width, height = self.size_of(window)
-        place = str(width - from_right), str(height - from_bottom)
-        self._do("xdotool", "mousemove", "--window", window, *place, "click", "1")
 
     def size_of(self, window: str) -> tuple[int, int]:
         """Width and height of a window, without its frame."""
@@ -167,6 +167,9 @@ class GimpWindow:
         self._do("xdotool", "windowactivate", window)
         self._do("xdotool", "mousemove", *size)  # where it points at nothing that explains itself
         time.sleep(SETTLE_S)
+
+    def _filters(self) -> list[psutil.Process]:
+        return filters_in(self._process.pid)
 
     def _find(self, title: str) -> list[str]:
         search = [str(self._gimp.folder / "enter"), "xdotool", "search", "--onlyvisible", "--name", title]
@@ -203,4 +206,8 @@ def running(
         yield process
     finally:
         os.killpg(process.pid, signal.SIGTERM)
-        process.communicate()
+        try:
+            process.communicate(timeout=END_S)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()

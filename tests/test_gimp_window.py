@@ -129,7 +129,8 @@ def test_a_filter_makes_layers_that_one_undo_takes_away(
         set_up(window)
         window.take_screenshot(f"{title}-set-up")
         window.press("alt+u")  # Run
-        window.wait_until(lambda: len(window.layers()) > 1, "there is a new layer", JOB_S)
+        all_made = len(names) + 1
+        window.wait_until(lambda: len(window.layers()) == all_made, "the new layers are there", JOB_S)
         window.take_screenshot(f"{title}-layer")
         *made, source = window.layers()
         assert [source] == before["layers"]
@@ -138,7 +139,7 @@ def test_a_filter_makes_layers_that_one_undo_takes_away(
             assert layer["box"] == before["selected box"]
             assert layer["mask"] == layer["selected"]
             assert (layer["mask"] is None) == (selection is nullcontext)
-        assert len({layer["pixels"] for layer in (*made, source)}) == len(names) + 1
+        assert len({layer["pixels"] for layer in (*made, source)}) == all_made
 
         undo(window, before)
         window.take_screenshot(f"{title}-undone")

@@ -22,7 +22,6 @@ from atelier_requests import Identity
 from backend_client import BackendClient
 
 TESTS = Path(__file__).parent
-IN_ITS_WORK_S = 2.0
 START_S, END_S = 60.0, 20.0
 PICTURE, WHOLE = Picture(3, 2, "RGB", "u8", bytes(range(18))), Region(0, 0, 3, 2)
 DREAM_FOR_LONG = "import gimp_cases; gimp_cases.dream_for_long_and_then_briefly()"
@@ -35,7 +34,7 @@ def outcomes(gimp: Gimp, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     """The tracebacks of what went wrong, by the names of scenes and cases; empty where all is well."""
     file = tmp_path_factory.mktemp("outcomes") / "outcomes.json"
     env = {**PYTHON_PATH, "OUTCOMES": str(file)}
-    done = gimp.run_python("import gimp_cases; gimp_cases.main()", env=env, timeout_s=600)
+    done = gimp.run_python("import gimp_cases; gimp_cases.main()", env=env, timeout_s=500)
     assert done.returncode == 0, done.stderr
     outcomes: dict[str, str] = json.loads(file.read_text())
     return outcomes
@@ -61,11 +60,15 @@ def test_without_an_installation_the_filter_says_what_to_do(gimp: Gimp, tmp_path
     assert f"SAID {sentence}\n" in done.stdout, done.stderr
 
 
-def test_a_killed_filter_leaves_gimp_and_the_backend_working(gimp: Gimp) -> None:
+def test_a_killed_filter_leaves_gimp_and_the_backend_working(
+    gimp: Gimp, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """GIMP's own Cancel button kills the plug-in."""
+    monkeypatch.setenv("ATELIER_HOME", str(gimp.atelier_home))
     with started(gimp, DREAM_FOR_LONG) as running:
         plugin = filter_of(running)
-        time.sleep(IN_ITS_WORK_S)
+        with backend_process.connect() as client:
+            eventually(lambda: is_at_work(client), "the filter has the backend dream", START_S)
         plugin.kill()
         _, said = running.communicate(timeout=120)
     assert running.returncode == 0, said.decode()
