@@ -1,4 +1,4 @@
-"""install.py on folders of the test's own, and once for real: from a clone, into an empty home, with GIMP."""
+"""install.py on folders of the test's own, and once for real: as in a clone, into an empty home, with GIMP."""
 
 from __future__ import annotations
 
@@ -587,7 +587,7 @@ def test_from_a_clone_to_a_painted_picture_and_back(
     user: Path, atelier_home: Path, gimp_consoles: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clone, folder = user.parent / "clone", user.parent / "a folder"
-    subprocess.run(["git", "clone", "--quiet", CHECKOUT, clone], check=True)
+    copy_checkout(clone)
     monkeypatch.setenv("PATH", f"{user}/.local/bin:{gimp_consoles}:/usr/bin:/bin")
     offline.fill(folder, Plan(Home(atelier_home)))
 
@@ -609,6 +609,19 @@ def test_from_a_clone_to_a_painted_picture_and_back(
     left = {str(path.relative_to(user)) for path in [*user.glob("*"), *user.glob(".local/*")]}
     assert left <= {".config", ".cache", ".local", ".local/share"}, "GIMP's own folders"
     assert not list(user.rglob("atelier*"))
+
+
+def copy_checkout(folder: Path) -> None:
+    """Copy what a clone would have, and what is not committed yet, whomever the checkout belongs to."""
+    settings = folder.with_name("gitconfig")
+    settings.write_text("[safe]\n\tdirectory = *\n")
+    listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    environment = {**os.environ, "GIT_CONFIG_GLOBAL": str(settings)}
+    listed = subprocess.run(listing, cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=True)
+    for name in filter(None, listed.stdout.split("\0")):
+        if (CHECKOUT / name).exists():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(CHECKOUT / name, folder / name)
 
 
 def check_installed(done: subprocess.CompletedProcess[str], clone: Path, user: Path) -> None:
