@@ -9,9 +9,11 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from conftest import stop_backend
 from gimp_session import Gimp, make_profile
 from PIL import Image, ImageChops, ImageStat
 
@@ -583,11 +585,11 @@ os.execv(sys.argv[1], sys.argv[1:])
 """
 
 
+@pytest.mark.timeout(1800)
 def test_from_a_clone_to_a_painted_picture_and_back(
-    user: Path, atelier_home: Path, gimp_consoles: str, monkeypatch: pytest.MonkeyPatch
+    user: Path, clone: Path, atelier_home: Path, gimp_consoles: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clone, folder = user.parent / "clone", user.parent / "a folder"
-    copy_checkout(clone)
+    folder = clone.with_name("a folder")
     monkeypatch.setenv("PATH", f"{user}/.local/bin:{gimp_consoles}:/usr/bin:/bin")
     offline.fill(folder, Plan(Home(atelier_home)))
 
@@ -609,6 +611,17 @@ def test_from_a_clone_to_a_painted_picture_and_back(
     left = {str(path.relative_to(user)) for path in [*user.glob("*"), *user.glob(".local/*")]}
     assert left <= {".config", ".cache", ".local", ".local/share"}, "GIMP's own folders"
     assert not list(user.rglob("atelier*"))
+
+
+@pytest.fixture
+def clone(user: Path) -> Iterator[Path]:
+    """What a clone would hold; no gigabyte of what is made from it stays, and no backend."""
+    clone, home = user.parent / "clone", Home(user / ".atelier")
+    copy_checkout(clone)
+    yield clone
+    stop_backend(home.folder)
+    for folder in (clone, clone.with_name("a folder"), home.venv, home.earlier_venv, home.models):
+        traces.remove(folder)
 
 
 def copy_checkout(folder: Path) -> None:
