@@ -23,14 +23,19 @@ from installer.home import CHECKOUT, Home, Plan
 from installer.programs import InstallError
 from installer.uninstall import uninstall
 
+PROGRAMS = ("sh", "id", "mkdir", "touch", "sleep", "mount", "unshare", "git")
+
 
 @pytest.fixture
 def user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty home folder of a user whose computer has no GIMP."""
-    folder = tmp_path / "user"
+    """An empty home folder of a user who has few programs, and no GIMP."""
+    folder, programs = tmp_path / "user", tmp_path / "bin"
     folder.mkdir()
-    for name, value in {"HOME": folder, "PATH": "/usr/bin:/bin"}.items():
-        monkeypatch.setenv(name, str(value))
+    programs.mkdir()
+    for name in PROGRAMS:
+        (programs / name).symlink_to(shutil.which(name) or pytest.fail(f"{name} is not on the PATH"))
+    monkeypatch.setenv("HOME", str(folder))
+    monkeypatch.setenv("PATH", str(programs))
     for name in ("GIMP3_DIRECTORY", "XDG_CONFIG_HOME", "ATELIER_HOME"):
         monkeypatch.delenv(name, raising=False)
     return folder
@@ -239,7 +244,7 @@ def systemctl(user: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     said = user / "told.txt"
     (user / "systemctl").write_text(f'#!/bin/sh\necho "$@" >> {said}\n')
     (user / "systemctl").chmod(0o755)
-    monkeypatch.setenv("PATH", f"{user}:/usr/bin:/bin")
+    monkeypatch.setenv("PATH", str(user), prepend=os.pathsep)
     return said
 
 
@@ -491,6 +496,18 @@ def test_a_dry_run_changes_nothing(home: Home, user: Path, options: tuple[str, .
     assert listing(user) == before
 
 
+def test_a_dry_run_of_a_folder_for_the_network_speaks_of_no_gimp(user: Path) -> None:
+    (user / ".config/GIMP/3.2").mkdir(parents=True)
+    before = listing(user)
+    done = run_installer("--dry-run", "--prepare-offline", str(user / "folder"))
+    assert done.returncode == 0, done.stderr
+    *_, last_part, end = done.stdout.splitlines()
+    assert last_part.startswith(f"Would fill {user / 'folder'} with ")
+    assert end == "Nothing was changed."
+    assert "GIMP" not in done.stdout
+    assert listing(user) == before
+
+
 def test_a_dry_run_where_nothing_is_installed_makes_nothing(user: Path) -> None:
     assert run_installer("--dry-run").returncode == 0
     assert not listing(user)
@@ -593,7 +610,7 @@ def test_from_a_clone_to_a_painted_picture_and_back(
     user: Path, clone: Path, atelier_home: Path, gimp_consoles: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = clone.with_name("a folder")
-    monkeypatch.setenv("PATH", f"{user}/.local/bin:{gimp_consoles}:/usr/bin:/bin")
+    monkeypatch.setenv("PATH", f"{user}/.local/bin:{gimp_consoles}", prepend=os.pathsep)
     offline.fill(folder, Plan(Home(atelier_home)))
 
     as_root = [] if os.geteuid() == 0 else ["--map-root-user"]
