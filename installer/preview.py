@@ -1,10 +1,11 @@
-"""Says what an installation or its removal would do, and does nothing."""
+"""Says what an installation, the filling of a folder or a removal would do, and does nothing."""
 
 from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
 from backend import gimps
 from backend.gimps import Gimp
@@ -17,14 +18,31 @@ from .service import unit_file
 from .traces import is_ours, remembered
 
 
-def preview(plan: Plan, found: Sequence[Gimp]) -> None:
-    """Say what install.py would do with this plan."""
-    for sentence in (*environment(plan), *weights(plan), *plugins(found)):
+def preview(sentences: Iterable[str]) -> None:
+    """Say what would be done, and that it was not."""
+    for sentence in sentences:
         say(f"Would {sentence}")
-    if plan.service:
-        say(f"Would have systemd keep a backend running, as {unit_file()}")
-    say(f"Would link the command {plan.home.command} and paint {plan.home.picture}")
     say("Nothing was changed.")
+
+
+def installation(plan: Plan, found: Sequence[Gimp]) -> Iterator[str]:
+    """What install.py would do with this plan."""
+    yield from (*environment(plan), *weights(plan), *plugins(found))
+    if plan.service:
+        yield f"have systemd keep a backend running, as {unit_file()}"
+    yield f"link the command {plan.home.command} and paint {plan.home.picture}"
+
+
+def preparation(plan: Plan, folder: Path) -> Iterator[str]:
+    """What --prepare-offline would do."""
+    yield from (*environment(plan), *weights(plan))
+    yield f"fill {folder} with these weights and all packages"
+
+
+def removal(home: Home) -> Iterator[str]:
+    """What --uninstall would do."""
+    outside = [path for path in remembered(home) if is_ours(path, home)]
+    yield from (f"remove {path}" for path in (*outside, *filter(os.path.lexists, home.everything())))
 
 
 def environment(plan: Plan) -> Iterator[str]:
@@ -54,11 +72,3 @@ def plugins(found: Sequence[Gimp]) -> Iterator[str]:
             yield f"start {gimp} once, without windows, to make {gimp.profile}"
     profiles = dict.fromkeys([*gimps.find_profiles(), *(gimp.profile for gimp in found)])
     yield from (f"put the plug-in into {profile}" for profile in profiles)
-
-
-def preview_removal(home: Home) -> None:
-    """Say what --uninstall would remove."""
-    outside = [path for path in remembered(home) if is_ours(path, home)]
-    for path in (*outside, *filter(os.path.lexists, home.everything())):
-        say(f"Would remove {path}")
-    say("Nothing was changed.")

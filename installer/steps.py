@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from backend import gimps
@@ -21,7 +22,7 @@ from .environment import make_environment
 from .home import Home, Plan
 from .offline import open_folder, prepare
 from .plugin import install_plugin
-from .preview import preview, preview_removal
+from .preview import installation, preparation, preview, removal
 from .programs import InstallError, fail, say, why_not_written
 from .self_check import check_itself
 from .service import keep_service
@@ -51,16 +52,23 @@ def main() -> int:
 def do(options: argparse.Namespace, home: Home) -> None:
     """What was asked for, or say what that would be."""
     plan = plan_of(options, home)
-    if options.uninstall and options.dry_run:
-        preview_removal(home)
+    if options.dry_run:
+        preview(what_would_be_done(options, plan))
     elif options.uninstall:
         uninstall(home)
-    elif options.dry_run:
-        preview(plan, look_around(plan))
     elif options.prepare_offline:
         prepare(plan, options.prepare_offline)
     else:
         install(plan)
+
+
+def what_would_be_done(options: argparse.Namespace, plan: Plan) -> Iterator[str]:
+    """A sentence for each part of what was asked for."""
+    if options.uninstall:
+        return removal(plan.home)
+    if options.prepare_offline:
+        return preparation(plan, options.prepare_offline)
+    return installation(plan, look_around(plan))
 
 
 def plan_of(options: argparse.Namespace, home: Home) -> Plan:
