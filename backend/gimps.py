@@ -183,6 +183,7 @@ def _version(command: tuple[str, ...]) -> str | None:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
+            errors="replace",
             timeout=VERSION_S,
             check=False,
         ).stdout

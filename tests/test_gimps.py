@@ -42,6 +42,11 @@ def test_a_gimp_on_the_path_is_found_with_its_profile(
     assert gimps.find_gimps()[0].profile == user / ".config/GIMP" / profile
 
 
+def test_what_a_gimp_says_may_be_in_another_encoding(user: Path) -> None:
+    console = program(user / "bin/gimp-console", r"printf 'GNU \204\245 \377 3.2.6\n'")
+    assert gimps.find_gimps() == [gimps.Gimp((console,), "3.2.6")]
+
+
 def test_other_names_of_the_same_gimp_older_and_broken_ones_are_passed_over(user: Path) -> None:
     first = program(user / "bin/gimp-console", "echo version 3.0.4")
     program(user / "bin/gimp-console-3.0", "echo version 3.0.4")
