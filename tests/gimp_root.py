@@ -1,6 +1,6 @@
 """Gets a real GIMP 3 for the tests, whatever GIMP this machine has or has not.
 
-    python3 tests/gimp_root.py VERSION FOLDER       VERSION is 3.0 or 3.2
+    python3 tests/gimp_root.py VERSION FOLDER       VERSION is 3.0 or 3.2, the least that it may be
 
 makes FOLDER with the programs of a Debian that carries this GIMP (`root/`) and two commands:
 
@@ -19,6 +19,7 @@ Sources:
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import shlex
 import shutil
@@ -40,6 +41,7 @@ NEVER_OPENED = re.compile(
     r"libllvm|libz3|mesa-libgallium|libgl1-mesa-dri|libsystemd-shared|systemd|dbus-user-session"
     r"|libpam-systemd|fonts-urw-base35|dpkg|passwd|perl|dmsetup"
 )
+KEYS = "/usr/share/keyrings/debian-archive-keyring.gpg"
 NEVER_READ = ("man", "doc", "locale", "info", "help")
 STAMP = "made-by"
 EXCHANGED = ("etc", "var/cache", "usr")
@@ -73,9 +75,16 @@ def main() -> None:
 
 
 def check_machine() -> None:
-    """Raise NoGimp unless /usr can be exchanged here: it takes Linux, and /lib as a link into /usr."""
+    """Raise NoGimp unless /usr can be exchanged here, for one process and its children."""
     if not sys.platform.startswith("linux") or not Path("/lib").is_symlink():
         raise NoGimp("GIMP for the tests runs on a Linux whose /lib is a link into /usr, and this is none.")
+    as_root = [] if os.geteuid() == 0 else ["--map-root-user"]
+    unshare = ["unshare", "--mount", *as_root, "true"]
+    if subprocess.run(unshare, stderr=subprocess.DEVNULL).returncode:
+        raise NoGimp(
+            "GIMP for the tests needs mounts of its own, as root or in a user namespace, and this machine "
+            f"forbids them: '{shlex.join(unshare)}' must work."
+        )
 
 
 def build(version: str, folder: Path) -> None:
@@ -123,8 +132,7 @@ def _private_apt(suite: str, folder: Path) -> list[str]:
     for place in ("state/lists/partial", "cache/archives/partial"):
         (folder / place).mkdir(parents=True, exist_ok=True)
     (folder / "status").touch()
-    keys = "/usr/share/keyrings/debian-archive-keyring.gpg"
-    (folder / "sources.list").write_text(f"deb [signed-by={keys}] {_mirror()} {suite} main\n")
+    (folder / "sources.list").write_text(f"deb [signed-by={KEYS}] {_mirror()} {suite} main\n")
     options = {
         "Dir::State": folder / "state",
         "Dir::State::status": folder / "status",
@@ -147,6 +155,8 @@ def _mirror() -> str:
     """The Debian mirror of the machine's own apt."""
     if not shutil.which("apt-get"):
         raise NoGimp("GIMP for the tests is unpacked from Debian's packages, and there is no apt-get here.")
+    if not Path(KEYS).exists():
+        raise NoGimp(f"Debian's packages are checked with {KEYS}: install debian-archive-keyring.")
     sites = _run("apt-get", "indextargets", "--format", "$(SITE)", "Created-By: Packages").split()
     for site in sites:
         if site.rstrip("/").endswith("/debian"):
@@ -225,10 +235,14 @@ def _write_command(path: Path, line: str) -> None:
 
 
 def check_version(version: str, folder: Path) -> None:
-    """Raise NoGimp unless `folder` holds a GIMP of that version which starts."""
+    """Raise NoGimp unless `folder` holds a GIMP 3 which starts, of that version or newer: Debian moves on."""
     said = _run(str(folder / "gimp-console"), "--version").strip()
-    if not said.rpartition(" ")[2].startswith(f"{version}."):
+    if not _numbers(version) <= _numbers(said.rpartition(" ")[2]) < (4,):
         raise NoGimp(f"Debian {SUITES[version]} was to carry GIMP {version} but has this: {said}")
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(map(int, re.findall(r"\d+", version)))
 
 
 def _run(*command: str, cwd: Path | None = None) -> str:

@@ -87,7 +87,7 @@ def make_environment() -> None:
 
 
 def get_gimp(version: str) -> None:
-    """A GIMP of that version."""
+    """A GIMP of that version or, where Debian has moved on, a newer one."""
     gimp_root = CHECKOUT / "tests" / "gimp_root.py"
     _run(f"GIMP {version}", sys.executable, gimp_root, version, CACHE / f"gimp-{version}")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import gimp_root
 import pytest
 
 from backend import gimps
@@ -175,3 +176,24 @@ def test_registered_procedures_are_read_from_what_gimp_noted(tmp_path: Path) -> 
     assert not gimps.registered_procedures(tmp_path)
     (tmp_path / "pluginrc").write_text('(proc-def "plug-in-atelier-deepdream" 1\n(proc-def "plug-in-x" 1\n')
     assert gimps.registered_procedures(tmp_path) == {"plug-in-atelier-deepdream"}
+
+
+@pytest.mark.parametrize("version", ["3.2.0-RC1", "3.2.6", "3.4.0", "3.10.2"])
+def test_the_tests_take_a_gimp_of_the_version_they_want_or_newer(tmp_path: Path, version: str) -> None:
+    program(tmp_path / "gimp-console", f"echo GNU Image Manipulation Program version {version}")
+    gimp_root.check_version("3.2", tmp_path)
+
+
+@pytest.mark.parametrize("version", ["2.10.38", "3.0.4", "4.0.0", ""])
+def test_the_tests_take_no_older_gimp_and_none_of_another_age(tmp_path: Path, version: str) -> None:
+    program(tmp_path / "gimp-console", f"echo GNU Image Manipulation Program version {version}")
+    with pytest.raises(gimp_root.NoGimp, match=r"was to carry GIMP 3\.2"):
+        gimp_root.check_version("3.2", tmp_path)
+
+
+def test_a_machine_that_forbids_mounts_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gimp_root.check_machine()
+    program(tmp_path / "unshare", "exit 1")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(gimp_root.NoGimp, match=r"root or in a user namespace.*unshare --mount .*must work"):
+        gimp_root.check_machine()
