@@ -1,4 +1,4 @@
-"""install.py on folders of the test's own, and once for real: as in a clone, into an empty home, with GIMP."""
+"""install.py on folders of the test's own, and once for real: a fresh checkout, an empty home, and GIMP."""
 
 from __future__ import annotations
 
@@ -649,9 +649,9 @@ def copy_checkout(folder: Path) -> None:
     settings = folder.with_name("gitconfig")
     settings.write_text("[safe]\n\tdirectory = *\n")
     listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    environment = {**os.environ, "GIT_CONFIG_GLOBAL": str(settings)}
-    listed = subprocess.run(listing, cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=True)
-    for name in filter(None, listed.stdout.split("\0")):
+    trusting = os.environ | {"GIT_CONFIG_GLOBAL": str(settings)}
+    listed = subprocess.check_output(listing, cwd=CHECKOUT, env=trusting, text=True)
+    for name in filter(None, listed.split("\0")):
         if (CHECKOUT / name).exists():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(CHECKOUT / name, folder / name)
