@@ -40,7 +40,7 @@ from . import doctor
 if TYPE_CHECKING:
     from tqdm import tqdm
 
-PICTURE_COMMANDS: dict[str, type[Request]] = {"style": StyleTransfer, "dream": DeepDream}
+PICTURE_COMMANDS: dict[str, type[StyleTransfer | DeepDream]] = {"style": StyleTransfer, "dream": DeepDream}
 END_S, LET_GO_S = 5.0, 20.0
 
 
@@ -90,8 +90,7 @@ def _parser(presets: Mapping[str, object] | None = None) -> argparse.ArgumentPar
 def _picture_command(
     commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, purpose: str
 ) -> argparse.ArgumentParser:
-    formatter = argparse.ArgumentDefaultsHelpFormatter
-    command = commands.add_parser(name, help=purpose, description=purpose, formatter_class=formatter)
+    command = commands.add_parser(name, help=purpose, description=purpose)
     command.add_argument("content", type=Path, metavar="CONTENT", help="the picture to make anew")
     command.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="where to write it")
     command.add_argument(
@@ -108,13 +107,14 @@ def _add_pictures(command: argparse.ArgumentParser, option: str, help: str) -> N
 
 def _add_setting(command: argparse.ArgumentParser, setting: Setting) -> None:
     option = "--" + setting.name.replace("_", "-")
+    add = functools.partial(command.add_argument, option, default=setting.default)
     if isinstance(setting, Number):
-        help = f"{setting.help}, {setting.low} to {setting.high}"
-        command.add_argument(option, type=type(setting.default), default=setting.default, help=help)
+        help = f"{setting.help}, {setting.low} to {setting.high} (default: %(default)s)"
+        add(type=type(setting.default), help=help)
     elif isinstance(setting, Choice):
-        command.add_argument(option, choices=setting.options, default=setting.default, help=setting.help)
+        add(choices=setting.options, help=f"{setting.help} (default: %(default)s)")
     else:
-        command.add_argument(option, metavar="TEXT", default=setting.default, help=setting.help)
+        add(metavar="TEXT", help=setting.help)
 
 
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
@@ -128,7 +128,7 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     return _parser(defaults).parse_args(arguments)
 
 
-def _request(options: argparse.Namespace) -> Request:
+def _request(options: argparse.Namespace) -> StyleTransfer | DeepDream:
     kind = PICTURE_COMMANDS[options.command]
     try:
         return kind(**{setting.name: getattr(options, setting.name) for setting in settings(kind)})
@@ -147,20 +147,27 @@ def _make(options: argparse.Namespace) -> int:
     canvas = Canvas.load(options.content)
     outputs = _outputs(options)
     canvas.check_savable(outputs[0])
-    compute = functools.partial(_run, pictures=_pictures(options))
+    pictures = _pictures(options) if request.needs_style else []
     mask = canvas.load_mask(options.mask) if options.mask else None
     region = mask.region if mask else canvas.whole
-    made = frames(compute, request, *canvas.content_of(region), len(outputs))
-    for output, result in zip(outputs, made, strict=True):
-        if result.note:
-            print(f"atelier: {result.note}", file=sys.stderr)
+    content, part = canvas.content_of(region)
+    compute = functools.partial(_run, pictures=pictures, said=_duration(request, content, len(outputs)))
+    notes = set()
+    for output, result in zip(outputs, frames(compute, request, content, part, len(outputs)), strict=True):
+        notes.add(result.note)
         canvas.save(output, result.picture, region, mask)
+    for note in filter(None, notes):
+        print(f"atelier: {note}", file=sys.stderr)
     return 0
 
 
 def _outputs(options: argparse.Namespace) -> list[Path]:
     """Where the picture goes, or the numbered frames."""
     path, count = options.output, getattr(options, FRAMES.name, 1)
+    try:
+        FRAMES.check(count)
+    except ValueError as error:
+        raise AtelierError(str(error)) from error
     if count == 1:
         return [path]
     return [path.with_name(f"{path.stem}-{number:03}{path.suffix}") for number in range(1, count + 1)]
@@ -181,13 +188,20 @@ def _pictures(options: argparse.Namespace) -> list[Picture]:
     return pictures
 
 
-def _run(request: Request, content: Picture, region: Region, pictures: Sequence[Picture]) -> Result:
+def _duration(request: Request, content: Picture, count: int) -> str:
+    """About how long so many frames will take."""
+    speeds = durations.read_speeds(backend_process.atelier_home())
+    seconds = durations.estimate(request, content.width, content.height, speeds)
+    sentence, amount = durations.in_words(None if seconds is None else count * seconds)
+    return sentence.format(count=amount)
+
+
+def _run(
+    request: Request, content: Picture, region: Region, pictures: Sequence[Picture], said: str
+) -> Result:
     """Have the backend do it, with a progress bar; Ctrl+C closes the connection, which cancels."""
     from tqdm import tqdm
 
-    speeds = durations.read_speeds(backend_process.atelier_home())
-    sentence, count = durations.in_words(durations.estimate(request, content.width, content.height, speeds))
-    said = sentence.format(count=count)
     with tqdm(unit="step", desc=said, leave=False) as bar, backend_process.connect() as backend:
         for message in backend.messages(backend.submit(request, content, region, pictures)):
             if isinstance(message, Result):

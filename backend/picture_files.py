@@ -74,9 +74,7 @@ class Canvas:
     def content_of(self, region: Region) -> tuple[Picture, Region]:
         """The pixels of a region with their context, and where in them the region lies."""
         around = region.with_context(self.picture.width, self.picture.height)
-        return crop(self.picture, around), Region(
-            region.x - around.x, region.y - around.y, region.width, region.height
-        )
+        return crop(self.picture, around), region.within(around)
 
     def load_mask(self, path: Path) -> Mask:
         """Read a picture of this one's size as a mask, upright, white for change.

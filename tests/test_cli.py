@@ -129,6 +129,23 @@ def test_a_preset_is_other_defaults_and_options_overrule_it() -> None:
     assert cli._options([*words, "--octaves", "2"]).octaves == 2
 
 
+@pytest.mark.parametrize("count", ["0", "501", "-1"])
+def test_too_few_and_too_many_frames_are_refused(tmp_path: Path, count: str) -> None:
+    done = atelier("dream", PHOTO, "--frames", count, "-o", tmp_path / "out.png")
+    assert (done.returncode, done.stderr) == (1, f"atelier: frames must be from 1 to 500, not {count}.\n")
+
+
+def test_a_picture_that_is_not_needed_is_not_read(home: Path, tmp_path: Path) -> None:
+    """The file that is to be a style or a guide here is no picture."""
+    commands: list[list[str | Path]] = [
+        ["style", PHOTO, "--style", __file__, "--method", "gallery", "--size", "64"],
+        ["dream", PHOTO, "--guide", __file__, "--objective", "activation", *QUICK_DREAM],
+    ]
+    for command in commands:
+        done = atelier(*command, "-o", tmp_path / "out.png")
+        assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize("network", LAYERS)
 def test_the_layers_of_a_network_are_listed(network: str) -> None:
     listed = [line.split()[0] for line in atelier("layers", network).stdout.splitlines()]
@@ -238,6 +255,7 @@ def test_every_setting_is_an_option_and_helped(command: str, request_type: type)
     help = " ".join(atelier(command, "--help").stdout.split())
     for setting in settings(request_type):
         assert f"--{setting.name.replace('_', '-')}" in help
+    assert "(default: None)" not in help and "([])" not in help and "(default: )" not in help
 
 
 def test_stop_ends_the_backend_and_says_so(home: Path) -> None:
