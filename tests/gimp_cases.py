@@ -25,8 +25,7 @@ from gi.repository import Babl, Gegl, Gimp, Gio
 from gimp_scenes import SCENES, Scene
 
 import drawables
-from atelier_requests import FRAMES, Choice, DeepDream, Number
-from presets import PRESETS
+from atelier_requests import Choice, DeepDream, Number
 from procedures import FILTERS, argument
 
 # Large enough for babl to change to the tables with which it converts many pixels.
@@ -35,6 +34,8 @@ LAYER_WIDTH, LAYER_HEIGHT = 300, 220
 SAMPLES = Path(__file__).parent.parent / "samples"
 QUICK = {"size": 64, "iterations": 1, "octaves": 1, "jitter": 0, "network": "squeezenet"}
 STATUS = Gimp.PDBStatusType
+MANY_ITEMS = 200
+"""More than a GIMP comes to number that runs one case alone."""
 
 
 def main() -> None:
@@ -295,12 +296,6 @@ def case_arguments_are_those_of_the_settings() -> None:
                     assert config.get_property(declared.name) == option
 
 
-def case_presets_name_settings_that_there_are() -> None:
-    for preset in PRESETS.values():
-        values: dict[str, Any] = {k: v for k, v in preset.settings.items() if k != FRAMES.name}
-        assert DeepDream(**values) != DeepDream()
-
-
 # ── Runs ─────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -507,6 +502,16 @@ def case_the_gallery_wants_no_style() -> None:
         assert layer.get_name() == f"Style Transfer: {settings_of(layer)['gallery_style']}"
 
 
+def case_a_picture_that_is_not_needed_is_not_read() -> None:
+    unreadable = Gio.File.new_for_path(__file__)
+    with staged(Scene()) as (image, source):
+        status, layer = stylize(image, source, method="gallery", style=unreadable)
+        assert status == STATUS.SUCCESS, layer
+        assert "pictures" not in settings_of(layer)
+        layer = dream(image, source, objective="class", imagenet_class="7", guide=unreadable)
+        assert "pictures" not in settings_of(layer)
+
+
 def case_a_dream_follows_a_guide_or_a_class() -> None:
     with staged(Scene()) as (image, source):
         plain = dream(image, source)
@@ -552,7 +557,7 @@ def case_a_text_of_another_form_is_refused() -> None:
     with staged(Scene()) as (image, source):
         status, sentence = call("deepdream", image, [source], channels="all")
         assert status == STATUS.CALLING_ERROR
-        assert sentence.startswith("channels: “all” are no channels")
+        assert sentence.startswith("Channels: “all” are no channels")
         status, sentence = call("deepdream", image, [source], layers="Mixed_9z")
         assert status == STATUS.EXECUTION_ERROR
         assert "Mixed_9z" in sentence and "Mixed_5d" in sentence
@@ -622,6 +627,20 @@ def dream_for_long_and_then_briefly() -> None:
         assert status != STATUS.SUCCESS, sentence
         assert len(all_layers(image)) == layers
         dream(image, source)
+
+
+def dream_frames_until_killed() -> None:
+    """Whoever called kills the filter between two frames; no layer may be left, in no image either."""
+    with staged(Scene()) as (image, source):
+        before = layers_of_gimp()
+        status, sentence = call("deepdream", image, [source], **{**QUICK, "size": 256}, frames=500)
+        assert status != STATUS.SUCCESS, sentence
+        assert layers_of_gimp() == before
+
+
+def layers_of_gimp() -> set[int]:
+    """The numbers of all layers that GIMP knows, be they in an image or not."""
+    return {number for number in range(1, MANY_ITEMS) if Gimp.Item.id_is_layer(number)}
 
 
 # ── Refusals ─────────────────────────────────────────────────────────────────────────────────────
@@ -697,6 +716,19 @@ def case_a_style_that_is_no_picture_or_breaks_off_is_refused() -> None:
         for file in (Gio.File.new_for_path(__file__), broken_off):
             sentence = f"GIMP cannot read a picture from {file.get_parse_name()}: choose another one."
             assert_refused(stylize(image, source, style=file), sentence)
+
+
+def case_a_style_of_which_nothing_is_visible_is_refused() -> None:
+    file = Gio.File.new_for_path(str(Path(os.environ["OUTCOMES"]).with_name("hidden.xcf")))
+    with staged(Scene()) as (image, _source):
+        for layer in image.get_layers():
+            layer.set_visible(False)
+        save(image, Path(file.get_path()))
+    with staged(Scene()) as (image, source):
+        images = len(Gimp.get_images())
+        sentence = "Nothing of hidden is visible: show a layer of it, or choose another picture."
+        assert_refused(stylize(image, source, style=file), sentence)
+        assert len(Gimp.get_images()) == images
 
 
 def case_a_low_layer_is_painted_in_the_style_of_one_pixel() -> None:

@@ -30,8 +30,8 @@ MAY_IMPORT = {
     "dream_layers": "atelier_requests",
     "translation": "gi",
     "drawables": "gi atelier_protocol translation",
-    "procedures": "gi atelier_requests presets translation",
-    "dialog": "gi atelier_requests presets procedures translation",
+    "procedures": "gi atelier_requests dream_layers presets translation",
+    "dialog": "gi atelier_requests dream_layers presets procedures translation",
     "atelier": (
         "gi atelier_protocol atelier_requests backend_client backend_process dialog drawables durations"
         " frames procedures translation"

@@ -45,16 +45,27 @@ def window(
         yield window
 
 
-def choose_style(window: GimpWindow) -> None:
-    window.press("alt+y", "Return")  # the button beside “Style picture”
-    window.wait_for("^Select a File$")
-    window.press("ctrl+l")
-    window.write(str(SAMPLES / "starry_night.jpg"))
-    window.confirm("^Select a File$")
+def choose_styles_and_clear_the_second(window: GimpWindow) -> None:
+    choose_file(window, "alt+y", SAMPLES / "starry_night.jpg")
+    choose_file(window, "alt+d", SAMPLES / "coffee.jpg")
+    window.take_screenshot("two-styles")
+    window.press("Tab", "space")  # the button that clears it
     window.press("alt+m", "Down")  # the method: fast
 
 
-def dream_two_brief_frames(window: GimpWindow) -> None:
+def choose_file(window: GimpWindow, key: str, file: Path) -> None:
+    window.press(key, "Return")  # the button beside the label
+    window.wait_for("^Select a File$")
+    window.press("ctrl+l")
+    window.write(str(file))
+    window.confirm("^Select a File$")
+
+
+def dream_two_brief_frames_of_an_offered_layer(window: GimpWindow) -> None:
+    window.press("alt+y", "Tab", "space")  # the menu beside Layers
+    time.sleep(SETTLE_S)
+    window.take_screenshot("layers-offered")
+    window.press("Down", "Down", "Return")
     window.press("alt+i", "ctrl+a")
     window.write("2")
     window.press("alt+v", "alt+f", "ctrl+a")  # Advanced, Frames
@@ -102,15 +113,23 @@ def test_escape_in_the_dialog_leaves_the_image_and_the_backend_alone(
 
 
 @pytest.mark.parametrize(
-    ("title", "key", "set_up", "selection", "names"),
+    ("title", "key", "set_up", "selection", "names", "settings"),
     [
-        ("Style Transfer", "s", choose_style, nullcontext, ["Style Transfer: starry_night"]),
+        (
+            "Style Transfer",
+            "s",
+            choose_styles_and_clear_the_second,
+            nullcontext,
+            ["Style Transfer: starry_night"],
+            {"method": "fast", "pictures": [(SAMPLES / "starry_night.jpg").as_uri()]},
+        ),
         (
             "DeepDream",
             "d",
-            dream_two_brief_frames,
+            dream_two_brief_frames_of_an_offered_layer,
             feathered_ellipse,
-            [f"DeepDream: inception-v3, frame {number}" for number in (2, 1)],
+            [f"DeepDream: Conv2d_2a_3x3, frame {number}" for number in (2, 1)],
+            {"layers": "Conv2d_2a_3x3", "iterations": 2},
         ),
     ],
     ids=["style transfer", "two frames of deepdream of a feathered ellipse"],
@@ -122,6 +141,7 @@ def test_a_filter_makes_layers_that_one_undo_takes_away(
     set_up: Callable[[GimpWindow], None],
     selection: Callable[[GimpWindow], AbstractContextManager[object]],
     names: list[str],
+    settings: dict[str, object],
 ) -> None:
     with selection(window):
         before = window.image()
@@ -136,6 +156,7 @@ def test_a_filter_makes_layers_that_one_undo_takes_away(
         assert [source] == before["layers"]
         assert [layer["name"] for layer in made] == names
         for layer in made:
+            assert layer["settings"].items() >= settings.items()
             assert layer["box"] == before["selected box"]
             assert layer["mask"] == layer["selected"]
             assert (layer["mask"] is None) == (selection is nullcontext)

@@ -69,15 +69,17 @@ def describe(image: Gimp.Image) -> dict[str, Any]:
 
 
 def describe_layer(image: Gimp.Image, layer: Gimp.Layer) -> dict[str, Any]:
-    """A layer's name, place, pixels and mask, and the selection in its place."""
+    """A layer's name, place, pixels, mask and settings, and the selection in its place."""
     width, height = layer.get_width(), layer.get_height()
     box = [*layer.get_offsets()[1:], width, height]
     mask, selection = layer.get_mask(), image.get_selection()
+    settings = layer.get_parasite("atelier-settings")
     return {
         "name": layer.get_name(),
         "box": box,
         "pixels": digest(layer, (0, 0, width, height)),
         "mask": digest(mask, (0, 0, width, height)) if mask else None,
+        "settings": json.loads(bytes(settings.get_data())) if settings else None,
         "selected": None if Gimp.Selection.is_empty(image) else digest(selection, box),
     }
 

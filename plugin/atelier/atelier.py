@@ -24,7 +24,7 @@ import backend_process
 import drawables as layers
 import durations
 from atelier_protocol import AtelierError, JobCancelled, Picture, Progress, Queued, Region, Result
-from atelier_requests import FRAMES, DeepDream, Request, StyleTransfer, settings
+from atelier_requests import FRAMES, DeepDream, Request, StyleTransfer, WrongSetting, settings
 from backend_client import BackendClient
 from drawables import Unsuitable
 from frames import frames
@@ -111,27 +111,37 @@ def _run(
     layer = layers.the_layer(image, drawables)
     if run_mode == Gimp.RunMode.INTERACTIVE:
         _ask(procedure, config, chosen, layer)
-    given = [given for source in chosen.sources if (given := config.get_property(source.name))]
-    if given and run_mode == Gimp.RunMode.NONINTERACTIVE:
+    if run_mode == Gimp.RunMode.NONINTERACTIVE and _pictures(config, chosen):
         _set_what_goes_with_a_picture(config, chosen)
     request = _request(config, chosen)
-    if request.needs_style and not given:
-        raise Unsuitable(_(chosen.without))
+    given = _pictures(config, chosen) if request.needs_style else []
     with _progress(_(chosen.title)):
         added = _make(request, layer, given, chosen, _frame_count(config, chosen))
     Gimp.displays_flush()
     return added
 
 
+def _pictures(config: Gimp.ProcedureConfig, chosen: Filter) -> list[Any]:
+    """What is chosen beside the layer: files, layers, patterns."""
+    return [given for source in chosen.sources if (given := config.get_property(source.name))]
+
+
 def _request(config: Gimp.ProcedureConfig, chosen: Filter) -> StyleTransfer | DeepDream:
-    """What is asked for; raises Unsuitable where a text that a person wrote has another form."""
+    """What is asked for.
+
+    Raises:
+        Unsuitable: a text that a person wrote has another form, or a picture that is needed is missing.
+    """
     values = {setting.name: config.get_property(argument(setting)) for setting in settings(chosen.request)}
     # An empty text is None in GIMP.
     written: dict[str, Any] = {name: "" if value is None else value for name, value in values.items()}
     try:
-        return chosen.request(**written)
-    except ValueError as error:
-        raise Unsuitable(str(error)) from error
+        request = chosen.request(**written)
+    except WrongSetting as error:
+        raise Unsuitable(_(error.setting.label).replace("_", "") + error.problem) from error
+    if request.needs_style and not _pictures(config, chosen):
+        raise Unsuitable(_(chosen.without))
+    return request
 
 
 def _set_what_goes_with_a_picture(config: Gimp.ProcedureConfig, chosen: Filter) -> None:
@@ -176,24 +186,28 @@ def _duration(config: Gimp.ProcedureConfig, chosen: Filter, size: tuple[int, int
 def _make(
     request: StyleTransfer | DeepDream, layer: Gimp.Layer, given: Sequence[Any], chosen: Filter, count: int
 ) -> Gimp.Layer:
-    """Have the backend make `count` frames, and add them all when they are done; the last one is returned."""
+    """Have the backend make `count` frames, and add them all when they are done; the last one is returned.
+
+    No layer is made before that: GIMP's Cancel kills this process, and layers in no image would stay.
+    """
     pictures = [layers.read_picture(each, layer, request.picture_px) for each in given]
     cutout, title = layers.cut_out(layer), _(chosen.title)
     name, record = f"{title}: {_subject(request, given)}", _record(request, given)
+    results: list[Result] = []
     Gimp.progress_set_text(_("Atelier is starting…"))
-    with _finished_layers() as made, backend_process.connect(waiting=Gimp.progress_pulse) as backend:
+    with backend_process.connect(waiting=Gimp.progress_pulse) as backend:
 
         def compute(request: Request, content: Picture, region: Region) -> Result:
             job = backend.submit(request, content, region, pictures)
-            return _wait(backend, job, title, len(made), count)
+            return _wait(backend, job, title, len(results), count)
 
-        notes = []
-        for number, result in enumerate(frames(compute, request, *layers.content_of(cutout), count), start=1):
+        results.extend(frames(compute, request, *layers.content_of(cutout), count))
+    with _finished_layers() as made:
+        for number, result in enumerate(results, start=1):
             numbered = name if count == 1 else _("{name}, frame {number}").format(name=name, number=number)
             made.append(layers.new_layer(cutout, result.picture, numbered, record))
-            notes.append(result.note)
         layers.insert(cutout, made)
-    for note in dict.fromkeys(filter(None, notes)):
+    for note in dict.fromkeys(result.note for result in results if result.note):
         Gimp.message(_(note))
     return made[-1]
 

@@ -22,6 +22,14 @@ def N_(text: str) -> str:
 # ── Kinds of settings ────────────────────────────────────────────────────────────────────────────
 
 
+class WrongSetting(ValueError):
+    """A setting has a value that it cannot have; `problem` is said after the setting's name or label."""
+
+    def __init__(self, setting: Setting, problem: str) -> None:
+        super().__init__(setting.name + problem)
+        self.setting, self.problem = setting, problem
+
+
 @dataclass(frozen=True)
 class Number:
     """A whole or decimal setting between two bounds, both allowed."""
@@ -34,12 +42,12 @@ class Number:
     high: int | float
 
     def check(self, value: object) -> None:
-        """Raise ValueError unless `value` is of the default's kind and within the bounds."""
+        """Raise WrongSetting unless `value` is of the default's kind and within the bounds."""
         kinds = (int,) if isinstance(self.default, int) else (int, float)
         if isinstance(value, bool) or not isinstance(value, kinds):
-            raise ValueError(f"{self.name} must be a number, not {value!r}.")
+            raise WrongSetting(self, f" must be a number, not {value!r}.")
         if not self.low <= value <= self.high:  # which NaN is not either
-            raise ValueError(f"{self.name} must be from {self.low} to {self.high}, not {value!r}.")
+            raise WrongSetting(self, f" must be from {self.low} to {self.high}, not {value!r}.")
 
 
 @dataclass(frozen=True)
@@ -53,9 +61,9 @@ class Choice:
     options: Mapping[str, str]
 
     def check(self, value: object) -> None:
-        """Raise ValueError unless `value` is one of the options."""
+        """Raise WrongSetting unless `value` is one of the options."""
         if not isinstance(value, str) or value not in self.options:
-            raise ValueError(f"{self.name} must be one of {', '.join(self.options)}, not {value!r}.")
+            raise WrongSetting(self, f" must be one of {', '.join(self.options)}, not {value!r}.")
 
 
 @dataclass(frozen=True)
@@ -69,13 +77,13 @@ class Text:
     parse: Callable[[str], object]
 
     def check(self, value: object) -> None:
-        """Raise ValueError unless `value` is a text of the right form, and no endless one."""
+        """Raise WrongSetting unless `value` is a text of the right form, and no endless one."""
         if not isinstance(value, str) or len(value) > LONGEST_TEXT:
-            raise ValueError(f"{self.name} must be a text of at most {LONGEST_TEXT} letters.")
+            raise WrongSetting(self, f" must be a text of at most {LONGEST_TEXT} letters.")
         try:
             self.parse(value)
         except ValueError as error:
-            raise ValueError(f"{self.name}: {error}") from error
+            raise WrongSetting(self, f": {error}") from error
 
 
 Setting = Number | Choice | Text
@@ -197,7 +205,8 @@ def _text(parse: Callable[[str], object], label: str, help: str) -> Any:
 
 
 def _seed() -> Any:
-    return _number(0, 0, 2**31 - 1, N_("Seed"), N_("The same seed gives the same picture again"))
+    help = N_("The same seed gives the same picture again; on a graphics card, nearly")
+    return _number(0, 0, 2**31 - 1, N_("Seed"), help)
 
 
 def _device() -> Any:
@@ -219,7 +228,7 @@ def _device() -> Any:
 class Request:
     """A filter's settings; `name` is the filter's on the wire.
 
-    Raises ValueError when a setting is of the wrong kind or out of range.
+    Raises WrongSetting when a setting is of the wrong kind or out of range.
     """
 
     name: ClassVar[str]
@@ -290,10 +299,10 @@ class StyleTransfer(Request):
         {
             "style": N_("The style's"),
             "luminance": N_("The photograph's; the style gives light and dark"),
-            "matched": N_("The photograph's mean and covariance, for the style"),
+            "matched": N_("The photograph's; the style is recoloured first"),
         },
         N_("C_olours"),
-        N_("Whose colours the picture has"),
+        N_("Whose colours the picture has; the gallery's own styles are not recoloured"),
     )
     style_shape: str = _choice(
         "keep",
@@ -435,7 +444,9 @@ class DeepDream(Request):
         N_("Which of the layers' channels dream, as in 12 or 12-20; nothing: all"),
     )
     imagenet_class: str = _text(
-        str.strip, N_("Class"), N_("The class of ImageNet that is dreamt of: its name or its number")
+        str.strip, N_("Class"),
+        N_("The class of ImageNet that is dreamt of: its name or its number; SqueezeNet knows classes,"
+           " and so do torchvision's own networks"),
     )
     start: str = _choice(
         "picture",
@@ -471,7 +482,7 @@ class DeepDream(Request):
         "dreamt",
         {"dreamt": N_("The dream's"), "kept": N_("The picture's; only light and dark are dreamt")},
         N_("Colours"),
-        N_("Whose colours the picture has"),
+        N_("Whose colours the picture has; noise has none to keep, and stays gray"),
     )
     zoom: float = _number(
         1.0, 1.0, 1.5, N_("Zoom"), N_("How much the picture is enlarged before it is dreamt upon")

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from gi.repository import Gimp, GimpUi, GObject, Gtk
 
 from atelier_requests import Choice, Number, Setting
+from dream_layers import GROUPS
 from presets import CONTROLLED
 from procedures import Filter, Source, argument
 from translation import _
@@ -34,7 +35,7 @@ def ask(
     dialog.set_ok_label(_("R_un"))
     labels = Gtk.SizeGroup(mode=Gtk.SizeGroupMode.HORIZONTAL)
     _add_rows(dialog, config, chosen, labels)
-    _add_settings(dialog, chosen, labels)
+    _add_settings(dialog, config, chosen, labels)
     _turn_off_what_has_no_say(dialog, chosen)
     _add_line(dialog, config, takes)
     _follow(config, chosen)
@@ -88,7 +89,39 @@ def _file_row(config: Gimp.ProcedureConfig, source: Source) -> tuple[Gtk.Widget,
     chooser = GimpUi.FileChooser.new(action, _(source.label), title, config.get_property(source.name))
     chooser.set_tooltip_text(_(source.help))
     config.bind_property(source.name, chooser, "file", GObject.BindingFlags.BIDIRECTIONAL)
-    return chooser.get_label_widget(), chooser
+    row = Gtk.Box(spacing=SPACING_PX)
+    row.pack_start(chooser, True, True, 0)
+    row.pack_start(_clear_button(config, source, chooser), False, False, 0)
+    return chooser.get_label_widget(), row
+
+
+def _clear_button(
+    config: Gimp.ProcedureConfig, source: Source, chooser: GimpUi.FileChooser
+) -> Gtk.Button:
+    """A button that chooses no file, which GIMP's own widget cannot."""
+    button = Gtk.Button.new_from_icon_name("edit-clear", Gtk.IconSize.BUTTON)
+    button.set_tooltip_text(_("No picture"))
+
+    def clear(_button: Gtk.Button) -> None:
+        config.set_property(source.name, None)
+        for part in _parts_of(chooser):
+            if isinstance(part, Gtk.FileChooserButton):
+                part.unselect_all()
+
+    def show(*_changed: object) -> None:
+        button.set_sensitive(bool(config.get_property(source.name)))
+
+    show()
+    button.connect("clicked", clear)
+    config.connect(f"notify::{source.name}", show)
+    return button
+
+
+def _parts_of(container: Gtk.Container) -> Iterator[Gtk.Widget]:
+    for part in container.get_children():
+        yield part
+        if isinstance(part, Gtk.Container):
+            yield from _parts_of(part)
 
 
 def _layer_row(config: Gimp.ProcedureConfig, source: Source) -> tuple[Gtk.Widget, Gtk.Widget]:
@@ -170,13 +203,17 @@ def _follow(config: Gimp.ProcedureConfig, chosen: Filter) -> None:
 # ── The settings ─────────────────────────────────────────────────────────────────────────────────
 
 
-def _add_settings(dialog: GimpUi.ProcedureDialog, chosen: Filter, labels: Gtk.SizeGroup) -> None:
+def _add_settings(
+    dialog: GimpUi.ProcedureDialog, config: Gimp.ProcedureConfig, chosen: Filter, labels: Gtk.SizeGroup
+) -> None:
     """Those that are in sight, and the others in a part that scrolls and is folded at first."""
     names = {setting.name: argument(setting) for setting in chosen.settings}
     for setting in chosen.settings:
         widget = _widget(dialog, setting)
         if isinstance(widget, GimpUi.Labeled):
             labels.add_widget(widget.get_label())
+        if setting.name in chosen.offered:
+            widget.attach(_offer_button(config, chosen, setting), 2, 0, 1, 1)
     dialog.fill_box("advanced-box", [names[name] for name in names if name not in chosen.in_sight])
     scrolled = dialog.fill_scrolled_window("advanced-scrolled", "advanced-box")
     scrolled.set_policy(Gtk.PolicyType.NEVER, Gtk.PolicyType.AUTOMATIC)
@@ -193,6 +230,30 @@ def _widget(dialog: GimpUi.ProcedureDialog, setting: Setting) -> Gtk.Widget:
         return dialog.get_spin_scale(argument(setting), 1.0)
     kind = Gtk.ComboBox if isinstance(setting, Choice) else GObject.TYPE_NONE
     return dialog.get_widget(argument(setting), kind)
+
+
+def _offer_button(config: Gimp.ProcedureConfig, chosen: Filter, setting: Setting) -> Gtk.MenuButton:
+    """A button beside a text with a menu of what may stand there, which the network decides."""
+    button = Gtk.MenuButton(tooltip_text=_("What there is to choose from"))
+
+    def choose(_item: Gtk.MenuItem, text: str) -> None:
+        config.set_property(argument(setting), text)
+
+    def offer(*_changed: object) -> None:
+        menu, last_group = Gtk.Menu(), ""
+        for text, group in chosen.offered[setting.name][config.get_property("network")]:
+            if group != last_group:
+                menu.append(Gtk.MenuItem(label=_(GROUPS[group]), sensitive=False))
+            item, last_group = Gtk.MenuItem(label=text), group
+            item.connect("activate", choose, text)
+            menu.append(item)
+        menu.show_all()
+        button.set_popup(menu)
+
+    offer()
+    config.connect("notify::network", offer)
+    button.show()
+    return button
 
 
 def _turn_off_what_has_no_say(dialog: GimpUi.ProcedureDialog, chosen: Filter) -> None:

@@ -190,7 +190,7 @@ def read_picture(given: Gio.File | Gimp.Layer | Gimp.Pattern, like: Gimp.Layer, 
     converts it to the layer's profile, for babl garbles 8 bits read as 16 of another one.
 
     Raises:
-        Unsuitable: GIMP cannot read a picture from the file.
+        Unsuitable: GIMP cannot read a picture from the file, or all of it is hidden.
     """
     if isinstance(given, Gio.File):
         image = _image_of_file(given)
@@ -202,6 +202,9 @@ def read_picture(given: Gio.File | Gimp.Layer | Gimp.Pattern, like: Gimp.Layer, 
         _shrink(image, max(STYLE_PX, longest_px))
         _convert(image, like.get_image())
         flat = image.merge_visible_layers(Gimp.MergeType.CLIP_TO_IMAGE)
+        if flat is None:
+            sentence = _("Nothing of {name} is visible: show a layer of it, or choose another picture.")
+            raise Unsuitable(sentence.format(name=name_of(given)))
         coding = coding_for(flat, alpha=flat.has_alpha())
         width, height = flat.get_width(), flat.get_height()
         pixels = _read(flat, Region(0, 0, width, height), coding.babl)

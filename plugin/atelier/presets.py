@@ -53,5 +53,5 @@ PRESETS: dict[str, Preset] = {
     "embers": Preset(N_("Embers"), _channel(14)),
     "storm": Preset(N_("Storm"), _channel(48)),
 }
-CONTROLLED = frozenset(name for preset in PRESETS.values() for name in preset.settings)
+CONTROLLED = frozenset({"objective"}).union(*(preset.settings for preset in PRESETS.values()))
 """The settings that presets set; one that says nothing of them leaves them at their defaults."""

@@ -22,6 +22,7 @@ from atelier_requests import (
     Text,
     settings,
 )
+from dream_layers import LAYERS, Layers
 from presets import PRESETS, Preset
 from translation import _
 
@@ -52,7 +53,8 @@ class Filter:
     `sources` are the pictures it takes, and `without` says that there is none where one is needed;
     `extras` are numbers beside the request, `only` says which settings need not be looked at.
     Whoever gives a picture sets what stands in `given`. In the dialog `in_sight` is not hidden under
-    Advanced, and `presets` are offered.
+    Advanced, and `presets` are offered, and for some texts what may stand there: in `offered`, by the
+    setting's name and the network.
     """
 
     request: type[StyleTransfer | DeepDream]
@@ -66,6 +68,7 @@ class Filter:
     only: tuple[Only, ...] = ()
     presets: Mapping[str, Preset] = field(default_factory=dict)
     given: Mapping[str, str] = field(default_factory=dict)
+    offered: Mapping[str, Mapping[str, Layers]] = field(default_factory=dict)
 
     @property
     def settings(self) -> tuple[Setting, ...]:
@@ -96,7 +99,7 @@ FILTERS = {
             Only(
                 (
                     *("iterations", "content_weight", "style_weight", "smoothness", "start", "optimizer"),
-                    *("pooling", "tolerance", "network", "content_layers", "style_layers"),
+                    *("pooling", "tolerance", "network", "content_layers", "style_layers", "seed"),
                 ),
                 "method",
                 ("fine",),
@@ -124,6 +127,7 @@ FILTERS = {
         ),
         presets=PRESETS,
         given={"objective": "guide"},
+        offered={"layers": LAYERS},
     ),
 }
 
