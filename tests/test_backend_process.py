@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -9,12 +10,12 @@ import socket
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
+from conftest import eventually, installed_in, processes_with
 
 import backend_process
 from atelier_protocol import BackendSilent, BackendUnavailable, JobFailed, Picture, Progress, Region, Result
@@ -30,38 +31,27 @@ ENDLESS = DeepDream(iterations=500, octaves=1, size=64)
 @pytest.fixture
 def home(tmp_path: Path, models: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An installation of this test's own; no process of it may be left at the end."""
-    (tmp_path / "venv").symlink_to(sys.prefix)
-    (tmp_path / "models").symlink_to(models)
-    monkeypatch.setenv("ATELIER_HOME", str(tmp_path))
+    monkeypatch.setenv("ATELIER_HOME", str(installed_in(tmp_path, models)))
     yield tmp_path
     if client := backend_process.connect_if_running():
         with client:
             client.stop_backend()
-    eventually(lambda: not processes_of(tmp_path))
+    eventually(lambda: not processes_of(tmp_path), "no process is left")
 
 
 def processes_of(home: Path) -> list[psutil.Process]:
     """The processes that serve an installation, whoever started them."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get("ATELIER_HOME") == str(home) and process.pid != os.getpid():
-                found.append(process)
-        except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
-            continue
-    return [process for process in found if process.status() != psutil.STATUS_ZOMBIE]
+    return processes_with("ATELIER_HOME", home)
 
 
 def backends_of(home: Path) -> list[int]:
     """The process ids of the backends of an installation."""
-    return [process.pid for process in processes_of(home) if process.cmdline()[1:] == ["-m", "backend"]]
-
-
-def eventually(holds: Callable[[], bool], within_s: float = 20.0) -> None:
-    deadline = time.monotonic() + within_s
-    while not holds():
-        assert time.monotonic() < deadline, "it never came about"
-        time.sleep(0.05)
+    found = []
+    for process in processes_of(home):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if process.cmdline()[1:] == ["-m", "backend"]:
+                found.append(process.pid)
+    return found
 
 
 def backend_pid() -> int:
@@ -111,7 +101,7 @@ def test_calls_at_the_same_time_start_one_backend(home: Path) -> None:
     pids = {process.communicate()[0] for process in calls}
     assert len(pids) == 1
     assert backend_pid() == int(pids.pop())
-    eventually(lambda: backends_of(home) == [backend_pid()])
+    eventually(lambda: backends_of(home) == [backend_pid()], "one backend is left")
 
 
 @pytest.mark.parametrize(
@@ -154,7 +144,7 @@ def test_the_backend_ends_when_nobody_needs_it_and_the_next_call_works(
 ) -> None:
     monkeypatch.setenv("ATELIER_IDLE_MINUTES", "0.02")
     assert_works()
-    eventually(lambda: not processes_of(home))
+    eventually(lambda: not processes_of(home), "no process is left")
     assert not (home / "connection.json").exists()
     assert_works()
 
@@ -199,7 +189,7 @@ def test_waiting_may_give_up(home: Path) -> None:
 
     with pytest.raises(InterruptedError):
         backend_process.connect(waiting=give_up)
-    eventually(lambda: (home / "connection.json").exists())
+    eventually(lambda: (home / "connection.json").exists(), "the backend has started all the same")
 
 
 # ── Killing, in the middle of a job ──────────────────────────────────────────────────────────────
@@ -221,7 +211,7 @@ def test_a_killed_backend_is_reported_leaves_no_process_and_the_next_call_works(
         os.kill(backend_pid(), signal.SIGKILL)
         with pytest.raises(BackendSilent):
             list(client.messages(job))
-    eventually(lambda: not processes_of(home))
+    eventually(lambda: not processes_of(home), "no process is left")
     assert_works()
 
 
@@ -230,7 +220,7 @@ def test_a_backend_told_to_end_by_the_system_leaves_nothing(home: Path) -> None:
         begin_endless_job(client)
         os.kill(backend_pid(), signal.SIGTERM)
         client.wait_until_gone()
-    eventually(lambda: not processes_of(home))
+    eventually(lambda: not processes_of(home), "no process is left")
     assert not (home / "connection.json").exists()
 
 

@@ -332,14 +332,25 @@ def test_every_network_dreams_more_of_what_it_sees(models: Path, cat: Tensor, na
     [("inception-v3", "Mixed_5d"), ("inception-v3", "Mixed_7c"), ("vgg19", "relu5_4"), ("vgg16", "relu5_3"),
      ("squeezenet", "classes")],
 )  # fmt: skip
+@pytest.mark.parametrize(
+    ("accelerated", "difference"),
+    [(False, 1e-4), (True, 3e-3)],  # fast kernels round otherwise, and a value near 0 may change its sign
+)
 def test_the_networks_tiles_have_no_seams(
-    models: Path, cat: Tensor, name: str, layer: str, monkeypatch: pytest.MonkeyPatch
+    models: Path,
+    cat: Tensor,
+    name: str,
+    layer: str,
+    accelerated: bool,
+    difference: float,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    network, objective = load_network(name, models, torch.device("cpu")), activation({layer: 1.0})
+    network = load_network(name, models, torch.device("cpu"), accelerated=accelerated)
+    objective = activation({layer: 1.0})
     wide = torch.cat([cat, cat.flip(3), cat], dim=3)  # the deepest layer sees 672 px to either side
     strip = wide[..., 80 : 85 + network.minimum_px, :]
     visible = strip[:, :1].round()
     whole = tiled_gradient(strip, network, objective, layer, visible)
     cut_tiles(monkeypatch, 256)
     tiled = tiled_gradient(strip, network, objective, layer, visible)
-    assert (tiled - whole).norm() < 1e-4 * whole.norm()
+    assert (tiled - whole).norm() < difference * whole.norm()
