@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
-from collections.abc import Generator, Iterator
+import time
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,7 +19,7 @@ import backend_process
 
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
-STOP_S = 20.0
+STOP_S = EVENTUALLY_S = 20.0
 
 hypothesis.settings.register_profile("any machine", deadline=None)
 hypothesis.settings.load_profile("any machine")
@@ -39,11 +41,35 @@ def models() -> Path:
 @pytest.fixture(scope="session")
 def atelier_home(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """An installation of Atelier made of the tests' own environment; its backend ends with the tests."""
-    home = tmp_path_factory.mktemp("atelier")
-    (home / "venv").symlink_to(sys.prefix)
-    (home / "models").symlink_to(models)
+    home = installed_in(tmp_path_factory.mktemp("atelier"), models)
     yield home
     stop_backend(home)
+
+
+def installed_in(home: Path, models: Path) -> Path:
+    """An empty folder made an installation of Atelier, of the tests' own environment."""
+    (home / "venv").symlink_to(sys.prefix)
+    (home / "models").symlink_to(models)
+    return home
+
+
+def processes_with(variable: str, value: Path) -> list[psutil.Process]:
+    """The processes, but this one, that have an environment variable of that value."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied, FileNotFoundError):
+            is_meant = process.environ().get(variable) == str(value) and process.pid != os.getpid()
+            if is_meant and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found
+
+
+def eventually(holds: Callable[[], bool], what: str, within_s: float = EVENTUALLY_S) -> None:
+    """Wait until something holds."""
+    deadline = time.monotonic() + within_s
+    while not holds():
+        assert time.monotonic() < deadline, f"It was waited {within_s:.0f} s in vain that {what}."
+        time.sleep(0.05)
 
 
 def stop_backend(home: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+from conftest import installed_in
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -30,9 +31,7 @@ QUICK_DREAM = ["--size", "128", "--octaves", "1", "--iterations", "3"]
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Iterator[Path]:
     """An installation with a backend that the commands of this module share."""
-    home = tmp_path_factory.mktemp("home")
-    (home / "venv").symlink_to(sys.prefix)
-    (home / "models").symlink_to(models)
+    home = installed_in(tmp_path_factory.mktemp("home"), models)
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("ATELIER_HOME", str(home))
         yield home
@@ -268,9 +267,7 @@ def test_stop_ends_the_backend_and_says_so(home: Path) -> None:
 def test_stop_ends_a_backend_that_does_not_answer(
     tmp_path: Path, models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "venv").symlink_to(sys.prefix)
-    (tmp_path / "models").symlink_to(models)
-    monkeypatch.setenv("ATELIER_HOME", str(tmp_path))
+    monkeypatch.setenv("ATELIER_HOME", str(installed_in(tmp_path, models)))
     backend_process.connect().close()
     connection = backend_process.read_connection()
     assert connection

@@ -58,6 +58,7 @@ def choose_file(window: GimpWindow, key: str, file: Path) -> None:
     window.wait_for("^Select a File$")
     window.press("ctrl+l")
     window.write(str(file))
+    time.sleep(SETTLE_S)  # names that begin so are looked up
     window.confirm("^Select a File$")
 
 

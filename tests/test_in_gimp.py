@@ -7,12 +7,13 @@ import json
 import re
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 import pytest
+from conftest import eventually, processes_with
 from gimp_scenes import SCENES
 from gimp_session import Gimp, filters_in
 
@@ -25,6 +26,7 @@ TESTS = Path(__file__).parent
 START_S, END_S = 60.0, 20.0
 PICTURE, WHOLE = Picture(3, 2, "RGB", "u8", bytes(range(18))), Region(0, 0, 3, 2)
 DREAM_FOR_LONG = "import gimp_cases; gimp_cases.dream_for_long_and_then_briefly()"
+DREAM_FRAMES = "import gimp_cases; gimp_cases.dream_frames_until_killed()"
 PYTHON_PATH = {"PYTHONPATH": f"{TESTS}:{TESTS.parent / 'plugin' / 'atelier'}"}
 CASES = re.findall(r"^def (case_\w+)", (TESTS / "gimp_cases.py").read_text(encoding="utf-8"), re.MULTILINE)
 
@@ -74,6 +76,19 @@ def test_a_killed_filter_leaves_gimp_and_the_backend_working(
     assert running.returncode == 0, said.decode()
 
 
+def test_a_filter_killed_between_frames_leaves_no_layer(gimp: Gimp, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ATELIER_HOME", str(gimp.atelier_home))
+    with started(gimp, DREAM_FRAMES) as running:
+        plugin = filter_of(running)
+        with backend_process.connect() as client:
+            eventually(lambda: is_at_work(client), "the filter has the backend dream", START_S)
+            for _ in range(2):  # each has to wait for a frame
+                list(client.messages(client.submit(Identity(), PICTURE, WHOLE)))
+        plugin.kill()
+        _, said = running.communicate(timeout=120)
+    assert running.returncode == 0, said.decode()
+
+
 def test_a_killed_gimp_takes_the_filter_and_its_job_along(
     gimp: Gimp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -117,12 +132,7 @@ def filter_of(gimp: subprocess.Popen[bytes]) -> psutil.Process:
 
 def processes_of(gimp: Gimp) -> list[psutil.Process]:
     """The processes that serve a GIMP's profile; the backend, which outlives GIMP, is not told of it."""
-    found = []
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
-            if process.environ().get("GIMP3_DIRECTORY") == str(gimp.profile):
-                found.append(process)
-    return found
+    return processes_with("GIMP3_DIRECTORY", gimp.profile)
 
 
 def is_at_work(client: BackendClient) -> bool:
@@ -134,10 +144,3 @@ def is_at_work(client: BackendClient) -> bool:
     with contextlib.suppress(JobCancelled):
         list(messages)
     return isinstance(first, Queued) and first.place > 0
-
-
-def eventually(holds: Callable[[], bool], what: str, within_s: float) -> None:
-    deadline = time.monotonic() + within_s
-    while not holds():
-        assert time.monotonic() < deadline, f"It was waited {within_s:.0f} s in vain that {what}."
-        time.sleep(0.05)
