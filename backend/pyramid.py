@@ -13,6 +13,8 @@ from torch.nn.functional import interpolate
 
 Size = tuple[int, int]
 """Height and width in pixels."""
+MOST_SHRUNK = 16
+"""A side shrinks so many times at once: CUDA's kernel has no memory for a wider filter than of 47 times."""
 
 
 def size_of(image: Tensor) -> Size:
@@ -49,9 +51,12 @@ def octave_sizes(size: Size, octaves: int, octave_scale: float, shortest_px: int
 
 def resize(image: Tensor, size: Size) -> Tensor:
     """`image` (1, C, H, W) at another size, antialiased; bicubic, so it may overshoot a little."""
-    if size_of(image) == size:
-        return image
-    return interpolate(image, size, mode="bicubic", antialias=True)
+    while size_of(image) != size:
+        height, width = (
+            max(side, -(-now // MOST_SHRUNK)) for side, now in zip(size, size_of(image), strict=True)
+        )
+        image = interpolate(image, (height, width), mode="bicubic", antialias=True)
+    return image
 
 
 def restore_detail(image: Tensor, original: Tensor) -> Tensor:

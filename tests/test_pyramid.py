@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate
 
+from backend import pyramid
 from backend.pyramid import Size, fit, octave_sizes, resize, restore_detail, size_of
 
 
@@ -47,6 +51,23 @@ def test_resize_averages_what_it_cannot_show() -> None:
     checkerboard[..., ::2, ::2] = checkerboard[..., 1::2, 1::2] = 1
     small = resize(checkerboard, (16, 16))
     torch.testing.assert_close(small, torch.full_like(small, 0.5), atol=0.02, rtol=0)
+
+
+def test_shrinking_a_thousandfold_goes_in_steps_that_a_graphics_card_takes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sizes = [(1600, 48)]
+
+    def watched(image: Tensor, size: Size, **options: Any) -> Tensor:
+        sizes.append(size)
+        return interpolate(image, size, **options)
+
+    monkeypatch.setattr(pyramid, "interpolate", watched)
+    waves = torch.linspace(0, 1, 1600)[:, None].repeat(1, 1, 1, 48)
+    small = resize(waves, (4, 200))
+    assert sizes == [(1600, 48), (100, 200), (7, 200), (4, 200)]
+    expected = torch.tensor([0.125, 0.375, 0.625, 0.875])
+    torch.testing.assert_close(small[0, 0, :, 0], expected, atol=0.02, rtol=0)
 
 
 def test_an_unchanged_picture_gets_all_its_detail_back(image: Tensor) -> None:
