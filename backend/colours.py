@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from .pyramid import resize, size_of
-from .styles import Style
+from .styles import Style, refuse_hidden
 
-LUMA = (0.299, 0.587, 0.114)
+YIQ_LUMA = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in the luminance Y of YIQ."""
 LEAST_VARIANCE = 255.0**-2
 """That of a difference of one 8-bit step: a colour that varies less is not spread any wider."""
@@ -29,8 +29,12 @@ def matched(style: Style, content: Tensor, visible: Tensor | None) -> Style:
     Args:
         style: of any size.
         content: image tensor of any size.
-        visible: (1, 1, H, W) of the content, None for all of it.
+        visible: (1, 1, H, W) of the content, not 0 everywhere; None for all of it.
+
+    Raises:
+        ValueError: nothing of the style is visible.
     """
+    refuse_hidden(style)
     mean, covariance = _moments(content, visible)
     own_mean, own_covariance = _moments(style.image, style.visible)
     linear = _power(covariance, 0.5) @ _power(own_covariance, -0.5)
@@ -51,7 +55,7 @@ def with_colours_of(image: Tensor, content: Tensor) -> Tensor:
 
 
 def _luminance(image: Tensor) -> Tensor:
-    return torch.einsum("c,bchw->bhw", image.new_tensor(LUMA), image)[:, None]
+    return torch.einsum("c,bchw->bhw", image.new_tensor(YIQ_LUMA), image)[:, None]
 
 
 def _moments(image: Tensor, visible: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -59,12 +63,12 @@ def _moments(image: Tensor, visible: Tensor | None) -> tuple[Tensor, Tensor]:
     colours = image[0].flatten(start_dim=1)
     weights = torch.ones_like(colours[0]) if visible is None else visible.flatten()
     weights = weights / weights.sum()
-    mean = colours @ weights
+    mean = (colours * weights).sum(dim=1)  # a product of matrices would round too often
     colours = colours - mean[:, None]
     return mean, colours * weights @ colours.T
 
 
 def _power(covariance: Tensor, exponent: float) -> Tensor:
-    values, vectors = torch.linalg.eigh(covariance)
+    values, vectors = torch.linalg.eigh(covariance.cpu())  # MPS has no eigh
     power: Tensor = vectors @ values.clamp_min(LEAST_VARIANCE).pow(exponent).diag() @ vectors.T
-    return power
+    return power.to(covariance.device)

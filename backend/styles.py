@@ -45,15 +45,20 @@ def fitted(style: Style, content_size: Size, *, style_size: float, stretch: bool
     Raises:
         ValueError: nothing of the style is visible.
     """
+    refuse_hidden(style)
     image, weight, visible = style
-    if visible is not None and not visible.any():
-        raise ValueError("Nothing of the style picture is visible; choose another, or another part of it.")
     own = size_of(image)
     longest_px = min(round(style_size * max(content_size)), round(MOST_ENLARGED * max(own)))
     size = scaled(content_size if stretch else own, longest_px, minimum_px)
     if visible is not None:
         visible = resize(visible, size).clamp(0, 1)
     return Style(resize(image, size).clamp(0, 1), weight, visible)
+
+
+def refuse_hidden(style: Style) -> None:
+    """Raise ValueError if nothing of the style is visible."""
+    if style.visible is not None and not style.visible.any():
+        raise ValueError("Nothing of the style picture is visible; choose another, or another part of it.")
 
 
 def shares(styles: Sequence[Style]) -> list[float]:

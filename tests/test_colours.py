@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from backend.colours import LUMA, matched, with_colours_of
+from backend.colours import YIQ_LUMA, matched, with_colours_of
 from backend.images import read
 from backend.picture_files import Canvas
 from backend.pyramid import resize
@@ -61,9 +61,14 @@ def test_a_style_of_one_colour_takes_on_the_contents_mean(content: Tensor) -> No
     torch.testing.assert_close(style.image[..., 0, 0], content.mean(dim=(2, 3)), atol=1e-3, rtol=0)
 
 
+def test_a_style_of_which_nothing_is_visible_is_refused(content: Tensor, painting: Tensor) -> None:
+    with pytest.raises(ValueError, match="Nothing of the style picture is visible"):
+        matched(Style(painting, 1.0, torch.zeros(1, 1, 60, 90)), content, None)
+
+
 def test_luminance_is_the_pictures_and_chrominance_the_contents(content: Tensor, painting: Tensor) -> None:
     made = with_colours_of(painting, content)
-    luma = torch.tensor(LUMA)[:, None, None]
+    luma = torch.tensor(YIQ_LUMA)[:, None, None]
     torch.testing.assert_close((made * luma).sum(dim=1), (painting * luma).sum(dim=1))
     for channel in (0, 2):  # R - G and B - G know nothing of the luminance
         torch.testing.assert_close(made[:, channel] - made[:, 1], content[:, channel] - content[:, 1])
