@@ -110,7 +110,7 @@ def adam(objective: Objective, image: Tensor) -> Iterator[Descended]:
     """Minimise `objective` from `image` on by Adam, its values kept in [0, 1]."""
     image = image.clamp(0, 1)
     optimizer = torch.optim.Adam([image], lr=ADAM_RATE, betas=ADAM_BETAS)
-    best = Descended(image, math.inf)
+    best = Descended(image.clone(), math.inf)
     while True:
         loss, image.grad = objective(image)
         if loss < best.loss:

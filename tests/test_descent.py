@@ -61,6 +61,12 @@ def test_what_was_yielded_is_never_changed(way: Way, bowl: Bowl) -> None:
     assert all(torch.equal(image, then) for image, then in found)
 
 
+def test_adam_keeps_its_start_where_there_is_no_loss(bowl: Bowl) -> None:
+    start = bowl.target.clone()
+    nowhere = islice(OPTIMIZERS["adam"](lambda image: (float("nan"), torch.ones_like(image)), start), 5)
+    assert all(torch.equal(image, bowl.target) for image, _ in nowhere)
+
+
 def test_lbfgs_starts_anew_from_the_best_where_it_diverges(bowl: Bowl) -> None:
     """There is no loss wherever a pixel is beyond 0.5, where some of the first steps lead."""
     bowl.target.fill_(0.45)
