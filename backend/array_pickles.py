@@ -20,6 +20,10 @@ ADMITTED = {
 }
 
 
+NotAPickle = pickle.UnpicklingError
+"""What torch raises too for a file that it was to read and that is none of its own."""
+
+
 class NotAnArray(Exception):
     """The pickle names something that is no part of a numpy array."""
 

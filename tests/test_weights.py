@@ -213,6 +213,13 @@ def test_official_checkpoints_are_fetched_only_when_asked_for(tmp_path: Path, of
     assert official.exists()
 
 
+@pytest.mark.parametrize("content", [b"", b"<html>404 Not Found</html>"])
+def test_an_official_checkpoint_that_is_none_says_so(tmp_path: Path, official: Path, content: bytes) -> None:
+    official.write_bytes(content)
+    with pytest.raises(FetchFailed, match=r"vgg19-dcbb9e9d\.pth is damaged; remove it or put a whole one"):
+        fetch(tmp_path, official=True)
+
+
 def test_a_damaged_official_checkpoint_says_so(tmp_path: Path, official: Path) -> None:
     official.write_bytes(official.read_bytes()[:1000])
     with pytest.raises(FetchFailed, match=r"VGG19_Weights\.IMAGENET1K_V1 could not be fetched"):
