@@ -27,7 +27,13 @@ GALLERY: tuple[str, ...] = (
 
 
 def stylize(
-    content: Tensor, mix: Mapping[str, float], *, network: Painter, strength: float, size: int
+    content: Tensor,
+    mix: Mapping[str, float],
+    *,
+    network: Painter,
+    visible: Tensor | None = None,
+    strength: float,
+    size: int,
 ) -> Iterator[Step]:
     """Paint `content` in a mixture of styles, one step for every tile of every layer.
 
@@ -35,6 +41,7 @@ def stylize(
         content: image tensor.
         mix: the styles by name, and how much of each; their sum does not matter.
         network: the gallery's painter.
+        visible: (1, 1, H, W) in [0, 1], how much each pixel of the content counts; None for all in full.
         strength: from 0, the content itself, to 1; the share of the painting in the picture.
         size: longest side in pixels at which the picture is painted. A larger content keeps its
             own fine detail.
@@ -42,11 +49,11 @@ def stylize(
     Raises:
         ValueError: there is no style of such a name, or none of them has a weight.
     """
-    if strength == 0:
+    if strength == 0 or (visible is not None and not visible.any()):
         yield Step(1, 1, content)
         return
     vector = mixture(mix).to(content)
-    for step in paint(content, vector, painter=network, size=size):
+    for step in paint(content, vector, painter=network, visible=visible, size=size):
         if step.index == step.total:
             step = Step(step.index, step.total, torch.lerp(content, step.image, strength))
         yield step

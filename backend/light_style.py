@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from .painter import Painter, paint
-from .pyramid import fit, resize, size_of
+from .pyramid import fit, size_of
 from .step import Step
 from .style_predictor import STYLE_PX, StylePredictor
 from .styles import Style, fitted, shares
@@ -29,6 +29,7 @@ def stylize(
     *,
     predictor: StylePredictor,
     painter: Painter,
+    visible: Tensor | None = None,
     strength: float,
     size: int,
     style_size: float,
@@ -41,6 +42,7 @@ def stylize(
         styles: of several, the mean of their style vectors by weight.
         predictor: from a style picture to its vector.
         painter: the network that takes such a vector.
+        visible: (1, 1, H, W) in [0, 1], how much each pixel of the content counts; None for all in full.
         strength: from 0, the content itself, to 1; in between, so is the style vector.
         size: longest side in pixels at which the picture is painted. A larger content keeps its
             own fine detail.
@@ -50,19 +52,20 @@ def stylize(
     Raises:
         ValueError: nothing of a style is visible, or none has a weight.
     """
-    if strength == 0:
+    if strength == 0 or (visible is not None and not visible.any()):
         yield Step(1, 1, content)
         return
     seen_size = fit(size_of(content), STYLE_PX, MINIMUM_PX)
+    own = fitted(Style(content, 1.0, visible), seen_size, style_size=1.0, stretch=True, minimum_px=MINIMUM_PX)
     seen = [
         fitted(style, seen_size, style_size=style_size, stretch=stretch, minimum_px=MINIMUM_PX)
         for style in styles
     ]
     with torch.no_grad():
-        own = predictor(resize(content, seen_size))
         vectors = [
             share * predictor(style.image, style.visible)
             for share, style in zip(shares(styles), seen, strict=True)
         ]
-        vector = torch.lerp(own, torch.stack(vectors).sum(dim=0), strength)
-    yield from paint(content, vector, painter=painter, size=size)
+        own_vector = predictor(own.image, own.visible)
+        vector = torch.lerp(own_vector, torch.stack(vectors).sum(dim=0), strength)
+    yield from paint(content, vector, painter=painter, visible=visible, size=size)

@@ -14,6 +14,7 @@ Sources:
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Generator, Iterator, Sequence
@@ -54,13 +55,12 @@ class Layer(nn.Conv2d):
             return super().forward(values)
         return pixel_shuffle(conv2d(pixel_unshuffle(values, 2), _of_phases(self.weight), None), 2)
 
-    def normalise_(self, features: Tensor, style: Tensor) -> Tensor:
+    def normalise_(self, features: Tensor, style: Tensor, visible: Tensor | None) -> Tensor:
         """Dumoulin et al. 2017, eq. 5, in place, on the features (1, C, h, w) of a whole picture."""
         if self.gamma is not None and self.beta is not None:
-            mean, variance = _moments(features)
-            scale = self.gamma(style)[..., None, None] * (variance + EPSILON).rsqrt()
-            shift = self.beta(style)[..., None, None] - mean * scale
-            torch.addcmul(shift, features, scale, out=features)
+            features.sub_(_mean(features, visible))
+            scale = self.gamma(style)[..., None, None] * (_power(features, visible) + EPSILON).rsqrt()
+            torch.addcmul(self.beta(style)[..., None, None], features, scale, out=features)
         return features
 
 
@@ -82,13 +82,22 @@ def _of_phases(weight: Tensor) -> Tensor:
     return blocks.flatten(2, 3).flatten(0, 1)
 
 
-def _moments(features: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and variance of each channel, (1, C, 1, 1): as exact as needed and much faster than var_mean."""
-    mean = features.mean(dim=3).mean(dim=2)[..., None, None]
-    power = (
-        torch.linalg.vector_norm(features, dim=3).square().mean(dim=2)[..., None, None] / features.shape[3]
-    )
-    return mean, (power - mean.square()).clamp_min(0)
+def _mean(features: Tensor, visible: Tensor | None) -> Tensor:
+    """The mean of each channel, (1, C, 1, 1), over what is visible."""
+    if visible is None:
+        return features.mean(dim=3).mean(dim=2)[..., None, None]
+    means = [(channel * visible[0, 0]).sum() / visible.sum() for channel in features[0]]
+    return torch.stack(means)[None, :, None, None]
+
+
+def _power(features: Tensor, visible: Tensor | None) -> Tensor:
+    """The mean square of each channel, (1, C, 1, 1), over what is visible, with no copy of all channels."""
+    if visible is None:
+        norms = torch.linalg.vector_norm(features, dim=3)
+        power: Tensor = norms.square().mean(dim=2)[..., None, None] / features.shape[3]
+        return power
+    powers = [(channel.square() * visible[0, 0]).sum() / visible.sum() for channel in features[0]]
+    return torch.stack(powers)[None, :, None, None]
 
 
 class Painter(nn.Module):
@@ -138,41 +147,50 @@ class Painter(nn.Module):
 
 
 @torch.no_grad()
-def paint(content: Tensor, style: Tensor, *, painter: Painter, size: int) -> Iterator[Step]:
+def paint(
+    content: Tensor, style: Tensor, *, painter: Painter, visible: Tensor | None = None, size: int
+) -> Iterator[Step]:
     """Paint `content` in the style of a vector (1, `style_length`); a step for every tile of every layer.
 
     Args:
         content: image tensor.
         style: what the painter's gammas and betas are reckoned from.
         painter: the network.
+        visible: (1, 1, H, W) in [0, 1], not 0 everywhere: how much each pixel of the content counts in
+            the normalisations; None for all in full.
         size: longest side in pixels at which the picture is painted. A larger content keeps its
             own fine detail.
     """
     small = resize(content, fit(size_of(content), size, MINIMUM_PX))
     total = _tile_count(painter, size_of(small)) + 1
-    for index, painting in enumerate(_painted(small, style, painter), start=1):
+    for index, painting in enumerate(_painted(small, style, visible, painter), start=1):
         picture = small if painting is None else restore_detail(painting, content).clamp(0, 1)
         yield Step(index, total, picture)
 
 
-def _painted(image: Tensor, style: Tensor, painter: Painter) -> Iterator[Tensor | None]:
+def _painted(
+    image: Tensor, style: Tensor, visible: Tensor | None, painter: Painter
+) -> Iterator[Tensor | None]:
     """Nothing after every tile of every layer, and at last the painting."""
+    work_through = functools.partial(_worked_through, style=style, visible=visible)
     features = image
     for layer in painter.contract:
-        features = yield from _worked_through(layer, features, style)
+        features = yield from work_through(layer, features)
         features.relu_()
     for first, second in painter.residual:
-        inner = yield from _worked_through(first, features, style)
-        features += yield from _worked_through(second, inner.relu_(), style)
+        inner = yield from work_through(first, features)
+        features += yield from work_through(second, inner.relu_())
     *others, last = painter.expand
     for layer in others:
-        features = yield from _worked_through(layer, interpolate(features, scale_factor=2), style)
+        features = yield from work_through(layer, interpolate(features, scale_factor=2))
         features.relu_()
-    features = yield from _worked_through(last, features, style)
+    features = yield from work_through(last, features)
     yield Rectangle(0, 0, *size_of(image)).of(features).sigmoid()
 
 
-def _worked_through(layer: Layer, features: Tensor, style: Tensor) -> Generator[None, None, Tensor]:
+def _worked_through(
+    layer: Layer, features: Tensor, style: Tensor, visible: Tensor | None
+) -> Generator[None, None, Tensor]:
     """What a layer makes of the features of a whole picture, convolved tile by tile into place."""
     (stride, _), margin = layer.stride, layer.kernel_size[0] // 2
     height, width = (-(-side // stride) for side in size_of(features))
@@ -184,7 +202,9 @@ def _worked_through(layer: Layer, features: Tensor, style: Tensor) -> Generator[
         else:
             tile.at(stride).of(convolved).copy_(part)
         yield
-    return layer.normalise_(convolved, style)
+    if visible is not None:
+        visible = resize(visible, size_of(convolved)).clamp(0, 1)
+    return layer.normalise_(convolved, style, visible)
 
 
 def _with_margin(features: Tensor, tile: Rectangle, margin: int) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 import importlib.resources
 from pathlib import Path
@@ -120,6 +121,32 @@ def test_weights_that_are_all_0_are_refused() -> None:
 def test_a_flat_picture_has_no_colour_noise(network: Painter) -> None:
     made = result(torch.full((1, 3, 96, 96), 0.6), {"pale fresco": 1.0}, network=network)
     assert made[..., 24:-24, 24:-24].std(dim=(2, 3)).max() < 0.02
+
+
+def test_a_nearly_flat_picture_is_normalised_as_exactly_as_in_double_precision(network: Painter) -> None:
+    content = 0.7 + 0.002 * torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    made = result(content, {"starry": 1.0}, network=network)
+    exact = result(content.double(), {"starry": 1.0}, network=copy.deepcopy(network).double())
+    assert (made - exact).abs().max() < 2 / 255
+
+
+def test_what_is_hidden_does_not_count(network: Painter) -> None:
+    """Far enough from what is visible: no position that counts sees it."""
+    content = smooth(64, 320, seed=1)
+    visible = torch.zeros(1, 1, 64, 320)
+    visible[..., :64] = 1
+    made = []
+    for hidden in (0.0, 1.0):
+        changed = content.clone()
+        changed[..., 256:] = hidden
+        made.append(result(changed, {"starry": 1.0}, network=network, visible=visible))
+    torch.testing.assert_close(made[0][..., :64], made[1][..., :64], atol=1e-3, rtol=0)
+    everything = result(content, {"starry": 1.0}, network=network, visible=torch.ones_like(visible))
+    plain = result(content, {"starry": 1.0}, network=network)
+    torch.testing.assert_close(everything, plain, atol=1e-3, rtol=0)
+    assert not made[0][..., :64].allclose(plain[..., :64], atol=0.01)
+    nothing = result(content, {"starry": 1.0}, network=network, visible=torch.zeros_like(visible))
+    assert nothing.equal(content)
 
 
 def test_a_large_content_keeps_its_own_fine_detail(network: Painter) -> None:

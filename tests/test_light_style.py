@@ -138,6 +138,19 @@ def test_what_is_hidden_of_a_style_does_not_count(parts: dict[str, Any]) -> None
     assert (vector - predictor(night)).norm() < (predictor(coffee) - predictor(night)).norm() / 2
 
 
+def test_what_is_hidden_of_the_content_does_not_count(parts: dict[str, Any]) -> None:
+    content, style = photograph("chelsea.jpg", 384, 64), Style(photograph("starry_night.jpg", 128, 96))
+    visible = torch.zeros(1, 1, 64, 384)
+    visible[..., :64] = 1
+    made = []
+    for hidden in (0.0, 1.0):
+        changed = content.clone()
+        changed[..., 320:] = hidden
+        made.append(result(changed, style, strength=0.5, visible=visible, **parts)[..., :64])
+    torch.testing.assert_close(made[0], made[1], atol=2e-2, rtol=0)
+    assert not made[0].allclose(result(content, style, strength=0.5, **parts)[..., :64], atol=0.05)
+
+
 def test_the_size_of_a_style_changes_its_strokes(parts: dict[str, Any]) -> None:
     content, style = photograph("chelsea.jpg", 128, 96), Style(photograph("starry_night.jpg", 320, 256))
     small, large = (result(content, style, **parts | {"style_size": s}) for s in (0.25, 2.0))
