@@ -95,9 +95,7 @@ def _file_row(config: Gimp.ProcedureConfig, source: Source) -> tuple[Gtk.Widget,
     return chooser.get_label_widget(), row
 
 
-def _clear_button(
-    config: Gimp.ProcedureConfig, source: Source, chooser: GimpUi.FileChooser
-) -> Gtk.Button:
+def _clear_button(config: Gimp.ProcedureConfig, source: Source, chooser: GimpUi.FileChooser) -> Gtk.Button:
     """A button that chooses no file, which GIMP's own widget cannot."""
     button = Gtk.Button.new_from_icon_name("edit-clear", Gtk.IconSize.BUTTON)
     button.set_tooltip_text(_("No picture"))
