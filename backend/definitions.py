@@ -55,12 +55,16 @@ def vgg(definition: Callable[..., Any], tensors: Tensors) -> nn.Sequential:
 
 
 def squeezenet(tensors: Tensors) -> nn.Sequential:
-    """SqueezeNet 1.1: conv1 with its ReLU, fire2 to fire9, the pools between them, the classes."""
+    """SqueezeNet 1.1: conv1 with its ReLU, fire2 to fire9, the pools between them, the classes.
+
+    Differs from Iandola et al. 2016: no ReLU after the classes, for where it lets nothing through there
+    is no way up to dream along.
+    """
     whole = _without_values(torchvision.models.squeezenet1_1)
     convolution, relu, *rest = whole.features
     layers: Layers = OrderedDict(conv1=nn.Sequential(convolution, relu))
     layers.update(zip(SQUEEZENET_LAYERS, rest, strict=True))
-    layers[CLASSES] = nn.Sequential(*whole.classifier[1:3])  # convolution and ReLU
+    layers[CLASSES] = nn.Sequential(whole.classifier[1])
     body = nn.Sequential(layers)
     body.load_state_dict(tensors, assign=True)
     return body
@@ -104,10 +108,12 @@ def resnet50(tensors: Tensors) -> nn.Sequential:
 
 def use_average_pooling(body: nn.Sequential) -> None:
     """Make the pools between layers take means instead of maxima (Gatys et al. 2016, section 2)."""
-    for name, pool in body.named_children():
-        if isinstance(pool, nn.MaxPool2d):
-            shape = (pool.kernel_size, pool.stride, pool.padding, pool.ceil_mode)
+    for name, layer in body.named_children():
+        if isinstance(layer, nn.MaxPool2d):
+            shape = (layer.kernel_size, layer.stride, layer.padding, layer.ceil_mode)
             setattr(body, name, nn.AvgPool2d(*shape, count_include_pad=False))
+        elif isinstance(layer, nn.Sequential):  # a pool behind its padding
+            use_average_pooling(layer)
 
 
 def _without_values(definition: Callable[..., Any], **options: bool) -> Any:

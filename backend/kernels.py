@@ -1,7 +1,7 @@
 """Frozen networks, faster: for each convolution the kernel that its shape and its device want.
 
-`accelerate` exchanges the convolutions of a network that is never trained. What their outputs are
-stays the same; their gradient with respect to the weights is given up. On a processor, in float32
+`accelerate` exchanges the convolutions of a network that is never trained. Their outputs stay the
+same to about 1e-5; their gradient with respect to the weights is given up. On a processor, in float32
 and for one picture, wide 3×3 convolutions go through `winograd`; everything else stays with torch's
 own kernels, channels last.
 
@@ -29,18 +29,13 @@ FEWEST_PIXELS = 1024
 """What is narrower or smaller is done sooner without the transforms."""
 
 
-def accelerate(body: nn.Module, *, exact: bool = False) -> nn.Module:
-    """Exchange the convolutions of the frozen `body`, in place, for faster ones with the same outputs.
-
-    Args:
-        body: a network; names and order of its layers stay.
-        exact: keep torch's arithmetic for every convolution; only the memory's layout changes.
-    """
+def accelerate(body: nn.Module) -> nn.Module:
+    """Exchange the convolutions of the frozen `body`, in place, for faster ones; names and order stay."""
     for name, layer in body.named_children():
         if type(layer) is nn.Conv2d:
-            setattr(body, name, Convolution(layer, exact=exact))
+            setattr(body, name, Convolution(layer))
         else:
-            accelerate(layer, exact=exact)
+            accelerate(layer)
     return body
 
 
@@ -58,10 +53,9 @@ def steps(body: nn.Sequential, kept: Collection[str]) -> Iterator[tuple[str, Any
 class Convolution(nn.Conv2d):
     """A convolution with constant weights."""
 
-    def __init__(self, layer: nn.Conv2d, *, exact: bool) -> None:
+    def __init__(self, layer: nn.Conv2d) -> None:
         nn.Module.__init__(self)
         vars(self).update(vars(layer))
-        self.exact = exact
         self.weight.data = self.weight.data.contiguous(memory_format=torch.channels_last)
 
     def forward(self, image: Tensor) -> Tensor:
@@ -83,8 +77,7 @@ class Convolution(nn.Conv2d):
     def _is_wide(self, image: Tensor) -> bool:
         """Whether Winograd's way is the faster one."""
         return (
-            not self.exact
-            and self._is_plain_3x3
+            self._is_plain_3x3
             and min(self.in_channels, self.out_channels) >= FEWEST_CHANNELS
             and (image.device.type, image.dtype, len(image)) == ("cpu", torch.float32, 1)
             and image.shape[-2] * image.shape[-1] >= FEWEST_PIXELS

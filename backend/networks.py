@@ -108,6 +108,25 @@ class Network(nn.Module):
         return max(layers, key=self.layers.index)
 
 
+class Normalise(nn.Module):
+    """From an image tensor to values with a mean of 0 and a deviation of 1, by channel.
+
+    torchvision's transform brings its numbers to a graphics card in every call, and waits for it.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, mean: Sequence[float], deviation: Sequence[float]) -> None:
+        super().__init__()
+        for name, values in {"mean": mean, "deviation": deviation}.items():
+            self.register_buffer(name, torch.tensor(values)[:, None, None], persistent=False)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(1, 3, H, W) to (1, 3, H, W)."""
+        return (image - self.mean) / self.deviation
+
+
 def load_network(
     name: str,
     models: Path,
@@ -219,7 +238,7 @@ def _vgg16(tensors: Tensors) -> Network:
 
 
 def _squeezenet(tensors: Tensors) -> Network:
-    normalise = _normalise([123 / 255, 117 / 255, 104 / 255], [1, 1, 1])
+    normalise = Normalise([123 / 255, 117 / 255, 104 / 255], [1, 1, 1])
     return Network(normalise, definitions.squeezenet(tensors), minimum_px=17, classes=_classes())
 
 
@@ -236,23 +255,18 @@ def _inception(tensors: Tensors) -> Network:
 
 
 def _inception_of_2015(tensors: Tensors) -> Network:
-    normalise = _normalise([128 / 255] * 3, [128 / 255] * 3)  # (x - 128) / 128 in bytes
+    normalise = Normalise([128 / 255] * 3, [128 / 255] * 3)  # (x - 128) / 128 in bytes
     return Network(normalise, definitions.inception(tensors), minimum_px=49)
 
 
 def _of_imagenet() -> nn.Module:
     trained = torchvision.models.VGG19_Weights.IMAGENET1K_V1.transforms()
-    return _normalise(trained.mean, trained.std)
+    return Normalise(trained.mean, trained.std)
 
 
 def _symmetric() -> nn.Module:
     """From -1 to 1: what transform_input comes to in torchvision's GoogLeNet and Inception v3."""
-    return _normalise([0.5] * 3, [0.5] * 3)
-
-
-def _normalise(mean: Sequence[float], deviation: Sequence[float]) -> nn.Module:
-    normalise: nn.Module = torchvision.transforms.Normalize(mean, deviation)
-    return normalise
+    return Normalise([0.5] * 3, [0.5] * 3)
 
 
 def _classes() -> tuple[str, ...]:

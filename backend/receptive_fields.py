@@ -47,13 +47,8 @@ def _reach(features: Tensor) -> Reach:
 
 def _windows(body: nn.Sequential) -> nn.Sequential:
     """`body` with a single channel, where the window of a convolution is all that is left of it."""
-    weights = {id(parameter): parameter for parameter in body.parameters()}
-    windows = copy.deepcopy(body, memo=weights)  # shares the weights, which it does without
-    for parent in list(windows.modules()):
-        for name, layer in list(parent.named_children()):
-            if isinstance(layer, nn.Conv2d):
-                setattr(parent, name, _Window(layer))
-    return windows
+    windows = {id(layer): _Window(layer) for layer in body.modules() if isinstance(layer, nn.Conv2d)}
+    return copy.deepcopy(body, memo=windows)  # takes them for copies that it has made already
 
 
 class _Window(nn.Module):

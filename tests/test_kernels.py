@@ -30,7 +30,7 @@ def cat() -> Tensor:
 
 @pytest.fixture(scope="module")
 def vgg19(models: Path) -> Network:
-    return load_network("vgg19", models, CPU)
+    return load_network("vgg19", models, CPU, accelerated=False)
 
 
 def derived(layer: Any, image: Tensor, towards: Tensor) -> tuple[Tensor, Tensor]:
@@ -75,7 +75,7 @@ def test_a_wide_convolution_and_its_gradient_are_torchs(
     layer = nn.Conv2d(*channels, kernel_size=3, padding=padding, padding_mode=mode).requires_grad_(False)
     image = torch.randn(1, channels[0], *size)
     towards = torch.randn(layer(image).shape)
-    fast = Convolution(layer, exact=False)
+    fast = Convolution(layer)
     output, gradient = derived(fast.rectified if rectify else fast, image, towards)
     assert len(convolutions_done) == 2
 
@@ -107,18 +107,16 @@ def test_other_convolutions_stay_torchs(options: dict[str, Any], convolutions_do
     image = torch.randn(1, 64, 40, 36)
     towards = torch.randn(layer(image).shape)
     expected = derived(copy.deepcopy(layer), image, towards)
-    found = derived(Convolution(layer, exact=False), image, towards)
+    found = derived(Convolution(layer), image, towards)
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
     assert not convolutions_done
 
 
-def test_several_pictures_small_ones_float64_and_exact_stay_torchs(convolutions_done: list[int]) -> None:
+def test_several_pictures_small_ones_and_float64_stay_torchs(convolutions_done: list[int]) -> None:
     layer = nn.Conv2d(64, 64, kernel_size=3, padding=1).requires_grad_(False)
-    exact = copy.deepcopy(layer)
-    Convolution(layer, exact=False)(torch.rand(2, 64, 40, 40))
-    Convolution(layer, exact=False)(torch.rand(1, 64, 8, 8))
-    Convolution(exact, exact=True)(torch.rand(1, 64, 40, 40))
-    Convolution(layer, exact=False).double()(torch.rand(1, 64, 40, 40, dtype=torch.float64))
+    Convolution(layer)(torch.rand(2, 64, 40, 40))
+    Convolution(layer)(torch.rand(1, 64, 8, 8))
+    Convolution(layer).double()(torch.rand(1, 64, 40, 40, dtype=torch.float64))
     assert not convolutions_done
 
 
@@ -127,7 +125,7 @@ def test_several_pictures_small_ones_float64_and_exact_stay_torchs(convolutions_
 def test_the_gradient_is_the_numerical_one(mode: Padding, rectify: bool) -> None:
     torch.manual_seed(1)
     layer = nn.Conv2d(2, 3, kernel_size=3, padding=1, padding_mode=mode).double().requires_grad_(False)
-    fast = Convolution(layer, exact=False)
+    fast = Convolution(layer)
     image = torch.randn(1, 2, 6, 7, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda seen: kernels._Winograd.apply(seen, fast, rectify), image)  # type: ignore[no-untyped-call]
 
@@ -166,7 +164,7 @@ def test_steps_join_a_relu_to_its_convolution_unless_that_is_kept(vgg19: Network
 def test_the_gradient_on_a_photograph_is_that_of_float64(
     models: Path, cat: Tensor, name: str, layer: str
 ) -> None:
-    network = load_network(name, models, CPU)
+    network = load_network(name, models, CPU, accelerated=False)
     exact = copy.deepcopy(network).double()
     accelerate(network.body)
 

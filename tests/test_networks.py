@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from backend import networks, weights
+from backend.definitions import use_average_pooling
 from backend.networks import Network, load_decoder, load_network
 from backend.vision import torchvision
 from backend.weights import MissingWeights
@@ -19,6 +21,7 @@ normalize = torchvision.transforms.functional.normalize
 pil_to_tensor = torchvision.transforms.functional.pil_to_tensor
 
 CPU = torch.device("cpu")
+POOLINGS: tuple[Literal["max", "average"], ...] = ("max", "average")
 SAMPLES = Path(__file__).parents[1] / "samples"
 IMAGENET = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
 
@@ -195,6 +198,26 @@ def test_average_pooling_takes_means(models: Path, image: Tensor) -> None:
     found = network.features(image, ["relu1_2", "pool1"])
     expected = nn.functional.avg_pool2d(found["relu1_2"], 2)
     torch.testing.assert_close(found["pool1"], expected)
+
+
+@pytest.mark.parametrize("name", networks.NETWORKS)
+def test_every_network_can_take_means_between_its_layers(name: str, models: Path) -> None:
+    body = any_network(name, models).body
+    use_average_pooling(body)
+    between = [*body, *(part for layer in body if type(layer) is nn.Sequential for part in layer)]
+    assert any(isinstance(layer, nn.AvgPool2d) for layer in between)
+    assert not any(isinstance(layer, nn.MaxPool2d) for layer in between)
+
+
+@pytest.mark.parametrize("name", ["vgg19", "vgg16", "squeezenet", "inception-v3"])
+def test_means_give_other_features_than_maxima(name: str, models: Path, image: Tensor) -> None:
+    layer = networks.DEFAULTS[name].dream
+    of_maxima, of_means = (
+        load_network(name, models, CPU, pooling=pooling).features(image, [layer])[layer]
+        for pooling in POOLINGS
+    )
+    assert of_maxima.shape == of_means.shape
+    assert not of_maxima.allclose(of_means, rtol=0.1)
 
 
 @pytest.mark.parametrize(("name", "layer"), [("vgg19", "relu4_1"), ("inception-v3", "Mixed_5b")])
