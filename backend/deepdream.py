@@ -21,7 +21,7 @@ from .networks import Network
 from .objectives import Objective
 from .pyramid import Size, fit, octave_sizes, resize, size_of
 from .step import Step
-from .tiled_features import TiledFeatures
+from .tiled_features import Piece, TiledFeatures
 
 TILE_PX = 1168
 """Side of a tile with its halo (1024 px without that of Mixed_5d): what decides how much memory it takes."""
@@ -108,10 +108,14 @@ def noise(size: Size, seed: int, device: torch.device) -> Tensor:
 
 
 def zoomed(image: Tensor, zoom: float) -> Tensor:
-    """The centre of an image tensor, enlarged by `zoom` (1 and more), at the same size; bicubic."""
-    to_source = image.new_tensor([[[1 / zoom, 0, 0], [0, 1 / zoom, 0]]])
+    """The centre of an image tensor, enlarged by `zoom` (1 and more), at the same size; bicubic.
+
+    Always on the processor, for MPS has no bicubic grid_sample.
+    """
+    to_source = torch.tensor([[[1 / zoom, 0, 0], [0, 1 / zoom, 0]]])
     grid = affine_grid(to_source, list(image.shape), align_corners=False)
-    return grid_sample(image, grid, mode="bicubic", padding_mode="border", align_corners=False).clamp_(0, 1)
+    centre = grid_sample(image.cpu(), grid, mode="bicubic", padding_mode="border", align_corners=False)
+    return centre.clamp_(0, 1).to(image.device)
 
 
 def ascent(
@@ -136,12 +140,18 @@ def tiled_gradient(
     narrower = max(NARROWEST_TILE_PX, TILE_PX - 2 * network.halo_px([layer]))
     side = TILE_PX if max(size_of(image)) <= TILE_PX else narrower
     gradient = torch.zeros_like(image)
-    for tile in TiledFeatures(network, [layer], side).visits(image, visible, differentiable=True):
-        features, counted = tile.pieces[layer]
-        excitement = objective.excitement(layer, features.requires_grad_())
-        weights = torch.ones_like(excitement) if counted is None else counted[0]
-        (of_features,) = torch.autograd.grad(excitement, features, weights)
-        tile.pull({layer: of_features}, gradient)
+    for visit in TiledFeatures(network, [layer], side).visits(image, visible, differentiable=True):
+        visit.pull({layer: _upwards(objective, layer, visit.pieces[layer])}, gradient)
+        del visit
+    return gradient
+
+
+def _upwards(objective: Objective, layer: str, piece: Piece) -> Tensor:
+    """The gradient of the objective with respect to a tile's own features."""
+    features, counted = piece
+    excitement = objective.excitement(layer, features.requires_grad_())
+    weights = torch.ones_like(excitement) if counted is None else counted[0]
+    (gradient,) = torch.autograd.grad(excitement, features, weights)
     return gradient
 
 

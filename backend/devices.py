@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 
 ACCELERATORS = ("cuda", "mps", "xpu")
+OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
+"""What PyTorch says; only CUDA's error has a type of its own."""
 
 
 def choose(name: str) -> torch.device:
@@ -25,6 +27,13 @@ def is_available(name: str) -> bool:
     if name == "mps":
         return torch.backends.mps.is_available()
     return name == "cpu" or (name in ACCELERATORS and bool(getattr(torch, name).is_available()))
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether an error of PyTorch's says that a device's memory does not suffice."""
+    return isinstance(error, torch.OutOfMemoryError) or any(
+        words in str(error).lower() for words in OUT_OF_MEMORY
+    )
 
 
 def release(device: torch.device) -> None:

@@ -18,11 +18,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from .definitions import CLASSES
 from .networks import Network
 from .pyramid import fit, resize, size_of
-
-CLASSES = "classes"
-"""The layer that has a channel for every class."""
+from .tiled_features import Piece, TiledFeatures
 
 GUIDE_PX = 512
 """Longest side at which a guide is looked at."""
@@ -79,18 +78,27 @@ def class_logit(index: int) -> Objective:
     return Objective({CLASSES: 1.0}, excitement)
 
 
-def guide(image: Tensor, layers: Mapping[str, float], network: Network) -> Objective:
+def guide(
+    image: Tensor, layers: Mapping[str, float], network: Network, visible: Tensor | None = None
+) -> Objective:
     """Every position is drawn to that of the guide with which its features' dot product is largest.
 
     Args:
         image: the guide, an image tensor of any size.
         layers: names and weights.
         network: the network that will dream.
+        visible: (1, 1, H, W), where it is 0 the guide has nothing to offer; None for all of it.
+
+    Raises:
+        ValueError: nothing of the guide is visible.
     """
-    seen = resize(image, fit(size_of(image), GUIDE_PX, network.minimum_px)).clamp(0, 1)
-    with torch.no_grad():
-        found = network.features(seen, list(layers))
-    guides = {layer: features.flatten(start_dim=2)[0] for layer, features in found.items()}  # (C, n)
+    if visible is not None and not visible.any():
+        raise ValueError("Nothing of the guide picture is visible; choose another, or another part of it.")
+    size = fit(size_of(image), GUIDE_PX, network.minimum_px)
+    seen = None if visible is None else resize(visible, size).clamp(0, 1)
+    features = TiledFeatures(network, list(layers), max(size))
+    (whole,) = features.visits(resize(image, size).clamp(0, 1), seen)
+    guides = {layer: _vectors(piece) for layer, piece in whole.pieces.items()}
 
     def excitement(layer: str, features: Tensor) -> Tensor:
         return (features * best_matches(features, guides[layer])).sum(dim=1)
@@ -104,6 +112,15 @@ def best_matches(features: Tensor, guide: Tensor) -> Tensor:
     at_a_time = max(1, MATCHES // guide.shape[1])
     best = [(part.T @ guide).argmax(dim=1) for part in torch.split(columns, at_a_time, dim=1)]
     return guide[:, torch.cat(best)].view_as(features)
+
+
+def _vectors(piece: Piece) -> Tensor:
+    """The features at positions at least half as visible as the most visible one, as columns (C, n)."""
+    columns = piece.features.flatten(start_dim=2)[0]
+    if piece.visible is None:
+        return columns
+    counts = piece.visible.flatten()
+    return columns[:, counts >= counts.max() / 2]
 
 
 def _only(channels: range, features: Tensor, layer: str) -> Tensor:

@@ -17,6 +17,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from .devices import is_out_of_memory
 from .losses import (
     TINY,
     content_gradient,
@@ -73,7 +74,7 @@ class Sums:
 
     def grams(self) -> Values:
         """The Gram matrices of the picture as a whole."""
-        return {layer: total / self.positions[layer] for layer, total in self._grams.items()}
+        return {layer: total / max(self.positions[layer], TINY) for layer, total in self._grams.items()}
 
 
 class Aim(NamedTuple):
@@ -117,8 +118,7 @@ class Objective:
     ) -> None:
         self._content, self._styles, self._visible = content, styles, visible
         self._network, self._strength, self._weights = network, strength, weights
-        height, width = size_of(content)
-        self._tile_px = max(height, width) if height * width <= WHOLE_PIXELS else TILE_PX
+        self._whole_pixels, self._tile_px = WHOLE_PIXELS, TILE_PX
         self._aim: Aim | None = None
 
     @torch.no_grad()
@@ -126,17 +126,21 @@ class Objective:
         """The loss of an image tensor, and its gradient with respect to the image.
 
         Raises:
-            torch.OutOfMemoryError: not even small tiles fit into the graphics card's memory.
+            RuntimeError: not even small tiles fit into the graphics card's memory.
         """
         try:
             self._aim = self._aim or self._find_aim()
             return self._evaluate(image, self._aim)
-        except torch.OutOfMemoryError:
-            if self._tile_px < 2 * LEAST_TILE_PX:
+        except RuntimeError as error:
+            if not is_out_of_memory(error) or (not self._whole_pixels and self._tile_px < 2 * LEAST_TILE_PX):
                 raise
         # Only here, past the exception and the tensors that it holds, is their memory free again.
-        self._tile_px, self._aim = self._tile_px // 2, None
+        self._take_smaller_tiles()
         return self(image)
+
+    def _take_smaller_tiles(self) -> None:
+        self._tile_px = self._tile_px if self._whole_pixels else self._tile_px // 2
+        self._whole_pixels, self._aim = 0, None
 
     def _evaluate(self, image: Tensor, aim: Aim) -> tuple[float, Tensor]:
         smoothness = self._weights.smoothness * SMOOTHNESS
@@ -144,29 +148,35 @@ class Objective:
         gradient = total_variation_gradient(image, self._visible).mul_(smoothness)
         one_tile = len(aim.shapes) == 1
         grams = {} if one_tile else self._sums(image, self._visible).grams()
-        visits = self._features().visits(image, self._visible, differentiable=True)
+        visits = self._features(image).visits(image, self._visible, differentiable=True)
         for visit, shapes in zip(visits, aim.shapes, strict=True):
             if one_tile:
                 grams = {layer: gram_matrix(*visit.pieces[layer]) for layer in aim.grams}
             loss += _content_term(visit.pieces, shapes, aim)
             visit.pull(_feature_gradients(visit.pieces, shapes, grams, aim), gradient)
+            del visit
         return loss + _style_term(grams, aim), gradient
 
-    def _features(self) -> TiledFeatures:
+    def _features(self, image: Tensor) -> TiledFeatures:
+        """Those of the content or of a style, each cut as its own size wants it."""
         layers = dict.fromkeys([*self._weights.content_layers, *self._weights.style_layers])
-        return TiledFeatures(self._network, list(layers), self._tile_px)
+        height, width = size_of(image)
+        tile_px = max(height, width) if height * width <= self._whole_pixels else self._tile_px
+        return TiledFeatures(self._network, list(layers), tile_px)
 
     def _sums(self, image: Tensor, visible: Tensor | None) -> Sums:
         sums = Sums()
-        for visit in self._features().visits(image, visible):
+        for visit in self._features(image).visits(image, visible):
             sums.add(visit.pieces, self._weights.style_layers)
+            del visit
         return sums
 
     def _find_aim(self) -> Aim:
         weights, own, shapes = self._weights, Sums(), list[Pieces]()
-        for visit in self._features().visits(self._content, self._visible):
+        for visit in self._features(self._content).visits(self._content, self._visible):
             own.add(visit.pieces, weights.style_layers)
             shapes.append({layer: _copied(visit.pieces[layer]) for layer in weights.content_layers})
+            del visit
         grams = self._between(own.grams())
         shape_powers = {
             layer: _mean_square([tile[layer] for tile in shapes]) for layer in weights.content_layers
@@ -221,7 +231,7 @@ def _feature_gradients(pieces: Pieces, shapes: Pieces, grams: Values, aim: Aim) 
 
 def _share(pieces: Pieces, layer: str, aim: Aim) -> float:
     """A tile's part of the positions that the means over the whole picture are taken of."""
-    return positions(*pieces[layer]) / aim.positions[layer]
+    return positions(*pieces[layer]) / max(aim.positions[layer], TINY)
 
 
 def _scales(weight: float, layers: Mapping[str, float], powers: Mapping[str, float]) -> dict[str, float]:

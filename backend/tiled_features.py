@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from .networks import Network
-from .pyramid import size_of
+from .pyramid import Size, size_of
 from .tiles import Rectangle, Tile, tiles
 
 
@@ -80,24 +80,39 @@ class TiledFeatures:
     ) -> Iterator[Visit]:
         """Every tile of an image tensor in its turn; `visible` (1, 1, H, W) weighs its pixels.
 
-        Only with `differentiable` can gradients be pulled back, and more memory is taken.
+        Only with `differentiable` can gradients be pulled back, and more memory is taken. Who lets go
+        of a visit before the next has no more than one tile's features in memory.
         """
         for tile in self.tiles(image):
-            part = tile.outer.of(image).detach()
-            with torch.set_grad_enabled(differentiable):
-                found = self._network.features(part.requires_grad_(differentiable), self._layers)
-            inner = tile.inner.within(tile.outer)
-            places = {layer: inner.at(stride) for layer, stride in self._strides.items()}
-            seen = None if visible is None else tile.inner.of(visible)
-            pieces = {
-                layer: _piece(places[layer].of(features.detach()), seen, self._strides[layer])
-                for layer, features in found.items()
-            }
-            yield Visit(pieces, tile, part, found, places)
+            yield self._visit(tile, image, visible, differentiable)
+
+    def _visit(self, tile: Tile, image: Tensor, visible: Tensor | None, differentiable: bool) -> Visit:
+        part = tile.outer.of(image).detach()
+        with torch.set_grad_enabled(differentiable):
+            found = self._network.features(part.requires_grad_(differentiable), self._layers)
+        inner = tile.inner.within(tile.outer)
+        places = {layer: inner.at(stride) for layer, stride in self._strides.items()}
+        seen = None if visible is None else tile.inner.of(visible)
+        pieces = {
+            layer: _piece(places[layer].of(features.detach()), seen, self._strides[layer])
+            for layer, features in found.items()
+        }
+        return Visit(pieces, tile, part, found, places)
 
 
 def _piece(features: Tensor, visible: Tensor | None, stride: int) -> Piece:
     if visible is None:
         return Piece(features, None)
-    height, width = size_of(features)
-    return Piece(features, avg_pool2d(visible, stride, ceil_mode=True)[..., :height, :width])
+    return Piece(features, _on_grid(visible, size_of(features), stride))
+
+
+def _on_grid(visible: Tensor, size: Size, stride: int) -> Tensor:
+    """How much each position of features of `size` counts: the mean over the `stride` pixels of its own.
+
+    Pixels past those of the last row and column, where the network rounds down, are theirs too.
+    """
+    counts = avg_pool2d(visible, stride, ceil_mode=True)
+    for axis, length in zip((-2, -1), size, strict=True):
+        before, last = counts.tensor_split([length - 1], dim=axis)
+        counts = torch.cat([before, last.mean(dim=axis, keepdim=True)], dim=axis)
+    return counts

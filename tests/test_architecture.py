@@ -47,7 +47,9 @@ MAY_IMPORT = {
     "backend.onnx_files": "torch",
     "backend.conversions": "torch backend.array_pickles backend.onnx_files backend.vision",
     "backend.weight_sources": "torch backend.conversions",
-    "backend.weights": "torch safetensors backend.conversions backend.vision backend.weight_sources",
+    "backend.weights": (
+        "torch safetensors backend.array_pickles backend.conversions backend.vision backend.weight_sources"
+    ),
     "backend.definitions": "torch backend.conversions backend.vision",
     "backend.receptive_fields": "torch",
     "backend.winograd": "torch",
@@ -68,7 +70,8 @@ MAY_IMPORT = {
     "backend.smoothing": "torch backend.pyramid backend.vision",
     "backend.tiled_features": "torch backend.networks backend.pyramid backend.tiles",
     "backend.style_objective": (
-        "torch backend.losses backend.networks backend.pyramid backend.styles backend.tiled_features"
+        "torch backend.devices backend.losses backend.networks backend.pyramid backend.styles"
+        " backend.tiled_features"
     ),
     "backend.style_transfer": (
         "torch backend.descent backend.networks backend.pyramid backend.step backend.style_objective"
@@ -83,7 +86,7 @@ MAY_IMPORT = {
     "backend.light_style": (
         "torch backend.painter backend.pyramid backend.step backend.style_predictor backend.styles"
     ),
-    "backend.objectives": "torch backend.networks backend.pyramid",
+    "backend.objectives": "torch backend.definitions backend.networks backend.pyramid backend.tiled_features",
     "backend.deepdream": (
         "torch backend.networks backend.objectives backend.pyramid backend.smoothing backend.step"
         " backend.tiled_features"

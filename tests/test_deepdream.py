@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections import OrderedDict
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -227,14 +230,13 @@ def test_the_picture_given_is_left_alone(network: Network) -> None:
     assert image.equal(before)
 
 
-@pytest.mark.parametrize("taken", [0, 1, 4, 6])
-def test_cancelling_at_any_step_leaves_nothing_at_the_network(network: Network, taken: int) -> None:
+@pytest.mark.parametrize("taken", [1, 4, 6])
+def test_cancelling_at_any_step_frees_what_was_held(network: Network, taken: int) -> None:
     steps = dream(noise(40, 40), network=network, **SETTINGS)
-    for _ in range(taken):
-        next(steps)
+    *_, held = [weakref.ref(step.image) for step in islice(steps, taken)]
     steps.close()  # type: ignore[attr-defined]
-    assert not any(module._forward_hooks or module._backward_hooks for module in network.modules())
-    assert not any(parameter.requires_grad for parameter in network.parameters())
+    gc.collect()
+    assert held() is None
 
 
 # ── What is not visible ──────────────────────────────────────────────────────────────────────────

@@ -30,6 +30,20 @@ def test_what_is_not_there_is_refused_by_name(name: str) -> None:
         devices.choose(name)
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA"),
+        RuntimeError("MPS backend out of memory (MPS allocated: 17.9 GB)"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."),
+    ],
+    ids=["cuda", "mps", "cpu"],
+)
+def test_memory_that_does_not_suffice_is_told_from_other_errors(error: RuntimeError) -> None:
+    assert devices.is_out_of_memory(error)
+    assert not devices.is_out_of_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
+
+
 def test_an_unknown_name_is_refused() -> None:
     with pytest.raises(ValueError, match="no abacus device"):
         devices.choose("abacus")

@@ -86,6 +86,15 @@ def test_a_guide_draws_every_position_towards_its_match() -> None:
     torch.testing.assert_close(gradient, colours)
 
 
+def test_what_is_hidden_of_a_guide_has_nothing_to_offer() -> None:
+    image = torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 1.0]]).T.reshape(1, 3, 1, 2)
+    colours = torch.tensor([[0.9, 0.1, 0.0], [0.0, 0.4, 0.6]]).T.reshape(1, 3, 1, 2)
+    only_first = guide(colours, {"it": 1.0}, itself(), torch.tensor([1.0, 0.0]).reshape(1, 1, 1, 2))
+    assert only_first.excitement("it", image).flatten().tolist() == pytest.approx([0.9, 0.1])
+    with pytest.raises(ValueError, match="Nothing of the guide picture is visible"):
+        guide(colours, {"it": 1.0}, itself(), torch.zeros(1, 1, 1, 2))
+
+
 @pytest.mark.parametrize("name", ["activation", "channels", "class", "guide"])
 def test_the_gradient_is_the_derivative(name: str) -> None:
     random = torch.Generator().manual_seed(1)
@@ -145,6 +154,14 @@ def test_a_channel_rises_more_than_the_others(inception: Network) -> None:
         inception.features(image, ["Mixed_5d"])["Mixed_5d"].mean((0, 2, 3)) for image in (grey, last.image)
     )
     assert (after - before).argmax() == 40
+
+
+def test_every_class_has_a_way_up(squeezenet: Network) -> None:
+    grey = deepdream.noise((128, 128), 0, torch.device("cpu")).requires_grad_()
+    logits = squeezenet.features(grey, ["classes"])["classes"].sum(dim=(0, 2, 3))
+    for name in ("bearskin", "carousel", "throne"):
+        (gradient,) = torch.autograd.grad(logits[squeezenet.classes.index(name)], grey, retain_graph=True)
+        assert gradient.any(), name
 
 
 def test_a_class_becomes_what_the_network_is_sure_to_see(squeezenet: Network) -> None:

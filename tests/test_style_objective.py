@@ -11,7 +11,7 @@ from torch import Tensor
 from backend import style_objective
 from backend.images import read
 from backend.losses import content_loss, gram_matrix, style_loss, total_variation
-from backend.networks import Network, load_network
+from backend.networks import DEFAULTS, Network, load_network
 from backend.picture_files import Canvas
 from backend.pyramid import resize
 from backend.style_objective import CONTENT_WEIGHT, SMOOTHNESS, STYLE_WEIGHT, Objective, Weights
@@ -126,6 +126,44 @@ def test_tiles_of_rows_and_columns_give_the_gradient_of_the_whole(
     assert error(tiled, whole) < 5e-4
 
 
+@pytest.mark.parametrize("name", ["vgg19", "vgg16", "squeezenet", "inception-v3"])
+def test_of_a_picture_the_last_pixels_alone_can_be_visible(models: Path, name: str) -> None:
+    """They belong to a position even where the network's own grid ends before them."""
+    layers = DEFAULTS[name]
+    weights = Weights(1.0, 1.0, 1.0, layers.content, layers.style)
+    picture, painting = photograph("chelsea.jpg", 64, 125), photograph("starry_night.jpg", 64, 125)
+    visible = torch.zeros(1, 1, 64, 125)
+    visible[..., -4:] = 1
+    objective = Objective(
+        picture,
+        [Style(painting, 1.0, visible)],
+        network=load_network(name, models, torch.device("cpu")),
+        visible=visible,
+        strength=1.0,
+        weights=weights,
+    )
+    loss, gradient = objective(picture)
+    assert 0 < loss < 1e6
+    assert gradient.isfinite().all() and gradient[..., -4:].any()
+
+
+def test_a_large_style_is_cut_whatever_the_size_of_the_content(
+    network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wide, square = photograph("chelsea.jpg", 32, 128), Style(photograph("starry_night.jpg", 128, 128))
+    seen, features = [], network.features
+
+    def watched(part: Tensor, layers: list[str]) -> dict[str, Tensor]:
+        seen.append(tuple(part.shape[-2:]))
+        return features(part, layers)
+
+    monkeypatch.setattr(style_objective, "WHOLE_PIXELS", 32 * 128)
+    monkeypatch.setattr(style_objective, "TILE_PX", 64)
+    monkeypatch.setattr(network, "features", watched)
+    evaluated(wide, wide, square, network)
+    assert seen == [(32, 128)] + [(128, 128)] * 4 + [(32, 128)]  # the halo of 80 px reaches everywhere
+
+
 @pytest.mark.parametrize(
     "weights",
     [
@@ -212,7 +250,7 @@ def test_where_memory_does_not_suffice_smaller_tiles_do(
     def with_little_memory(part: Tensor, layers: list[str]) -> dict[str, Tensor]:
         sizes.append(part.shape[-1])
         if part.shape[-1] > 256:
-            raise torch.OutOfMemoryError
+            raise RuntimeError("MPS backend out of memory")
         return features(part, layers)
 
     monkeypatch.setattr(style_objective, "LEAST_TILE_PX", 64)
