@@ -26,9 +26,7 @@ from .tiles import Tile, tiles
 LAYER = "relu4_1"
 STRIDE = 8
 """Pixels that one position of the layer's features stands for."""
-TILE_PX = 1024
-ENCODER_HALO_PX = 40
-"""What a position of relu4_1 sees around its own pixels: 37 px."""
+TILE_PX = 768
 DECODER_HALO = 4
 """Positions whose features reach a pixel through the decoder: 30 px."""
 EPSILON = 1e-5
@@ -85,7 +83,7 @@ def stylize(
         for style in styles
     ]
     aim = _mean([_style_statistics(style, network) for style in looked_at], shares(styles))
-    pixel_tiles, feature_tiles = list(_pixel_tiles(small)), list(_feature_tiles(small))
+    pixel_tiles, feature_tiles = list(_pixel_tiles(small, network)), list(_feature_tiles(small))
     total = len(pixel_tiles) + len(feature_tiles)
 
     for index, encoded in enumerate(_encode(small, pixel_tiles, network), start=1):
@@ -142,7 +140,7 @@ def _mean_around(values: Tensor, side: int) -> Tensor:
 
 
 def _style_statistics(style: Style, network: Network) -> Statistics:
-    *_, features = _encode(style.image, list(_pixel_tiles(style.image)), network)
+    *_, features = _encode(style.image, list(_pixel_tiles(style.image, network)), network)
     return statistics(features, _on_features(style.visible, style.image))
 
 
@@ -160,8 +158,8 @@ def _mean(several: Sequence[Statistics], parts: Sequence[float]) -> Statistics:
     return Statistics(*(torch.stack(values).sum(dim=0) for values in zip(*scaled, strict=True)))
 
 
-def _pixel_tiles(image: Tensor) -> Iterator[Tile]:
-    return tiles(*size_of(image), side=TILE_PX, halo=ENCODER_HALO_PX, stride=STRIDE)
+def _pixel_tiles(image: Tensor, network: Network) -> Iterator[Tile]:
+    return tiles(*size_of(image), side=TILE_PX, halo=network.halo_px([LAYER]), stride=STRIDE)
 
 
 def _feature_tiles(image: Tensor) -> Iterator[Tile]:
