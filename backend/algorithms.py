@@ -26,7 +26,7 @@ INIT_PX = 512
 NOISE = {"fast": 0.05, "content": 0.05, "noise": 1.0}
 """How much of what the fine method starts with is noise."""
 
-_load_network = functools.lru_cache(maxsize=4)(networks.load_network)
+_load_network = functools.lru_cache(maxsize=2)(networks.load_network)
 _load_decoder = functools.lru_cache(maxsize=1)(networks.load_decoder)
 _load_gallery = functools.lru_cache(maxsize=1)(networks.load_gallery)
 _load_light = functools.lru_cache(maxsize=1)(networks.load_light)
@@ -83,25 +83,19 @@ def _objective(
 ) -> objectives.Objective:
     if request.objective == "class":
         return objectives.class_logit(class_index(request.imagenet_class, network.classes))
-    layers = _layers(request.layers, network) or {networks.DEFAULTS[request.network].dream: 1.0}
+    layers = weights_by_name(request.layers) or {networks.DEFAULTS[request.network].dream: 1.0}
     if request.objective == "guide":
-        return objectives.guide(guides[0].image, layers, network)
+        return objectives.guide(guides[0].image, layers, network, guides[0].visible)
     return objectives.activation(layers, channel_range(request.channels))
-
-
-def _layers(text: str, network: networks.Network) -> dict[str, float]:
-    """The layers that are named, with their weights; raises ValueError where there is none of such a name."""
-    layers = weights_by_name(text)
-    if unknown := layers.keys() - set(network.layers):
-        there_are = ", ".join(network.layers)
-        raise ValueError(f"This network has no layer {', '.join(sorted(unknown))}; it has {there_are}.")
-    return layers
 
 
 def _fine(request: StyleTransfer, scene: Scene, models: Path) -> Iterator[Step]:
     device, usual = scene.content.device, networks.DEFAULTS[request.network]
     network = _load_network(request.network, models, device, pooling=request.pooling)
-    return style_transfer.stylize(
+    begun = Step(0, 0, scene.content)
+    for begun in _beginning(request, scene, models):
+        yield Step(begun.index, begun.total + request.steps, begun.image)
+    painting = style_transfer.stylize(
         scene.content,
         scene.styles,
         network=network,
@@ -112,28 +106,31 @@ def _fine(request: StyleTransfer, scene: Scene, models: Path) -> Iterator[Step]:
         content_weight=request.content_weight,
         style_weight=request.style_weight,
         smoothness=request.smoothness,
-        content_layers=_layers(request.content_layers, network) or usual.content,
-        style_layers=_layers(request.style_layers, network) or usual.style,
+        content_layers=weights_by_name(request.content_layers) or usual.content,
+        style_layers=weights_by_name(request.style_layers) or usual.style,
         style_size=request.style_size,
         stretch=request.style_shape == "stretch",
         optimizer=request.optimizer,
-        init=_fast_pastiche(request, scene, models) if request.start == "fast" else None,
+        init=begun.image,
         noise=NOISE[request.start],
         tolerance=request.tolerance,
         seed=request.seed,
     )
+    for step in painting:
+        yield Step(begun.total + step.index, begun.total + step.total, step.image)
 
 
-def _fast_pastiche(request: StyleTransfer, scene: Scene, models: Path) -> Tensor | None:
-    """What the fine method begins with; without the fast one's weights, nothing but the content."""
+def _beginning(request: StyleTransfer, scene: Scene, models: Path) -> Iterator[Step]:
+    """The steps to the fast pastiche that the fine method begins with, where it does and has its weights."""
+    if request.start != "fast" or request.strength == 0:
+        return iter(())
     size = fit(size_of(scene.content), INIT_PX)
     visible = None if scene.visible is None else resize(scene.visible, size).clamp(0, 1)
     small = Scene(resize(scene.content, size).clamp(0, 1), visible, scene.styles)
     try:
-        *_, last = _fast(request, small, models)
+        return _fast(request, small, models)
     except MissingWeights:
-        return None
-    return last.image
+        return iter(())
 
 
 def _fast(request: StyleTransfer, scene: Scene, models: Path) -> Iterator[Step]:
@@ -156,6 +153,7 @@ def _gallery(request: StyleTransfer, scene: Scene, models: Path) -> Iterator[Ste
         scene.content,
         {request.gallery_style: 1.0} | gallery_mix(request.gallery_mix),
         network=_load_gallery(models, scene.content.device),
+        visible=scene.visible,
         strength=request.strength,
         size=request.working_px,
     )
@@ -168,6 +166,7 @@ def _light(request: StyleTransfer, scene: Scene, models: Path) -> Iterator[Step]
         scene.styles,
         predictor=predictor,
         painter=painter,
+        visible=scene.visible,
         strength=request.strength,
         size=request.working_px,
         style_size=request.style_size,

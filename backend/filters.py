@@ -63,8 +63,8 @@ def _on_some_device(submit: Submit, request: PaintingRequest, models: Path) -> M
     try:
         yield from _on_device(submit, request, models, device)
         return
-    except torch.OutOfMemoryError:
-        if device.type == "cpu":
+    except RuntimeError as error:
+        if device.type == "cpu" or not devices.is_out_of_memory(error):
             raise
     # Only here, past the exception and the tensors that it holds, can their memory be released.
     algorithms.forget_networks()
@@ -112,30 +112,33 @@ def _span(start: int, length: int, whole: int, scaled: int) -> slice:
 
 
 def _scene(submit: Submit, request: PaintingRequest, device: torch.device) -> Scene:
-    content, visible = _read(submit.content, device)
+    """What is painted and what from; raises ValueError where the pictures do not suffice for the request."""
+    content, visible = _content(submit.content, request, device)
+    if visible is not None and not visible.any():
+        raise ValueError("Nothing is to be seen here, all is transparent: choose another part or layer.")
+    styles = _styles(submit.styles, request, device) if request.needs_style else []
+    if request.colours == "matched":
+        styles = [colours.matched(style, content, visible) for style in styles]
+    return Scene(content, visible, styles)
+
+
+def _content(picture: Picture, request: PaintingRequest, device: torch.device) -> images.Seen:
+    content, visible = _read(picture, device)
     if isinstance(request, DeepDream):
-        styles = [Style(_read(guide, device).image) for guide in submit.styles]
         if request.start == "noise":
             content, visible = deepdream.noise(size_of(content), request.seed, device), None
         if request.zoom > 1:
             content = deepdream.zoomed(content, request.zoom)
-        return _checked(request, Scene(content, visible, styles))
-    weights = _style_weights(request, len(submit.styles))
-    pictures = [_read(style, device) for style in submit.styles]
-    styles = [Style(seen.image, weight, seen.visible) for seen, weight in zip(pictures, weights, strict=True)]
-    if request.colours == "matched":
-        styles = [colours.matched(style, content, visible) for style in styles]
-    return _checked(request, Scene(content, visible, styles))
+    return images.Seen(content, visible)
 
 
-def _checked(request: PaintingRequest, scene: Scene) -> Scene:
-    """The scene; raises ValueError where the pictures do not suffice for the request."""
-    if request.needs_style and not scene.styles:
-        is_dream = isinstance(request, DeepDream)
-        raise ValueError(_NO_GUIDE if is_dream else _NO_STYLE)
-    if scene.visible is not None and not scene.visible.any():
-        raise ValueError("Nothing is to be seen here, all is transparent: choose another part or layer.")
-    return scene
+def _styles(pictures: Sequence[Picture], request: PaintingRequest, device: torch.device) -> list[Style]:
+    """The style pictures, each with its weight, or the guide."""
+    if not pictures:
+        raise ValueError(_NO_GUIDE if isinstance(request, DeepDream) else _NO_STYLE)
+    weights = _weights(request, len(pictures))
+    seen = (_read(picture, device) for picture in pictures)
+    return [Style(image, weight, visible) for (image, visible), weight in zip(seen, weights, strict=True)]
 
 
 _NO_STYLE = "Style transfer needs at least one style picture; choose one."
@@ -147,8 +150,11 @@ def _read(picture: Picture, device: torch.device) -> images.Seen:
     return images.Seen(image.to(device), None if visible is None else visible.to(device))
 
 
-def _style_weights(request: StyleTransfer, count: int) -> Sequence[float]:
-    weights = weights_in_order(request.style_weights) or [1.0] * count
+def _weights(request: PaintingRequest, count: int) -> Sequence[float]:
+    equal = [1.0] * count
+    if isinstance(request, DeepDream):
+        return equal
+    weights = weights_in_order(request.style_weights) or equal
     if len(weights) != count:
         raise ValueError(f"There are {len(weights)} weights for {count} style pictures: give each its own.")
     return weights

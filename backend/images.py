@@ -22,7 +22,7 @@ from .arrays import as_array, as_picture
 from .pyramid import fit, resize, size_of
 
 WHITE = {"u8": 255.0, "u16": 65535.0, "f32": 1.0}
-LUMA = (0.2126, 0.7152, 0.0722)
+REC_709_LUMA = (0.2126, 0.7152, 0.0722)
 
 
 class Seen(NamedTuple):
@@ -63,7 +63,7 @@ def write(image: Tensor, like: Picture, *, opaque: bool = False) -> Picture:
     image = image.detach().to("cpu", torch.float32).clamp(0, 1)[0]
     colours = _colour_channels(like)
     if colours == 1:
-        image = torch.tensordot(torch.tensor(LUMA), image, dims=1)[None]
+        image = torch.tensordot(torch.tensor(REC_709_LUMA), image, dims=1)[None]
     if like.depth != "f32":
         image = (image * WHITE[like.depth]).round()
     made = as_array(like).copy()

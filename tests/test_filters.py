@@ -378,6 +378,34 @@ def test_what_there_is_not_is_refused_with_what_there_is(
         result(submit(request_, picture(), REGION, picture(seed=9)), models)
 
 
+@pytest.mark.parametrize("method", ["matched", "fast", "guide"])
+def test_a_style_or_a_guide_of_nothing_but_transparency_is_refused(models: Path, method: str) -> None:
+    blank = Picture(96, 40, "RGBA", "u8", bytes(96 * 40 * 4))
+    with pytest.raises(ValueError, match=r"Nothing of the (style|guide) picture is visible"):
+        result(submit((CHANGED | EVERY)[method], picture(), REGION, blank), models)
+
+
+def test_a_transparent_layer_has_no_colours_to_match(models: Path) -> None:
+    blank = Picture(96, 80, "RGBA", "u8", bytes(96 * 80 * 4))
+    with pytest.raises(ValueError, match="all is transparent"):
+        result(submit(CHANGED["matched"], blank, REGION, STYLE), models)
+
+
+def test_the_gallery_needs_neither_styles_nor_their_weights(models: Path) -> None:
+    request = dataclasses.replace(GALLERY, style_weights="1, 2, 3")
+    made = result(submit(request, picture(), REGION), models).picture
+    assert bytes(made.pixels) == bytes(plain("gallery", models).pixels)
+
+
+def test_the_fine_methods_beginning_counts_among_its_steps(models: Path) -> None:
+    *steps, _ = filters.run(submit(FINE, picture(), REGION, STYLE), models)
+    assert [(step.step, step.total) for step in steps if isinstance(step, Progress)] == [
+        (index, 4) for index in range(1, 5)
+    ]
+    *steps, _ = filters.run(submit(dataclasses.replace(FINE, strength=0), picture(), REGION, STYLE), models)
+    assert len(steps) == 1
+
+
 def test_a_dream_of_a_guide_without_one_is_refused(models: Path) -> None:
     with pytest.raises(ValueError, match="takes a guide picture"):
         result(submit(CHANGED["guide"], picture()), models)
@@ -410,7 +438,7 @@ def test_a_graphics_card_without_memory_hands_over_to_the_processor(
     def dream(content: Tensor, **_: Any) -> Iterator[Step]:
         yield Step(1, 2, torch.zeros(1, 3, 80, 96))
         if content.is_meta:
-            raise torch.OutOfMemoryError
+            raise RuntimeError("MPS backend out of memory")
         yield Step(2, 2, content)
 
     monkeypatch.setattr(devices, "choose", lambda _: torch.device("meta"))
