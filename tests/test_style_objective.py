@@ -33,12 +33,12 @@ def network(models: Path) -> Network:
 
 @pytest.fixture(scope="module")
 def content() -> Tensor:
-    return photograph("chelsea.jpg", 64, 304)
+    return photograph("chelsea.jpg", 32, 304)
 
 
 @pytest.fixture(scope="module")
 def style() -> Style:
-    return Style(photograph("starry_night.jpg", 64, 240))
+    return Style(photograph("starry_night.jpg", 32, 240))
 
 
 @pytest.fixture(scope="module")
@@ -218,7 +218,7 @@ def test_what_is_hidden_changes_no_loss(
     """Far from the visible part, where no visible feature sees it, anything may be painted."""
     if tiled:
         in_tiles(monkeypatch)
-    visible = torch.zeros(1, 1, 64, 304)
+    visible = torch.zeros(1, 1, 32, 304)
     visible[..., :64] = 1
     other = image.clone()
     other[..., 160:] = 0
@@ -231,7 +231,7 @@ def test_what_is_hidden_changes_no_loss(
 def test_a_hidden_part_of_a_style_is_not_learnt(
     image: Tensor, content: Tensor, style: Style, network: Network
 ) -> None:
-    visible = torch.zeros(1, 1, 64, 240)
+    visible = torch.zeros(1, 1, 32, 240)
     visible[..., :48] = 1
     losses = []
     for hidden in (0.0, 1.0):
