@@ -23,7 +23,7 @@ from .pyramid import Size, fit, octave_sizes, resize, size_of
 from .step import Step
 from .tiled_features import Piece, TiledFeatures
 
-TILE_PX = 1168
+TILE_PX = 1040
 """Side of a tile with its halo (1024 px without that of Mixed_5d): what decides how much memory it takes."""
 
 NARROWEST_TILE_PX = 512
