@@ -10,7 +10,6 @@ with the stock one in float64.
 
 from __future__ import annotations
 
-import tempfile
 from collections import OrderedDict
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from torch import Tensor, nn
 from backend import weights
 from backend.networks import Network, load_network
 from backend.vision import torchvision
-from benchmarks.side_by_side import Evaluator, answer, compare, parser_of
+from benchmarks.side_by_side import answer, compare, compare_errors, parser_of
 
 PHOTO = Path(__file__).parents[1] / "samples" / "chelsea.jpg"
 LAYER = "Mixed_5d"
@@ -35,7 +34,7 @@ def main() -> None:
         return
     for size in options.sizes:
         compare(__file__, size, options.rounds, options.models, options.threads)
-        errors(size, options.models, options.threads)
+        compare_errors(__file__, size, options.models, options.threads, at_most=1e-3)
 
 
 def work(way: str, size: int, models: Path) -> None:
@@ -75,19 +74,6 @@ def photograph(size: int) -> Tensor:
 def gradient(network: Network, image: Tensor) -> Tensor:
     image = image.detach().requires_grad_()
     return torch.autograd.grad(network.features(image, [LAYER])[LAYER].square().sum() / 2, image)[0]
-
-
-def errors(size: int, models: Path, threads: int) -> None:
-    """How far the gradients are from the stock one in float64."""
-    with tempfile.TemporaryDirectory() as folder:
-        found = {}
-        for way in ("float64", "stock", "ours"):
-            with Evaluator(__file__, way, size, models, threads) as evaluator:
-                evaluator.evaluate(f"{folder}/{way}")
-            found[way] = torch.load(f"{folder}/{way}", weights_only=True).double()
-    for way in ("stock", "ours"):
-        error = (found[way] - found["float64"]).norm() / found["float64"].norm()
-        print(f"{size} px error of the gradient, {way:5} {error:.1e}")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ the machine is at. At last each gradient is compared with the stock one in float
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,7 +21,7 @@ from torch import Tensor
 from backend.losses import gram_matrix
 from backend.networks import Network, load_network
 from backend.vision import torchvision
-from benchmarks.side_by_side import Evaluator, answer, compare, parser_of
+from benchmarks.side_by_side import answer, compare, compare_errors, parser_of
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
@@ -44,7 +43,7 @@ def main() -> None:
         return
     for size in options.sizes:
         compare(__file__, size, options.rounds, options.models, options.threads)
-    errors(options.exact_size, options.models, options.threads)
+    compare_errors(__file__, options.exact_size, options.models, options.threads, at_most=2e-3)
 
 
 # ── One process ──────────────────────────────────────────────────────────────────────────────────
@@ -108,19 +107,6 @@ def style_gradient(features: Tensor, target: Tensor) -> Tensor:
     difference = (pixels.T @ pixels).div_(len(pixels)).sub_(target)
     difference *= STYLE_WEIGHT / 5 * 4 / (difference.numel() * len(pixels))
     return (pixels @ difference).view(features.permute(0, 2, 3, 1).shape).permute(0, 3, 1, 2)
-
-
-def errors(size: int, models: Path, threads: int) -> None:
-    """How far the gradients are from the stock one in float64."""
-    with tempfile.TemporaryDirectory() as folder:
-        found = {}
-        for way in ("float64", "stock", "ours"):
-            with Evaluator(__file__, way, size, models, threads) as evaluator:
-                evaluator.evaluate(f"{folder}/{way}")
-            found[way] = torch.load(f"{folder}/{way}", weights_only=True).double()
-    for way in ("stock", "ours"):
-        error = (found[way] - found["float64"]).norm() / found["float64"].norm()
-        print(f"{size} px error of the gradient, {way:5} {error:.1e} (at most 2e-3)")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -87,3 +88,16 @@ def compare(script: str, size: int, rounds: int, models: Path, threads: int) -> 
         print(f"{size} px {name:6} {clock:7.3f} s by the clock {cores:7.3f} s of the cores {peak:5.2f} GB")
     clock, cores = (statistics.median(ours[i] / stock[i] for stock, ours in pairs) for i in (0, 1))
     print(f"{size} px ratio  {clock:7.2f}                {cores:7.2f}")
+
+
+def compare_errors(script: str, size: int, models: Path, threads: int, *, at_most: float) -> None:
+    """Print how far both ways' gradients are from that of the stock way in float64."""
+    with tempfile.TemporaryDirectory() as folder:
+        found = {}
+        for way in ("float64", "stock", "ours"):
+            with Evaluator(script, way, size, models, threads) as evaluator:
+                evaluator.evaluate(f"{folder}/{way}")
+            found[way] = torch.load(f"{folder}/{way}", weights_only=True).double()
+    for way in ("stock", "ours"):
+        error = (found[way] - found["float64"]).norm() / found["float64"].norm()
+        print(f"{size} px error of the gradient, {way:5} {error:.1e} (wanted: at most {at_most:.0e})")
