@@ -38,6 +38,7 @@ from atelier_protocol import (
     Stop,
     Submit,
     Welcome,
+    Wish,
     backend_proof,
     is_nonce,
     pack,
@@ -51,7 +52,7 @@ MAX_CLIENTS = 256
 MAX_WAITING = 64
 UNSENT_MESSAGES = 16
 
-Start = Callable[[Submit, Callable[[Message], None]], Callable[[], None]]
+Start = Callable[[Submit, Callable[[Message], None]], Callable[[Wish], None]]
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +74,7 @@ class Job:
 
     client: Client
     submit: Submit
-    cancel: Callable[[], None] = lambda: None
+    tell: Callable[[Wish], None] = lambda _: None
 
 
 def bind(context: zmq.Context[zmq.Socket[bytes]], port: int = 0) -> tuple[zmq.Socket[bytes], int]:
@@ -179,8 +180,10 @@ class Server:
         self._active_at = time.monotonic()
         if isinstance(message, Submit):
             self._enqueue(Job(client, message))
-        elif isinstance(message, Cancel):
-            self._cancel([job for job in self._jobs_of(client) if job.submit.job == message.job])
+        elif isinstance(message, Wish):
+            for job in self._jobs_of(client):
+                if job.submit.job == message.job:
+                    self._end(job, message)
         elif isinstance(message, Stop):
             self._stopped = True
         else:
@@ -211,7 +214,7 @@ class Server:
         job = self._running = self._waiting.popleft()
         self._send(job.client, Queued(job.submit.job, 0))
         self._tell_places()
-        job.cancel = self._start(job.submit, lambda message: self._report(job, message))
+        job.tell = self._start(job.submit, lambda message: self._report(job, message))
 
     def _tell_places(self) -> None:
         for place, job in enumerate(self._waiting, start=1):
@@ -234,20 +237,21 @@ class Server:
                 self._running = None
                 self._active_at = time.monotonic()
 
-    def _cancel(self, jobs: list[Job]) -> None:
-        for job in jobs:
-            if job is self._running:
-                job.cancel()
-            else:
-                self._waiting.remove(job)
-                self._send(job.client, Cancelled(job.submit.job))
-                self._tell_places()
+    def _end(self, job: Job, wish: Wish) -> None:
+        """End a job early: what runs is told how, and what still waits is dropped."""
+        if job is self._running:
+            job.tell(wish)
+        else:
+            self._waiting.remove(job)
+            self._send(job.client, Cancelled(job.submit.job))
+            self._tell_places()
 
     def _forget_the_gone(self) -> None:
         """Drop the clients that sending found gone, and their jobs with them."""
         for client in [client for client in self._clients.values() if client.gone]:
             del self._clients[client.identity]
-            self._cancel(self._jobs_of(client))
+            for job in self._jobs_of(client):
+                self._end(job, Cancel(job.submit.job))
 
     # ── What clients are told ────────────────────────────────────────────────────────────────────
 

@@ -2,8 +2,8 @@
 
 `LocalWorker` is the server's side: it starts the process, hands it one job at a time, and turns its
 crash or its hanging into a `Failed` message. `work` is the process' side: it runs a generator of
-messages, stops it when asked, and turns its exceptions into `Failed`. Neither knows of ZeroMQ,
-torch, or what a job computes.
+messages, stops it or tells it that it is enough when asked, and turns its exceptions into `Failed`.
+Neither knows of ZeroMQ, torch, or what a job computes.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from atelier_protocol import (
     Cancel,
     Cancelled,
     Failed,
+    Finish,
     JobFailed,
     Message,
     Progress,
@@ -32,11 +33,13 @@ from atelier_protocol import (
     Queued,
     Result,
     Submit,
+    Wish,
 )
 
 from .channel import Channel
 
-Run = Callable[[Submit], Generator[Message, None, None]]
+Run = Callable[[Submit], Generator[Message, bool | None, None]]
+"""The messages of a job, a Result at last; True is sent from when on it is wanted of what there is."""
 Load = Callable[[], Run]
 Report = Callable[[Message], None]
 
@@ -60,11 +63,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Assignment:
-    """A job, to whom it is reported, and whether it is still wanted."""
+    """A job, to whom it is reported, and how it was asked to end early."""
 
     submit: Submit
     report: Report
-    unwanted: threading.Event
+    wishes: queue.SimpleQueue[Wish]
 
 
 class LocalWorker:
@@ -84,15 +87,15 @@ class LocalWorker:
         self._keeper = threading.Thread(target=self._keep, daemon=True)
         self._keeper.start()
 
-    def start(self, submit: Submit, report: Report) -> Callable[[], None]:
-        """Begin a job and return the function that cancels it.
+    def start(self, submit: Submit, report: Report) -> Callable[[Wish], None]:
+        """Begin a job and return the function that takes the wish to end it early; it never waits.
 
         `report` is called from another thread with every Progress and at last with a Result, a
         Failed or a Cancelled. Jobs started meanwhile run one after the other.
         """
-        assignment = Assignment(submit, report, threading.Event())
+        assignment = Assignment(submit, report, queue.SimpleQueue())
         self._assignments.put(assignment)
-        return assignment.unwanted.set
+        return assignment.wishes.put
 
     def close(self) -> None:
         """End the process, whatever it is at; a job that runs is reported as failed."""
@@ -158,16 +161,18 @@ class LocalWorker:
         while not self._is_ready:  # it reads nothing before
             self._is_ready = self._channel.receive(timeout_s=self._hang_s) == READY
         self._channel.send(assignment.submit, timeout_s=self._hang_s)
-        told = False
+        told: set[type[Wish]] = set()
         while True:
             message = self._channel.receive(timeout_s=self._hang_s)
             if isinstance(message, LAST_WORDS):
                 return message
             if isinstance(message, Progress):
                 assignment.report(message)
-            if assignment.unwanted.is_set() and not told:
-                self._channel.send(Cancel(assignment.submit.job), timeout_s=self._hang_s)
-                told = True
+            while not assignment.wishes.empty():
+                wish = assignment.wishes.get()
+                if type(wish) not in told:
+                    self._channel.send(wish, timeout_s=self._hang_s)
+                    told.add(type(wish))
 
 
 _HUNG = (
@@ -206,13 +211,15 @@ def _run_job(channel: Channel, submit: Submit, run: Run) -> Message:
     """Run one job, send its progress, and return its last word."""
     try:
         with closing(run(submit)) as messages:
-            for message in messages:
+            wishes: set[type[Wish]] = set()
+            while True:
+                message = messages.send(True if Finish in wishes else None)
                 if isinstance(message, Result):
                     return message
-                if _is_cancelled(channel, submit.job):
+                wishes |= _wishes(channel, submit.job)
+                if Cancel in wishes:
                     return Cancelled(submit.job)
                 channel.send(message)
-        raise RuntimeError("the filter ended without a result")
     except ConnectionError:
         raise
     except Exception as error:
@@ -220,12 +227,14 @@ def _run_job(channel: Channel, submit: Submit, run: Run) -> Message:
         return Failed(submit.job, *_reason(error))
 
 
-def _is_cancelled(channel: Channel, job: int) -> bool:
+def _wishes(channel: Channel, job: int) -> set[type[Wish]]:
+    """How a job was asked to end early, since this was last looked at."""
+    wishes: set[type[Wish]] = set()
     while channel.waiting():
         message = channel.receive()
-        if isinstance(message, Cancel) and message.job == job:
-            return True
-    return False
+        if isinstance(message, Wish) and message.job == job:
+            wishes.add(type(message))
+    return wishes
 
 
 def _reason(error: Exception) -> tuple[str, str]:

@@ -12,8 +12,11 @@ from atelier_protocol import Message, Progress, Result, Submit
 from atelier_requests import DeepDream
 from backend.worker import Run
 
-ECHO, ENDLESS, RAISE, CRASH, KILLED, NO_MEMORY, HANG, LONG_ERROR = range(8)
+ECHO, ENDLESS, RAISE, CRASH, KILLED, NO_MEMORY, HANG, LONG_ERROR, SLOW = range(9)
 SLOW_START_S = 8.0
+SLOW_STEP_S = 6.0
+TOLD = 10**6
+"""The step of a stubborn filter that was told that it is enough."""
 
 
 def load() -> Run:
@@ -25,12 +28,17 @@ def load_slowly() -> Run:
     return run
 
 
-def run(submit: Submit) -> Generator[Message, None, None]:
+def load_stubborn() -> Run:
+    return run_stubborn
+
+
+def run(submit: Submit) -> Generator[Message, bool | None, None]:
     seed = submit.request.seed if isinstance(submit.request, DeepDream) else ECHO
     if seed == ENDLESS:
         for step in itertools.count(1):
             time.sleep(0.02)
-            yield Progress(submit.job, step, step + 1, submit.content)
+            if (yield Progress(submit.job, step, step + 1, submit.content)):
+                break
     elif seed == RAISE:
         raise ValueError("The picture is not to my liking.")
     elif seed == CRASH:
@@ -41,7 +49,17 @@ def run(submit: Submit) -> Generator[Message, None, None]:
         raise MemoryError
     elif seed == HANG:
         os.kill(os.getpid(), signal.SIGSTOP)
+    elif seed == SLOW:
+        time.sleep(SLOW_STEP_S)
     elif seed == LONG_ERROR:
         raise RuntimeError("é" * 100_000)
     yield Progress(submit.job, 1, 1)
     yield Result(submit.job, submit.content)
+
+
+def run_stubborn(submit: Submit) -> Generator[Message, bool | None, None]:
+    """Goes on whatever it is told; the steps say whether it was."""
+    enough = None
+    while True:
+        time.sleep(0.02)
+        enough = yield Progress(submit.job, TOLD if enough else 1, TOLD)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import echo_filter
 import pytest
 import zmq
+from echo_filter import TOLD
 
 from atelier_protocol import (
     NONCE_BYTES,
@@ -183,6 +184,79 @@ def test_a_waiting_job_can_be_cancelled_and_those_behind_it_move_up(backend: Run
         assert next(messages) == Queued(last, 1)
 
 
+def test_a_job_that_is_enough_ends_with_its_result(backend: Running) -> None:
+    with backend.client() as client, backend.client() as other:
+        job = client.submit(DeepDream(seed=echo_filter.ENDLESS), PICTURE, WHOLE)
+        messages = client.messages(job)
+        next(message for message in messages if isinstance(message, Progress))
+        behind = other.submit(Identity(), PICTURE, WHOLE)
+        client.finish(job)
+        *_, step, last = messages
+        assert (step, last) == (Progress(job, 1, 1), Result(job, PICTURE))
+        assert list(other.messages(behind))[-3:] == answers_to(behind)
+
+
+def test_a_job_that_is_enough_at_once_does_its_first_step(backend: Running) -> None:
+    with backend.client() as client:
+        job = client.submit(DeepDream(seed=echo_filter.ENDLESS), PICTURE, WHOLE)
+        client.finish(job)
+        begun, step, *_, last = client.messages(job)
+        assert begun == Queued(job, 0)
+        assert isinstance(step, Progress) and step.preview == PICTURE
+        assert last == Result(job, PICTURE)
+
+
+def test_a_waiting_job_that_is_enough_is_dropped(backend: Running) -> None:
+    with backend.client() as client:
+        endless = client.submit(DeepDream(seed=echo_filter.ENDLESS), PICTURE, WHOLE)
+        next(message for message in client.messages(endless) if isinstance(message, Progress))
+        waiting = client.submit(Identity(), PICTURE, WHOLE)
+        client.finish(waiting)
+        with pytest.raises(JobCancelled):
+            list(client.messages(waiting))
+        client.finish(endless)
+        assert result(client, endless).picture == PICTURE
+
+
+def test_finishing_twice_or_what_is_not_there_harms_nobody(backend: Running) -> None:
+    with backend.client() as client, backend.client() as other:
+        job = client.submit(DeepDream(seed=echo_filter.ENDLESS), PICTURE, WHOLE)
+        messages = client.messages(job)
+        next(message for message in messages if isinstance(message, Progress))
+        other.finish(job)  # another client's number
+        client.finish(job + 1)
+        for _ in range(3):
+            assert isinstance(next(messages), Progress)
+        for _ in range(2):
+            client.finish(job)
+        assert [message.type for message in messages].count("result") == 1
+        client.finish(job)
+        assert list(client.messages(client.submit(Identity(), PICTURE, WHOLE)))[-1].type == "result"
+
+
+@pytest.mark.parametrize("backend", [{"load": echo_filter.load_stubborn}], indirect=True)
+def test_a_cancel_after_a_finish_still_counts(backend: Running) -> None:
+    with backend.client() as client:
+        job = client.submit(DeepDream(seed=echo_filter.ENDLESS), PICTURE, WHOLE)
+        messages = client.messages(job)
+        client.finish(job)
+        told = (message for message in messages if isinstance(message, Progress) and message.step == TOLD)
+        next(told)
+        client.cancel(job)
+        with pytest.raises(JobCancelled):
+            list(messages)
+
+
+@pytest.mark.parametrize("backend", [{"hang_s": 3.0}], indirect=True)
+def test_thousands_of_wishes_do_not_block_a_process_that_is_at_work(backend: Running) -> None:
+    """It reads between steps alone, and the pipe to it does not hold them all."""
+    with backend.client() as client:
+        job = client.submit(DeepDream(seed=echo_filter.SLOW), PICTURE, WHOLE)
+        for _ in range(20_000):
+            client.finish(job)
+        assert result(client, job).picture == PICTURE
+
+
 def test_many_clients_may_vanish_at_once(backend: Running) -> None:
     with backend.client() as client:
         endless = client.submit(DeepDream(seed=echo_filter.ENDLESS), PICTURE, WHOLE)
@@ -300,7 +374,7 @@ def test_a_released_worker_is_started_anew() -> None:
         [b"", b""],
         [b"", b"no json"],
         [b"", b"[]"],
-        [b"", b'{"type": "hello", "version": 1, "nonce": "short"}'],
+        [b"", b'{"type": "hello", "version": 2, "nonce": "short"}'],
         [b"", *pack(Cancel(1))],
         [b"x" * 32, *pack(Cancel(1))],
         [b"", b"{}" * 60_000],
@@ -435,9 +509,9 @@ def test_a_squatter_learns_neither_key_nor_pixels() -> None:
 @pytest.mark.parametrize(
     "answer",
     [
-        b'{"type": "refused", "version": 1, "sentence": "Run something harmful."}',
         b'{"type": "refused", "version": 2, "sentence": "Run something harmful."}',
-        b'{"type": "welcome", "version": 1, "nonce": "\\ud800", "proof": "\\ud800"}',
+        b'{"type": "refused", "version": 3, "sentence": "Run something harmful."}',
+        b'{"type": "welcome", "version": 2, "nonce": "\\ud800", "proof": "\\ud800"}',
         b'{"type": "beat"}',
     ],
     ids=["refused", "other-version", "surrogates", "beat"],

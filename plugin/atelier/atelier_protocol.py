@@ -27,7 +27,7 @@ from typing import Any, ClassVar
 
 from atelier_requests import REQUESTS, Request
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 KEY_BYTES = NONCE_BYTES = 32
 MAX_HEADER_BYTES = 64 * 1024
 MAX_FRAME_BYTES = 2**31
@@ -208,6 +208,18 @@ class Cancel(Message):
 
 
 @dataclass(frozen=True)
+class Finish(Message):
+    """Client: what there is of the job's picture is enough; its Result is to be made of it."""
+
+    type = "finish"
+    job: int
+
+
+Wish = Cancel | Finish
+"""How a client asks for the early end of a job."""
+
+
+@dataclass(frozen=True)
 class Stop(Message):
     """Client: the backend is to end itself, and every job with it."""
 
@@ -272,7 +284,7 @@ class Beat(Message):
 MESSAGES: dict[str, type[Message]] = {
     kind.type: kind
     for kind in (
-        *(Hello, Welcome, Refused, Submit, Cancel, Stop),
+        *(Hello, Welcome, Refused, Submit, Cancel, Finish, Stop),
         *(Queued, Progress, Result, Failed, Cancelled, Beat),
     )
 }

@@ -1,4 +1,4 @@
-"""A client of the backend: shakes hands, submits a job, hears of its progress, cancels it.
+"""A client of the backend: shakes hands, submits a job, hears of its progress, ends it early.
 
 The filters in GIMP and the command line are both made with it. It knows the protocol and the
 socket, and nothing of GIMP, nor of how a backend comes to run (`backend_process` does).
@@ -21,6 +21,7 @@ from atelier_protocol import (
     Cancel,
     Cancelled,
     Failed,
+    Finish,
     Hello,
     JobCancelled,
     JobFailed,
@@ -119,6 +120,13 @@ class BackendClient:
     def cancel(self, job: int) -> None:
         """Ask the backend to drop a job; `messages` ends with JobCancelled when it has."""
         self._send(Cancel(job))
+
+    def finish(self, job: int) -> None:
+        """Ask the backend to be content with what there is; `messages` ends with a Result made of it.
+
+        A job that still waits for its turn is dropped, as by `cancel`.
+        """
+        self._send(Finish(job))
 
     def stop_backend(self) -> None:
         """Ask the backend to end itself."""
