@@ -24,6 +24,7 @@ MAY_IMPORT = {
     "zmtp": "",
     "backend_client": "atelier_protocol atelier_requests zmtp",
     "backend_process": "atelier_protocol atelier_requests backend_client",
+    "backend_link": "gi atelier_protocol atelier_requests backend_client backend_process",
     "durations": "atelier_requests",
     "frames": "atelier_protocol atelier_requests",
     "presets": "atelier_requests",

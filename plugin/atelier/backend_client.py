@@ -17,11 +17,13 @@ from atelier_protocol import (
     MAX_MESSAGE_BYTES,
     NONCE_BYTES,
     PROTOCOL_VERSION,
+    AtelierError,
     BackendSilent,
     Cancel,
     Cancelled,
     Failed,
     Finish,
+    Frame,
     Hello,
     JobCancelled,
     JobFailed,
@@ -114,23 +116,23 @@ class BackendClient:
             BackendSilent: the backend is gone or does not take the pictures.
         """
         job = next(self._jobs)
-        self._send(Submit(job, request, content, region, tuple(styles)))
+        self.send(Submit(job, request, content, region, tuple(styles)))
         return job
 
     def cancel(self, job: int) -> None:
         """Ask the backend to drop a job; `messages` ends with JobCancelled when it has."""
-        self._send(Cancel(job))
+        self.send(Cancel(job))
 
     def finish(self, job: int) -> None:
         """Ask the backend to be content with what there is; `messages` ends with a Result made of it.
 
         A job that still waits for its turn is dropped, as by `cancel`.
         """
-        self._send(Finish(job))
+        self.send(Finish(job))
 
     def stop_backend(self) -> None:
         """Ask the backend to end itself."""
-        self._send(Stop())
+        self.send(Stop())
 
     def wait_until_gone(self) -> None:
         """Return once the backend has closed the connection; raises BackendSilent if it does not."""
@@ -138,7 +140,7 @@ class BackendClient:
             try:
                 self._dealer.receive(timeout_s=SILENCE_S)
             except TimeoutError as error:
-                raise BackendSilent(_SILENT, seconds=round(SILENCE_S)) from error
+                raise silence() from error
             except OSError:
                 return
 
@@ -153,20 +155,22 @@ class BackendClient:
         """
         while True:
             message = self._receive()
-            if isinstance(message, Refused):
-                raise ProtocolError(message.sentence)
-            if getattr(message, "job", None) != job:
+            if getattr(message, "job", job) != job:
                 continue
-            if isinstance(message, Failed):
-                raise JobFailed(message.reason, message.sentence)
-            if isinstance(message, Cancelled):
-                raise JobCancelled("The job was cancelled.")
-            if isinstance(message, Queued | Progress | Result):
-                yield message
-            if isinstance(message, Result):
+            said = meaning(message)
+            if isinstance(said, AtelierError):
+                raise said
+            if said is not None:
+                yield said
+            if isinstance(said, Result):
                 return
 
-    def _send(self, message: Message) -> None:
+    def send(self, message: Message) -> None:
+        """Sign a message and send it.
+
+        Raises:
+            BackendSilent: the backend is gone or does not take it.
+        """
         try:
             self._dealer.send(self._seal.close(pack(message)), timeout_s=SEND_S)
         except OSError as error:
@@ -174,11 +178,56 @@ class BackendClient:
 
     def _receive(self) -> Message:
         try:
-            return unpack(self._seal.open(self._dealer.receive(timeout_s=SILENCE_S)))
+            return self.opened(self._dealer.receive(timeout_s=SILENCE_S))
         except TimeoutError as error:
-            raise BackendSilent(_SILENT, seconds=round(SILENCE_S)) from error
+            raise silence() from error
         except OSError as error:
             raise BackendSilent(_GONE) from error
+
+    # ── For an event loop ────────────────────────────────────────────────────────────────────────
+
+    def fileno(self) -> int:
+        """The socket's descriptor, for an event loop to watch."""
+        return self._dealer.fileno()
+
+    def read(self) -> Sequence[Frame] | None:
+        """Read once what is there, 1 MB at most: a signed message, or None where none is whole yet.
+
+        Raises:
+            BackendSilent: the backend is gone.
+        """
+        try:
+            return self._dealer.receive(timeout_s=0)
+        except TimeoutError:
+            return None
+        except OSError as error:
+            raise BackendSilent(_GONE) from error
+
+    def opened(self, sealed: Sequence[Frame]) -> Message:
+        """What a signed message says; in the order in which they came. Raises ProtocolError."""
+        return unpack(self._seal.open(sealed))
+
+
+def meaning(message: Message) -> Queued | Progress | Result | AtelierError | None:
+    """What a message says of its job, or of all of them where it names none; None where that is nothing.
+
+    A Result or an error is the last thing that is said of a job.
+    """
+    match message:
+        case Queued() | Progress() | Result():
+            return message
+        case Failed():
+            return JobFailed(message.reason, message.sentence)
+        case Cancelled():
+            return JobCancelled("The job was cancelled.")
+        case Refused():
+            return ProtocolError(message.sentence)
+    return None
+
+
+def silence() -> BackendSilent:
+    """The error of a backend that has said nothing for SILENCE_S seconds."""
+    return BackendSilent(_SILENT, seconds=round(SILENCE_S))
 
 
 _STRANGER = "Something other than Atelier's backend listens on its port."

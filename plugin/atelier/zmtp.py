@@ -8,8 +8,10 @@ Source: ZeroMQ RFC 37, *ZMTP 3.1* (rfc.zeromq.org/spec/37): greeting, READY, PIN
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import struct
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
@@ -27,7 +29,10 @@ class ZmtpError(ConnectionError):
 
 
 class Dealer:
-    """A connected DEALER: whole messages out and in, each a list of frames."""
+    """A connected DEALER: whole messages out and in, each a list of frames.
+
+    One thread may send while another one receives; whoever closes it lets both end first.
+    """
 
     def __init__(
         self,
@@ -52,13 +57,15 @@ class Dealer:
         self._messages: deque[list[bytearray]] = deque()
         self._ready = False
         self._parser = self._parse()
-        self._wanted, self._filled = bytearray(next(self._parser)), 0
+        self._wanted, self._filled, self._room = next(self._parser), bytearray(), bytearray(READ_BYTES)
+        self._sending = threading.Lock()
         self._socket = socket.create_connection((host, port), timeout_s)
+        self._incoming = self._socket.dup()  # the same connection, with a timeout of its own
         try:
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._shake_hands(time.monotonic() + timeout_s)
         except BaseException:
-            self._socket.close()
+            self.close()
             raise
 
     def _shake_hands(self, deadline: float) -> None:
@@ -68,24 +75,26 @@ class Dealer:
 
     def fileno(self) -> int:
         """The socket's descriptor, for an event loop to watch."""
-        return self._socket.fileno()
+        return self._incoming.fileno()
 
     def close(self) -> None:
         """Close the connection; what was sent is still delivered."""
+        self._incoming.close()
         self._socket.close()
 
     def send(self, frames: Sequence[Frame], *, timeout_s: float) -> None:
         """Send one message.
 
         Raises:
-            TimeoutError: the peer did not take it in time; the connection is closed, for part of
+            TimeoutError: the peer did not take it in time; the connection is ended, for part of
                 the message may be on its way.
             OSError: the connection is lost.
         """
-        self._socket.settimeout(timeout_s)
-        for frame in frames[:-1]:
-            self._send_frame(MORE, frame)
-        self._send_frame(0, frames[-1])
+        with self._sending:
+            self._socket.settimeout(timeout_s)
+            for frame in frames[:-1]:
+                self._send_frame(MORE, frame)
+            self._send_frame(0, frames[-1])
 
     def receive(self, *, timeout_s: float) -> list[bytearray]:
         """The next message; with 0 for `timeout_s`, only if it is already here.
@@ -107,7 +116,8 @@ class Dealer:
             )
             self._socket.sendall(frame)
         except OSError:
-            self.close()
+            with contextlib.suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
             raise
 
     def _send_command(self, name: bytes, data: bytes) -> None:
@@ -122,17 +132,17 @@ class Dealer:
 
     def _read(self, deadline: float) -> None:
         """Read once from the socket, and let the parser have what it wants as soon as it is whole."""
-        self._socket.settimeout(max(0.0, deadline - time.monotonic()))
-        room = memoryview(self._wanted)[self._filled : self._filled + READ_BYTES]
+        self._incoming.settimeout(max(0.0, deadline - time.monotonic()))
+        room = memoryview(self._room)[: self._wanted - len(self._filled)]
         try:
-            count = self._socket.recv_into(room)
+            count = self._incoming.recv_into(room)
         except BlockingIOError:
             raise TimeoutError("nothing has arrived") from None
         if not count:
             raise ZmtpError("the peer closed the connection")
-        self._filled += count
-        while self._filled == len(self._wanted):
-            self._wanted, self._filled = bytearray(self._parser.send(self._wanted)), 0
+        self._filled += room[:count]  # which grows, for to make room for all at once takes long
+        while len(self._filled) == self._wanted:
+            self._wanted, self._filled = self._parser.send(self._filled), bytearray()
 
     def _parse(self) -> Generator[int, bytearray, None]:
         """Yield how many bytes are wanted next, be sent them, and so read greeting, commands, messages."""
@@ -171,10 +181,18 @@ class Dealer:
         if name == b"READY":
             self._ready = True
         elif name == b"PING":
-            self._socket.settimeout(PONG_S)
-            self._send_command(b"PONG", data[2:])
+            self._answer_ping(data[2:])
         elif name == b"ERROR":
             raise ZmtpError(f"the peer refused the connection: {data[1:].decode(errors='replace')}")
+
+    def _answer_ping(self, context: bytes) -> None:
+        """Say PONG, unless a message is on its way, which says as much and must not be cut in two."""
+        if self._sending.acquire(blocking=False):
+            try:
+                self._socket.settimeout(PONG_S)
+                self._send_command(b"PONG", context)
+            finally:
+                self._sending.release()
 
 
 def _property(name: bytes, value: bytes) -> bytes:
