@@ -6,7 +6,7 @@ Knows every algorithm's arguments and none of their insides; neither the wire no
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -16,8 +16,8 @@ from atelier_requests import DeepDream, StyleTransfer, channel_range, gallery_mi
 
 from . import deepdream, fast_style, gallery, light_style, networks, objectives, style_transfer
 from .class_names import class_index
-from .pyramid import fit, resize, size_of
-from .step import Step
+from .pyramid import fit, resize, restore_detail, size_of
+from .step import Step, Steps
 from .styles import Style
 from .weights import MissingWeights
 
@@ -46,8 +46,8 @@ def forget_networks() -> None:
         loader.cache_clear()
 
 
-def steps(request: StyleTransfer | DeepDream, scene: Scene, models: Path) -> Generator[Step, None, None]:
-    """The steps of the algorithm that `request` asks for; closing the generator ends its work.
+def steps(request: StyleTransfer | DeepDream, scene: Scene, models: Path) -> Steps:
+    """The steps of the algorithm that `request` asks for; to close them ends their work.
 
     Raises:
         ValueError: the request does not suit the network or the pictures, for the reason given.
@@ -59,7 +59,7 @@ def steps(request: StyleTransfer | DeepDream, scene: Scene, models: Path) -> Gen
         yield from STYLIZE[request.method](request, scene, models)
 
 
-def _dream(request: DeepDream, scene: Scene, models: Path) -> Iterator[Step]:
+def _dream(request: DeepDream, scene: Scene, models: Path) -> Steps:
     network = _load_network(request.network, models, scene.content.device, pooling="max")
     return deepdream.dream(
         scene.content,
@@ -89,12 +89,16 @@ def _objective(
     return objectives.activation(layers, channel_range(request.channels))
 
 
-def _fine(request: StyleTransfer, scene: Scene, models: Path) -> Iterator[Step]:
+def _fine(request: StyleTransfer, scene: Scene, models: Path) -> Steps:
     device, usual = scene.content.device, networks.DEFAULTS[request.network]
     network = _load_network(request.network, models, device, pooling=request.pooling)
-    begun = Step(0, 0, scene.content)
+    begun, enough = Step(0, 0, scene.content), None
     for begun in _beginning(request, scene, models):
-        yield Step(begun.index, begun.total + request.steps, begun.image)
+        enough = yield Step(begun.index, begun.total + request.steps, begun.image)
+    if enough:
+        total = begun.total + request.steps
+        yield Step(total, total, restore_detail(begun.image, scene.content).clamp(0, 1))
+        return
     painting = style_transfer.stylize(
         scene.content,
         scene.styles,
@@ -116,8 +120,18 @@ def _fine(request: StyleTransfer, scene: Scene, models: Path) -> Iterator[Step]:
         tolerance=request.tolerance,
         seed=request.seed,
     )
-    for step in painting:
-        yield Step(begun.total + step.index, begun.total + step.total, step.image)
+    yield from _counted_on(painting, begun.total)
+
+
+def _counted_on(steps: Steps, done: int) -> Steps:
+    """The steps of an algorithm that others were done before, counted from there on."""
+    enough = None
+    while True:
+        try:
+            step = steps.send(enough)
+        except StopIteration:
+            return
+        enough = yield Step(done + step.index, done + step.total, step.image)
 
 
 def _beginning(request: StyleTransfer, scene: Scene, models: Path) -> Iterator[Step]:
@@ -133,7 +147,7 @@ def _beginning(request: StyleTransfer, scene: Scene, models: Path) -> Iterator[S
         return iter(())
 
 
-def _fast(request: StyleTransfer, scene: Scene, models: Path) -> Iterator[Step]:
+def _fast(request: StyleTransfer, scene: Scene, models: Path) -> Steps:
     device = scene.content.device
     return fast_style.stylize(
         scene.content,
@@ -148,7 +162,7 @@ def _fast(request: StyleTransfer, scene: Scene, models: Path) -> Iterator[Step]:
     )
 
 
-def _gallery(request: StyleTransfer, scene: Scene, models: Path) -> Iterator[Step]:
+def _gallery(request: StyleTransfer, scene: Scene, models: Path) -> Steps:
     return gallery.stylize(
         scene.content,
         {request.gallery_style: 1.0} | gallery_mix(request.gallery_mix),
@@ -159,7 +173,7 @@ def _gallery(request: StyleTransfer, scene: Scene, models: Path) -> Iterator[Ste
     )
 
 
-def _light(request: StyleTransfer, scene: Scene, models: Path) -> Iterator[Step]:
+def _light(request: StyleTransfer, scene: Scene, models: Path) -> Steps:
     predictor, painter = _load_light(models, scene.content.device)
     return light_style.stylize(
         scene.content,
@@ -174,7 +188,7 @@ def _light(request: StyleTransfer, scene: Scene, models: Path) -> Iterator[Step]
     )
 
 
-STYLIZE: dict[str, Callable[[StyleTransfer, Scene, Path], Iterator[Step]]] = {
+STYLIZE: dict[str, Callable[[StyleTransfer, Scene, Path], Steps]] = {
     "fine": _fine,
     "fast": _fast,
     "gallery": _gallery,

@@ -9,7 +9,7 @@ notebook that its authors published with it (google/deepdream).
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 import torch
@@ -20,7 +20,7 @@ from . import smoothing as smoothings
 from .networks import Network
 from .objectives import Objective
 from .pyramid import Size, fit, octave_sizes, resize, size_of
-from .step import Step
+from .step import Step, Steps
 from .tiled_features import Piece, TiledFeatures
 
 TILE_PX = 1040
@@ -53,7 +53,7 @@ def dream(
     size: int,
     smoothing: Smoothing = "none",
     seed: int,
-) -> Iterator[Step]:
+) -> Steps:
     """Strengthen in `image` whatever the objective asks for; a step for every iteration of every octave.
 
     Each octave begins with its size of the picture and the detail that the coarser ones dreamt.
@@ -94,9 +94,12 @@ def dream(
             shift = torch.randint(-jitter, jitter + 1, (2,), generator=random).tolist()
             direction = SMOOTHINGS[smoothing](ascent(dreamt, network, objective, shift, counted))
             dreamt = step(dreamt, direction, step_size, counted)
-            if index < total:
-                yield Step(index, total, laid_over(base, dreamt - base, strength))
+            enough = index == total or (yield Step(index, total, laid_over(base, dreamt - base, strength)))
+            if enough:
+                break
         detail = dreamt - base
+        if enough:
+            break
     made = laid_over(image, detail, strength)
     yield Step(total, total, torch.where(visible > 0, made, image))
 

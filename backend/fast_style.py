@@ -19,7 +19,7 @@ from torch.nn.functional import avg_pool2d, pad, pixel_shuffle, pixel_unshuffle
 
 from .networks import Network
 from .pyramid import Size, fit, resize, restore_detail, size_of
-from .step import Step
+from .step import Step, Steps
 from .styles import Style, fitted, shares
 from .tiles import Tile, tiles
 
@@ -56,7 +56,7 @@ def stylize(
     size: int,
     style_size: float,
     stretch: bool,
-) -> Iterator[Step]:
+) -> Steps:
     """Paint `content` in the manner of `styles`, one step for every tile encoded and decoded.
 
     Args:

@@ -6,7 +6,7 @@ Knows neither sockets nor how an algorithm works.
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from . import algorithms, colours, deepdream, devices, images, speeds
 from .algorithms import Scene
 from .arrays import crop
 from .pyramid import size_of
+from .step import Steps
 from .styles import Style
 from .weights import MissingWeights
 
@@ -28,7 +29,7 @@ PREVIEW_PX = 256
 PREVIEW_EVERY_S = 0.5
 KEEPING_COLOURS = ("luminance", "kept")
 
-Messages = Generator[Progress | Result, None, None]
+Messages = Generator[Progress | Result, bool | None, None]
 PaintingRequest = StyleTransfer | DeepDream
 
 
@@ -40,7 +41,8 @@ def run(submit: Submit, models: Path) -> Messages:
 
     The network sees the whole content; the result, and the previews, are its region alone. Where an
     accelerator's memory does not suffice, the processor begins anew, and the result's note says so.
-    How fast it went is noted beside `models`.
+    How fast it went is noted beside `models`. To send True, and to go on so, says that the picture so
+    far is enough: the result is made of it.
 
     Raises:
         ValueError: the request cannot be met as it is, for the reason given.
@@ -78,21 +80,36 @@ def _on_device(
 ) -> Messages:
     begun_s = time.monotonic()
     scene = _scene(submit, request, device)
+
+    def shown(image: Tensor) -> Tensor:
+        return _inside(submit, _coloured(request, image, scene))
+
     with closing(algorithms.steps(request, scene, models)) as steps:
-        next_preview_s = 0.0
-        for step in steps:
-            preview = None
-            if time.monotonic() >= next_preview_s:
-                preview = images.small(_inside(submit, _coloured(request, step.image, scene)), PREVIEW_PX)
-                next_preview_s = time.monotonic() + PREVIEW_EVERY_S
-            yield Progress(submit.job, step.index, step.total, preview)
-    made = _inside(submit, _coloured(request, step.image, scene))
+        image, stopped = yield from _reported(submit.job, steps, shown)
     like = crop(submit.content, submit.region)
-    result = Result(submit.job, images.write(made, like, opaque=_is_from_noise(request)), note)
-    done = durations.work(request, submit.content.width, submit.content.height)
-    for name in {device.type} if note else {device.type, request.device}:
-        speeds.note(models.parent, durations.kind(request, name), time.monotonic() - begun_s, done)
+    result = Result(submit.job, images.write(shown(image), like, opaque=_is_from_noise(request)), note)
+    if not stopped:
+        done = durations.work(request, submit.content.width, submit.content.height)
+        for name in {device.type} if note else {device.type, request.device}:
+            speeds.note(models.parent, durations.kind(request, name), time.monotonic() - begun_s, done)
     yield result
+
+
+def _reported(
+    job: int, steps: Steps, shown: Callable[[Tensor], Tensor]
+) -> Generator[Progress, bool | None, tuple[Tensor, bool]]:
+    """Report on every step; return the last one's image, and whether it was stopped at."""
+    enough, next_preview_s = None, 0.0
+    while True:
+        try:
+            step = steps.send(enough)
+        except StopIteration:
+            return step.image, bool(enough)
+        preview = None
+        if time.monotonic() >= next_preview_s:
+            preview = images.small(shown(step.image), PREVIEW_PX)
+            next_preview_s = time.monotonic() + PREVIEW_EVERY_S
+        enough = yield Progress(job, step.index, step.total, preview)
 
 
 def _inside(submit: Submit, image: Tensor) -> Tensor:

@@ -9,13 +9,13 @@ are mixed by mixing those (section 3.3).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
 from .painter import Painter, paint
-from .step import Step
+from .step import Step, Steps
 
 GALLERY: tuple[str, ...] = (
     *("peach and sky", "yellow and ink", "charcoal", "electric mosaic", "crimson and cream", "embers"),
@@ -34,7 +34,7 @@ def stylize(
     visible: Tensor | None = None,
     strength: float,
     size: int,
-) -> Iterator[Step]:
+) -> Steps:
     """Paint `content` in a mixture of styles, one step for every tile of every layer.
 
     Args:

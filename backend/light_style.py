@@ -9,14 +9,14 @@ of the content and the style.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from .painter import Painter, paint
 from .pyramid import fit, size_of
-from .step import Step
+from .step import Step, Steps
 from .style_predictor import STYLE_PX, StylePredictor
 from .styles import Style, fitted, shares
 
@@ -34,7 +34,7 @@ def stylize(
     size: int,
     style_size: float,
     stretch: bool,
-) -> Iterator[Step]:
+) -> Steps:
     """Paint `content` in the manner of `styles`, one step for every tile of every layer.
 
     Args:

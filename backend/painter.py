@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d, interpolate, pad, pixel_shuffle, pixel_unshuffle
 
 from .pyramid import Size, fit, resize, restore_detail, size_of
-from .step import Step
+from .step import Step, Steps
 from .tiles import Rectangle, tiles
 
 MINIMUM_PX = 16
@@ -149,7 +149,7 @@ class Painter(nn.Module):
 @torch.no_grad()
 def paint(
     content: Tensor, style: Tensor, *, painter: Painter, visible: Tensor | None = None, size: int
-) -> Iterator[Step]:
+) -> Steps:
     """Paint `content` in the style of a vector (1, `style_length`); a step for every tile of every layer.
 
     Args:

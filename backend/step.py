@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -17,3 +18,10 @@ class Step:
     index: int
     total: int
     image: Tensor
+
+
+Steps = Generator[Step, bool | None, None]
+"""An algorithm at work. To send True says that the step was enough, and so is all that follows.
+
+An algorithm of many steps then makes its last one, whole, of what it has; one of a single pass goes on.
+"""

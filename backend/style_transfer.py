@@ -20,7 +20,7 @@ from torch import Tensor
 from .descent import OPTIMIZERS, Descended
 from .networks import Network
 from .pyramid import Size, fit, octave_sizes, resize, restore_detail, size_of
-from .step import Step
+from .step import Step, Steps
 from .style_objective import Objective, Weights
 from .styles import Style, fitted
 
@@ -55,7 +55,7 @@ def stylize(
     noise: float,
     tolerance: float,
     seed: int,
-) -> Iterator[Step]:
+) -> Steps:
     """Paint `content` in the manner of `styles`, one step for every evaluation of the loss.
 
     Differs from Gatys et al. 2016: starts at a coarse size from `init`, and at each finer size from
@@ -114,9 +114,12 @@ def stylize(
         descent = OPTIMIZERS[optimizer](objective, enlarged(pastiche, target))
         for index, descended in enumerate(_until_flat(islice(descent, until - done), tolerance), done + 1):
             pastiche = descended.image
-            if index < iterations:
-                yield Step(index, iterations, pastiche)
+            enough = index == iterations or (yield Step(index, iterations, pastiche))
+            if enough:
+                break
         done = until
+        if enough:
+            break
     yield Step(iterations, iterations, enlarged(pastiche, content).clamp(0, 1))
 
 

@@ -234,9 +234,56 @@ def test_the_picture_given_is_left_alone(network: Network) -> None:
 def test_cancelling_at_any_step_frees_what_was_held(network: Network, taken: int) -> None:
     steps = dream(noise(40, 40), network=network, **SETTINGS)
     *_, held = [weakref.ref(step.image) for step in islice(steps, taken)]
-    steps.close()  # type: ignore[attr-defined]
+    steps.close()
     gc.collect()
     assert held() is None
+
+
+def stopped(after: int, image: Tensor, network: Any, **changed: Any) -> Tensor:
+    """What comes of a dream that was told after so many steps that it is enough."""
+    steps = dream(image, network=network, **SETTINGS | changed)
+    *_, _latest = islice(steps, after)
+    last = steps.send(True)
+    assert last.index == last.total
+    assert not list(steps)
+    return last.image
+
+
+@pytest.mark.parametrize("after", [1, 3])
+def test_stopped_in_a_coarse_octave_it_is_the_dream_of_that_size(network: Network, after: int) -> None:
+    image, visible = noise(30, 48), noise(30, 48)[:, :1].round()
+    closed = {"iterations": after, "octaves": 1, "size": 32}
+    for changed in ({"strength": 0.5}, {"visible": visible}):
+        made = stopped(after, image, network, iterations=4, **changed)
+        assert made.equal(final(image, network, **changed | closed))
+        assert not made.equal(image)
+
+
+@pytest.mark.parametrize("after", [1, 2])
+def test_stopped_in_the_only_octave_it_is_the_dream_of_so_many_steps(network: Network, after: int) -> None:
+    image, visible = noise(60, 48), noise(60, 48)[:, :1]
+    changed = {"octaves": 1, "size": 40, "visible": visible}  # enlarged at the end
+    assert stopped(after, image, network, **changed).equal(
+        final(image, network, **changed | {"iterations": after})
+    )
+
+
+@pytest.mark.parametrize("after", [4, 5])
+def test_stopped_in_the_last_octave_it_has_what_the_coarser_ones_dreamt(network: Network, after: int) -> None:
+    image = noise(30, 48)
+    *_, latest = islice(dream(image, network=network, **SETTINGS), after)
+    made = stopped(after, image, network)
+    torch.testing.assert_close(made, latest.image)
+    assert not made.allclose(final(image, network), atol=0.01)
+
+
+def test_after_its_last_step_nothing_is_left_to_stop(network: Network) -> None:
+    image = noise(30, 48)
+    steps = dream(image, network=network, **SETTINGS)
+    *_, last = islice(steps, 6)
+    with pytest.raises(StopIteration):
+        steps.send(True)
+    assert last.image.equal(final(image, network))
 
 
 # ── What is not visible ──────────────────────────────────────────────────────────────────────────

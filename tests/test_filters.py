@@ -21,7 +21,7 @@ from atelier_requests import DeepDream, Identity, Request, StyleTransfer
 from backend import deepdream, devices, filters, gallery, images
 from backend.arrays import DTYPES, crop
 from backend.picture_files import Canvas
-from backend.step import Step
+from backend.step import Step, Steps
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 FORMATS = list(itertools.product(CHANNELS, DEPTH_BYTES))
@@ -265,6 +265,57 @@ def test_how_fast_it_went_is_noted_for_the_device_by_both_names(models: Path) ->
         assert durations.estimate(dataclasses.replace(request, device=device), 96, 80, speeds)
 
 
+def stopped(job: Submit, models: Path, after: int = 1) -> Result:
+    """What comes of a job that was told after so many steps that it is enough."""
+    messages = filters.run(job, models)
+    *_, message = itertools.islice(messages, after)
+    while not isinstance(message, Result):
+        message = messages.send(True)
+    return message
+
+
+def test_a_stopped_dream_is_the_dream_of_so_many_steps(models: Path) -> None:
+    content = picture("RGBA", "u16")
+    for changed in (DREAM, dataclasses.replace(DREAM, colours="kept", size=64)):
+        kept = stopped(submit(dataclasses.replace(changed, iterations=4), content), models, after=2)
+        assert kept == result(submit(dataclasses.replace(changed, iterations=2), content), models)
+        assert (kept.picture.width, kept.picture.height, kept.note) == (50, 40, "")
+
+
+@pytest.mark.parametrize("after", [1, 2])
+def test_a_stopped_fine_picture_is_that_of_so_many_steps(models: Path, after: int) -> None:
+    request = dataclasses.replace(FINE, start="content")
+    job = submit(dataclasses.replace(request, iterations=4), picture(), REGION, STYLE)
+    fewer = submit(dataclasses.replace(request, iterations=after), picture(), REGION, STYLE)
+    assert stopped(job, models, after) == result(fewer, models)
+
+
+def test_a_fine_picture_stopped_before_its_first_step_is_the_fast_one(models: Path) -> None:
+    fast = result(submit(dataclasses.replace(FAST, size=64), picture(), REGION, STYLE), models).picture
+    steps = len(list(filters.run(submit(FAST, picture(), REGION, STYLE), models))) - 1
+    for after in range(1, steps + 1):
+        kept = stopped(submit(FINE, picture(), REGION, STYLE), models, after)
+        assert change(kept.picture, fast) < 0.01
+    assert change(stopped(submit(FINE, picture(), REGION, STYLE), models, steps + 1).picture, fast) > 0.1
+
+
+@pytest.mark.parametrize("method", ["fast", "gallery", "light"])
+def test_what_is_made_in_one_pass_is_not_made_by_halves(models: Path, method: str) -> None:
+    kept = stopped(submit(EVERY[method], picture(), REGION, STYLE), models).picture
+    assert bytes(kept.pixels) == bytes(plain(method, models).pixels)
+
+
+@pytest.mark.parametrize("method", EVERY)
+def test_how_fast_a_stopped_job_was_is_not_noted(models: Path, method: str) -> None:
+    job = submit(EVERY[method], picture(), REGION, STYLE)
+    result(job, models)
+    before = (models.parent / durations.SPEEDS_FILE).read_bytes()
+    stopped(job, models)
+    assert (models.parent / durations.SPEEDS_FILE).read_bytes() == before
+    result(job, models)
+    assert (models.parent / durations.SPEEDS_FILE).read_bytes() != before
+
+
 def test_the_gallery_has_the_styles_that_are_offered() -> None:
     assert tuple(atelier_requests.GALLERY) == gallery.GALLERY
 
@@ -447,6 +498,25 @@ def test_a_graphics_card_without_memory_hands_over_to_the_processor(
     made = result(submit(DREAM, content), models)
     assert bytes(made.picture.pixels) == bytes(crop(content, REGION).pixels)
     assert "processor" in made.note
+
+
+def test_a_stopped_job_that_goes_over_to_the_processor_does_one_step_there(
+    models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dream(content: Tensor, **_: Any) -> Steps:
+        enough = yield Step(1, 3, torch.zeros(1, 3, 80, 96))
+        if content.is_meta:
+            raise RuntimeError("MPS backend out of memory")
+        if not enough:
+            yield Step(2, 3, torch.zeros(1, 3, 80, 96))
+        yield Step(3, 3, content)
+
+    monkeypatch.setattr(devices, "choose", lambda _: torch.device("meta"))
+    monkeypatch.setattr(deepdream, "dream", dream)
+    messages = filters.run(submit(DREAM, picture()), models)
+    said = [next(messages), *(messages.send(True) for _ in range(3))]
+    assert [message.step for message in said if isinstance(message, Progress)] == [1, 1, 3]
+    assert isinstance(said[-1], Result) and "processor" in said[-1].note
 
 
 def test_a_processor_without_memory_has_nobody_to_hand_over_to(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import weakref
 from collections import OrderedDict
-from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from backend.losses import content_loss, gram_matrix
 from backend.networks import Network, load_network
 from backend.pyramid import resize, size_of
-from backend.step import Step
+from backend.step import Steps
 from backend.style_transfer import stylize
 from backend.styles import Style
 
@@ -68,7 +68,7 @@ def noise(height: int, width: int) -> Tensor:
     return torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(2))
 
 
-def steps(content: Tensor, *styles: Tensor | Style, network: Network, **changed: Any) -> Iterator[Step]:
+def steps(content: Tensor, *styles: Tensor | Style, network: Network, **changed: Any) -> Steps:
     given = [style if isinstance(style, Style) else Style(style) for style in styles]
     return stylize(content, given, network=network, **(SETTINGS | changed))
 
@@ -280,10 +280,37 @@ def test_steps_are_detached_and_closing_frees_what_was_held(network: Network) ->
     image = next(painting).image
     assert not image.requires_grad
     held = weakref.ref(image)
-    painting.close()  # type: ignore[attr-defined]
+    painting.close()
     del image
     gc.collect()
     assert held() is None
+
+
+@pytest.mark.parametrize("optimizer", ["l-bfgs", "adam"])
+@pytest.mark.parametrize(
+    ("after", "closed"),
+    [(1, {"size": 64}), (30, {"size": 64}), (63, {})],
+)
+def test_stopped_it_is_the_picture_of_so_many_steps(
+    network: Network, optimizer: str, after: int, closed: dict[str, int]
+) -> None:
+    """Steps 1 to 30 are at 64 px, as all of a picture made at 64 px are; the rest are at 128 px."""
+    content, style = smooth(150, 150, seed=1), smooth(64, 64, seed=2)
+    changed: dict[str, Any] = {"size": 128, "iterations": 66, "optimizer": optimizer}
+    painting = steps(content, style, network=network, **changed)
+    *_, latest = islice(painting, after)
+    last = painting.send(True)
+    assert not list(painting)
+    assert (latest.index, last.index, last.total) == (after, 66, 66)
+    changed |= {"iterations": after} | closed
+    assert torch.equal(last.image, result(content, style, network=network, **changed))
+
+
+def test_of_nothing_but_noise_a_stopped_picture_has_no_detail_put_back(network: Network) -> None:
+    content, style = smooth(150, 150, seed=1), smooth(64, 64, seed=2)
+    painting = steps(content, style, network=network, size=64, noise=1.0)
+    latest = next(painting)
+    assert torch.equal(painting.send(True).image, resize(latest.image, (150, 150)).clamp(0, 1))
 
 
 def test_the_real_vgg19_comes_closer_to_the_style(models: Path) -> None:
