@@ -32,6 +32,10 @@ MAY_IMPORT = {
     "translation": "gi",
     "drawables": "gi atelier_protocol translation",
     "procedures": "gi atelier_requests dream_layers presets translation",
+    "style_memory": "backend_process",
+    "style_sources": "gi atelier_requests backend_process presets procedures style_memory translation",
+    "gallery_view": "gi style_sources translation",
+    "galleries": "gi gallery_view procedures style_memory style_sources",
     "dialog": "gi atelier_requests dream_layers presets procedures translation",
     "atelier": (
         "gi atelier_protocol atelier_requests backend_client backend_process dialog drawables durations"

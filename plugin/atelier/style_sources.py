@@ -1,0 +1,253 @@
+"""What there is to choose a style or a guide from, and what choosing it sets in a filter's arguments.
+
+An entry is a built-in style, a preset, a file, a layer or a pattern. Knows where its small picture comes
+from; nothing of how entries are shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from gi.repository import Babl, GdkPixbuf, Gegl, Gimp, Gio, GLib
+
+from atelier_requests import GALLERY, N_, StyleTransfer
+from backend_process import atelier_home
+from presets import CONTROLLED
+from procedures import Filter, Source, argument
+from style_memory import Memory
+from translation import _
+
+THUMBNAIL_PX = 72
+PATTERN_PX = 8192
+PATTERN = "R'G'B'A u8"
+
+Given = Gio.File | Gimp.Layer | Gimp.Pattern
+Take = Callable[[GdkPixbuf.Pixbuf], None]
+"""Is given a small picture once it is there, now or later; never, where there is none."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Something to choose: a name, a longer one, and its small picture.
+
+    What is built in sets `settings`, by the names of arguments; everything else is a picture of a `kind`
+    that Source knows.
+    """
+
+    key: str
+    name: str
+    detail: str
+    load: Callable[[Take], None]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    kind: str = ""
+    given: Given | None = None
+
+    @property
+    def lasts(self) -> bool:
+        """Whether it will still be there tomorrow, to be a favourite."""
+        return self.kind != "layer"
+
+
+# ── Groups of entries ────────────────────────────────────────────────────────────────────────────
+
+TITLES = {
+    "built-in": N_("Styles"),
+    "favourites": N_("Favourites"),
+    "file": N_("Recent files"),
+    "layer": N_("Layers"),
+    "pattern": N_("Patterns"),
+}
+TITLES_OF_DREAMS = {
+    **TITLES,
+    "built-in": N_("Presets"),
+    "file": N_("Guide: recent files"),
+    "layer": N_("Guide: layers"),
+}
+
+
+def titles(chosen: Filter) -> dict[str, str]:
+    """The groups that a filter has, and what a person calls them."""
+    kinds = {"built-in", "favourites", *(source.kind for source in picture_sources(chosen))}
+    every = TITLES_OF_DREAMS if chosen.presets else TITLES
+    return {group: _(title) for group, title in every.items() if group in kinds}
+
+
+def entries(group: str, chosen: Filter, memory: Memory) -> list[Entry]:
+    """What is in a group now."""
+    if group == "favourites":
+        kinds = {source.kind for source in picture_sources(chosen)}
+        return [entry for key in memory.favourites if (entry := _favourite(key, chosen, kinds))]
+    if group == "file":
+        return [file_entry(Gio.File.new_for_uri(uri)) for uri in memory.recent]
+    if group == "layer":
+        return [_layer_entry(layer) for image in Gimp.get_images() for layer in layers_in(image)]
+    if group == "pattern":
+        return [_pattern_entry(pattern) for pattern in Gimp.patterns_get_list(None)]
+    return list(_built_in(chosen))
+
+
+def group_of(entry: Entry) -> str:
+    """The group that an entry belongs to."""
+    return entry.kind or "built-in"
+
+
+def picture_sources(chosen: Filter) -> list[Source]:
+    """The arguments that take the picture that is chosen, one for each kind of picture."""
+    return list({source.kind: source for source in reversed(chosen.sources)}.values())
+
+
+def layers_in(parent: Gimp.Image | Gimp.GroupLayer) -> Iterator[Gimp.Layer]:
+    """Every layer of an image or of a group, those in groups too, top first."""
+    for layer in parent.get_layers() if isinstance(parent, Gimp.Image) else parent.get_children():
+        yield layer
+        if layer.is_group():
+            yield from layers_in(layer)
+
+
+def _built_in(chosen: Filter) -> Iterator[Entry]:
+    if not chosen.presets:
+        for name, label in GALLERY.items():
+            settings = {"method": "gallery", "gallery-style": name}
+            yield Entry(f"style:{name}", _(label), _(label), _thumbnail("style", name), settings)
+    controlled = [setting for setting in chosen.settings if setting.name in CONTROLLED]
+    for name, preset in chosen.presets.items():
+        settings = {argument(each): preset.settings.get(each.name, each.default) for each in controlled}
+        label = _(preset.label)
+        yield Entry(f"preset:{name}", label, label, _thumbnail("preset", name), settings)
+
+
+def _favourite(key: str, chosen: Filter, kinds: Iterable[str]) -> Entry | None:
+    kind, _colon, name = key.partition(":")
+    if kind == "file" and kind in kinds:
+        return file_entry(Gio.File.new_for_uri(name))
+    if kind == "pattern" and kind in kinds:
+        pattern = Gimp.Pattern.get_by_name(name)
+        return _pattern_entry(pattern) if pattern else None
+    return next((entry for entry in _built_in(chosen) if entry.key == key), None)
+
+
+def entry_of(given: Given) -> Entry:
+    """A picture that was given as something that can be chosen."""
+    if isinstance(given, Gio.File):
+        return file_entry(given)
+    return _layer_entry(given) if isinstance(given, Gimp.Layer) else _pattern_entry(given)
+
+
+def file_entry(file: Gio.File) -> Entry:
+    """A picture file."""
+    name, place = GLib.filename_display_basename(file.get_basename() or ""), file.get_parse_name()
+    return Entry(f"file:{file.get_uri()}", name, place, _picture_of(file), kind="file", given=file)
+
+
+def _layer_entry(layer: Gimp.Layer) -> Entry:
+    name, image = layer.get_name(), layer.get_image().get_name()
+    load, key = _picture_of_layer(layer), f"layer:{layer.get_id()}"
+    return Entry(key, name, f"{name} ({image})", load, kind="layer", given=layer)
+
+
+def _pattern_entry(pattern: Gimp.Pattern) -> Entry:
+    name, load = pattern.get_name(), _picture_of_pattern(pattern)
+    return Entry(f"pattern:{name}", name, name, load, kind="pattern", given=pattern)
+
+
+# ── Choosing ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def choose(config: Gimp.ProcedureConfig, chosen: Filter, entry: Entry) -> None:
+    """Set what an entry stands for; a picture takes the place of one of another kind."""
+    settings = dict(entry.settings)
+    if entry.given is not None:
+        for source in picture_sources(chosen):
+            settings[source.name] = entry.given if source.kind == entry.kind else None
+        if not _wants_picture(config, chosen):
+            settings |= chosen.given or {"method": StyleTransfer.method}
+    with config.freeze_notify():
+        for name, value in settings.items():
+            config.set_property(name, value)
+
+
+def chosen_entry(config: Gimp.ProcedureConfig, chosen: Filter) -> Entry | None:
+    """What is chosen as things stand, by whomever."""
+    if not _wants_picture(config, chosen):
+        holds = (entry for entry in _built_in(chosen) if _is_set(config, entry.settings))
+        return next(holds, None)
+    names = [source.name for source in chosen.sources if source in picture_sources(chosen)]
+    given = (config.get_property(name) for name in names)
+    return next((entry_of(picture) for picture in given if picture and _is_there(picture)), None)
+
+
+def _wants_picture(config: Gimp.ProcedureConfig, chosen: Filter) -> bool:
+    """Whether a picture that is given is looked at."""
+    if chosen.given:
+        return _is_set(config, chosen.given)
+    return bool(config.get_property("method") != "gallery")
+
+
+def _is_set(config: Gimp.ProcedureConfig, settings: Mapping[str, Any]) -> bool:
+    # An empty text is None in GIMP.
+    return all((config.get_property(name) or "") == (value or "") for name, value in settings.items())
+
+
+def _is_there(given: Given) -> bool:
+    return not isinstance(given, Gimp.Layer) or given.is_valid()
+
+
+# ── Small pictures ───────────────────────────────────────────────────────────────────────────────
+
+
+def _thumbnail(kind: str, name: str) -> Callable[[Take], None]:
+    """What the installation has made of something that is built in."""
+    place = atelier_home() / "thumbnails" / f"{kind}-{name.replace(' ', '-')}.png"
+    return _picture_of(Gio.File.new_for_path(str(place)))
+
+
+def _picture_of(file: Gio.File) -> Callable[[Take], None]:
+    """The picture in a file, which GLib's own threads read and make small."""
+
+    def load(take: Take) -> None:
+        def opened(_file: Gio.File, result: Gio.AsyncResult) -> None:
+            try:
+                stream = file.read_finish(result)
+            except GLib.Error:
+                return
+            small = (THUMBNAIL_PX, THUMBNAIL_PX, True, None)
+            GdkPixbuf.Pixbuf.new_from_stream_at_scale_async(stream, *small, read)
+
+        def read(_source: None, result: Gio.AsyncResult) -> None:
+            try:
+                pixbuf = GdkPixbuf.Pixbuf.new_from_stream_finish(result)
+            except GLib.Error:
+                return
+            take(pixbuf.apply_embedded_orientation())
+
+        file.read_async(GLib.PRIORITY_LOW, None, opened)
+
+    return load
+
+
+def _picture_of_layer(layer: Gimp.Layer) -> Callable[[Take], None]:
+    def load(take: Take) -> None:
+        if not layer.is_valid():
+            return
+        pixbuf = layer.get_thumbnail(THUMBNAIL_PX, THUMBNAIL_PX, Gimp.PixbufTransparency.KEEP_ALPHA)
+        if pixbuf:
+            take(pixbuf)
+
+    return load
+
+
+def _picture_of_pattern(pattern: Gimp.Pattern) -> Callable[[Take], None]:
+    """The pattern at its own size where it is larger than a thumbnail, for its grain tells it from others."""
+
+    def load(take: Take) -> None:
+        buffer = pattern.get_buffer(PATTERN_PX, PATTERN_PX, Babl.format(PATTERN))
+        extent = buffer.get_extent()
+        width, height = min(extent.width, THUMBNAIL_PX), min(extent.height, THUMBNAIL_PX)
+        part = Gegl.Rectangle.new(0, 0, width, height)
+        pixels = GLib.Bytes.new(buffer.get(part, 1.0, PATTERN, Gegl.AbyssPolicy.NONE))
+        rgb = GdkPixbuf.Colorspace.RGB
+        take(GdkPixbuf.Pixbuf.new_from_bytes(pixels, rgb, True, 8, width, height, 4 * width))
+
+    return load
