@@ -109,8 +109,9 @@ MAY_IMPORT = {
     "backend.filters": (
         "torch atelier_protocol atelier_requests durations backend.algorithms backend.arrays"
         " backend.colours backend.deepdream backend.devices backend.images backend.pyramid backend.speeds"
-        " backend.styles backend.weights"
+        " backend.step backend.styles backend.weights"
     ),
+    "backend.thumbnails": "numpy torch PIL atelier_requests backend.algorithms presets",
     # What a person starts.
     "backend.gimps": "",
     "backend.picture_files": "numpy PIL atelier_protocol backend.arrays",
@@ -140,6 +141,7 @@ MAY_IMPORT = {
     ),
     "installer.command": "installer.home installer.programs installer.traces",
     "installer.self_check": "backend.gimps installer.home installer.programs",
+    "installer.thumbnails": "installer.home installer.programs installer.self_check",
     "installer.plugin": (
         "backend.gimps installer.environment installer.home installer.programs installer.self_check"
         " installer.traces"
@@ -155,7 +157,7 @@ MAY_IMPORT = {
     "installer.steps": (
         "backend.gimps installer.command installer.environment installer.home installer.offline"
         " installer.plugin installer.preview installer.programs installer.self_check installer.service"
-        " installer.uninstall installer.weights"
+        " installer.thumbnails installer.uninstall installer.weights"
     ),
     "install": "installer.steps",
 }
