@@ -16,10 +16,14 @@ import pytest
 from gimp_session import Gimp, make_profile
 
 import backend_process
+from atelier_protocol import JobCancelled, Picture, Queued, Region
+from atelier_requests import Identity
+from backend_client import BackendClient
 
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
 STOP_S = EVENTUALLY_S = 20.0
+PICTURE, WHOLE = Picture(3, 2, "RGB", "u8", bytes(range(18))), Region(0, 0, 3, 2)
 
 hypothesis.settings.register_profile("any machine", deadline=None)
 hypothesis.settings.load_profile("any machine")
@@ -81,6 +85,17 @@ def stop_backend(home: Path) -> None:
         backend = psutil.Process(connection.pid)
         backend.terminate()
         backend.wait(STOP_S)
+
+
+def is_at_work(client: BackendClient) -> bool:
+    """Whether the backend works for another client: a small job of ours would have to wait."""
+    job = client.submit(Identity(), PICTURE, WHOLE)
+    messages = client.messages(job)
+    first = next(messages)
+    client.cancel(job)
+    with contextlib.suppress(JobCancelled):
+        list(messages)
+    return isinstance(first, Queued) and first.place > 0
 
 
 @pytest.fixture(scope="session", params=["3.0", "3.2"])

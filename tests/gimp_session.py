@@ -86,6 +86,20 @@ def make_profile(gimp: Gimp, *, few_plugins: bool) -> None:
     (gimp.profile / "gimprc").write_text(settings)
 
 
+def set_last_values(gimp: Gimp, procedure: str, **values: str | int | float) -> None:
+    """Have GIMP remember that a procedure was last run with these values, and else with its defaults."""
+    file = last_values_of(gimp, procedure)
+    file.parent.mkdir(exist_ok=True)
+    written = {name: f'"{value}"' if isinstance(value, str) else value for name, value in values.items()}
+    lines = [f"({name.replace('_', '-')} {value})\n" for name, value in written.items()]
+    file.write_text("".join(lines))
+
+
+def last_values_of(gimp: Gimp, procedure: str) -> Path:
+    """The file in which GIMP keeps what a procedure was last run with."""
+    return gimp.profile / "plug-in-settings" / f"GimpProcedureConfigRun-{procedure}.last"
+
+
 def filters_in(gimp: int) -> list[psutil.Process]:
     """The processes of the filters that run in the GIMP of that process number."""
     found = []

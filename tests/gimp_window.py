@@ -5,6 +5,7 @@ Knows nothing of Atelier but that its filters are at the end of the Filters menu
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -19,6 +20,7 @@ import psutil
 from gimp_session import Gimp, filters_in
 
 WATCH = Path(__file__).parent / "watch_images.py"
+TICK = Path(__file__).parent / "tick"
 WIDTH, HEIGHT = 1280, 800
 KEY_DELAY_MS = 150
 START_S, WINDOW_S, POLL_S = 180.0, 60.0, 0.2
@@ -32,21 +34,27 @@ T = TypeVar("T")
 
 
 class GimpWindow:
-    """A running GIMP that shows one photo; screenshots go into a folder of their own."""
+    """A running GIMP that shows one photo; screenshots go into a folder of their own.
 
-    def __init__(self, gimp: Gimp, photo: Path, screenshots: Path) -> None:
-        self._gimp, self._photo, self._screenshots = gimp, photo, screenshots
+    On a screen of `scale` times the width and the height everything is drawn so much larger.
+    """
+
+    def __init__(self, gimp: Gimp, photo: Path, screenshots: Path, scale: int = 1) -> None:
+        self.gimp, self._photo, self._screenshots = gimp, photo, screenshots
         self._described, self._code = gimp.user / "image.json", gimp.user / "code.py"
-        files = {"IMAGE": self._described, "CODE": self._code, "PHOTO": photo}
+        self._ticks = gimp.user / "ticks.jsonl"
+        files = {"IMAGE": self._described, "CODE": self._code, "PHOTO": photo, "TICKS": self._ticks}
         names = {f"ATELIER_TEST_{name}": str(file) for name, file in files.items()}
-        self._environment = {**gimp.environment, **names}
+        self.width, self.height = scale * WIDTH, scale * HEIGHT
+        looks = {"GDK_SCALE": str(scale), "PYTHONPATH": str(TICK)}
+        self._environment = {**gimp.environment, **names, **looks}
         self._processes = ExitStack()
         self._shots = 0
 
     def __enter__(self) -> GimpWindow:
         """Start the screen, a window manager and GIMP, and wait until GIMP shows the photo."""
         with self._processes as processes:
-            screen = ("-screen", "0", f"{WIDTH}x{HEIGHT}x24", "-nolisten", "tcp", "-displayfd", "1")
+            screen = ("-screen", "0", f"{self.width}x{self.height}x24", "-nolisten", "tcp", "-displayfd", "1")
             xvfb = processes.enter_context(self._running("Xvfb", *screen))
             assert xvfb.stdout
             display = xvfb.stdout.readline().decode().strip()
@@ -117,7 +125,7 @@ class GimpWindow:
         while not (value := holds()):
             if time.monotonic() > deadline:
                 self.take_screenshot("in-vain")
-                log = (self._gimp.user / "gimp.log").read_text(errors="replace")[-LOG_SHOWN:]
+                log = (self.gimp.user / "gimp.log").read_text(errors="replace")[-LOG_SHOWN:]
                 raise TimeoutError(f"It was waited {within_s:.0f} s in vain that {what}. GIMP said: …{log}")
             time.sleep(POLL_S)
         return value
@@ -133,9 +141,13 @@ class GimpWindow:
                 if attempt == TRIES - 1:
                     raise
 
-    def wait_for_end(self, title: str) -> None:
+    def is_open(self, title: str) -> bool:
+        """Whether a window of that title is to be seen."""
+        return bool(self._find(title))
+
+    def wait_for_end(self, title: str, within_s: float = WINDOW_S) -> None:
         """Wait until the dialog of that title is gone, and the filter that showed it."""
-        self.wait_until(lambda: not self._find(title), f"no window is called {title}")
+        self.wait_until(lambda: not self._find(title), f"no window is called {title}", within_s)
         self.wait_until(lambda: not self._filters(), "the filter has ended")
         self.wait_for_news()
 
@@ -147,11 +159,23 @@ class GimpWindow:
         """Type a text."""
         self._do("xdotool", "type", "--delay", "20", text)
 
-    def size_of(self, window: str) -> tuple[int, int]:
-        """Width and height of a window, without its frame."""
+    def box_of(self, window: str) -> tuple[int, int, int, int]:
+        """Left, top, width and height of a window on the screen, without its frame."""
         said = self._do("xdotool", "getwindowgeometry", "--shell", window)
-        size = dict(line.split("=") for line in said.splitlines())
-        return int(size["WIDTH"]), int(size["HEIGHT"])
+        box = dict(line.split("=") for line in said.splitlines())
+        return int(box["X"]), int(box["Y"]), int(box["WIDTH"]), int(box["HEIGHT"])
+
+    def looks_of(self, box: tuple[int, int, int, int]) -> str:
+        """A hash of what is to be seen in a box of the screen, as `box_of` names one."""
+        left, top, width, height = box
+        file = self.gimp.user / "looks.ppm"
+        self._do("import", "-window", "root", "-crop", f"{width}x{height}+{left}+{top}", str(file))
+        return hashlib.sha256(file.read_bytes()).hexdigest()
+
+    def late_ticks(self, since_s: float) -> list[dict[str, Any]]:
+        """When a filter's main loop was held up since a time by the monotonic clock: see `tick`."""
+        lines = self._ticks.read_text().splitlines() if self._ticks.exists() else []
+        return [late for late in map(json.loads, lines) if late["since"] >= since_s]
 
     def take_screenshot(self, name: str) -> Path:
         """Keep what is on the screen as a numbered picture."""
@@ -162,7 +186,7 @@ class GimpWindow:
 
     def _fill_screen(self) -> None:
         window = self.wait_for("GIMP$")
-        size = str(WIDTH - 10), str(HEIGHT - 40)
+        size = str(self.width - 10), str(self.height - 40)
         self._do("xdotool", "windowmove", window, "0", "0", "windowsize", window, *size)
         self._do("xdotool", "windowactivate", window)
         self._do("xdotool", "mousemove", *size)  # where it points at nothing that explains itself
@@ -172,19 +196,19 @@ class GimpWindow:
         return filters_in(self._process.pid)
 
     def _find(self, title: str) -> list[str]:
-        search = [str(self._gimp.folder / "enter"), "xdotool", "search", "--onlyvisible", "--name", title]
+        search = [str(self.gimp.folder / "enter"), "xdotool", "search", "--onlyvisible", "--name", title]
         found = subprocess.run(search, env=self._environment, capture_output=True, text=True)
         return found.stdout.split()
 
     def _do(self, *command: str) -> str:
-        enter = str(self._gimp.folder / "enter")
+        enter = str(self.gimp.folder / "enter")
         return subprocess.check_output([enter, *command], env=self._environment, text=True)
 
     @contextmanager
     def _running(self, *command: str) -> Iterator[subprocess.Popen[bytes]]:
         with (
-            (self._gimp.user / f"{command[0]}.log").open("wb") as log,
-            running([str(self._gimp.folder / "enter"), *command], self._environment, log.fileno()) as process,
+            (self.gimp.user / f"{command[0]}.log").open("wb") as log,
+            running([str(self.gimp.folder / "enter"), *command], self._environment, log.fileno()) as process,
         ):
             yield process
 

@@ -18,7 +18,7 @@ PACKAGES = ("backend", "installer")
 
 # Every module of the project, and all that it imports besides the standard library.
 MAY_IMPORT = {
-    # The plug-in: gi in four files and their texts, the standard library in the rest.
+    # The plug-in: the standard library, and gi where there is a GIMP or a window.
     "atelier_requests": "",
     "atelier_protocol": "atelier_requests",
     "zmtp": "",
@@ -29,18 +29,33 @@ MAY_IMPORT = {
     "frames": "atelier_protocol atelier_requests",
     "presets": "atelier_requests",
     "dream_layers": "atelier_requests",
-    "translation": "gi",
-    "drawables": "gi atelier_protocol translation",
+    "pace": "atelier_protocol",
+    "translation": "gi atelier_protocol",
+    "drawables": "gi atelier_protocol atelier_requests translation",
     "procedures": "gi atelier_requests dream_layers presets translation",
     "style_memory": "backend_process",
     "style_sources": "gi atelier_requests backend_process presets procedures style_memory translation",
     "gallery_view": "gi style_sources translation",
     "galleries": "gi gallery_view procedures style_memory style_sources",
-    "dialog": "gi atelier_requests dream_layers presets procedures translation",
-    "atelier": (
-        "gi atelier_protocol atelier_requests backend_client backend_process dialog drawables durations"
-        " frames procedures translation"
+    "task": (
+        "gi atelier_protocol atelier_requests backend_link backend_process drawables durations frames"
+        " procedures translation"
     ),
+    "failure": "gi atelier_protocol backend_process",
+    "status_bar": "gi atelier_protocol translation",
+    "status_line": "gi translation",
+    "settings_form": "gi atelier_requests dream_layers procedures translation",
+    "running": (
+        "gi atelier_protocol backend_link durations pace preview_pane status_bar status_line task translation"
+    ),
+    "dialog": (
+        "gi atelier_protocol backend_link drawables durations failure galleries preview_pane procedures"
+        " running settings_form status_bar status_line style_memory task translation"
+    ),
+    "atelier": (
+        "gi atelier_protocol backend_link dialog drawables failure procedures status_bar task translation"
+    ),
+
     # The wire's other end: no networks.
     "backend.__init__": "",
     "backend.channel": "atelier_protocol",
@@ -59,8 +74,9 @@ MAY_IMPORT = {
     "backend.receptive_fields": "torch",
     "backend.winograd": "torch",
     "backend.kernels": "torch backend.winograd",
+    "backend.kernel_choice": "torch backend.winograd",
     "backend.networks": (
-        "torch backend.conversions backend.definitions backend.kernels backend.painter"
+        "torch backend.conversions backend.definitions backend.kernel_choice backend.kernels backend.painter"
         " backend.receptive_fields backend.style_predictor backend.vision backend.weights"
     ),
     # The algorithms: no wire.

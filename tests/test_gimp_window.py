@@ -1,4 +1,7 @@
-"""The filters as a person uses them: GIMP's window, its menu, each dialog, the new layer, one undo."""
+"""The filters as a person uses them: GIMP's window, its menu, each dialog, a run and its end, the new layer.
+
+All is done with the keyboard. What is to be seen at every turn is kept as screenshots in the tests' cache.
+"""
 
 from __future__ import annotations
 
@@ -10,16 +13,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import prepared, stop_backend
-from gimp_session import Gimp, make_profile
-from gimp_window import HEIGHT, SETTLE_S, GimpWindow
+from conftest import eventually, installed_in, is_at_work, prepared, stop_backend
+from gimp_session import Gimp, last_values_of, make_profile, set_last_values
+from gimp_window import SETTLE_S, GimpWindow
 
 import backend_process
+from backend_client import BackendClient
 
 SAMPLES = Path(__file__).parent.parent / "samples"
-JOB_S = 240.0
-UNDO_S = 30.0
-TITLE_PX = 20
+STYLE, DREAM = "plug-in-atelier-style-transfer", "plug-in-atelier-deepdream"
+PREVIEW_S, JOB_S, UNDO_S = 60.0, 240.0, 30.0
+HELD_UP_S = 0.05
+TITLE_PX, PREVIEW_PX = 20, 320
+BEFORE_THE_GALLERY = 3
+"""Steps of Tab back from a gallery's pictures to its groups, where no favourite is chosen."""
+QUICK = {"method": "fast", "quality": "draft"}
+BRIEF = {"network": "squeezenet", "iterations": 2, "octaves": 1, "size": 256}
+LONG = {**BRIEF, "iterations": 500, "size": 512}
 FEATHERED_ELLIPSE = """
 from gi.repository import Gimp
 (image,) = Gimp.get_images()
@@ -28,50 +38,87 @@ Gimp.context_set_feather_radius(20, 20)
 image.select_ellipse(Gimp.ChannelOps.REPLACE, 120, 50, 220, 200)
 Gimp.displays_flush()
 """
+CLIPBOARD = """
+import gi
+gi.require_versions({{"Gdk": "3.0", "Gtk": "3.0"}})
+from gi.repository import Gdk, Gtk
+Gtk.init(None)
+text = Gtk.Clipboard.get(Gdk.SELECTION_CLIPBOARD).wait_for_text()
+open({file!r}, "w").write(text or "")
+"""
 
 
 @pytest.fixture(scope="module")
-def window(
-    gimp_version: str, atelier_home: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[GimpWindow]:
+def home(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """An installation for this module alone: what is remembered in it is remembered by these tests."""
+    home = installed_in(tmp_path_factory.mktemp("window"), models)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ATELIER_HOME", str(home))
+        yield home
+    stop_backend(home)
+
+
+@pytest.fixture(scope="module")
+def window(gimp_version: str, home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GimpWindow]:
     """A GIMP with all its own plug-ins that shows a photo."""
-    cache = prepared("ATELIER_TEST_CACHE")
-    gimp = Gimp(gimp_version, cache / f"gimp-{gimp_version}", tmp_path_factory.mktemp("window"), atelier_home)
-    make_profile(gimp, few_plugins=False)
-    screenshots = cache / "screenshots" / gimp_version
-    shutil.rmtree(screenshots, ignore_errors=True)
-    screenshots.mkdir(parents=True)
-    with GimpWindow(gimp, SAMPLES / "chelsea.jpg", screenshots) as window:
+    folder = tmp_path_factory.mktemp("gimp")
+    with shown(gimp_version, home, folder, screenshots=gimp_version) as window:
         yield window
 
 
-def choose_styles_and_clear_the_second(window: GimpWindow) -> None:
-    choose_file(window, "alt+y", SAMPLES / "starry_night.jpg")
-    choose_file(window, "alt+d", SAMPLES / "coffee.jpg")
-    window.take_screenshot("two-styles")
-    window.press("Tab", "space")  # the button that clears it
-    window.press("alt+m", "Down")  # the method: fast
+@contextmanager
+def shown(
+    version: str, home: Path, user: Path, screenshots: str, scale: int = 1, more: str = ""
+) -> Iterator[GimpWindow]:
+    """A GIMP with a profile of its own, and `more` lines in its settings."""
+    cache = prepared("ATELIER_TEST_CACHE")
+    gimp = Gimp(version, cache / f"gimp-{version}", user, home)
+    make_profile(gimp, few_plugins=False)
+    with (gimp.profile / "gimprc").open("a") as settings:
+        settings.write(more)
+    folder = cache / "screenshots" / screenshots
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    with GimpWindow(gimp, SAMPLES / "chelsea.jpg", folder, scale) as window:
+        yield window
 
 
-def choose_file(window: GimpWindow, key: str, file: Path) -> None:
-    window.press(key, "Return")  # the button beside the label
-    window.wait_for("^Select a File$")
+# ── What a person does ───────────────────────────────────────────────────────────────────────────
+
+
+def open_dialog(window: GimpWindow, procedure: str, **last_values: str | int | float) -> str:
+    """A filter's dialog, opened from the menu, with the values that it was run with last."""
+    set_last_values(window.gimp, procedure, **last_values)
+    return window.open_from_menu("s" if procedure == STYLE else "d", title_of(procedure))
+
+
+def title_of(procedure: str) -> str:
+    return "^Style Transfer$" if procedure == STYLE else "^DeepDream$"
+
+
+def choose_file(window: GimpWindow, file: Path) -> None:
+    window.press("alt+f")
+    window.wait_for("^Open a Picture$")
     window.press("ctrl+l")
     window.write(str(file))
     time.sleep(SETTLE_S)  # names that begin so are looked up
-    window.confirm("^Select a File$")
+    window.confirm("^Open a Picture$")
 
 
-def dream_two_brief_frames_of_an_offered_layer(window: GimpWindow) -> None:
-    window.press("alt+y", "Tab", "space")  # the menu beside Layers
-    time.sleep(SETTLE_S)
-    window.take_screenshot("layers-offered")
-    window.press("Down", "Down", "Return")
-    window.press("alt+i", "ctrl+a")
-    window.write("2")
-    window.press("alt+v", "alt+f", "ctrl+a")  # Advanced, Frames
-    window.write("2")
-    window.press("Tab")
+def choose_in_gallery(window: GimpWindow, group: int, entry: int) -> None:
+    """Choose by the keyboard, from the control below the gallery on; all is counted from 0."""
+    window.press("alt+m", *["shift+Tab"] * (1 + BEFORE_THE_GALLERY))
+    window.press("Home", *["Down"] * group)
+    time.sleep(SETTLE_S)  # the group is filled
+    window.press("alt+m", "shift+Tab", "Home", *["Right"] * entry, "space")
+
+
+def run_and_wait(window: GimpWindow, procedure: str) -> list[dict[str, Any]]:
+    """Run the filter of the open dialog, to its end; the layers that are new, top first."""
+    before = len(window.layers())
+    window.press("alt+u")
+    window.wait_for_end(title_of(procedure), JOB_S)
+    return window.layers()[: len(window.layers()) - before]
 
 
 @contextmanager
@@ -91,42 +138,134 @@ def undo(window: GimpWindow, before: dict[str, Any]) -> None:
     window.wait_until(lambda: window.image() == before, "the image is as it was", UNDO_S)
 
 
-@pytest.mark.parametrize(("title", "key"), [("Style Transfer", "s"), ("DeepDream", "d")])
-def test_escape_in_the_dialog_leaves_the_image_and_the_backend_alone(
-    window: GimpWindow, title: str, key: str, atelier_home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("ATELIER_HOME", str(atelier_home))
-    stop_backend(atelier_home)
+@contextmanager
+def long_run(window: GimpWindow, shot: str) -> Iterator[BackendClient]:
+    """A dream that takes minutes, at work when the block begins; a client that sees whether it still is."""
+    open_dialog(window, DREAM, **LONG)
+    with backend_process.connect() as client:
+        eventually(lambda: not is_at_work(client), "the preview is done", PREVIEW_S)
+        window.press("alt+u")
+        eventually(lambda: is_at_work(client), "the backend dreams", PREVIEW_S)
+        time.sleep(SETTLE_S)
+        window.take_screenshot(shot)
+        yield client
+
+
+def preview_of(window: GimpWindow, dialog: str) -> tuple[int, int, int, int]:
+    """The box of the screen in which a dialog shows its preview."""
+    left, top, _width, _height = window.box_of(dialog)
+    return left, top, PREVIEW_PX, PREVIEW_PX
+
+
+def settled(window: GimpWindow, box: tuple[int, int, int, int]) -> str:
+    """How a box of the screen looks when it has not changed for a while."""
+    looks: list[str] = []
+
+    def is_still() -> bool:
+        looks.append(window.looks_of(box))
+        time.sleep(SETTLE_S)
+        return len(looks) > 2 and len(set(looks[-3:])) == 1
+
+    window.wait_until(is_still, "the preview stands still", PREVIEW_S)
+    return looks[-1]
+
+
+# ── The dialog ───────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("procedure", [STYLE, DREAM])
+def test_escape_in_the_dialog_leaves_the_image_alone(window: GimpWindow, procedure: str) -> None:
     with feathered_ellipse(window):
         before = window.image()
-        dialog = window.open_from_menu(key, f"^{title}$")
-        window.take_screenshot(f"{title}-dialog")
+        dialog = open_dialog(window, procedure)
+        name = title_of(procedure).strip("^$")
+        window.take_screenshot(f"{name}-dialog")
+        settled(window, preview_of(window, dialog))
+        window.take_screenshot(f"{name}-preview")
         window.press("alt+v")  # Advanced
         time.sleep(SETTLE_S)
-        window.take_screenshot(f"{title}-advanced")
-        _width, height = window.size_of(dialog)
-        assert height + TITLE_PX <= HEIGHT, "not all of the dialog is on the screen"
+        window.take_screenshot(f"{name}-advanced")
+        check_that_all_is_on_the_screen(window, dialog)
         window.press("Escape")
-        window.wait_for_end(f"^{title}$")
-        window.take_screenshot(f"{title}-after-escape")
+        window.wait_for_end(title_of(procedure))
         assert window.image() == before
-        assert backend_process.connect_if_running() is None
+
+
+def check_that_all_is_on_the_screen(window: GimpWindow, dialog: str) -> None:
+    left, top, width, height = window.box_of(dialog)
+    assert left >= 0 and top >= 0 and left + width <= window.width
+    assert height + TITLE_PX <= window.height, "not all of the dialog is on the screen"
+
+
+def test_the_preview_follows_the_settings(window: GimpWindow) -> None:
+    dialog = open_dialog(window, STYLE, method="gallery", gallery_style="woodcut")
+    box = preview_of(window, dialog)
+    woodcut = settled(window, box)
+    choose_in_gallery(window, 0, 2)
+    window.wait_until(lambda: window.looks_of(box) != woodcut, "the preview changes", PREVIEW_S)
+    charcoal = settled(window, box)
+    window.take_screenshot("preview-of-another-style")
+    assert charcoal != woodcut
+    choose_in_gallery(window, 0, 18)
+    window.wait_until(lambda: window.looks_of(box) == woodcut, "the preview is the first again", PREVIEW_S)
+    window.press("Escape")
+    window.wait_for_end(title_of(STYLE))
+
+
+@pytest.mark.parametrize("look", ["light", "dark"])
+def test_the_dialog_fits_in_another_theme_and_at_twice_the_size(
+    gimp_version: str, home: Path, look: str, tmp_path: Path
+) -> None:
+    scale, more = (2 if look == "light" else 1), f"(theme-color-scheme {look})\n"
+    with shown(gimp_version, home, tmp_path, f"{gimp_version}-{look}", scale, more) as window:
+        dialog = open_dialog(window, STYLE, method="gallery", gallery_style="great wave")
+        settled(window, preview_of(window, dialog))
+        window.take_screenshot("dialog")
+        check_that_all_is_on_the_screen(window, dialog)
+        window.press("Escape")
+        window.wait_for_end(title_of(STYLE))
+
+
+# ── Runs ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def choose_two_styles_and_clear_the_second(window: GimpWindow) -> None:
+    choose_file(window, SAMPLES / "starry_night.jpg")
+    window.press("alt+v", "alt+d", "Return")  # Advanced, the button of the second style
+    window.wait_for("^Select a File$")
+    window.press("ctrl+l")
+    window.write(str(SAMPLES / "coffee.jpg"))
+    time.sleep(SETTLE_S)
+    window.confirm("^Select a File$")
+    window.take_screenshot("two-styles")
+    window.press("Tab", "space")  # the button that clears it
+    window.press("alt+v", "alt+m", "Down")  # the method: fast
+
+
+def dream_two_brief_frames_of_an_offered_layer(window: GimpWindow) -> None:
+    window.press("alt+y", "Tab", "space")  # the menu beside Layers
+    time.sleep(SETTLE_S)
+    window.take_screenshot("layers-offered")
+    window.press("Down", "Down", "Return")
+    window.press("alt+i", "ctrl+a")
+    window.write("2")
+    window.press("alt+v", "alt+f", "ctrl+a")  # Advanced, Frames
+    window.write("2")
+    window.press("Tab")
 
 
 @pytest.mark.parametrize(
-    ("title", "key", "set_up", "selection", "names", "settings"),
+    ("procedure", "set_up", "selection", "names", "settings"),
     [
         (
-            "Style Transfer",
-            "s",
-            choose_styles_and_clear_the_second,
+            STYLE,
+            choose_two_styles_and_clear_the_second,
             nullcontext,
             ["Style Transfer: starry_night"],
             {"method": "fast", "pictures": [(SAMPLES / "starry_night.jpg").as_uri()]},
         ),
         (
-            "DeepDream",
-            "d",
+            DREAM,
             dream_two_brief_frames_of_an_offered_layer,
             feathered_ellipse,
             [f"DeepDream: Conv2d_2a_3x3, frame {number}" for number in (2, 1)],
@@ -135,10 +274,9 @@ def test_escape_in_the_dialog_leaves_the_image_and_the_backend_alone(
     ],
     ids=["style transfer", "two frames of deepdream of a feathered ellipse"],
 )
-def test_a_filter_makes_layers_that_one_undo_takes_away(
+def test_a_filter_makes_layers_that_one_undo_takes_away_and_comes_back_with_its_last_values(
     window: GimpWindow,
-    title: str,
-    key: str,
+    procedure: str,
     set_up: Callable[[GimpWindow], None],
     selection: Callable[[GimpWindow], AbstractContextManager[object]],
     names: list[str],
@@ -146,22 +284,120 @@ def test_a_filter_makes_layers_that_one_undo_takes_away(
 ) -> None:
     with selection(window):
         before = window.image()
-        window.open_from_menu(key, f"^{title}$")
+        open_dialog(window, procedure)
         set_up(window)
-        window.take_screenshot(f"{title}-set-up")
-        window.press("alt+u")  # Run
-        all_made = len(names) + 1
-        window.wait_until(lambda: len(window.layers()) == all_made, "the new layers are there", JOB_S)
-        window.take_screenshot(f"{title}-layer")
-        *made, source = window.layers()
-        assert [source] == before["layers"]
+        window.take_screenshot(f"{procedure}-set-up")
+        made = run_and_wait(window, procedure)
+        window.take_screenshot(f"{procedure}-layer")
         assert [layer["name"] for layer in made] == names
+        assert window.layers()[len(made) :] == before["layers"]
         for layer in made:
             assert layer["settings"].items() >= settings.items()
             assert layer["box"] == before["selected box"]
             assert layer["mask"] == layer["selected"]
             assert (layer["mask"] is None) == (selection is nullcontext)
-        assert len({layer["pixels"] for layer in (*made, source)}) == all_made
-
+        assert len({layer["pixels"] for layer in window.layers()}) == len(window.layers())
         undo(window, before)
-        window.take_screenshot(f"{title}-undone")
+
+        window.open_from_menu("s" if procedure == STYLE else "d", title_of(procedure))
+        again = run_and_wait(window, procedure)
+        assert [layer["settings"] for layer in again] == [layer["settings"] for layer in made]
+        undo(window, before)
+
+
+@pytest.mark.parametrize(
+    ("group", "entry", "name", "settings"),
+    [
+        (0, 18, "woodcut", {"method": "gallery", "gallery_style": "woodcut"}),
+        (2, 0, "starry_night", {"pictures": [(SAMPLES / "starry_night.jpg").as_uri()]}),
+        (3, 0, "chelsea.jpg", {"pictures": ["chelsea.jpg"]}),
+        (4, 1, "", {"method": "fast"}),
+    ],
+    ids=["built-in style", "recent file", "layer", "pattern"],
+)
+def test_each_kind_of_style_is_painted_in(
+    window: GimpWindow, group: int, entry: int, name: str, settings: dict[str, object], request: Any
+) -> None:
+    before = window.image()
+    open_dialog(window, STYLE, **QUICK)
+    choose_in_gallery(window, group, entry)
+    time.sleep(2 * SETTLE_S)
+    window.take_screenshot(f"style-from-{request.node.callspec.id}")
+    (made,) = run_and_wait(window, STYLE)
+    assert made["name"].startswith(f"Style Transfer: {name}")
+    assert made["settings"].items() >= settings.items()
+    assert ("pictures" in made["settings"]) == (made["settings"]["method"] != "gallery")
+    undo(window, before)
+
+
+# ── Ends of a run ────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_cancelled_run_leaves_the_dialog_for_another_try(window: GimpWindow) -> None:
+    before = window.image()
+    with long_run(window, "running") as client:
+        last = last_values_of(window.gimp, DREAM).read_text()
+        window.press("Return")
+        time.sleep(SETTLE_S)
+        assert is_at_work(client), "Return has ended the run"
+        window.press("Escape")
+        eventually(lambda: not is_at_work(client), "the backend has dropped the dream")
+    window.wait_for(title_of(DREAM))
+    window.take_screenshot("cancelled")
+    assert window.image() == before
+    assert last_values_of(window.gimp, DREAM).read_text() == last
+    window.press("alt+i", "ctrl+a")
+    window.write("2")
+    window.press("Tab")
+    (made,) = run_and_wait(window, DREAM)
+    assert made["settings"]["iterations"] == 2
+    undo(window, before)
+
+
+def test_stop_and_keep_adds_what_there_is(window: GimpWindow) -> None:
+    before = window.image()
+    with long_run(window, "running-before-stop") as client:
+        window.press("alt+k")
+        eventually(lambda: not is_at_work(client), "the backend has ended the dream")
+    window.wait_for_end(title_of(DREAM), JOB_S)
+    window.take_screenshot("stopped-and-kept")
+    (made,) = window.layers()[: len(window.layers()) - len(before["layers"])]
+    assert made["settings"]["iterations"] == LONG["iterations"]
+    assert made["pixels"] != before["layers"][0]["pixels"]
+    undo(window, before)
+
+
+def test_a_closed_window_ends_the_run(window: GimpWindow) -> None:
+    before = window.image()
+    with long_run(window, "running-before-close") as client:
+        window.press("alt+F4")
+        window.wait_for_end(title_of(DREAM))
+        eventually(lambda: not is_at_work(client), "the backend has dropped the dream")
+    assert window.image() == before
+
+
+def test_an_error_is_told_in_the_dialog_and_its_details_can_be_copied(window: GimpWindow) -> None:
+    before, file = window.image(), window.gimp.user / "clipboard.txt"
+    open_dialog(window, DREAM, network="inception-v3-torchvision")
+    window.press("alt+u")
+    time.sleep(3 * SETTLE_S)
+    window.take_screenshot("error")
+    window.press("alt+e")
+    time.sleep(SETTLE_S)
+    window.run_python(CLIPBOARD.format(file=str(file)))
+    copied = file.read_text()
+    assert "python3 install.py --official-weights" in copied
+    for detail in ("GIMP 3.", "network: inception-v3-torchvision", "JobFailed", "backend.log"):
+        assert detail in copied
+    window.press("Escape")
+    window.wait_for_end(title_of(DREAM))
+    assert window.image() == before
+
+
+def test_the_window_is_never_held_up_while_a_job_runs(window: GimpWindow) -> None:
+    open_dialog(window, DREAM, **{**BRIEF, "iterations": 40, "octaves": 2, "size": 512})
+    time.sleep(3 * SETTLE_S)
+    begun = time.monotonic()
+    run_and_wait(window, DREAM)
+    late = [tick for tick in window.late_ticks(begun) if tick["late_s"] > HELD_UP_S]
+    assert not late

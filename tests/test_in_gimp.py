@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
 import subprocess
@@ -13,18 +12,16 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conftest import eventually, processes_with
+from conftest import PICTURE, WHOLE, eventually, is_at_work, processes_with
 from gimp_scenes import SCENES
 from gimp_session import Gimp, filters_in
 
 import backend_process
-from atelier_protocol import JobCancelled, Picture, Queued, Region, Result
+from atelier_protocol import Result
 from atelier_requests import Identity
-from backend_client import BackendClient
 
 TESTS = Path(__file__).parent
 START_S, END_S = 60.0, 20.0
-PICTURE, WHOLE = Picture(3, 2, "RGB", "u8", bytes(range(18))), Region(0, 0, 3, 2)
 DREAM_FOR_LONG = "import gimp_cases; gimp_cases.dream_for_long_and_then_briefly()"
 DREAM_FRAMES = "import gimp_cases; gimp_cases.dream_frames_until_killed()"
 PYTHON_PATH = {"PYTHONPATH": f"{TESTS}:{TESTS.parent / 'plugin' / 'atelier'}"}
@@ -133,14 +130,3 @@ def filter_of(gimp: subprocess.Popen[bytes]) -> psutil.Process:
 def processes_of(gimp: Gimp) -> list[psutil.Process]:
     """The processes that serve a GIMP's profile; the backend, which outlives GIMP, is not told of it."""
     return processes_with("GIMP3_DIRECTORY", gimp.profile)
-
-
-def is_at_work(client: BackendClient) -> bool:
-    """Whether the backend works for another client: a small job of ours would have to wait."""
-    job = client.submit(Identity(), PICTURE, WHOLE)
-    messages = client.messages(job)
-    first = next(messages)
-    client.cancel(job)
-    with contextlib.suppress(JobCancelled):
-        list(messages)
-    return isinstance(first, Queued) and first.place > 0

@@ -1,35 +1,30 @@
 #!/usr/bin/env python3
-"""GIMP's entry to Atelier: registers the filters, runs one, and adds what it makes as a layer.
+"""GIMP's entry to Atelier: registers the filters, runs one, and tells GIMP how that went.
 
-What the filters are is said in `procedures`; pixels are the business of `drawables`, the dialog of
-`dialog`, the backend of `backend_process`.
+What the filters are is said in `procedures`, what a run does in `task`; `dialog` is for those who sit
+before it.
 """
 
 from __future__ import annotations
 
-import json
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict
-from typing import Any
+from collections.abc import Callable, Sequence
+from contextlib import closing
 
 import gi
 
-gi.require_versions({"Babl": "0.1", "Gegl": "0.4", "Gimp": "3.0", "GimpUi": "3.0", "Gtk": "3.0"})
+gi.require_versions({"Babl": "0.1", "Gdk": "3.0", "Gegl": "0.4", "Gimp": "3.0", "GimpUi": "3.0", "Gtk": "3.0"})
 from gi.repository import Gimp, GLib, GObject
 
-import backend_process
-import drawables as layers
-import durations
-from atelier_protocol import AtelierError, JobCancelled, Picture, Progress, Queued, Region, Result
-from atelier_requests import FRAMES, DeepDream, Request, StyleTransfer, WrongSetting, settings
-from backend_client import BackendClient
-from drawables import Unsuitable
-from frames import frames
-from procedures import FILTERS, Filter, argument, declare_arguments
-from translation import _, ngettext
+from atelier_protocol import AtelierError, JobCancelled
+from backend_link import BackendLink
+from drawables import Unsuitable, the_layer
+from failure import Failure
+from procedures import FILTERS, Filter, declare_arguments
+from status_bar import StatusBar
+from task import make, pictures, task_of
+from translation import _, translated
 
 
 class Atelier(Gimp.PlugIn):  # type: ignore[misc]  # gi has no types
@@ -71,33 +66,33 @@ def run(
     config: Gimp.ProcedureConfig,
     _data: None,
 ) -> Gimp.ValueArray:
-    """Run a filter and tell GIMP how it went: GIMP shows nothing of an exception that leaves here."""
-    status = Gimp.PDBStatusType
-    try:
-        layer = _run(procedure, run_mode, image, drawables, config)
-    except JobCancelled:
-        return procedure.new_return_values(status.CANCEL, None)
-    except Unsuitable as error:
-        return _failure(procedure, status.CALLING_ERROR, str(error))
-    except AtelierError as error:
-        return _failure(procedure, status.EXECUTION_ERROR, _translated(error))
-    except Exception as error:
-        traceback.print_exc()
-        sentence = _("Atelier met with something unforeseen ({error}): GIMP's error output has the details.")
-        return _failure(procedure, status.EXECUTION_ERROR, sentence.format(error=error))
-    values = procedure.new_return_values(status.SUCCESS, None)
+    """Run a filter and tell GIMP how it went."""
+    outcome = attempt(lambda: _run(procedure, run_mode, image, drawables, config))
+    if isinstance(outcome, Failure):
+        error = GLib.Error.new_literal(Gimp.PlugIn.error_quark(), outcome.sentence, 0)
+        cancelled = outcome.status == Gimp.PDBStatusType.CANCEL
+        return procedure.new_return_values(outcome.status, None if cancelled else error)
+    values = procedure.new_return_values(Gimp.PDBStatusType.SUCCESS, None)
     values.remove(1)
-    values.insert(1, GObject.Value(Gimp.Layer, layer))
+    values.insert(1, GObject.Value(Gimp.Layer, outcome))
     return values
 
 
-def _translated(error: AtelierError) -> str:
-    template = _(error.template)
-    return template.format(**error.values) if error.values else template
-
-
-def _failure(procedure: Gimp.Procedure, status: Gimp.PDBStatusType, sentence: str) -> Gimp.ValueArray:
-    return procedure.new_return_values(status, GLib.Error.new_literal(Gimp.PlugIn.error_quark(), sentence, 0))
+def attempt(work: Callable[[], Gimp.Layer]) -> Gimp.Layer | Failure:
+    """What `work` returns, or why it raised: GIMP shows nothing of an exception that leaves here."""
+    status = Gimp.PDBStatusType
+    try:
+        return work()
+    except JobCancelled as error:
+        return Failure(status.CANCEL, str(error), "")
+    except Unsuitable as error:
+        return Failure(status.CALLING_ERROR, str(error), traceback.format_exc())
+    except AtelierError as error:
+        return Failure(status.EXECUTION_ERROR, translated(error), traceback.format_exc())
+    except Exception as error:
+        traceback.print_exc()
+        sentence = _("Atelier met with something unforeseen ({error}): GIMP's error output has the details.")
+        return Failure(status.EXECUTION_ERROR, sentence.format(error=error), traceback.format_exc())
 
 
 def _run(
@@ -107,41 +102,14 @@ def _run(
     drawables: Sequence[Gimp.Drawable],
     config: Gimp.ProcedureConfig,
 ) -> Gimp.Layer:
-    chosen = FILTERS[procedure.get_name()]
-    layer = layers.the_layer(image, drawables)
+    chosen, layer = FILTERS[procedure.get_name()], the_layer(image, drawables)
     if run_mode == Gimp.RunMode.INTERACTIVE:
-        _ask(procedure, config, chosen, layer)
-    if run_mode == Gimp.RunMode.NONINTERACTIVE and _pictures(config, chosen):
+        import dialog
+
+        return dialog.layer_made(procedure, config, chosen, layer, attempt)
+    if run_mode == Gimp.RunMode.NONINTERACTIVE and pictures(config, chosen):
         _set_what_goes_with_a_picture(config, chosen)
-    request = _request(config, chosen)
-    given = _pictures(config, chosen) if request.needs_style else []
-    with _progress(_(chosen.title)):
-        added = _make(request, layer, given, chosen, _frame_count(config, chosen))
-    Gimp.displays_flush()
-    return added
-
-
-def _pictures(config: Gimp.ProcedureConfig, chosen: Filter) -> list[Any]:
-    """What is chosen beside the layer: files, layers, patterns."""
-    return [given for source in chosen.sources if (given := config.get_property(source.name))]
-
-
-def _request(config: Gimp.ProcedureConfig, chosen: Filter) -> StyleTransfer | DeepDream:
-    """What is asked for.
-
-    Raises:
-        Unsuitable: a text that a person wrote has another form, or a picture that is needed is missing.
-    """
-    values = {setting.name: config.get_property(argument(setting)) for setting in settings(chosen.request)}
-    # An empty text is None in GIMP.
-    written: dict[str, Any] = {name: "" if value is None else value for name, value in values.items()}
-    try:
-        request = chosen.request(**written)
-    except WrongSetting as error:
-        raise Unsuitable(_(error.setting.label).replace("_", "") + error.problem) from error
-    if request.needs_style and not _pictures(config, chosen):
-        raise Unsuitable(_(chosen.without))
-    return request
+    return _without_a_dialog(config, chosen, layer)
 
 
 def _set_what_goes_with_a_picture(config: Gimp.ProcedureConfig, chosen: Filter) -> None:
@@ -152,126 +120,10 @@ def _set_what_goes_with_a_picture(config: Gimp.ProcedureConfig, chosen: Filter) 
             config.set_property(name, value)
 
 
-def _frame_count(config: Gimp.ProcedureConfig, chosen: Filter) -> int:
-    count: int = config.get_property(argument(FRAMES)) if FRAMES in chosen.extras else 1
-    return count
-
-
-def _ask(
-    procedure: Gimp.Procedure, config: Gimp.ProcedureConfig, chosen: Filter, layer: Gimp.Layer
-) -> None:
-    """Show the dialog; raises JobCancelled where the person does not want the filter after all."""
-    import dialog
-
-    size = layers.size_to_send(layer)
-    if not dialog.ask(procedure, config, chosen, lambda: _duration(config, chosen, size)):
-        raise JobCancelled(_("The filter was cancelled."))
-
-
-def _duration(config: Gimp.ProcedureConfig, chosen: Filter, size: tuple[int, int]) -> str:
-    """About how long it will take, or what is wrong with the settings."""
-    try:
-        request = _request(config, chosen)
-    except Unsuitable as error:
-        return str(error)
-    seconds = durations.estimate(request, *size, durations.read_speeds(backend_process.atelier_home()))
-    whole = None if seconds is None else seconds * _frame_count(config, chosen)
-    sentence, count = durations.in_words(whole)
-    return _(sentence).format(count=count)
-
-
-# ── The work ─────────────────────────────────────────────────────────────────────────────────────
-
-
-def _make(
-    request: StyleTransfer | DeepDream, layer: Gimp.Layer, given: Sequence[Any], chosen: Filter, count: int
-) -> Gimp.Layer:
-    """Have the backend make `count` frames, and add them all when they are done; the last one is returned.
-
-    No layer is made before that: GIMP's Cancel kills this process, and layers in no image would stay.
-    """
-    pictures = [layers.read_picture(each, layer, request.picture_px) for each in given]
-    cutout, title = layers.cut_out(layer), _(chosen.title)
-    name, record = f"{title}: {_subject(request, given)}", _record(request, given)
-    results: list[Result] = []
-    Gimp.progress_set_text(_("Atelier is starting…"))
-    with backend_process.connect(waiting=Gimp.progress_pulse) as backend:
-
-        def compute(request: Request, content: Picture, region: Region) -> Result:
-            job = backend.submit(request, content, region, pictures)
-            return _wait(backend, job, title, len(results), count)
-
-        results.extend(frames(compute, request, *layers.content_of(cutout), count))
-    with _finished_layers() as made:
-        for number, result in enumerate(results, start=1):
-            numbered = name if count == 1 else _("{name}, frame {number}").format(name=name, number=number)
-            made.append(layers.new_layer(cutout, result.picture, numbered, record))
-        layers.insert(cutout, made)
-    for note in dict.fromkeys(result.note for result in results if result.note):
-        Gimp.message(_(note))
-    return made[-1]
-
-
-@contextmanager
-def _finished_layers() -> Iterator[list[Gimp.Layer]]:
-    """Room for layers to be inserted together; those that then are not in the image are deleted."""
-    made: list[Gimp.Layer] = []
-    try:
-        yield made
-    except BaseException:
-        for layer in made:
-            layer.delete()
-        raise
-
-
-def _wait(backend: BackendClient, job: int, title: str, frame: int, count: int) -> Result:
-    """A job's result; how far it is, as frame `frame` of `count`, is shown meanwhile."""
-    for message in backend.messages(job):
-        if isinstance(message, Result):
-            return message
-        _show(message, title, frame, count)
-    raise AssertionError("a job ends with a result or an error")
-
-
-def _show(message: Queued | Progress, title: str, frame: int, count: int) -> None:
-    if isinstance(message, Progress):
-        text = _("{title}: step {step} of {total}")
-        if count > 1:
-            text = _("{title}: frame {frame} of {count}, step {step} of {total}")
-        step, total = message.step, message.total
-        Gimp.progress_set_text(
-            text.format(title=title, step=step, total=total, frame=frame + 1, count=count)
-        )
-        Gimp.progress_update((frame + step / total) / count)
-    elif message.place:
-        text = ngettext(
-            "Waiting: {count} job before this one", "Waiting: {count} jobs before this one", message.place
-        )
-        Gimp.progress_set_text(text.format(count=message.place))
-
-
-@contextmanager
-def _progress(title: str) -> Iterator[None]:
-    Gimp.progress_init(title)
-    try:
-        yield
-    finally:
-        Gimp.progress_end()
-
-
-def _subject(request: StyleTransfer | DeepDream, given: Sequence[Any]) -> str:
-    """What made the layer, for its name: a style, the guide, a class, or the network's layers."""
-    if request.needs_style:
-        return layers.name_of(given[0])
-    if isinstance(request, StyleTransfer):
-        return request.gallery_style
-    return request.imagenet_class if request.objective == "class" else request.layers or request.network
-
-
-def _record(request: Request, given: Sequence[Any]) -> str:
-    """The settings as JSON, for the parasite of the layer that they made."""
-    pictures = {"pictures": [layers.place_of(each) for each in given]} if given else {}
-    return json.dumps({"filter": request.name, **asdict(request), **pictures})
+def _without_a_dialog(config: Gimp.ProcedureConfig, chosen: Filter, layer: Gimp.Layer) -> Gimp.Layer:
+    task = task_of(config, chosen)
+    with StatusBar(task.title, task.frames) as bar, closing(BackendLink(lambda: None)) as link:
+        return make(task, layer, link, bar)
 
 
 Gimp.main(Atelier.__gtype__, sys.argv)

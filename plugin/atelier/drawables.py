@@ -1,20 +1,23 @@
 """GIMP's layers as pictures for the backend, and the backend's pictures as new layers.
 
 Pixels travel in the layer's own colour space and, where it is fit, in its own coding: what a filter
-leaves alone comes back with the same bits. Knows nothing of filters, settings or the wire's state.
+leaves alone comes back with the same bits. Large ones are read and written in strips, and whoever asks
+may do something in between, such as keep a window alive. Knows nothing of filters, settings or the
+wire's state.
 """
 
 from __future__ import annotations
 
 import operator
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 
 from gi.repository import Babl, Gegl, Gimp, Gio
 
-from atelier_protocol import MAX_SIDE_PX, AtelierError, Picture, ProtocolError, Region
+from atelier_protocol import MAX_SIDE_PX, AtelierError, Frame, Picture, ProtocolError, Region
+from atelier_requests import N_
 from translation import _
 
 STYLE_PX = 1024
@@ -22,6 +25,15 @@ PATTERN_PX = 512
 PATTERN = "R'G'B'A u8"
 PARASITE = "atelier-settings"
 LINEAR_MASK = "Y float"
+STRIP_PX = 1 << 18
+Turn = Callable[[], None]
+
+
+def at_once() -> None:
+    """What is done between two strips where there is nothing to do."""
+
+
+GONE = N_("The layer was deleted or converted in the meantime: run the filter again.")
 
 
 class Unsuitable(AtelierError):
@@ -68,19 +80,35 @@ def coding_for(layer: Gimp.Layer, *, alpha: bool) -> Coding:
     return Coding(channels, depth, Babl.get_name(Babl.format_with_space(encoding, space)))
 
 
-def _read(drawable: Gimp.Drawable, box: Region, babl: str) -> bytes:
-    rectangle = Gegl.Rectangle.new(box.x, box.y, box.width, box.height)
-    pixels: bytes = drawable.get_buffer().get(rectangle, 1.0, babl, Gegl.AbyssPolicy.NONE)
-    return pixels
+def _read(drawable: Gimp.Drawable, box: Region, babl: str, turn: Turn = at_once) -> bytes:
+    strips = bytearray()
+    for strip in _strips(box):
+        if not drawable.is_valid():  # GIMP would kill this process
+            raise Unsuitable(_(GONE))
+        rectangle = Gegl.Rectangle.new(strip.x, strip.y, strip.width, strip.height)
+        strips += drawable.get_buffer().get(rectangle, 1.0, babl, Gegl.AbyssPolicy.NONE)
+        turn()
+    return bytes(strips)
 
 
-def _write(drawable: Gimp.Drawable, babl: str, pixels: bytes) -> None:
+def _write(drawable: Gimp.Drawable, babl: str, pixels: Frame, turn: Turn = at_once) -> None:
     """Fill a drawable; `pixels` must be of its size, for GEGL ignores any other without a word."""
-    rectangle = Gegl.Rectangle.new(0, 0, drawable.get_width(), drawable.get_height())
-    buffer = drawable.get_buffer()
-    buffer.set(rectangle, babl, pixels)
-    buffer.flush()
-    drawable.update(rectangle.x, rectangle.y, rectangle.width, rectangle.height)
+    whole = Region(0, 0, drawable.get_width(), drawable.get_height())
+    stride = len(pixels) // whole.height
+    for strip in _strips(whole):
+        rectangle = Gegl.Rectangle.new(strip.x, strip.y, strip.width, strip.height)
+        buffer = drawable.get_buffer()
+        buffer.set(rectangle, babl, bytes(pixels[strip.y * stride : (strip.y + strip.height) * stride]))
+        buffer.flush()
+        turn()
+    drawable.update(whole.x, whole.y, whole.width, whole.height)
+
+
+def _strips(box: Region) -> Iterator[Region]:
+    """A box in pieces of its width, from top to bottom, none much larger than STRIP_PX pixels."""
+    height = max(1, STRIP_PX // box.width)
+    for y in range(0, box.height, height):
+        yield Region(box.x, box.y + y, box.width, min(height, box.height - y))
 
 
 # ── From GIMP ────────────────────────────────────────────────────────────────────────────────────
@@ -138,13 +166,13 @@ class Cutout:
     mask: Mask | None
 
 
-def cut_out(layer: Gimp.Layer) -> Cutout:
+def cut_out(layer: Gimp.Layer, turn: Turn = at_once) -> Cutout:
     """The selected part of a layer as it is now; raises Unsuitable where there is none."""
     box = _selected_box(layer)
-    return Cutout(layer, box, coding_for(layer, alpha=layer.has_alpha()), _mask(layer, box))
+    return Cutout(layer, box, coding_for(layer, alpha=layer.has_alpha()), _mask(layer, box, turn))
 
 
-def _mask(layer: Gimp.Layer, box: Region) -> Mask | None:
+def _mask(layer: Gimp.Layer, box: Region, turn: Turn) -> Mask | None:
     """The soft selection times the layer's own mask: a result must not show what that hides."""
     image = layer.get_image()
     _found, x, y = layer.get_offsets()
@@ -152,17 +180,26 @@ def _mask(layer: Gimp.Layer, box: Region) -> Mask | None:
     selection = None if Gimp.Selection.is_empty(image) else image.get_selection()
     own = layer.get_mask() if layer.get_apply_mask() else None
     if selection and own:
-        masks = _read(selection, box_in_image, LINEAR_MASK), _read(own, box, LINEAR_MASK)
-        product = map(operator.mul, *(array("f", mask) for mask in masks))
-        return Mask(LINEAR_MASK, array("f", product).tobytes())
+        masks = _read(selection, box_in_image, LINEAR_MASK, turn), _read(own, box, LINEAR_MASK, turn)
+        return Mask(LINEAR_MASK, _product(*(array("f", mask) for mask in masks), turn))
     if selection:
-        return _mask_as_stored(selection, box_in_image)
-    return _mask_as_stored(own, box) if own else None
+        return _mask_as_stored(selection, box_in_image, turn)
+    return _mask_as_stored(own, box, turn) if own else None
 
 
-def _mask_as_stored(mask: Gimp.Channel, box: Region) -> Mask:
+def _product(one: array[float], other: array[float], turn: Turn) -> bytes:
+    """Two masks multiplied, as many pixels at a time as a strip has."""
+    product = array("f")
+    for start in range(0, len(one), STRIP_PX):
+        strip = slice(start, start + STRIP_PX)
+        product.extend(map(operator.mul, one[strip], other[strip]))
+        turn()
+    return product.tobytes()
+
+
+def _mask_as_stored(mask: Gimp.Channel, box: Region, turn: Turn) -> Mask:
     babl = Babl.get_name(mask.get_format())
-    return Mask(babl, _read(mask, box, babl))
+    return Mask(babl, _read(mask, box, babl, turn))
 
 
 def size_to_send(layer: Gimp.Layer) -> tuple[int, int]:
@@ -171,11 +208,11 @@ def size_to_send(layer: Gimp.Layer) -> tuple[int, int]:
     return around.width, around.height
 
 
-def content_of(cutout: Cutout) -> tuple[Picture, Region]:
+def content_of(cutout: Cutout, turn: Turn = at_once) -> tuple[Picture, Region]:
     """The pixels of a cutout with their context, and where in them the cutout lies."""
     box, layer = cutout.box, cutout.layer
     around = box.with_context(layer.get_width(), layer.get_height())
-    pixels = _read(layer, around, cutout.coding.babl)
+    pixels = _read(layer, around, cutout.coding.babl, turn)
     picture = Picture(around.width, around.height, cutout.coding.channels, cutout.coding.depth, pixels)
     return picture, box.within(around)
 
@@ -300,7 +337,9 @@ def _convert(image: Gimp.Image, like: Gimp.Image) -> None:
 # ── Into GIMP ────────────────────────────────────────────────────────────────────────────────────
 
 
-def new_layer(cutout: Cutout, picture: Picture, name: str, settings: str) -> Gimp.Layer:
+def new_layer(
+    cutout: Cutout, picture: Picture, name: str, settings: str, turn: Turn = at_once
+) -> Gimp.Layer:
     """A picture of a cutout as a layer with `settings` in a parasite, finished but in no image yet.
 
     Raises:
@@ -312,7 +351,13 @@ def new_layer(cutout: Cutout, picture: Picture, name: str, settings: str) -> Gim
     made = (picture.width, picture.height, picture.channels, picture.depth)
     if made != (box.width, box.height, coding.channels, coding.depth):
         raise ProtocolError(_("The backend made a picture of another kind: run 'python3 install.py' again."))
-    return _finished_layer(cutout, picture, name, settings)
+    layer = _named_layer(cutout, name, settings)
+    try:
+        _fill(layer, cutout, picture, turn)
+    except BaseException:
+        layer.delete()
+        raise
+    return layer
 
 
 def insert(cutout: Cutout, new: Sequence[Gimp.Layer]) -> None:
@@ -342,37 +387,46 @@ def insert(cutout: Cutout, new: Sequence[Gimp.Layer]) -> None:
 def _check_source(cutout: Cutout) -> None:
     source = cutout.layer
     if not source.is_valid() or coding_for(source, alpha=source.has_alpha()) != cutout.coding:
-        raise Unsuitable(_("The layer was deleted or converted in the meantime: run the filter again."))
+        raise Unsuitable(_(GONE))
 
 
-def _finished_layer(cutout: Cutout, picture: Picture, name: str, settings: str) -> Gimp.Layer:
+def _named_layer(cutout: Cutout, name: str, settings: str) -> Gimp.Layer:
+    """An empty layer for a cutout, in its place."""
     image, box = cutout.layer.get_image(), cutout.box
     kind = Gimp.ImageType.GRAYA_IMAGE if cutout.layer.is_gray() else Gimp.ImageType.RGBA_IMAGE
     mode = image.get_default_new_layer_mode()
     layer = Gimp.Layer.new(image, name, box.width, box.height, kind, 100.0, mode)
     _found, x, y = cutout.layer.get_offsets()
     layer.set_offsets(x + box.x, y + box.y)
-    _write(layer, coding_for(layer, alpha=True).babl, _pixels_with_alpha(picture))
-    if cutout.mask is not None:
-        mask = layer.create_mask(Gimp.AddMaskType.WHITE)
-        layer.add_mask(mask)
-        _write(mask, cutout.mask.babl, cutout.mask.pixels)
     flags = Gimp.PARASITE_PERSISTENT | Gimp.PARASITE_UNDOABLE
     layer.attach_parasite(Gimp.Parasite.new(PARASITE, flags, settings.encode()))
     return layer
 
 
-def _pixels_with_alpha(picture: Picture) -> bytes:
+def _fill(layer: Gimp.Layer, cutout: Cutout, picture: Picture, turn: Turn) -> None:
+    """Give a layer its pixels, and a mask where the cutout has one."""
+    _write(layer, coding_for(layer, alpha=True).babl, _pixels_with_alpha(picture, turn), turn)
+    if cutout.mask is not None:
+        mask = layer.create_mask(Gimp.AddMaskType.WHITE)
+        layer.add_mask(mask)
+        _write(mask, cutout.mask.babl, cutout.mask.pixels, turn)
+
+
+def _pixels_with_alpha(picture: Picture, turn: Turn) -> Frame:
     """The pixels of a picture, with an opaque alpha where it has none.
 
     babl could add that too, but it takes 16 bits through a table of a colour space's curve and back,
     which leaves them up to 200 of 65535 beside where they were.
     """
     if picture.channels.endswith("A"):
-        return bytes(picture.pixels)
+        return picture.pixels
     opaque, narrow = OPAQUE[picture.depth], picture.pixel_bytes
-    wide = narrow + len(opaque)
-    pixels = bytearray((bytes(narrow) + opaque) * (picture.width * picture.height))
-    for i in range(narrow):
-        pixels[i::wide] = picture.pixels[i::narrow]
-    return bytes(pixels)
+    wide, pixels = narrow + len(opaque), bytearray()
+    for start in range(0, len(picture.pixels), narrow * STRIP_PX):
+        source = picture.pixels[start : start + narrow * STRIP_PX]
+        strip = bytearray((bytes(narrow) + opaque) * (len(source) // narrow))
+        for i in range(narrow):
+            strip[i::wide] = source[i::narrow]
+        pixels += strip
+        turn()
+    return pixels

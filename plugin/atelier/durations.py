@@ -73,11 +73,23 @@ def in_words(seconds: float | None) -> tuple[str, int]:
     """A sentence to be translated, and the number to be put in for its {count}."""
     if seconds is None:
         return N_("How long it takes was not measured yet on this computer"), 0
+    taking = N_("Takes about {count} s"), N_("Takes about {count} min"), N_("Takes about {count} h")
+    return _in_units(seconds, taking)
+
+
+def left_in_words(seconds: float) -> tuple[str, int]:
+    """What is left of a job, as `in_words` says it of the whole."""
+    left = N_("about {count} s left"), N_("about {count} min left"), N_("about {count} h left")
+    return _in_units(seconds, left)
+
+
+def _in_units(seconds: float, sentences: tuple[str, str, str]) -> tuple[str, int]:
+    """The one of the sentences on seconds, minutes and hours that fits, and its number."""
     if seconds < 95:
-        return N_("Takes about {count} s"), _rounded(seconds)
+        return sentences[0], _rounded(seconds)
     if seconds < 95 * 60:
-        return N_("Takes about {count} min"), _rounded(seconds / 60)
-    return N_("Takes about {count} h"), _rounded(seconds / 3600)
+        return sentences[1], _rounded(seconds / 60)
+    return sentences[2], _rounded(seconds / 3600)
 
 
 def read_speeds(home: Path) -> dict[str, Speed]:

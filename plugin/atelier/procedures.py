@@ -29,12 +29,16 @@ from translation import _
 
 @dataclass(frozen=True)
 class Source:
-    """A picture beside the layer that a person may give; `kind` is file, layer or pattern."""
+    """A picture beside the layer that a person may give; `kind` is file, layer or pattern.
+
+    One that is seldom given has its place under Advanced.
+    """
 
     name: str
     kind: str
     label: str
     help: str
+    is_seldom: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,10 +95,16 @@ FILTERS = {
                 N_("A layer as a style; of another image, only what is selected there"),
             ),
             Source("style-pattern", "pattern", N_("Style from _pattern"), N_("One of GIMP's patterns")),
-            Source("second-style", "file", N_("Secon_d style"), N_("A picture whose manner is mixed in")),
+            Source(
+                "second-style",
+                "file",
+                N_("Secon_d style"),
+                N_("A picture whose manner is mixed in"),
+                is_seldom=True,
+            ),
         ),
         without=N_("Choose a style picture first."),
-        in_sight=("method", "gallery_style", "quality", "strength", "style_size", "colours"),
+        in_sight=("method", "quality", "strength", "style_size", "colours"),
         only=(
             Only(
                 (
