@@ -37,6 +37,11 @@ class Home:
         return self.folder / "models"
 
     @property
+    def thumbnails(self) -> Path:
+        """Small pictures of what is built in, for GIMP's dialogs."""
+        return self.folder / "thumbnails"
+
+    @property
     def command(self) -> Path:
         """The command `atelier`."""
         return self.folder / "bin" / ("atelier.cmd" if WINDOWS else "atelier")
@@ -67,8 +72,9 @@ class Home:
 
     def everything(self) -> list[Path]:
         """All that the installer and the backend make in this folder."""
-        made = (self.venv, self.earlier_venv, self.models, self.folder / "bin", self.picture, self.log)
-        notes = (self.plugin_fingerprint, self.outside, self.folder / "speeds.json")
+        folders = (self.venv, self.earlier_venv, self.models, self.thumbnails, self.folder / "bin")
+        made = (*folders, self.picture, self.log, self.plugin_fingerprint, self.outside)
+        notes = (self.folder / "speeds.json", self.folder / "styles.json")
         return [*made, *notes, *self.folder.glob("connection.json*"), *self.folder.glob("backend.lo[cg]*")]
 
 

@@ -27,7 +27,7 @@ def preview(sentences: Iterable[str]) -> None:
 
 def installation(plan: Plan, found: Sequence[Gimp]) -> Iterator[str]:
     """What install.py would do with this plan."""
-    yield from (*environment(plan), *weights(plan), *plugins(found))
+    yield from (*environment(plan), *weights(plan), *thumbnails(plan), *plugins(found))
     if plan.service:
         yield f"have systemd keep a backend running, as {unit_file()}"
     yield f"link the command {plan.home.command} and paint {plan.home.picture}"
@@ -63,6 +63,12 @@ def weights(plan: Plan) -> Iterator[str]:
     """What would become of the weights; whether one is damaged, the environment alone can tell."""
     there = sorted(file.stem for file in plan.home.models.glob("*.safetensors"))
     yield f"fetch the weights that are missing or damaged; there are: {', '.join(there) or 'none'}"
+
+
+def thumbnails(plan: Plan) -> Iterator[str]:
+    """What would become of the small pictures; whether one is damaged, the environment alone can tell."""
+    there = len(list(plan.home.thumbnails.glob("*.png")))
+    yield f"make the small pictures of styles and presets that are missing or damaged; there are {there}"
 
 
 def plugins(found: Sequence[Gimp]) -> Iterator[str]:

@@ -26,6 +26,7 @@ from .preview import installation, preparation, preview, removal
 from .programs import InstallError, fail, say, why_not_written
 from .self_check import check_itself
 from .service import keep_service
+from .thumbnails import make_thumbnails
 from .uninstall import uninstall
 from .weights import fetch_weights
 
@@ -148,6 +149,7 @@ def install(plan: Plan) -> None:
         open_folder(plan.offline, plan.home)
     make_environment(plan)
     fetch_weights(plan)
+    make_thumbnails(plan)
     install_plugin(plan, found)
     install_command(plan.home)
     keep_service(plan.home, wanted=plan.service)

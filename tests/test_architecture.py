@@ -75,6 +75,7 @@ MAY_IMPORT = {
     "backend.winograd": "torch",
     "backend.kernels": "torch backend.winograd",
     "backend.kernel_choice": "torch backend.winograd",
+    "backend.memory": "",
     "backend.networks": (
         "torch backend.conversions backend.definitions backend.kernel_choice backend.kernels backend.painter"
         " backend.receptive_fields backend.style_predictor backend.vision backend.weights"
@@ -119,7 +120,7 @@ MAY_IMPORT = {
     "backend.speeds": "durations",
     "backend.algorithms": (
         "torch atelier_requests backend.class_names backend.deepdream backend.fast_style backend.gallery"
-        " backend.light_style backend.networks backend.objectives backend.pyramid backend.step"
+        " backend.light_style backend.memory backend.networks backend.objectives backend.pyramid backend.step"
         " backend.style_transfer backend.styles backend.weights"
     ),
     "backend.filters": (
@@ -140,7 +141,8 @@ MAY_IMPORT = {
         " backend.picture_files backend_process dream_layers durations frames presets"
     ),
     "backend.__main__": (
-        "filelock zmq atelier_protocol backend.filters backend.server backend.worker backend_process"
+        "filelock zmq atelier_protocol backend.filters backend.memory backend.server backend.worker"
+        " backend_process"
     ),
     # What installs it: the standard library alone.
     "installer.__init__": "",

@@ -18,13 +18,13 @@ from translation import _
 SPACING_PX = 6
 HEIGHT_PX = 214
 """Two rows."""
-ITEM_PX = 92
+ITEM_PX = 104
 PADDING_PX = 3
 TEXT_SCALE = 0.9
 STEP_S = 0.02
 """How long small pictures are fetched at a time, before whatever else there is to do."""
-ICONS = ("image-x-generic", "image-x-generic-symbolic", "image-missing")
-PICTURE, NAME, TOOLTIP, KEY = range(4)
+ICONS = ("image-x-generic-symbolic", "image-x-generic", "image-missing")
+PICTURE, NAME, WEIGHT, TOOLTIP, KEY = range(5)
 
 
 class Doings(NamedTuple):
@@ -46,16 +46,16 @@ class GalleryView(Gtk.Box):  # type: ignore[misc]  # gi has no types
         self._entries: dict[str, Entry] = {}
         self._waiting: deque[tuple[Gtk.TreeRowReference, Entry]] = deque()
         self._loading = 0
-        self._store = Gtk.ListStore(GdkPixbuf.Pixbuf, str, str, str)
+        self._store = Gtk.ListStore(GdkPixbuf.Pixbuf, str, int, str, str)
         self._groups, self._star = _group_chooser(titles), _star_button()
         self._grid = _grid(self._store)
         self.pack_start(self._row_above(), False, False, 0)
         self.pack_start(_scrolled(self._grid), True, True, 0)
         self._groups.connect("changed", lambda _combo: self.refresh())
         self._star.connect("toggled", self._take_star)
-        self._grid.connect("selection-changed", self._take_selection)
+        selecting = self._grid.connect("selection-changed", self._take_selection)
         self._grid.connect("item-activated", self._take_activated)
-        self.connect("destroy", lambda _self: self._stop_loading())
+        self.connect("destroy", self._end, selecting)
         self._accept_files()
 
     @property
@@ -81,7 +81,7 @@ class GalleryView(Gtk.Box):  # type: ignore[misc]  # gi has no types
         icon = _icon(self)
         for entry in self._entries.values():
             tooltip = GLib.markup_escape_text(entry.detail)
-            row = self._store.append([icon, self._label(entry), tooltip, entry.key])
+            row = self._store.append([icon, *self._words(entry), tooltip, entry.key])
             place = Gtk.TreeRowReference.new(self._store, self._store.get_path(row))
             self._waiting.append((place, entry))
         self._loading = GLib.idle_add(self._load_some, priority=GLib.PRIORITY_LOW)
@@ -94,8 +94,6 @@ class GalleryView(Gtk.Box):  # type: ignore[misc]  # gi has no types
         if entry is None:
             self._mark()
         elif entry.key != self._key:
-            self._key = entry.key
-            self._show_star()
             self._doings.choose(entry)
 
     def _take_activated(self, grid: Gtk.IconView, path: Gtk.TreePath) -> None:
@@ -108,7 +106,7 @@ class GalleryView(Gtk.Box):  # type: ignore[misc]  # gi has no types
             if self.group == "favourites":
                 self.refresh()
             else:
-                self._store[self._grid.get_selected_items()[0]][NAME] = self._label(entry)
+                self._show_words()
 
     def _open(self, _button: Gtk.Button) -> None:
         chooser = Gtk.FileChooserDialog(
@@ -147,8 +145,15 @@ class GalleryView(Gtk.Box):  # type: ignore[misc]  # gi has no types
         row.pack_start(button, False, False, 0)
         return row
 
-    def _label(self, entry: Entry) -> str:
-        return f"★ {entry.name}" if self._doings.is_favourite(entry) else entry.name
+    def _words(self, entry: Entry) -> tuple[str, Pango.Weight]:
+        """The name as it is shown: marked where the entry is the chosen one, or a favourite."""
+        is_chosen = entry.key == self._key
+        marks = ("✓ " if is_chosen else "") + ("★ " if self._doings.is_favourite(entry) else "")
+        return marks + entry.name, Pango.Weight.BOLD if is_chosen else Pango.Weight.NORMAL
+
+    def _show_words(self) -> None:
+        for row in self._store:
+            row[NAME], row[WEIGHT] = self._words(self._entries[row[KEY]])
 
     def _selected(self) -> Entry | None:
         paths = self._grid.get_selected_items()
@@ -163,6 +168,7 @@ class GalleryView(Gtk.Box):  # type: ignore[misc]  # gi has no types
             self._grid.select_path(path)
             self._grid.set_cursor(path, None, False)
             self._grid.scroll_to_path(path, False, 0.0, 0.0)
+        self._show_words()
         self._show_star()
 
     def _show_star(self) -> None:
@@ -183,6 +189,10 @@ class GalleryView(Gtk.Box):  # type: ignore[misc]  # gi has no types
     def _show_picture(self, place: Gtk.TreeRowReference, picture: GdkPixbuf.Pixbuf) -> None:
         if place.valid():
             self._store[place.get_path()][PICTURE] = picture
+
+    def _end(self, _self: Gtk.Widget, selecting: int) -> None:
+        self._grid.disconnect(selecting)
+        self._stop_loading()
 
     def _stop_loading(self) -> None:
         self._waiting.clear()
@@ -225,9 +235,10 @@ def _grid(store: Gtk.ListStore) -> Gtk.IconView:
     name.set_property("alignment", Pango.Alignment.CENTER)
     name.set_property("xalign", 0.5)
     name.set_property("scale", TEXT_SCALE)
-    for cell, attribute, column in ((picture, "pixbuf", PICTURE), (name, "text", NAME)):
+    for cell, columns in ((picture, {"pixbuf": PICTURE}), (name, {"text": NAME, "weight": WEIGHT})):
         grid.pack_start(cell, False)
-        grid.add_attribute(cell, attribute, column)
+        for attribute, column in columns.items():
+            grid.add_attribute(cell, attribute, column)
     return grid
 
 

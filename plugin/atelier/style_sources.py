@@ -239,15 +239,22 @@ def _picture_of_layer(layer: Gimp.Layer) -> Callable[[Take], None]:
 
 
 def _picture_of_pattern(pattern: Gimp.Pattern) -> Callable[[Take], None]:
-    """The pattern at its own size where it is larger than a thumbnail, for its grain tells it from others."""
+    """The pattern at its own size, for its grain tells it from others, and repeated where it is small."""
 
     def load(take: Take) -> None:
         buffer = pattern.get_buffer(PATTERN_PX, PATTERN_PX, Babl.format(PATTERN))
         extent = buffer.get_extent()
         width, height = min(extent.width, THUMBNAIL_PX), min(extent.height, THUMBNAIL_PX)
-        part = Gegl.Rectangle.new(0, 0, width, height)
-        pixels = GLib.Bytes.new(buffer.get(part, 1.0, PATTERN, Gegl.AbyssPolicy.NONE))
-        rgb = GdkPixbuf.Colorspace.RGB
-        take(GdkPixbuf.Pixbuf.new_from_bytes(pixels, rgb, True, 8, width, height, 4 * width))
+        pixels = buffer.get(Gegl.Rectangle.new(0, 0, width, height), 1.0, PATTERN, Gegl.AbyssPolicy.NONE)
+        take(_repeated(pixels, width, height))
 
     return load
+
+
+def _repeated(pixels: bytes, width: int, height: int) -> GdkPixbuf.Pixbuf:
+    """Pixels of four bytes, repeated to a square of THUMBNAIL_PX."""
+    side, stride = THUMBNAIL_PX, 4 * width
+    rows = [pixels[stride * y : stride * (y + 1)] * -(-side // width) for y in range(height)]
+    square = b"".join(rows[y % height][: 4 * side] for y in range(side))
+    rgb = GdkPixbuf.Colorspace.RGB
+    return GdkPixbuf.Pixbuf.new_from_bytes(GLib.Bytes.new(square), rgb, True, 8, side, side, 4 * side)
