@@ -21,7 +21,8 @@ from filelock import FileLock, Timeout
 from atelier_protocol import KEY_BYTES
 from backend_process import Connection, atelier_home, connection_file, read_connection, write_connection
 
-from .server import Server, bind
+from .gate import Gate
+from .server import Server
 from .worker import LocalWorker, Run
 
 IDLE_MINUTES = "10"
@@ -57,18 +58,16 @@ def _options() -> argparse.ArgumentParser:
 def _serve(models: Path, idle_s: float) -> None:
     key = secrets.token_bytes(KEY_BYTES)
     worker = LocalWorker(functools.partial(load_filters, models))
-    with zmq.Context() as context:
-        router, port = bind(context)
-        with router:
-            write_connection(Connection(port, os.getpid(), key.hex()))
-            logging.info("listening on port %d", port)
-            try:
-                Server(router, key, worker.start, idle_s=idle_s).serve()
-            except KeyboardInterrupt:
-                logging.info("interrupted")
-            finally:
-                _retract_connection()
-                worker.close()
+    with zmq.Context() as context, Gate(context, key) as gate:
+        write_connection(Connection(gate.port, os.getpid(), key.hex()))
+        logging.info("listening on port %d", gate.port)
+        try:
+            Server(gate, key, worker.start, idle_s=idle_s).serve()
+        except KeyboardInterrupt:
+            logging.info("interrupted")
+        finally:
+            _retract_connection()
+            worker.close()
     logging.info("ended")
 
 

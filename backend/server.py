@@ -19,7 +19,6 @@ from dataclasses import dataclass, field
 import zmq
 
 from atelier_protocol import (
-    MAX_FRAME_BYTES,
     NONCE_BYTES,
     PROTOCOL_VERSION,
     Beat,
@@ -40,17 +39,19 @@ from atelier_protocol import (
     Welcome,
     Wish,
     backend_proof,
+    in_pieces,
     is_nonce,
+    joined,
     pack,
     unpack,
     unsealed,
 )
 
+from .gate import Gate
+
 BEAT_S = 1.0
-HANDSHAKE_MS = 5000
 MAX_CLIENTS = 256
 MAX_WAITING = 64
-UNSENT_MESSAGES = 16
 
 Start = Callable[[Submit, Callable[[Message], None]], Callable[[Wish], None]]
 
@@ -77,24 +78,12 @@ class Job:
     tell: Callable[[Wish], None] = lambda _: None
 
 
-def bind(context: zmq.Context[zmq.Socket[bytes]], port: int = 0) -> tuple[zmq.Socket[bytes], int]:
-    """A ROUTER on a loopback port, one that is free if `port` is 0, and the port."""
-    router = context.socket(zmq.ROUTER)
-    router.setsockopt(zmq.ROUTER_MANDATORY, 1)
-    router.setsockopt(zmq.MAXMSGSIZE, MAX_FRAME_BYTES)
-    router.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
-    router.setsockopt(zmq.SNDHWM, UNSENT_MESSAGES)
-    router.setsockopt(zmq.RCVHWM, UNSENT_MESSAGES)
-    router.setsockopt(zmq.LINGER, 0)
-    router.bind(f"tcp://127.0.0.1:{port}")
-    return router, int(router.getsockopt_string(zmq.LAST_ENDPOINT).rsplit(":", 1)[1])
-
-
 class Server:
-    """Serves the clients of one bound ROUTER until it is told to stop or nobody has come for long."""
+    """Serves those who come through a gate until it is told to stop or nobody has come for long."""
 
-    def __init__(self, router: zmq.Socket[bytes], key: bytes, start: Start, *, idle_s: float) -> None:
-        self._router, self._key, self._start, self._idle_s = router, key, start, idle_s
+    def __init__(self, gate: Gate, key: bytes, start: Start, *, idle_s: float) -> None:
+        self._gate, self._key, self._start, self._idle_s = gate, key, start, idle_s
+        self._router = gate.router
         self._clients: dict[bytes, Client] = {}
         self._waiting: deque[Job] = deque()
         self._running: Job | None = None
@@ -112,13 +101,16 @@ class Server:
         poller = zmq.Poller()
         poller.register(self._router, zmq.POLLIN)
         poller.register(self._bell, zmq.POLLIN)
+        for visitors in self._gate.sockets:
+            poller.register(visitors, zmq.POLLIN)
         beat_at = 0.0
         while not self._stopped and not self._is_idle():
-            for waiting, _ in poller.poll(int(BEAT_S * 1000)):
-                if waiting is self._router:
-                    self._receive()
-                else:
-                    self._pass_on_reports()
+            waiting = dict(poller.poll(int(BEAT_S * 1000)))
+            self._gate.attend()
+            if self._router in waiting:
+                self._receive()
+            if self._bell.fileno() in waiting:
+                self._pass_on_reports()
             if time.monotonic() >= beat_at:
                 self._beat()
                 beat_at = time.monotonic() + BEAT_S
@@ -133,9 +125,10 @@ class Server:
     # ── What clients say ─────────────────────────────────────────────────────────────────────────
 
     def _receive(self) -> None:
-        identity, *sealed = (frame.buffer for frame in self._router.recv_multipart(copy=False))
+        identity, *pieces = (frame.buffer for frame in self._gate.receive())
         client = self._clients.get(bytes(identity))
         try:
+            sealed = joined(pieces)
             if not sealed:
                 raise ProtocolError("An empty message came over the wire.")
             if len(sealed[0]) == 0:
@@ -270,7 +263,8 @@ class Server:
     def _flush(self, client: Client) -> None:
         while client.unsent:
             try:
-                self._router.send_multipart([client.identity, *client.unsent[0]], zmq.NOBLOCK, copy=False)
+                pieces = in_pieces(client.unsent[0])
+                self._router.send_multipart([client.identity, *pieces], zmq.NOBLOCK, copy=False)
             except zmq.Again:
                 return
             except zmq.ZMQError as error:
@@ -290,6 +284,6 @@ class Server:
 
     def _send_frames(self, identity: bytes, frames: list[Frame]) -> None:
         try:
-            self._router.send_multipart([identity, *frames], zmq.NOBLOCK)
+            self._router.send_multipart([identity, *in_pieces(frames)], zmq.NOBLOCK)
         except zmq.ZMQError as error:
             log.info("a client was gone before it could be answered: %s", error)

@@ -59,7 +59,8 @@ MAY_IMPORT = {
     # The wire's other end: no networks.
     "backend.__init__": "",
     "backend.channel": "atelier_protocol",
-    "backend.server": "zmq atelier_protocol",
+    "backend.gate": "zmq atelier_protocol",
+    "backend.server": "zmq atelier_protocol backend.gate",
     "backend.worker": "atelier_protocol backend.channel",
     # Weights and networks.
     "backend.vision": "torch torchvision",
@@ -141,8 +142,8 @@ MAY_IMPORT = {
         " backend.picture_files backend_process dream_layers durations frames presets"
     ),
     "backend.__main__": (
-        "filelock zmq atelier_protocol backend.filters backend.memory backend.server backend.worker"
-        " backend_process"
+        "filelock zmq atelier_protocol backend.filters backend.gate backend.memory backend.server"
+        " backend.worker backend_process"
     ),
     # What installs it: the standard library alone.
     "installer.__init__": "",
@@ -316,6 +317,6 @@ def test_no_file_names_a_place_of_one_machine(pattern: re.Pattern[str]) -> None:
     found = []
     for name in tracked_files():
         content = (CHECKOUT / name).read_bytes()
-        if b"\0" not in content and (place := pattern.search(content.decode())):
+        if b"\0" not in content and (place := pattern.search(content.decode(errors="replace"))):
             found.append(f"{name}: {place[0]}")
     assert not found

@@ -14,6 +14,7 @@ import zmq
 from echo_filter import TOLD
 
 from atelier_protocol import (
+    GATE_NAME,
     NONCE_BYTES,
     PROTOCOL_VERSION,
     Beat,
@@ -35,12 +36,15 @@ from atelier_protocol import (
     VersionMismatch,
     Welcome,
     backend_proof,
+    gate_password,
+    joined,
     pack,
     unpack,
     unsealed,
 )
 from atelier_requests import DeepDream, Identity
-from backend.server import Server, bind
+from backend.gate import Gate
+from backend.server import Server
 from backend.worker import LocalWorker
 from backend_client import BackendClient
 
@@ -66,29 +70,30 @@ def backend(request: pytest.FixtureRequest) -> Iterator[Running]:
     options = getattr(request, "param", {})
     key = secrets.token_bytes(32)
     worker = LocalWorker(options.get("load", echo_filter.load), hang_s=options.get("hang_s", 60.0))
-    with zmq.Context() as context:
-        router, port = bind(context)
-        with router:
-            server = Server(router, key, worker.start, idle_s=options.get("idle_s", 60.0))
-            thread = threading.Thread(target=server.serve)
-            thread.start()
-            yield Running(port, key, server, thread)
-            if thread.is_alive():
-                with BackendClient(port, key) as client:
-                    client.stop_backend()
-            thread.join(10)
-            worker.close()
-            assert not thread.is_alive()
+    with zmq.Context() as context, Gate(context, key) as gate:
+        port = gate.port
+        server = Server(gate, key, worker.start, idle_s=options.get("idle_s", 60.0))
+        thread = threading.Thread(target=server.serve)
+        thread.start()
+        yield Running(port, key, server, thread)
+        if thread.is_alive():
+            with BackendClient(port, key) as client:
+                client.stop_backend()
+        thread.join(10)
+        worker.close()
+        assert not thread.is_alive()
 
 
 class Stranger:
-    """A libzmq DEALER that may break the rules."""
+    """A libzmq DEALER that may break the rules, but knows the key."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, key: bytes) -> None:
         self.context = zmq.Context()
         self.socket = self.context.socket(zmq.DEALER)
         self.socket.setsockopt(zmq.LINGER, 0)
         self.socket.setsockopt(zmq.RCVTIMEO, 5000)
+        self.socket.setsockopt_string(zmq.PLAIN_USERNAME, GATE_NAME)
+        self.socket.setsockopt_string(zmq.PLAIN_PASSWORD, gate_password(key, port))
         self.socket.connect(f"tcp://127.0.0.1:{port}")
 
     def __enter__(self) -> Stranger:
@@ -393,7 +398,7 @@ def test_a_released_worker_is_started_anew() -> None:
     ],
 )
 def test_a_first_message_that_is_no_greeting_is_refused(backend: Running, frames: list[bytes]) -> None:
-    with Stranger(backend.port) as stranger:
+    with Stranger(backend.port, backend.key) as stranger:
         stranger.send(frames)
         signature, answer = stranger.receive()
         assert signature == b"" and isinstance(answer, Refused)
@@ -411,7 +416,7 @@ def test_another_version_is_refused_with_what_to_do(
 
 
 def test_after_a_forged_message_the_real_one_still_counts(backend: Running) -> None:
-    with Stranger(backend.port) as client:
+    with Stranger(backend.port, backend.key) as client:
         seal = client.greet(backend.key)
         signed = seal.close(pack(Submit(7, Identity(), PICTURE, WHOLE)))
         altered = [*signed[:-1], bytes(18)]
@@ -424,21 +429,21 @@ def test_after_a_forged_message_the_real_one_still_counts(backend: Running) -> N
 
 
 def test_a_replayed_message_is_refused(backend: Running) -> None:
-    with Stranger(backend.port) as client:
+    with Stranger(backend.port, backend.key) as client:
         seal = client.greet(backend.key)
         signed = [bytes(frame) for frame in seal.close(pack(Submit(1, Identity(), PICTURE, WHOLE)))]
         client.send(signed)
         assert [client.next_but_beats(seal).type for _ in range(3)] == ["queued", "progress", "result"]
         client.send(signed)
         assert isinstance(client.next_but_beats(seal), Refused)
-        with Stranger(backend.port) as other:
+        with Stranger(backend.port, backend.key) as other:
             others = other.greet(backend.key)
             other.send(signed)
             assert isinstance(other.next_unsigned(others), Refused)
 
 
 def test_a_signed_message_out_of_range_is_refused_and_nothing_lost(backend: Running) -> None:
-    with Stranger(backend.port) as client:
+    with Stranger(backend.port, backend.key) as client:
         seal = client.greet(backend.key)
         header = bytes(pack(Submit(1, DeepDream(), PICTURE, WHOLE))[0])
         header = header.replace(b'"octaves": 4', b'"octaves": 4000')
@@ -450,7 +455,7 @@ def test_a_signed_message_out_of_range_is_refused_and_nothing_lost(backend: Runn
 
 
 def test_a_job_number_used_twice_is_refused(backend: Running) -> None:
-    with Stranger(backend.port) as client:
+    with Stranger(backend.port, backend.key) as client:
         seal = client.greet(backend.key)
         for _ in range(2):
             submit = Submit(1, DeepDream(seed=echo_filter.ENDLESS), PICTURE, WHOLE)
@@ -467,7 +472,7 @@ def test_the_oldest_strangers_are_forgotten_and_a_known_client_is_not(
     monkeypatch.setattr("backend.server.MAX_CLIENTS", 4)
     with backend.client() as client, ExitStack() as crowd:
         assert result(client, client.submit(Identity(), PICTURE, WHOLE))
-        strangers = [crowd.enter_context(Stranger(backend.port)) for _ in range(5)]
+        strangers = [crowd.enter_context(Stranger(backend.port, backend.key)) for _ in range(5)]
         seals = [stranger.greet(backend.key) for stranger in strangers]
         assert len(backend.server._clients) == 4
         for stranger, seal in ((strangers[0], seals[0]), (strangers[-1], seals[-1])):
@@ -480,30 +485,38 @@ def test_the_oldest_strangers_are_forgotten_and_a_known_client_is_not(
 # ── A squatter on the port ───────────────────────────────────────────────────────────────────────
 
 
+KEY = b"k" * 32
+
+
+def heard(squatter: Gate) -> list[bytes]:
+    """The next message to one who, the worst there is, lets in whoever knows the key."""
+    while not squatter.router.poll(20):
+        squatter.attend()
+    return [bytes(frame) for frame in joined([frame.buffer for frame in squatter.receive()])]
+
+
 def test_a_squatter_learns_neither_key_nor_pixels() -> None:
     """One who took the port after a crash sees a greeting, cannot prove itself, and sees no more."""
-    key = secrets.token_bytes(32)
     seen: list[bytes] = []
-    with zmq.Context() as context, context.socket(zmq.ROUTER) as squatter:
-        port = squatter.bind_to_random_port("tcp://127.0.0.1")
+    with zmq.Context() as context, Gate(context, KEY) as squatter:
 
         def squat() -> None:
-            identity, *frames = squatter.recv_multipart()
+            identity, *frames = heard(squatter)
             seen.extend(frames)
             forged = Welcome(PROTOCOL_VERSION, secrets.token_hex(32), secrets.token_hex(32))
-            squatter.send_multipart([identity, *unsealed(pack(forged))])
-            if squatter.poll(1000):
-                seen.extend(squatter.recv_multipart())
+            squatter.router.send_multipart([identity, *unsealed(pack(forged))])
+            if squatter.router.poll(1000):
+                seen.extend(heard(squatter))
 
         thread = threading.Thread(target=squat)
         thread.start()
         with pytest.raises(ProtocolError):
-            BackendClient(port, key)
+            BackendClient(squatter.port, KEY)
         thread.join()
     assert len(seen) == 2
     hello = unpack(seen[1:])
     assert isinstance(hello, Hello)
-    assert key not in b"".join(seen) and key.hex().encode() not in b"".join(seen)
+    assert KEY not in b"".join(seen) and KEY.hex().encode() not in b"".join(seen)
 
 
 @pytest.mark.parametrize(
@@ -517,35 +530,33 @@ def test_a_squatter_learns_neither_key_nor_pixels() -> None:
     ids=["refused", "other-version", "surrogates", "beat"],
 )
 def test_a_squatter_s_words_never_reach_the_person(answer: bytes) -> None:
-    with zmq.Context() as context, context.socket(zmq.ROUTER) as squatter:
-        port = squatter.bind_to_random_port("tcp://127.0.0.1")
+    with zmq.Context() as context, Gate(context, KEY) as squatter:
 
         def squat() -> None:
-            identity, *_ = squatter.recv_multipart()
-            squatter.send_multipart([identity, b"", answer])
+            identity, *_ = heard(squatter)
+            squatter.router.send_multipart([identity, b"", answer])
 
         thread = threading.Thread(target=squat)
         thread.start()
         with pytest.raises(ProtocolError) as refusal:
-            BackendClient(port, b"k" * 32)
+            BackendClient(squatter.port, KEY)
         thread.join()
     assert "harmful" not in str(refusal.value)
 
 
 def test_a_squatter_that_relays_an_old_welcome_is_found_out(backend: Running) -> None:
     """The proof answers to a fresh nonce, so one that was overheard is worth nothing."""
-    with Stranger(backend.port) as spy:
+    with Stranger(backend.port, backend.key) as spy:
         spy.send(unsealed(pack(Hello(PROTOCOL_VERSION, secrets.token_hex(NONCE_BYTES)))))
         _, overheard = spy.receive()
-    with zmq.Context() as context, context.socket(zmq.ROUTER) as squatter:
-        port = squatter.bind_to_random_port("tcp://127.0.0.1")
+    with zmq.Context() as context, Gate(context, backend.key) as squatter:
 
         def squat() -> None:
-            identity, *_ = squatter.recv_multipart()
-            squatter.send_multipart([identity, *unsealed(pack(overheard))])
+            identity, *_ = heard(squatter)
+            squatter.router.send_multipart([identity, *unsealed(pack(overheard))])
 
         thread = threading.Thread(target=squat)
         thread.start()
         with pytest.raises(ProtocolError):
-            BackendClient(port, backend.key)
+            BackendClient(squatter.port, backend.key)
         thread.join()

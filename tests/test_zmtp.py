@@ -12,19 +12,34 @@ import pytest
 import zmq
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from zmq.auth.thread import ThreadAuthenticator
 
 from zmtp import GREETING, Dealer, ZmtpError
 
+PLAIN = ("somebody", "their password")
 READY = b"\x04\x29\x05READY\x0bSocket-Type\x00\x00\x00\x06ROUTER\x08Identity\x00\x00\x00\x00"
 
 
 @pytest.fixture(scope="module")
 def router() -> Iterator[zmq.Socket[bytes]]:
-    with zmq.Context() as context, context.socket(zmq.ROUTER) as router:
-        router.setsockopt(zmq.RCVTIMEO, 20_000)
-        router.setsockopt(zmq.LINGER, 0)
-        router.bind("tcp://127.0.0.1:*")
+    with router_with_a_password() as router:
         yield router
+
+
+@contextmanager
+def router_with_a_password() -> Iterator[zmq.Socket[bytes]]:
+    """libzmq's ROUTER, which lets in those who know PLAIN, on a port that `port_of` names."""
+    with zmq.Context() as context:
+        porter = ThreadAuthenticator(context)
+        porter.start()
+        porter.configure_plain(passwords=dict([PLAIN]))
+        with context.socket(zmq.ROUTER) as router:
+            router.setsockopt(zmq.PLAIN_SERVER, 1)
+            router.setsockopt(zmq.RCVTIMEO, 20_000)
+            router.setsockopt(zmq.LINGER, 0)
+            router.bind("tcp://127.0.0.1:*")
+            yield router
+        porter.stop()
 
 
 def port_of(router: zmq.Socket[bytes]) -> int:
@@ -33,7 +48,7 @@ def port_of(router: zmq.Socket[bytes]) -> int:
 
 @pytest.fixture(scope="module")
 def dealer(router: zmq.Socket[bytes]) -> Iterator[Dealer]:
-    dealer = Dealer("127.0.0.1", port_of(router), timeout_s=5)
+    dealer = Dealer("127.0.0.1", port_of(router), *PLAIN, timeout_s=5)
     yield dealer
     dealer.close()
 
@@ -74,7 +89,7 @@ def test_a_time_out_keeps_what_has_arrived() -> None:
         peer.sendall(b"e\x00\x03two")
 
     with peer_that(dribble) as port:
-        dealer = Dealer("127.0.0.1", port, timeout_s=5)
+        dealer = Dealer("127.0.0.1", port, *PLAIN, timeout_s=5)
         with pytest.raises(TimeoutError):
             dealer.receive(timeout_s=0.1)
         with pytest.raises(TimeoutError):
@@ -94,18 +109,19 @@ def test_a_ping_is_answered_with_its_own_context() -> None:
         peer.sendall(b"\x00\x02ok")
 
     with peer_that(ping) as port:
-        dealer = Dealer("127.0.0.1", port, timeout_s=5)
+        dealer = Dealer("127.0.0.1", port, *PLAIN, timeout_s=5)
         assert dealer.receive(timeout_s=5) == [b"ok"]
         dealer.close()
     assert answers == [b"\x04\x09\x04PONGabcd"]
 
 
 def test_libzmq_keeps_a_dealer_that_answers_its_pings() -> None:
-    with zmq.Context() as context, context.socket(zmq.ROUTER) as router:
+    with router_with_a_password() as router:
+        router.unbind(router.getsockopt_string(zmq.LAST_ENDPOINT))
         router.setsockopt(zmq.HEARTBEAT_IVL, 100)
         router.setsockopt(zmq.HEARTBEAT_TIMEOUT, 300)
         router.bind("tcp://127.0.0.1:*")
-        dealer = Dealer("127.0.0.1", port_of(router), timeout_s=5)
+        dealer = Dealer("127.0.0.1", port_of(router), *PLAIN, timeout_s=5)
         for _ in range(10):
             with pytest.raises(TimeoutError):
                 dealer.receive(timeout_s=0.1)
@@ -126,7 +142,7 @@ def test_one_thread_sends_while_another_one_receives() -> None:
             exactly(peer, 5_000_000)
 
     with peer_that(slow) as port:
-        dealer = Dealer("127.0.0.1", port, timeout_s=5)
+        dealer = Dealer("127.0.0.1", port, *PLAIN, timeout_s=5)
         sender = threading.Thread(target=lambda: dealer.send([bytes(20_000_000)], timeout_s=20))
         sender.start()
         for _ in range(1000):
@@ -147,7 +163,7 @@ def test_a_peer_that_takes_nothing_ends_in_a_time_out_and_an_ended_connection() 
         done.wait(20)
 
     with peer_that(deaf) as port:
-        dealer = Dealer("127.0.0.1", port, timeout_s=5)
+        dealer = Dealer("127.0.0.1", port, *PLAIN, timeout_s=5)
         with pytest.raises(TimeoutError):
             dealer.send([bytes(50_000_000)], timeout_s=0.3)
         with pytest.raises(OSError):
@@ -160,44 +176,53 @@ def test_a_peer_that_takes_nothing_ends_in_a_time_out_and_an_ended_connection() 
 
 def test_a_peer_that_sends_without_end_ends_in_a_time_out() -> None:
     def chatter(peer: socket.socket) -> None:
-        peer.sendall(GREETING)
+        peer.sendall(GREETING + READY)
         while True:
             peer.sendall(b"\x04\x08\x07UNKNOWN" * 1000)
 
-    with peer_that(chatter) as port, pytest.raises(TimeoutError):
-        Dealer("127.0.0.1", port, timeout_s=0.3)
+    with peer_that(chatter) as port:
+        dealer = Dealer("127.0.0.1", port, *PLAIN, timeout_s=5)
+        with pytest.raises(TimeoutError):
+            dealer.receive(timeout_s=0.3)
+        dealer.close()
 
 
 def test_a_peer_that_never_answers_ends_in_a_time_out() -> None:
     done = threading.Event()
     with peer_that(lambda _: bool(done.wait(20))) as port:
         with pytest.raises(TimeoutError):
-            Dealer("127.0.0.1", port, timeout_s=0.3)
+            Dealer("127.0.0.1", port, *PLAIN, timeout_s=0.3)
         done.set()
+
+
+def test_another_password_is_refused_in_so_many_words(router: zmq.Socket[bytes]) -> None:
+    with pytest.raises(ZmtpError, match=r"refused the connection or its password: .*400"):
+        Dealer("127.0.0.1", port_of(router), PLAIN[0], "another password", timeout_s=5)
 
 
 def test_a_port_nobody_listens_on_is_an_error() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         with pytest.raises(OSError):
-            Dealer("127.0.0.1", unused.getsockname()[1], timeout_s=1)
+            Dealer("127.0.0.1", unused.getsockname()[1], *PLAIN, timeout_s=1)
 
 
 @pytest.mark.parametrize(
     "bytes_sent",
     [
         b"HTTP/1.1 400 Bad Request\r\n\r\n" + b" " * 64,
-        GREETING.replace(b"NULL", b"PLAI"),
+        GREETING.replace(b"PLAIN", b"NULL\0"),
         GREETING.replace(b"\x03\x01", b"\x01\x00"),
         GREETING + b"\x04\x0a\x05ERROR\x03no!",
+        GREETING + b"\x04\x08\x07UNKNOWN",
         GREETING + b"\x00\x02hi",
         GREETING,
     ],
-    ids=["http", "other-mechanism", "old-version", "error", "message-before-ready", "hangs-up"],
+    ids=["http", "other-mechanism", "old-version", "error", "unknown", "message-before-ready", "hangs-up"],
 )
 def test_a_peer_of_another_kind_is_refused(bytes_sent: bytes) -> None:
     with peer_that(lambda peer: peer.sendall(bytes_sent)) as port, pytest.raises(ZmtpError):
-        Dealer("127.0.0.1", port, timeout_s=5)
+        Dealer("127.0.0.1", port, *PLAIN, timeout_s=5)
 
 
 @pytest.mark.parametrize(
@@ -214,7 +239,7 @@ def test_a_peer_of_another_kind_is_refused(bytes_sent: bytes) -> None:
 def test_what_is_over_the_limits_is_refused_before_it_is_stored(frames: bytes) -> None:
     with peer_that(lambda peer: peer.sendall(GREETING + READY + frames)) as port:
         dealer = Dealer(
-            "127.0.0.1", port, timeout_s=5, max_frame_bytes=200, max_message_bytes=150, max_frames=4
+            "127.0.0.1", port, *PLAIN, timeout_s=5, max_frame_bytes=200, max_message_bytes=150, max_frames=4
         )
         with pytest.raises(ZmtpError):
             dealer.receive(timeout_s=5)

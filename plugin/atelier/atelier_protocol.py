@@ -31,6 +31,9 @@ PROTOCOL_VERSION = 2
 KEY_BYTES = NONCE_BYTES = 32
 MAX_HEADER_BYTES = 64 * 1024
 MAX_FRAME_BYTES = 2**31
+PIECE_BYTES = 256 * 1024
+MAX_GREETING_BYTES = 64 * 1024
+GATE_NAME = "atelier"
 MAX_MESSAGE_BYTES = 2**32
 MAX_PICTURES = 16
 MAX_FRAMES = 2 + MAX_PICTURES
@@ -406,12 +409,50 @@ def _check_types(value: Any) -> None:
             raise TypeError(f"{field.name} is not of type {field.type}")
 
 
+# ── Travelling ───────────────────────────────────────────────────────────────────────────────────
+
+
+def in_pieces(frames: Sequence[Frame]) -> list[Frame]:
+    """The frames as they travel, each in pieces of PIECE_BYTES and a last one that is shorter, or empty.
+
+    So neither side need take more than a piece from one that it does not know yet.
+    """
+    return [
+        memoryview(frame)[start : start + PIECE_BYTES]
+        for frame in frames
+        for start in range(0, len(frame) + 1, PIECE_BYTES)
+    ]
+
+
+def joined(pieces: Sequence[Frame]) -> list[Frame]:
+    """The frames that travelled as `pieces`.
+
+    Raises:
+        ProtocolError: a piece is longer than it may be, or the last one is missing.
+    """
+    frames: list[Frame] = []
+    parts: list[Frame] = []
+    for piece in pieces:
+        parts.append(piece)
+        if len(piece) < PIECE_BYTES:
+            frames.append(b"".join(parts) if len(parts) > 1 else piece)
+            parts = []
+    if parts or any(len(piece) > PIECE_BYTES for piece in pieces):
+        raise ProtocolError("A message came over the wire that is not cut as it must be.")
+    return frames
+
+
 # ── Signing ──────────────────────────────────────────────────────────────────────────────────────
 
 
 def backend_proof(key: bytes, client_nonce: str, backend_nonce: str) -> str:
     """What only a backend that knows `key` can answer to the client's nonce, as hex digits."""
     return _keyed(key, "backend", client_nonce, backend_nonce).hex()
+
+
+def gate_password(key: bytes, port: int) -> str:
+    """What a client says at the gate to show that it knows `key`, as hex digits; worth nothing elsewhere."""
+    return _keyed(key, "gate", str(port)).hex()
 
 
 def is_nonce(text: str) -> bool:

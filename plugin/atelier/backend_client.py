@@ -12,10 +12,12 @@ from collections.abc import Iterator, Sequence
 from types import TracebackType
 
 from atelier_protocol import (
-    MAX_FRAME_BYTES,
+    GATE_NAME,
     MAX_FRAMES,
+    MAX_GREETING_BYTES,
     MAX_MESSAGE_BYTES,
     NONCE_BYTES,
+    PIECE_BYTES,
     PROTOCOL_VERSION,
     AtelierError,
     BackendSilent,
@@ -41,7 +43,10 @@ from atelier_protocol import (
     VersionMismatch,
     Welcome,
     backend_proof,
+    gate_password,
+    in_pieces,
     is_nonce,
+    joined,
     pack,
     same_secret,
     unpack,
@@ -70,10 +75,12 @@ class BackendClient:
         self._dealer = Dealer(
             "127.0.0.1",
             port,
+            GATE_NAME,
+            gate_password(key, port),
             timeout_s=HANDSHAKE_S,
-            max_frame_bytes=MAX_FRAME_BYTES,
-            max_message_bytes=MAX_MESSAGE_BYTES,
-            max_frames=MAX_FRAMES + 1,
+            max_frame_bytes=PIECE_BYTES,
+            max_message_bytes=MAX_GREETING_BYTES,
+            max_frames=MAX_FRAMES + 1 + MAX_MESSAGE_BYTES // PIECE_BYTES,
         )
         try:
             self._seal = self._shake_hands(key)
@@ -83,14 +90,16 @@ class BackendClient:
 
     def _shake_hands(self, key: bytes) -> Seal:
         nonce = secrets.token_hex(NONCE_BYTES)
-        self._dealer.send(unsealed(pack(Hello(PROTOCOL_VERSION, nonce))), timeout_s=HANDSHAKE_S)
-        answer = unpack(self._dealer.receive(timeout_s=HANDSHAKE_S)[1:])
+        hello = unsealed(pack(Hello(PROTOCOL_VERSION, nonce)))
+        self._dealer.send(in_pieces(hello), timeout_s=HANDSHAKE_S)
+        answer = unpack(joined(self._dealer.receive(timeout_s=HANDSHAKE_S))[1:])
         if isinstance(answer, Refused) and answer.version != PROTOCOL_VERSION:
             raise VersionMismatch(_OTHER_VERSION)
         if not (isinstance(answer, Welcome) and is_nonce(answer.nonce) and is_nonce(answer.proof)):
             raise ProtocolError(_STRANGER)
         if not same_secret(answer.proof, backend_proof(key, nonce, answer.nonce)):
             raise ProtocolError(_STRANGER)
+        self._dealer.max_message_bytes = MAX_MESSAGE_BYTES
         return Seal(key, nonce, answer.nonce, backend=False)
 
     def __enter__(self) -> BackendClient:
@@ -172,7 +181,7 @@ class BackendClient:
             BackendSilent: the backend is gone or does not take it.
         """
         try:
-            self._dealer.send(self._seal.close(pack(message)), timeout_s=SEND_S)
+            self._dealer.send(in_pieces(self._seal.close(pack(message))), timeout_s=SEND_S)
         except OSError as error:
             raise BackendSilent(_GONE) from error
 
@@ -205,7 +214,7 @@ class BackendClient:
 
     def opened(self, sealed: Sequence[Frame]) -> Message:
         """What a signed message says; in the order in which they came. Raises ProtocolError."""
-        return unpack(self._seal.open(sealed))
+        return unpack(self._seal.open(joined(sealed)))
 
 
 def meaning(message: Message) -> Queued | Progress | Result | AtelierError | None:

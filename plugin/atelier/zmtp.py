@@ -1,9 +1,10 @@
-"""A ZeroMQ DEALER socket in the standard library: ZMTP 3.1, NULL mechanism, one peer, connecting side.
+"""A ZeroMQ DEALER socket in the standard library: ZMTP 3.1, PLAIN mechanism, one peer, connecting side.
 
 GIMP's Python cannot be relied upon to load a compiled library, so the filters bring this instead of
 libzmq. It knows frames and commands and nothing of what is said in them.
 
-Source: ZeroMQ RFC 37, *ZMTP 3.1* (rfc.zeromq.org/spec/37): greeting, READY, PING and PONG, frames.
+Sources: ZeroMQ RFC 37, *ZMTP 3.1* (rfc.zeromq.org/spec/37): greeting, PING and PONG, frames;
+RFC 24, *ZMTP PLAIN* (rfc.zeromq.org/spec/24): HELLO, WELCOME, INITIATE, READY, ERROR.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from collections.abc import Callable, Generator, Sequence
 Frame = bytes | bytearray | memoryview
 
 MORE, LONG, COMMAND = 1, 2, 4
-GREETING = b"\xff" + bytes(8) + b"\x7f" + b"\x03\x01" + b"NULL".ljust(20, b"\0") + b"\0" + bytes(31)
+GREETING = b"\xff" + bytes(8) + b"\x7f" + b"\x03\x01" + b"PLAIN".ljust(20, b"\0") + b"\0" + bytes(31)
 READ_BYTES = 1 << 20
 PONG_S = 5.0
 
@@ -38,21 +39,23 @@ class Dealer:
         self,
         host: str,
         port: int,
+        username: str,
+        password: str,
         *,
         timeout_s: float,
         max_frame_bytes: int = 2**31,
         max_message_bytes: int = 2**32,
         max_frames: int = 64,
     ) -> None:
-        """Connect and shake hands.
+        """Connect and shake hands; name and password have at most 255 bytes.
 
         Raises:
-            ZmtpError: what listens there does not speak ZMTP 3.
+            ZmtpError: what listens there does not speak ZMTP 3 with a password, or wants another one.
             TimeoutError: it did not answer in time.
             OSError: nothing listens there.
         """
         self._max_frame_bytes = max_frame_bytes
-        self._max_message_bytes = max_message_bytes
+        self.max_message_bytes = max_message_bytes
         self._max_frames = max_frames
         self._messages: deque[list[bytearray]] = deque()
         self._ready = False
@@ -63,14 +66,14 @@ class Dealer:
         self._incoming = self._socket.dup()  # the same connection, with a timeout of its own
         try:
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._shake_hands(time.monotonic() + timeout_s)
+            self._shake_hands(username, password, time.monotonic() + timeout_s)
         except BaseException:
             self.close()
             raise
 
-    def _shake_hands(self, deadline: float) -> None:
+    def _shake_hands(self, username: str, password: str, deadline: float) -> None:
         self._socket.sendall(GREETING)
-        self._send_command(b"READY", _property(b"Socket-Type", b"DEALER") + _property(b"Identity", b""))
+        self._send_command(b"HELLO", _short(username.encode()) + _short(password.encode()))
         self._read_until(lambda: self._ready, deadline)
 
     def fileno(self) -> int:
@@ -149,12 +152,13 @@ class Dealer:
         greeting = yield 64
         marks = (greeting[0], greeting[9], bytes(greeting[12:32]))
         if marks != (GREETING[0], GREETING[9], GREETING[12:32]) or greeting[10] < GREETING[10]:
-            raise ZmtpError("what listens there does not speak ZMTP 3 without a password")
+            raise ZmtpError("what listens there does not speak ZMTP 3 with a password")
         frames: list[bytearray] = []
+        held_bytes = 0
         while True:
             flags = (yield 1)[0]
             size = int.from_bytes((yield 8 if flags & LONG else 1), "big")
-            self._check_limits(size + sum(map(len, frames)), size, len(frames) + 1)
+            self._check_limits(held_bytes + size, size, len(frames) + 1)
             body = yield size
             if flags & COMMAND:
                 self._obey(body)
@@ -162,14 +166,15 @@ class Dealer:
             if not self._ready:
                 raise ZmtpError("a message came before the handshake was over")
             frames.append(body)
+            held_bytes += size
             if not flags & MORE:
                 self._messages.append(frames)
-                frames = []
+                frames, held_bytes = [], 0
 
     def _check_limits(self, message_bytes: int, frame_bytes: int, frames: int) -> None:
         if (
             frame_bytes > self._max_frame_bytes
-            or message_bytes > self._max_message_bytes
+            or message_bytes > self.max_message_bytes
             or frames > self._max_frames
         ):
             raise ZmtpError(f"a message of {frames} frames and {message_bytes} bytes or more is too large")
@@ -178,12 +183,16 @@ class Dealer:
         """Act on a command: its name's length, its name, its data."""
         start = 1 + command[0] if command else 1
         name, data = bytes(command[1:start]), bytes(command[start:])
-        if name == b"READY":
+        if name == b"WELCOME" and not self._ready:
+            self._send_command(
+                b"INITIATE", _property(b"Socket-Type", b"DEALER") + _property(b"Identity", b"")
+            )
+        elif name == b"READY":
             self._ready = True
         elif name == b"PING":
             self._answer_ping(data[2:])
-        elif name == b"ERROR":
-            raise ZmtpError(f"the peer refused the connection: {data[1:].decode(errors='replace')}")
+        elif not self._ready:  # ERROR, whose name libzmq 4.3.5 misspells
+            raise ZmtpError(f"the peer refused the connection or its password: {bytes(command[:50])!r}")
 
     def _answer_ping(self, context: bytes) -> None:
         """Say PONG, unless a message is on its way, which says as much and must not be cut in two."""
@@ -196,4 +205,8 @@ class Dealer:
 
 
 def _property(name: bytes, value: bytes) -> bytes:
-    return bytes([len(name)]) + name + struct.pack(">I", len(value)) + value
+    return _short(name) + struct.pack(">I", len(value)) + value
+
+
+def _short(data: bytes) -> bytes:
+    return bytes([len(data)]) + data
