@@ -25,7 +25,7 @@ STYLE, DREAM = "plug-in-atelier-style-transfer", "plug-in-atelier-deepdream"
 PREVIEW_S, JOB_S, UNDO_S = 60.0, 240.0, 30.0
 HELD_UP_S = 0.05
 TITLE_PX, PREVIEW_PX = 20, 320
-BEFORE_THE_GALLERY = 3
+BEFORE_THE_GALLERY = 2
 """Steps of Tab back from a gallery's pictures to its groups, where no favourite is chosen."""
 QUICK = {"method": "fast", "quality": "draft"}
 BRIEF = {"network": "squeezenet", "iterations": 2, "octaves": 1, "size": 256}

@@ -14,7 +14,8 @@ from contextlib import closing
 
 import gi
 
-gi.require_versions({"Babl": "0.1", "Gdk": "3.0", "Gegl": "0.4", "Gimp": "3.0", "GimpUi": "3.0", "Gtk": "3.0"})
+gi.require_versions({"Babl": "0.1", "Gegl": "0.4", "Gimp": "3.0"})
+gi.require_versions({"Gdk": "3.0", "GimpUi": "3.0", "Gtk": "3.0"})
 from gi.repository import Gimp, GLib, GObject
 
 from atelier_protocol import AtelierError, JobCancelled

@@ -57,6 +57,7 @@ def _advanced(
     scrolled.set_min_content_height(ADVANCED_HEIGHT_PX)
     title = dialog.get_label("advanced-title", _("Ad_vanced"), False, True)
     expander = dialog.fill_expander("advanced", "advanced-title", False, "advanced-scrolled")
+    expander.set_resize_toplevel(False)
     title.set_mnemonic_widget(expander)
     return expander
 

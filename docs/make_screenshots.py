@@ -1,0 +1,75 @@
+"""Makes the pictures of the two dialogs: dialog-style-transfer.png and dialog-deepdream.png.
+
+    ~/.cache/atelier-tests/venv/bin/python docs/make_screenshots.py
+
+They are taken of the GIMP 3.2 that `python3 tests/run.py` has prepared, on a screen that nobody sees.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from PIL import Image
+
+DOCS = Path(__file__).parent
+CHECKOUT = DOCS.parent
+sys.path.insert(0, str(CHECKOUT / "tests"))
+
+from conftest import installed_in, stop_backend
+from gimp_session import Gimp, make_profile, set_last_values
+from gimp_window import GimpWindow
+from run import CACHE, MODELS
+
+PHOTO = CHECKOUT / "samples" / "chelsea.jpg"
+VERSION = "3.2"
+PREVIEW_S = 20.0
+DIALOGS = {
+    "dialog-style-transfer.png": ("s", "^Style Transfer$", "plug-in-atelier-style-transfer"),
+    "dialog-deepdream.png": ("d", "^DeepDream$", "plug-in-atelier-deepdream"),
+}
+SHOWN = {
+    "dialog-style-transfer.png": {"method": "gallery", "gallery_style": "great wave"},
+    "dialog-deepdream.png": {"network": "squeezenet", "layers": "fire7", "octaves": 6},
+}
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        home, user = folder / "home", folder / "user"
+        home.mkdir()
+        user.mkdir()
+        installed_in(home, MODELS)
+        make_thumbnails = [sys.executable, "-m", "backend.thumbnails", str(PHOTO), str(home)]
+        subprocess.run(make_thumbnails, cwd=CHECKOUT, check=True)
+        gimp = Gimp(VERSION, CACHE / f"gimp-{VERSION}", user, home)
+        make_profile(gimp, few_plugins=False)
+        try:
+            with GimpWindow(gimp, PHOTO, folder) as window:
+                for name in DIALOGS:
+                    picture_of(window, name).save(DOCS / name, optimize=True)
+                    print(DOCS / name, flush=True)
+        finally:
+            stop_backend(home)
+
+
+def picture_of(window: GimpWindow, name: str) -> Image.Image:
+    """A dialog with its preview, without its frame."""
+    key, title, procedure = DIALOGS[name]
+    set_last_values(window.gimp, procedure, **SHOWN[name])
+    dialog = window.open_from_menu(key, title)
+    time.sleep(PREVIEW_S)
+    left, top, width, height = window.box_of(dialog)
+    with Image.open(window.take_screenshot(name)) as screen:
+        picture = screen.convert("RGB").crop((left, top, left + width, top + height))
+    window.press("Escape")
+    window.wait_for_end(title)
+    return picture
+
+
+if __name__ == "__main__":
+    main()
