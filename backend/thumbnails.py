@@ -30,7 +30,6 @@ from .algorithms import Scene
 THUMBNAIL_PX = 128
 PAINTED_PX = 192
 """Smaller strokes than at the thumbnail's own size show more of the photo."""
-DREAM_STEPS = 8
 SETTINGS = "atelier-settings"
 
 Wanted = dict[str, StyleTransfer | DeepDream]
@@ -66,7 +65,7 @@ def make(photo: Path, home: Path) -> list[Path]:
 
 
 def _dream(settings: dict[str, Any]) -> DeepDream:
-    return DeepDream(**settings, iterations=DREAM_STEPS, size=THUMBNAIL_PX)
+    return DeepDream(**settings, size=THUMBNAIL_PX)
 
 
 def _file_name(kind: str, name: str) -> str:

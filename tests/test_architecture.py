@@ -34,9 +34,16 @@ MAY_IMPORT = {
     "drawables": "gi atelier_protocol atelier_requests translation",
     "procedures": "gi atelier_requests dream_layers presets translation",
     "style_memory": "backend_process",
-    "style_sources": "gi atelier_requests backend_process presets procedures style_memory translation",
+    "style_sources": (
+        "gi atelier_protocol atelier_requests backend_process presets procedures style_memory translation"
+    ),
     "gallery_view": "gi style_sources translation",
     "galleries": "gi gallery_view procedures style_memory style_sources",
+    "preview_request": "atelier_requests durations",
+    "preview_scene": "gi atelier_protocol drawables preview_request translation",
+    "preview_pane": (
+        "gi atelier_protocol atelier_requests backend_link drawables preview_request preview_scene translation"
+    ),
     "task": (
         "gi atelier_protocol atelier_requests backend_link backend_process drawables durations frames"
         " procedures translation"

@@ -17,11 +17,13 @@ from conftest import stop_backend
 from gimp_session import Gimp, make_profile
 from PIL import Image, ImageChops, ImageStat
 
+from atelier_requests import GALLERY
 from backend import gimps
 from installer import command, environment, offline, plugin, programs, self_check, service, traces, weights
 from installer.home import CHECKOUT, Home, Plan
 from installer.programs import InstallError
 from installer.uninstall import uninstall
+from presets import PRESETS
 
 PROGRAMS = ("sh", "id", "mkdir", "touch", "sleep", "mount", "unshare", "git")
 
@@ -331,6 +333,14 @@ def test_uninstall_takes_nothing_that_somebody_else_put_in_its_place(home: Home,
     assert (user / ".local/bin/atelier").read_text() == "the user's own"
 
 
+def test_uninstall_takes_the_small_pictures_and_what_was_noted(home: Home) -> None:
+    home.thumbnails.mkdir()
+    for place in (home.thumbnails / "style-woodcut.png", home.folder / "styles.json"):
+        place.touch()
+    uninstall(home)
+    assert not home.folder.exists()
+
+
 def test_uninstall_takes_no_other_file_of_its_folder(home: Home) -> None:
     foreign = home.folder / "thesis.txt"
     foreign.write_text("ten years of work")
@@ -493,6 +503,7 @@ def test_a_dry_run_changes_nothing(home: Home, user: Path, options: tuple[str, .
     said = [line for line in done.stdout.splitlines() if line.startswith("Would ")]
     assert any(str(user / ".config/GIMP/3.2") in line for line in said)
     assert any(str(home.venv) in line for line in said)
+    assert "--uninstall" in options or any("small pictures" in line for line in said)
     assert listing(user) == before
 
 
@@ -663,6 +674,7 @@ def check_installed(done: subprocess.CompletedProcess[str], clone: Path, user: P
     picture = Path(done.stdout.splitlines()[-1])
     assert picture == user / ".atelier/self-check.png"
     assert change(clone / "samples/chelsea.jpg", picture) > 20
+    assert len(list((user / ".atelier/thumbnails").glob("*.png"))) == len(GALLERY) + len(PRESETS)
     assert done.stdout.count(" paints chelsea.jpg") == 2, "in GIMP 3.0 and in 3.2"
     assert not [*clone.glob("build"), *clone.rglob("*.egg-info")]
 

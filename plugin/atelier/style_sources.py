@@ -6,12 +6,13 @@ from; nothing of how entries are shown.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from gi.repository import Babl, GdkPixbuf, Gegl, Gimp, Gio, GLib
 
+from atelier_protocol import MAX_SIDE_PX
 from atelier_requests import GALLERY, N_, StyleTransfer
 from backend_process import atelier_home
 from presets import CONTROLLED
@@ -20,8 +21,15 @@ from style_memory import Memory
 from translation import _
 
 THUMBNAIL_PX = 72
-PATTERN_PX = 8192
-PATTERN = "R'G'B'A u8"
+EIGHT_BITS = (Gimp.Precision.U8_NON_LINEAR, Gimp.Precision.U8_PERCEPTUAL, Gimp.Precision.U8_LINEAR)
+PATTERN_CODINGS: dict[int, tuple[str, Sequence[int | None]]] = {
+    1: ("Y' u8", (0, 0, 0, None)),
+    2: ("Y'A u8", (0, 0, 0, 1)),
+    3: ("R'G'B' u8", (0, 1, 2, None)),
+    4: ("R'G'B'A u8", (0, 1, 2, 3)),
+}
+"""How a pattern of so many bytes a pixel is coded, for babl takes a quarter of a second to get ready for any
+other coding; and where in that red, green, blue and alpha are."""
 
 Given = Gio.File | Gimp.Layer | Gimp.Pattern
 Take = Callable[[GdkPixbuf.Pixbuf], None]
@@ -229,26 +237,40 @@ def _picture_of(file: Gio.File) -> Callable[[Take], None]:
 
 def _picture_of_layer(layer: Gimp.Layer) -> Callable[[Take], None]:
     def load(take: Take) -> None:
-        if not layer.is_valid():
-            return
-        pixbuf = layer.get_thumbnail(THUMBNAIL_PX, THUMBNAIL_PX, Gimp.PixbufTransparency.KEEP_ALPHA)
-        if pixbuf:
-            take(pixbuf)
+        if layer.is_valid() and _can_be_made_small(layer):
+            take(layer.get_thumbnail(THUMBNAIL_PX, THUMBNAIL_PX, Gimp.PixbufTransparency.KEEP_ALPHA))
 
     return load
+
+
+def _can_be_made_small(layer: Gimp.Layer) -> bool:
+    """GIMP 3.0 takes a small picture of more than 8 bits a channel for one of 8 bits, or fails to read it."""
+    newer = (Gimp.MAJOR_VERSION, Gimp.MINOR_VERSION) >= (3, 2)
+    return newer or layer.get_image().get_precision() in EIGHT_BITS
 
 
 def _picture_of_pattern(pattern: Gimp.Pattern) -> Callable[[Take], None]:
     """The pattern at its own size, for its grain tells it from others, and repeated where it is small."""
 
     def load(take: Take) -> None:
-        buffer = pattern.get_buffer(PATTERN_PX, PATTERN_PX, Babl.format(PATTERN))
+        coding, channels = PATTERN_CODINGS[pattern.get_info().bpp]
+        buffer = pattern.get_buffer(MAX_SIDE_PX, MAX_SIDE_PX, Babl.format(coding))
         extent = buffer.get_extent()
         width, height = min(extent.width, THUMBNAIL_PX), min(extent.height, THUMBNAIL_PX)
-        pixels = buffer.get(Gegl.Rectangle.new(0, 0, width, height), 1.0, PATTERN, Gegl.AbyssPolicy.NONE)
-        take(_repeated(pixels, width, height))
+        pixels = buffer.get(Gegl.Rectangle.new(0, 0, width, height), 1.0, coding, Gegl.AbyssPolicy.NONE)
+        take(_repeated(_as_rgba(pixels, channels), width, height))
 
     return load
+
+
+def _as_rgba(pixels: bytes, channels: Sequence[int | None]) -> bytes:
+    """Pixels with the channels of each taken from those numbers; opaque where there is none for alpha."""
+    size = max(number for number in channels if number is not None) + 1
+    rgba = bytearray(b"\xff" * (len(pixels) // size * 4))
+    for place, number in enumerate(channels):
+        if number is not None:
+            rgba[place::4] = pixels[number::size]
+    return bytes(rgba)
 
 
 def _repeated(pixels: bytes, width: int, height: int) -> GdkPixbuf.Pixbuf:
