@@ -18,7 +18,7 @@ from pathlib import Path
 import zmq
 from filelock import FileLock, Timeout
 
-from atelier_protocol import KEY_BYTES
+from atelier_protocol import KEY_BYTES, BackendUnavailable
 from backend_process import Connection, atelier_home, connection_file, read_connection, write_connection
 
 from .gate import Gate
@@ -79,7 +79,11 @@ def load_filters(models: Path) -> Run:
 
 
 def _retract_connection() -> None:
-    connection = read_connection()
+    try:
+        connection = read_connection()
+    except BackendUnavailable as error:  # a person has to look at it
+        logging.warning("%s", error)
+        return
     if connection and connection.pid == os.getpid():
         connection_file().unlink()
 

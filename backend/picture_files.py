@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps
 
-from atelier_protocol import CHANNELS, AtelierError, Picture, Region
+from atelier_protocol import CHANNELS, MAX_SIDE_PX, AtelierError, Picture, Region
 
 from .arrays import DTYPES, as_array, as_picture, crop, inside
 
@@ -137,6 +137,8 @@ def _read(path: Path) -> Image.Image:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path) as image:
+                if max(image.size) > MAX_SIDE_PX:
+                    raise ValueError(f"its longer side has more than {MAX_SIDE_PX} pixels")
                 return _in_a_known_mode(ImageOps.exif_transpose(image))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise PictureFileError(f"{path} is too large to be opened safely: {error}") from error

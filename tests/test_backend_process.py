@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -104,17 +104,62 @@ def test_calls_at_the_same_time_start_one_backend(home: Path) -> None:
     eventually(lambda: backends_of(home) == [backend_pid()], "one backend is left")
 
 
+def said(**changes: object) -> str:
+    """A connection file with something changed."""
+    return json.dumps({"port": 1, "pid": 1, "key": "ab" * 32} | changes)
+
+
 @pytest.mark.parametrize(
     "content",
-    ["", "{", "[]", '{"port": 1}', json.dumps({"port": 1, "pid": 1, "key": "zz"})],
-    ids=["empty", "cut", "list", "part", "bad-key"],
+    [
+        *("", "{", "[]", '{"port": 1}', "[" * 3000, " " * 5000 + said(port=1)),
+        *(said(key="zz"), said(port=0), said(port="1"), said(port=1e400), said(pid=-1), said(key=[1])),
+    ],
+    ids=[
+        *("empty", "cut", "list", "part", "deep", "large"),
+        *("bad-key", "no-port", "text", "infinite", "everybody", "no-key"),
+    ],
 )
 def test_a_damaged_connection_file_counts_as_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str
 ) -> None:
     monkeypatch.setenv("ATELIER_HOME", str(tmp_path))
     (tmp_path / "connection.json").write_text(content)
+    (tmp_path / "connection.json").chmod(0o600)
     assert backend_process.read_connection() is None
+
+
+def owned_by_another(file: Path) -> None:
+    os.chown(file, 65534, 65534) if os.geteuid() == 0 else file.chmod(0o640)
+
+
+def made_a_link(file: Path) -> None:
+    file.rename(file.with_name("elsewhere"))
+    file.symlink_to("elsewhere")
+
+
+def made_a_pipe(file: Path) -> None:
+    file.unlink()
+    os.mkfifo(file, 0o600)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *(lambda file: file.chmod(0o644), lambda file: file.chmod(0o602)),
+        *(owned_by_another, made_a_link, made_a_pipe),
+    ],
+    ids=["readable", "writable", "owner", "link", "pipe"],
+)
+def test_a_connection_file_that_others_may_have_read_or_written_is_not_trusted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: Callable[[Path], object]
+) -> None:
+    monkeypatch.setenv("ATELIER_HOME", str(tmp_path))
+    backend_process.write_connection(backend_process.Connection(40_000, 1, "ab" * 32))
+    assert backend_process.read_connection() == backend_process.Connection(40_000, 1, "ab" * 32)
+    change(tmp_path / "connection.json")
+    with pytest.raises(BackendUnavailable, match=r"connection\.json is not trusted.*remove it"):
+        backend_process.connect()
 
 
 def test_a_connection_file_left_over_is_no_obstacle(home: Path) -> None:

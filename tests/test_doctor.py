@@ -221,6 +221,7 @@ def test_the_bundle_says_all_but_the_key_and_who_one_is(
     home.mkdir()
     monkeypatch.setenv("ATELIER_HOME", str(home))
     (home / "connection.json").write_text(json.dumps({"port": 1, "pid": 1, "key": key}))
+    (home / "connection.json").chmod(0o600)
     (home / "self-check.png").write_bytes(b"pixels")
     (home / "backend.log").write_text("old\n" * 100_000 + f"the newest, in {home}, with {key}\n")
     file = tmp_path_factory.mktemp("reports") / "bundle.zip"

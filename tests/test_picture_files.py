@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from atelier_protocol import Picture, Region
+from atelier_protocol import MAX_SIDE_PX, Picture, Region
 from backend.picture_files import Canvas, PictureFileError
 
 MODES = ["L", "LA", "RGB", "RGBA", "I;16"]
@@ -167,6 +167,12 @@ def test_a_region_is_cut_out_with_its_context(tmp_path: Path) -> None:
         assert content.pixels == image.crop((24, 0, 246, 126)).tobytes()
     assert (content.width, content.height) == (222, 126)
     assert region == Region(96, 20, 30, 10)
+
+
+def test_a_picture_longer_than_any_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    Image.new("1", (MAX_SIDE_PX + 1, 1)).save(tmp_path / "in.png")
+    with pytest.raises(PictureFileError, match="longer side has more than"):
+        Canvas.load(tmp_path / "in.png")
 
 
 def broken_files(folder: Path) -> dict[str, Path]:

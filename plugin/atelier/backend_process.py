@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import stat
 import subprocess
 import threading
 import time
@@ -25,6 +27,7 @@ START_S = 120.0
 RETRY_S = 0.05
 RESTART_S = 1.0
 LOG_BYTES = 1_000_000
+CONNECTION_BYTES = 4096
 WINDOWS_DETACHED = getattr(subprocess, "CREATE_NO_WINDOW", 0) | getattr(
     subprocess, "CREATE_NEW_PROCESS_GROUP", 0
 )
@@ -38,6 +41,11 @@ class Connection:
     port: int
     pid: int
     key: str
+
+    def is_possible(self) -> bool:
+        """Whether there can be such a port, process and key; `pid` is for signals, where -1 is everybody."""
+        numbers = type(self.port) is type(self.pid) is int and 0 < self.port < 2**16 and 0 < self.pid < 2**31
+        return numbers and isinstance(self.key, str) and re.fullmatch("[0-9a-f]{64}", self.key) is not None
 
     def open(self) -> BackendClient:
         """A client of the backend that listens there; raises as BackendClient does."""
@@ -75,14 +83,42 @@ def write_connection(connection: Connection) -> None:
 
 
 def read_connection() -> Connection | None:
-    """What the connection file says, or None where there is none to be understood."""
+    """What the connection file says, or None where there is none to be understood.
+
+    Raises:
+        BackendUnavailable: there is one that others may have written or read; the text says what to do.
+    """
     try:
-        fields = json.loads(connection_file().read_text(encoding="utf-8"))
-        connection = Connection(int(fields["port"]), int(fields["pid"]), str(fields["key"]))
-        bytes.fromhex(connection.key)
-    except (OSError, ValueError, KeyError, TypeError):
+        content = _read_private(connection_file())
+        connection = Connection(**json.loads(content))
+        return connection if connection.is_possible() else None
+    except (FileNotFoundError, ValueError, TypeError, RecursionError):
         return None
-    return connection
+
+
+def _read_private(path: Path) -> bytes:
+    """What is in a file that is this user's alone; nothing of one that is too long.
+
+    Raises:
+        FileNotFoundError: there is none.
+        BackendUnavailable: it is not this user's alone, or no file at all.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    try:
+        descriptor = os.open(path, flags)
+    except FileNotFoundError:
+        raise
+    except OSError as error:  # a link, or closed to us
+        raise BackendUnavailable(_NOT_OURS, file=path, home=path.parent) from error
+    with os.fdopen(descriptor, "rb", buffering=0) as file:
+        about = os.fstat(descriptor)
+        if not stat.S_ISREG(about.st_mode) or (os.name == "posix" and not _is_ours_alone(about)):
+            raise BackendUnavailable(_NOT_OURS, file=path, home=path.parent)
+        return file.read(CONNECTION_BYTES) if about.st_size <= CONNECTION_BYTES else b""
+
+
+def _is_ours_alone(about: os.stat_result) -> bool:
+    return about.st_uid == os.geteuid() and not about.st_mode & 0o077
 
 
 def connect_if_running() -> BackendClient | None:
@@ -90,6 +126,7 @@ def connect_if_running() -> BackendClient | None:
 
     Raises:
         VersionMismatch: one answers, but in another version of the protocol.
+        BackendUnavailable: others may have written or read the connection file.
     """
     connection = read_connection()
     if connection is None:
@@ -109,7 +146,8 @@ def connect(*, waiting: Callable[[], None] = lambda: None, timeout_s: float = ST
 
     Raises:
         VersionMismatch: a backend of another version runs.
-        BackendUnavailable: none runs and none could be started; the text says what to do.
+        BackendUnavailable: none runs and none could be started, or others may have written or read the
+            connection file; the text says what to do.
     """
     deadline = time.monotonic() + timeout_s
     process: subprocess.Popen[bytes] | None = None
@@ -185,5 +223,9 @@ _CANNOT_START = N_("Atelier's backend could not be started; {log} says why, and 
 _SANDBOXED = N_(
     "GIMP runs in a {sandbox} and may not start Atelier's backend itself: "
     "run 'atelier serve' in a terminal, then run the filter again."
+)
+_NOT_OURS = N_(
+    "{file} is not trusted, for it is not a file that you alone can read and write: "
+    "remove it, and see to it that nobody else can write into {home}."
 )
 _NOT_INSTALLED = N_("Atelier's backend is not installed in {home}: run 'python3 install.py' once.")
