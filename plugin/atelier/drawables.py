@@ -134,11 +134,12 @@ def the_layer(image: Gimp.Image, drawables: Sequence[Gimp.Drawable]) -> Gimp.Lay
         raise Unsuitable(_("A channel is selected: select a layer in the Layers dialog instead."))
     if drawable.is_group():
         raise Unsuitable(_("A layer group has no pixels of its own: select a layer in it, or merge it."))
-    _selected_box(drawable)
+    selected_box(drawable)
     return drawable
 
 
-def _selected_box(layer: Gimp.Layer) -> Region:
+def selected_box(layer: Gimp.Layer) -> Region:
+    """The box around what is selected of a layer; raises Unsuitable where that is nothing."""
     overlap, x, y, width, height = layer.mask_intersect()
     if not overlap:
         raise Unsuitable(_("The selection lies outside the layer: select a part of it, or nothing at all."))
@@ -168,7 +169,7 @@ class Cutout:
 
 def cut_out(layer: Gimp.Layer, turn: Turn = at_once) -> Cutout:
     """The selected part of a layer as it is now; raises Unsuitable where there is none."""
-    box = _selected_box(layer)
+    box = selected_box(layer)
     return Cutout(layer, box, coding_for(layer, alpha=layer.has_alpha()), _mask(layer, box, turn))
 
 
@@ -204,7 +205,7 @@ def _mask_as_stored(mask: Gimp.Channel, box: Region, turn: Turn) -> Mask:
 
 def size_to_send(layer: Gimp.Layer) -> tuple[int, int]:
     """Width and height of what the backend will see of a layer; raises Unsuitable where that is nothing."""
-    around = _selected_box(layer).with_context(layer.get_width(), layer.get_height())
+    around = selected_box(layer).with_context(layer.get_width(), layer.get_height())
     return around.width, around.height
 
 

@@ -1,0 +1,107 @@
+"""How long after the last change of a setting the preview's new picture is there, with a warm backend.
+
+    python benchmarks/preview.py [--models ~/.atelier/models]
+
+Every method of style transfer, every preset of DeepDream and every network that is installed is asked
+for through the plug-in's own client and a real backend, as the preview does. What is reported is the
+delay that the preview waits for further changes, and the job, the median of some; wanted is under 1 s
+on two cores. The first one of each kind also loads its networks.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+import backend_process
+from atelier_protocol import JobFailed, Picture, Region, Result
+from atelier_requests import Choice, DeepDream, Request, StyleTransfer, settings
+from backend_client import BackendClient
+from presets import PRESETS
+from preview_request import DELAY_S, SIDE_PX, light
+
+SAMPLES = Path(__file__).parents[1] / "samples"
+STYLE_PX = 1024
+ROUNDS = 3
+WANTED_S = 1.0
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Latency of previews.")
+    parser.add_argument("--models", type=Path, default=Path.home() / ".atelier" / "models")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as home:
+        os.environ["ATELIER_HOME"] = home
+        (Path(home) / "venv").symlink_to(sys.prefix)
+        (Path(home) / "models").symlink_to(options.models.resolve())
+        with backend_process.connect() as client:
+            slowest_s = max(latency(client, name, request) for name, request in requests())
+            client.stop_backend()
+            client.wait_until_gone()
+    print(f"{'slowest':40} {slowest_s:.2f} s (wanted: under {WANTED_S})")
+
+
+def requests() -> Iterator[tuple[str, Request]]:
+    for method in choices(StyleTransfer, "method"):
+        yield f"style transfer, {method}", StyleTransfer(method=method)
+    yield "style transfer, colours matched", StyleTransfer(colours="matched")
+    yield "style transfer, luminance", StyleTransfer(method="gallery", colours="luminance")
+    for name, preset in PRESETS.items():
+        yield f"dream, {name}", replace(DeepDream(), **preset.settings)  # type: ignore[arg-type]
+    for network in choices(DeepDream, "network"):
+        yield f"dream, {network}", DeepDream(network=network)
+    yield "dream, many octaves", DeepDream(octaves=10, octave_scale=1.2, iterations=50)
+    yield "dream, two layers", DeepDream(layers="Mixed_5b, Mixed_6a:0.5")
+    yield "dream, deep", DeepDream(layers="Mixed_7c")
+    yield "dream, guide", DeepDream(objective="guide")
+    yield "dream, class", DeepDream(objective="class", network="squeezenet", imagenet_class="tabby")
+
+
+def choices(request: type[Request], name: str) -> tuple[str, ...]:
+    (found,) = (one for one in settings(request) if one.name == name and isinstance(one, Choice))
+    return tuple(found.options)
+
+
+def latency(client: BackendClient, name: str, request: Request) -> float:
+    """Print the seconds of the first preview of a kind, and of those after it; return the latter."""
+    content, style = picture("coffee.jpg", SIDE_PX), picture("starry_night.jpg", STYLE_PX)
+    asked = light(request, content.width, content.height)
+    try:
+        first_s, *seconds = (DELAY_S + job(client, asked, content, style) for _ in range(1 + ROUNDS))
+    except JobFailed as error:
+        print(f"{name:40} not here: {error.reason}")
+        return 0.0
+    warm_s = statistics.median(seconds)
+    steps = f"{asked.iterations} steps, {asked.size} px" if isinstance(asked, DeepDream) else ""
+    print(f"{name:40} {warm_s:.2f} s, the first time {first_s:.2f} s   {steps}", flush=True)
+    return warm_s
+
+
+def job(client: BackendClient, request: Request, content: Picture, style: Picture) -> float:
+    start = time.perf_counter()
+    styles = [style] if getattr(request, "needs_style", False) else []
+    whole = Region(0, 0, content.width, content.height)
+    *_, last = client.messages(client.submit(request, content, whole, styles))
+    assert isinstance(last, Result)
+    return time.perf_counter() - start
+
+
+def picture(name: str, longest_px: int) -> Picture:
+    with Image.open(SAMPLES / name) as opened:
+        opened.thumbnail((longest_px, longest_px))
+        pixels = np.array(opened.convert("RGB"))
+    return Picture(pixels.shape[1], pixels.shape[0], "RGB", "u8", pixels.tobytes())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,408 @@
+"""What is checked of the preview inside GIMP, with a screen and a backend: every function named `case_…`.
+
+`test_preview_pane.py` starts it and reads the outcomes. Only GIMP's Python can import it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+import traceback
+from array import array
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import gi
+
+gi.require_versions({"Babl": "0.1", "Gegl": "0.4", "Gimp": "3.0", "GimpUi": "3.0", "Gtk": "3.0"})
+from gi.repository import Gdk, Gegl, Gimp, GimpUi, Gio, GLib, Gtk
+
+import preview_scene
+from atelier_protocol import AtelierError, Picture
+from atelier_requests import DeepDream, StyleTransfer
+from backend_link import BackendLink
+from drawables import Unsuitable
+from preview_pane import PreviewPane
+from preview_request import SIDE_PX
+
+WIDTH, HEIGHT = 1000, 600
+COLOUR = (200, 100, 50)
+WITHIN_S = 90.0
+GALLERY = StyleTransfer(method="gallery")
+STARRY_NIGHT = Path(__file__).parent.parent / "samples" / "starry_night.jpg"
+
+
+def main() -> None:
+    """Try everything, and write what became of it: nothing where all is well, else a traceback."""
+    GimpUi.init("atelier-tests")
+    cases = {name: function for name, function in globals().items() if name.startswith("case_")}
+    outcomes = {name: _outcome(function) for name, function in cases.items()}
+    Path(os.environ["OUTCOMES"]).write_text(json.dumps(outcomes))
+
+
+def _outcome(check: Callable[[], None]) -> str:
+    try:
+        check()
+    except Exception:
+        return traceback.format_exc()
+    return ""
+
+
+# ── Layers ───────────────────────────────────────────────────────────────────────────────────────
+
+
+@contextmanager
+def layer_of(
+    *, gray: bool = False, alpha: bool = False, precision: str = "U8_NON_LINEAR", adobe: bool = False
+) -> Iterator[Any]:
+    """A layer whose left half has COLOUR and whose right half is black, in an image of its own."""
+    base = Gimp.ImageBaseType.GRAY if gray else Gimp.ImageBaseType.RGB
+    image = Gimp.Image.new_with_precision(WIDTH, HEIGHT, base, getattr(Gimp.Precision, precision))
+    if adobe:
+        image.set_color_profile(Gimp.ColorProfile.new_rgb_adobe())
+    kinds = Gimp.ImageType
+    kind = (
+        (kinds.GRAYA_IMAGE if alpha else kinds.GRAY_IMAGE)
+        if gray
+        else (kinds.RGBA_IMAGE if alpha else kinds.RGB_IMAGE)
+    )
+    layer = Gimp.Layer.new(image, "layer", WIDTH, HEIGHT, kind, 100.0, Gimp.LayerMode.NORMAL)
+    image.insert_layer(layer, None, 0)
+    left, right = bytes((*COLOUR, 128 if alpha else 255)), bytes((0, 0, 0, 255))
+    write(layer, "R'G'B'A u8", (left * (WIDTH // 2) + right * (WIDTH // 2)) * HEIGHT)
+    try:
+        yield layer
+    finally:
+        image.delete()
+
+
+def write(drawable: Any, babl: str, pixels: bytes) -> None:
+    buffer = drawable.get_buffer()
+    buffer.set(Gegl.Rectangle.new(0, 0, WIDTH, HEIGHT), babl, pixels)
+    buffer.flush()
+    drawable.update(0, 0, WIDTH, HEIGHT)
+
+
+def read(drawable: Any, box: tuple[int, int, int, int], babl: str) -> bytes:
+    pixels: bytes = drawable.get_buffer().get(Gegl.Rectangle.new(*box), 1.0, babl, Gegl.AbyssPolicy.NONE)
+    return pixels
+
+
+def pixel(picture: Picture, x: int, y: int) -> tuple[int, ...]:
+    start = (y * picture.width + x) * picture.pixel_bytes
+    return tuple(bytes(picture.pixels[start : start + picture.pixel_bytes]))
+
+
+def assert_near(found: tuple[int, ...], wanted: tuple[int, ...], within: int = 2) -> None:
+    assert len(found) == len(wanted), (found, wanted)
+    assert all(abs(a - b) <= within for a, b in zip(found, wanted, strict=True)), (found, wanted)
+
+
+# ── What a preview is made of ────────────────────────────────────────────────────────────────────
+
+
+def case_small_pixels_are_the_layers_in_srgb_whatever_its_coding() -> None:
+    for precision in ("U8_NON_LINEAR", "U16_NON_LINEAR", "FLOAT_LINEAR", "HALF_LINEAR"):
+        for adobe in (False, True):
+            for alpha in (False, True):
+                with layer_of(alpha=alpha, precision=precision, adobe=adobe) as layer:
+                    content = preview_scene.scene(layer, None).content
+                    assert content.channels == ("RGBA" if alpha else "RGB")
+                    assert (content.width, content.height) == (SIDE_PX, 204)
+                    assert_near(pixel(content, 40, 100), (*COLOUR, 128)[: 4 if alpha else 3])
+                    assert_near(pixel(content, 300, 100), (0, 0, 0, 255)[: 4 if alpha else 3])
+
+
+def case_grey_layers_are_grey() -> None:
+    for alpha in (False, True):
+        with layer_of(gray=True, alpha=alpha) as layer:
+            content = preview_scene.scene(layer, None).content
+            assert content.channels == ("YA" if alpha else "Y")
+            wanted = read(layer, (10, 10, 1, 1), "Y'A u8" if alpha else "Y' u8")
+            assert_near(pixel(content, 40, 100), tuple(wanted))
+            seen = preview_scene.before(preview_scene.scene(layer, None))
+            assert (seen.get_width(), seen.get_height()) == (SIDE_PX, 204)
+
+
+def case_the_selection_and_the_layers_mask_are_soft() -> None:
+    for precision in ("U8_NON_LINEAR", "FLOAT_LINEAR"):
+        with layer_of(precision=precision) as layer:
+            image = layer.get_image()
+            Gimp.Selection.all(image)
+            write(image.get_selection(), "Y float", array("f", [0.5] * WIDTH * HEIGHT).tobytes())
+            seen = preview_scene.scene(layer, None)
+            assert seen.mask is not None and len(seen.mask) == seen.region.width * seen.region.height
+            assert_near(tuple(set(seen.mask)), (128,), within=3)
+            mask = layer.create_mask(Gimp.AddMaskType.WHITE)
+            layer.add_mask(mask)
+            write(mask, "Y float", array("f", [0.25] * WIDTH * HEIGHT).tobytes())
+            assert_near(tuple(set(preview_scene.scene(layer, None).mask or b"")), (32,), within=3)
+            layer.set_apply_mask(False)
+            assert_near(tuple(set(preview_scene.scene(layer, None).mask or b"")), (128,), within=3)
+
+
+def case_a_part_is_seen_and_what_lies_around_it_is_sent() -> None:
+    with layer_of() as layer:
+        layer.set_offsets(50, 20)
+        layer.get_image().select_rectangle(Gimp.ChannelOps.REPLACE, 450, 120, 200, 100)
+        seen = preview_scene.scene(layer, None)
+        assert (seen.content.width, seen.content.height) == (200 + 2 * 96, 100 + 2 * 96)
+        assert (seen.region.x, seen.region.y, seen.region.width, seen.region.height) == (96, 96, 200, 100)
+        assert seen.part == 1.0
+        assert seen.mask == b"\xff" * 20_000
+        assert preview_scene.is_small(layer)
+        assert bytes(seen.content.pixels) == read(layer, (304, 4, 392, 292), "R'G'B' u8")
+
+
+def case_a_detail_has_the_layers_own_pixels() -> None:
+    with layer_of() as layer:
+        Gimp.Drawable.edit_fill(layer, Gimp.FillType.BACKGROUND)
+        seen = preview_scene.scene(layer, (0.5, 0.5))
+        assert not preview_scene.is_small(layer)
+        assert (seen.region.width, seen.region.height) == (SIDE_PX, SIDE_PX)
+        around = (330 - 96, 130 - 96, SIDE_PX + 2 * 96, SIDE_PX + 2 * 96)
+        assert bytes(seen.content.pixels) == read(layer, around, "R'G'B' u8")
+        assert abs(seen.part - 532 / WIDTH) < 1e-9
+        corner = preview_scene.scene(layer, (0.0, 1.0))
+        assert (corner.region.x, corner.region.y) == (0, 96)
+        assert preview_scene.moved(layer, (0.5, 0.5), 100, -1000) == (0.6, SIDE_PX / HEIGHT / 2)
+
+
+def case_what_is_not_selected_stays_as_it_is() -> None:
+    with layer_of() as layer:
+        image = layer.get_image()
+        image.select_ellipse(Gimp.ChannelOps.REPLACE, 0, 0, WIDTH, HEIGHT)
+        seen = preview_scene.scene(layer, None)
+        green = Picture(20, 10, "RGB", "u8", bytes((0, 255, 0)) * 200)
+        before, after = preview_scene.before(seen), preview_scene.after(seen, green)
+        assert at(before, 100, 100) == COLOUR
+        assert at(after, 100, 100) == (0, 255, 0)
+        assert at(after, 2, 2) == at(before, 2, 2) == COLOUR
+
+
+def case_a_selection_beside_the_layer_and_a_layer_that_is_gone_are_told() -> None:
+    with layer_of() as layer:
+        layer.get_image().select_rectangle(Gimp.ChannelOps.REPLACE, 0, 0, 10, 10)
+        layer.set_offsets(50, 50)
+        assert_unsuitable(layer, "The selection lies outside the layer")
+    assert_unsuitable(layer, "The layer was deleted")
+
+
+def assert_unsuitable(layer: Any, sentence: str) -> None:
+    try:
+        preview_scene.scene(layer, None)
+    except Unsuitable as error:
+        assert str(error).startswith(sentence), error
+    else:
+        raise AssertionError("a scene was made")
+
+
+def at(pixbuf: Any, x: int, y: int) -> tuple[int, ...]:
+    start = y * pixbuf.get_rowstride() + x * pixbuf.get_n_channels()
+    return tuple(pixbuf.get_pixels()[start : start + 3])
+
+
+# ── The pane ─────────────────────────────────────────────────────────────────────────────────────
+
+
+class Window:
+    """A window with a preview of a layer, whose request a test may change."""
+
+    def __init__(self, layer: Any, request: Any, given: tuple[Any, ...] = ()) -> None:
+        self.request, self.given, self.asked = request, given, 0
+        self.link = BackendLink(lambda: self.pane.refresh_soon())
+        self.submit, self.link.submit = self.link.submit, self._counted  # type: ignore[method-assign]
+        self.pane = PreviewPane(layer, self.link, self._wanted)
+        self.window = Gtk.Window()
+        self.window.add(self.pane)
+        self.window.show_all()
+        self.pane.refresh_soon()
+
+    def _wanted(self) -> Any:
+        if isinstance(self.request, AtelierError):
+            raise self.request
+        return self.request, self.given
+
+    def _counted(self, *arguments: Any) -> int:
+        self.asked += 1
+        return self.submit(*arguments)
+
+    def __enter__(self) -> Window:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.window.destroy()
+        self.link.close()
+
+    @property
+    def says(self) -> str:
+        return str(self.pane._line.get_text())
+
+    @property
+    def pixels(self) -> bytes:
+        """What is seen."""
+        pixbuf = self.pane._image.get_pixbuf()
+        return bytes(pixbuf.get_pixels()) if pixbuf else b""
+
+    def change(self, request: Any) -> None:
+        self.request = request
+        self.pane.refresh_soon()
+
+    def wait(self) -> bytes:
+        """What is seen once all is done."""
+        self.wait_until(lambda: not self.pane._delay, "the preview is asked for")
+        self.wait_until(lambda: self.pane._job is None, "the preview is done")
+        return self.pixels
+
+    def wait_until(self, holds: Callable[[], bool], what: str) -> None:
+        deadline = time.monotonic() + WITHIN_S
+        while not holds():
+            assert time.monotonic() < deadline, f"in vain that {what}; it says {self.says!r}"
+            GLib.MainContext.default().iteration(False)
+            time.sleep(0.001)
+
+
+def press(widget: Any, kind: Any, **fields: Any) -> None:
+    event = Gdk.Event.new(kind)
+    for name, value in fields.items():
+        setattr(event, name, value)
+    widget.emit(
+        {
+            Gdk.EventType.BUTTON_PRESS: "button-press-event",
+            Gdk.EventType.BUTTON_RELEASE: "button-release-event",
+            Gdk.EventType.MOTION_NOTIFY: "motion-notify-event",
+            Gdk.EventType.KEY_PRESS: "key-press-event",
+        }[kind],
+        event,
+    )
+
+
+def case_a_change_changes_the_picture() -> None:
+    with layer_of() as layer, Window(layer, GALLERY) as window:
+        window.wait_until(lambda: window.says == "Atelier is starting…" or window.asked > 0, "it starts")
+        first = window.wait()
+        assert window.says == ""
+        assert first != preview_scene.before(preview_scene.scene(layer, None)).get_pixels()
+        window.change(StyleTransfer(method="gallery", gallery_style="woodcut"))
+        assert window.wait() != first
+        assert window.asked == 2
+        window.change(GALLERY)
+        assert window.wait() == first
+        window.pane.refresh_soon()
+        window.wait()
+        assert window.asked == 3, "nothing had changed"
+
+
+def case_the_newest_request_cancels_the_older() -> None:
+    with layer_of() as layer, Window(layer, GALLERY) as window:
+        first = window.wait()
+        window.change(DeepDream(network="vgg16", layers="relu5_3"))
+        window.wait_until(lambda: window.asked == 2, "the dream is asked for")
+        window.change(GALLERY)
+        assert window.wait() == first
+        assert not window.link._jobs or len(window.link._jobs) == 1
+        window.wait_until(lambda: not window.link._jobs, "the dream has ended, too")
+
+
+def case_changes_in_quick_succession_are_one() -> None:
+    with layer_of() as layer, Window(layer, GALLERY) as window:
+        for strength in range(10):
+            window.change(StyleTransfer(method="gallery", strength=strength / 10))
+        window.wait()
+        assert window.asked == 1
+
+
+def case_the_layer_is_seen_while_a_button_is_held() -> None:
+    with layer_of() as layer, Window(layer, GALLERY) as window:
+        made = window.wait()
+        original = preview_scene.before(preview_scene.scene(layer, None)).get_pixels()
+        box = window.pane.get_children()[0]
+        press(box, Gdk.EventType.BUTTON_PRESS)
+        assert window.pixels == original
+        press(box, Gdk.EventType.BUTTON_RELEASE)
+        assert window.pixels == made
+        window.pane._before.set_active(True)
+        assert window.pixels == original
+        window.pane._before.set_active(False)
+        assert window.pixels == made
+        window.wait()
+        assert window.asked == 1
+
+
+def case_a_detail_is_dragged() -> None:
+    with layer_of() as layer, Window(layer, GALLERY) as window:
+        whole = window.wait()
+        window.pane._detail.set_active(True)
+        original = preview_scene.before(preview_scene.scene(layer, (0.5, 0.5))).get_pixels()
+        assert window.pixels == original
+        detail = window.wait()
+        assert detail not in (original, whole)
+        box = window.pane.get_children()[0]
+        press(box, Gdk.EventType.BUTTON_PRESS, x=100.0, y=100.0)
+        press(box, Gdk.EventType.MOTION_NOTIFY, x=200.0, y=100.0)
+        assert window.pixels == preview_scene.before(preview_scene.scene(layer, (0.4, 0.5))).get_pixels()
+        press(box, Gdk.EventType.BUTTON_RELEASE)
+        assert window.wait() not in (detail, window.pixels[:0])
+        press(box, Gdk.EventType.KEY_PRESS, keyval=Gdk.KEY_Right)
+        assert window.wait() != detail
+        window.pane._detail.set_active(False)
+        assert window.wait() == whole
+
+
+def case_styles_are_read_once() -> None:
+    style = Gio.File.new_for_path(str(STARRY_NIGHT))
+    with layer_of() as layer, Window(layer, StyleTransfer(), (style,)) as window:
+        first = window.wait()
+        assert window.says == "", window.says
+        (read_once,) = window.pane._styles.values()
+        window.change(StyleTransfer(strength=0.5))
+        assert window.wait() != first
+        assert list(map(id, window.pane._styles.values())) == [id(read_once)]
+        window.given = (layer, Gimp.context_get_pattern())
+        window.pane.refresh_soon()
+        assert window.wait() != first
+        assert window.says == "", window.says
+        assert len(window.pane._styles) == 3
+
+
+def case_what_is_missing_is_said() -> None:
+    with layer_of() as layer, Window(layer, Unsuitable("Choose a style picture first.")) as window:
+        assert window.wait() == preview_scene.before(preview_scene.scene(layer, None)).get_pixels()
+        assert window.says == "Choose a style picture first."
+        window.change(DeepDream(network="squeezenet", layers="Mixed_9z"))
+        window.wait()
+        assert "Mixed_9z" in window.says
+        window.change(GALLERY)
+        window.wait()
+        assert window.says == ""
+
+
+def case_nothing_is_asked_during_a_run_whose_picture_is_shown() -> None:
+    with layer_of() as layer, Window(layer, GALLERY) as window:
+        made = window.wait()
+        window.pane.pause()
+        window.change(StyleTransfer(method="gallery", strength=0.5))
+        window.wait()
+        assert window.asked == 1
+        window.pane.show(Picture(2, 1, "RGB", "u8", bytes((0, 255, 0)) * 2))
+        assert set(window.pixels[1::3]) == {255}
+        window.pane.resume()
+        assert window.wait() != made
+        assert window.asked == 2
+
+
+def case_a_backend_that_cannot_start_is_tried_once() -> None:
+    home = os.environ["ATELIER_HOME"]
+    os.environ["ATELIER_HOME"] = os.environ["EMPTY_HOME"]
+    try:
+        with layer_of() as layer, Window(layer, GALLERY) as window:
+            window.wait()
+            until = time.monotonic() + 1.5
+            window.wait_until(lambda: time.monotonic() > until, "some time passes")
+            assert "is not installed" in window.says
+            assert window.asked == 1
+    finally:
+        os.environ["ATELIER_HOME"] = home
