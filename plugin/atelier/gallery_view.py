@@ -64,8 +64,11 @@ class GalleryView(Gtk.Box):  # type: ignore[misc]  # gi has no types
         return str(self._groups.get_active_id() or "")
 
     def show_chosen(self, entry: Entry | None, group: str) -> None:
-        """Mark what is chosen; where the group in sight has it not, show its own `group`."""
-        self._key = entry.key if entry else ""
+        """Mark what is chosen now; where the group in sight has it not, show its own `group`."""
+        key = entry.key if entry else ""
+        if key == self._key and self.group:
+            return
+        self._key = key
         if not self.group or (entry and entry.key not in self._entries):
             if group == self.group:
                 self.refresh()
