@@ -113,4 +113,6 @@ def _save(picture: Image.Image, request: StyleTransfer | DeepDream, place: Path)
 
 
 if __name__ == "__main__":
+    # Several threads would wait for each other over pictures so small: on a busy computer, for minutes.
+    torch.set_num_threads(1)
     make(Path(sys.argv[1]), Path(sys.argv[2]))
