@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from gi.repository import Gdk, GdkPixbuf, Gio, GLib, Gtk, Pango
@@ -184,7 +185,7 @@ class GalleryView(Gtk.Box):  # type: ignore[misc]  # gi has no types
         end_s = time.monotonic() + STEP_S
         while self._waiting and time.monotonic() < end_s:
             place, entry = self._waiting.popleft()
-            entry.load(lambda picture, place=place: self._show_picture(place, picture))
+            entry.load(partial(self._show_picture, place))
         if not self._waiting:
             self._loading = 0
         return bool(self._waiting)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from gi.repository import Babl, GdkPixbuf, Gegl, Gimp, Gio, GLib
 
@@ -31,7 +31,7 @@ PATTERN_CODINGS: dict[int, tuple[str, Sequence[int | None]]] = {
 """How a pattern of so many bytes a pixel is coded, for babl takes a quarter of a second to get ready for any
 other coding; and where in that red, green, blue and alpha are."""
 
-Given = Gio.File | Gimp.Layer | Gimp.Pattern
+Given: TypeAlias = Gio.File | Gimp.Layer | Gimp.Pattern
 Take = Callable[[GdkPixbuf.Pixbuf], None]
 """Is given a small picture once it is there, now or later; never, where there is none."""
 
@@ -117,8 +117,8 @@ def layers_in(parent: Gimp.Image | Gimp.GroupLayer) -> Iterator[Gimp.Layer]:
 def _built_in(chosen: Filter) -> Iterator[Entry]:
     if not chosen.presets:
         for name, label in GALLERY.items():
-            settings = {"method": "gallery", "gallery-style": name}
-            yield Entry(f"style:{name}", _(label), _(label), _thumbnail("style", name), settings)
+            painted = {"method": "gallery", "gallery-style": name}
+            yield Entry(f"style:{name}", _(label), _(label), _thumbnail("style", name), painted)
     controlled = [setting for setting in chosen.settings if setting.name in CONTROLLED]
     for name, preset in chosen.presets.items():
         settings = {argument(each): preset.settings.get(each.name, each.default) for each in controlled}
