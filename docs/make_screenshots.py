@@ -20,7 +20,7 @@ CHECKOUT = DOCS.parent
 sys.path.insert(0, str(CHECKOUT / "tests"))
 
 from conftest import installed_in, stop_backend
-from gimp_session import Gimp, make_profile, set_last_values
+from gimp_session import Gimp, make_profile, save_settings
 from gimp_window import GimpWindow
 from run import CACHE, MODELS
 
@@ -31,7 +31,7 @@ DIALOGS = {
     "dialog-style-transfer.png": ("s", "^Style Transfer$", "plug-in-atelier-style-transfer"),
     "dialog-deepdream.png": ("d", "^DeepDream$", "plug-in-atelier-deepdream"),
 }
-SHOWN = {
+SHOWN: dict[str, dict[str, str | int | float]] = {
     "dialog-style-transfer.png": {"method": "gallery", "gallery_style": "great wave"},
     "dialog-deepdream.png": {"network": "squeezenet", "layers": "fire7", "octaves": 6},
 }
@@ -60,8 +60,9 @@ def main() -> None:
 def picture_of(window: GimpWindow, name: str) -> Image.Image:
     """A dialog with its preview, without its frame."""
     key, title, procedure = DIALOGS[name]
-    set_last_values(window.gimp, procedure, **SHOWN[name])
+    save_settings(window.gimp, procedure, **SHOWN[name])
     dialog = window.open_from_menu(key, title)
+    window.press("alt+l")
     time.sleep(PREVIEW_S)
     left, top, width, height = window.box_of(dialog)
     with Image.open(window.take_screenshot(name)) as screen:

@@ -86,18 +86,23 @@ def make_profile(gimp: Gimp, *, few_plugins: bool) -> None:
     (gimp.profile / "gimprc").write_text(settings)
 
 
-def set_last_values(gimp: Gimp, procedure: str, **values: str | int | float) -> None:
-    """Have GIMP remember that a procedure was last run with these values, and else with its defaults."""
-    file = last_values_of(gimp, procedure)
+def save_settings(gimp: Gimp, procedure: str, **values: str | int | float) -> None:
+    """Write what Load Saved Settings in a procedure's dialog loads."""
+    file = settings_file(gimp, procedure, "default")
     file.parent.mkdir(exist_ok=True)
     written = {name: f'"{value}"' if isinstance(value, str) else value for name, value in values.items()}
-    lines = [f"({name.replace('_', '-')} {value})\n" for name, value in written.items()]
-    file.write_text("".join(lines))
+    file.write_text("".join(f"({name.replace('_', '-')} {value})\n" for name, value in written.items()))
 
 
-def last_values_of(gimp: Gimp, procedure: str) -> Path:
-    """The file in which GIMP keeps what a procedure was last run with."""
-    return gimp.profile / "plug-in-settings" / f"GimpProcedureConfigRun-{procedure}.last"
+def last_values(gimp: Gimp, procedure: str) -> str:
+    """What GIMP keeps of a procedure's last run, for the next session."""
+    file = settings_file(gimp, procedure, "last")
+    return file.read_text() if file.exists() else ""
+
+
+def settings_file(gimp: Gimp, procedure: str, kind: str) -> Path:
+    """Where GIMP keeps a procedure's settings."""
+    return gimp.profile / "plug-in-settings" / f"GimpProcedureConfigRun-{procedure}.{kind}"
 
 
 def filters_in(gimp: int) -> list[psutil.Process]:

@@ -14,28 +14,37 @@ from typing import Any
 
 import pytest
 from conftest import eventually, installed_in, is_at_work, prepared, stop_backend
-from gimp_session import Gimp, last_values_of, make_profile, set_last_values
+from gimp_session import Gimp, last_values, make_profile, save_settings
 from gimp_window import SETTLE_S, GimpWindow
 
 import backend_process
+from atelier_protocol import Picture, Region
+from atelier_requests import DeepDream, StyleTransfer, settings
 from backend_client import BackendClient
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 STYLE, DREAM = "plug-in-atelier-style-transfer", "plug-in-atelier-deepdream"
 PREVIEW_S, JOB_S, UNDO_S = 60.0, 240.0, 30.0
 HELD_UP_S = 0.05
-TITLE_PX, PREVIEW_PX = 20, 320
-BEFORE_THE_GALLERY = 2
-"""Steps of Tab back from a gallery's pictures to its groups, where no favourite is chosen."""
-QUICK = {"method": "fast", "quality": "draft"}
-BRIEF = {"network": "squeezenet", "iterations": 2, "octaves": 1, "size": 256}
-LONG = {**BRIEF, "iterations": 500, "size": 512}
+TITLE_PX, PREVIEW_PX, SIDE_PX = 20, 320, 512
+BEFORE_THE_GALLERY = 3
+"""Steps of Tab back from a gallery's pictures, of which one is chosen, to its groups."""
+Values = dict[str, str | int | float]
+QUICK: Values = {"method": "gallery", "quality": "draft"}
+BRIEF: Values = {"network": "squeezenet", "iterations": 2, "octaves": 1, "size": 256}
+LONG: Values = {**BRIEF, "iterations": 500, "size": 512}
 FEATHERED_ELLIPSE = """
 from gi.repository import Gimp
 (image,) = Gimp.get_images()
 Gimp.context_set_feather(True)
 Gimp.context_set_feather_radius(20, 20)
 image.select_ellipse(Gimp.ChannelOps.REPLACE, 120, 50, 220, 200)
+Gimp.displays_flush()
+"""
+ENLARGE = """
+from gi.repository import Gimp
+(image,) = Gimp.get_images()
+image.scale(1804, 1200)
 Gimp.displays_flush()
 """
 CLIPBOARD = """
@@ -74,8 +83,8 @@ def shown(
     cache = prepared("ATELIER_TEST_CACHE")
     gimp = Gimp(version, cache / f"gimp-{version}", user, home)
     make_profile(gimp, few_plugins=False)
-    with (gimp.profile / "gimprc").open("a") as settings:
-        settings.write(more)
+    with (gimp.profile / "gimprc").open("a") as gimprc:
+        gimprc.write(more)
     folder = cache / "screenshots" / screenshots
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -86,9 +95,18 @@ def shown(
 # ── What a person does ───────────────────────────────────────────────────────────────────────────
 
 
-def open_dialog(window: GimpWindow, procedure: str, **last_values: str | int | float) -> str:
-    """A filter's dialog, opened from the menu, with the values that it was run with last."""
-    set_last_values(window.gimp, procedure, **last_values)
+def open_dialog(window: GimpWindow, procedure: str, **values: str | int | float) -> str:
+    """A filter's dialog, opened from the menu, with settings that it loads: the defaults but for these."""
+    request = StyleTransfer if procedure == STYLE else DeepDream
+    defaults = {setting.name: setting.default for setting in settings(request)}
+    save_settings(window.gimp, procedure, **{**defaults, **values})
+    dialog = open_with_last_values(window, procedure)
+    window.press("alt+l")  # Load Saved Settings
+    time.sleep(SETTLE_S)
+    return dialog
+
+
+def open_with_last_values(window: GimpWindow, procedure: str) -> str:
     return window.open_from_menu("s" if procedure == STYLE else "d", title_of(procedure))
 
 
@@ -255,7 +273,7 @@ def dream_two_brief_frames_of_an_offered_layer(window: GimpWindow) -> None:
 
 
 @pytest.mark.parametrize(
-    ("procedure", "set_up", "selection", "names", "settings"),
+    ("procedure", "set_up", "selection", "names", "recorded"),
     [
         (
             STYLE,
@@ -280,7 +298,7 @@ def test_a_filter_makes_layers_that_one_undo_takes_away_and_comes_back_with_its_
     set_up: Callable[[GimpWindow], None],
     selection: Callable[[GimpWindow], AbstractContextManager[object]],
     names: list[str],
-    settings: dict[str, object],
+    recorded: dict[str, object],
 ) -> None:
     with selection(window):
         before = window.image()
@@ -292,21 +310,21 @@ def test_a_filter_makes_layers_that_one_undo_takes_away_and_comes_back_with_its_
         assert [layer["name"] for layer in made] == names
         assert window.layers()[len(made) :] == before["layers"]
         for layer in made:
-            assert layer["settings"].items() >= settings.items()
+            assert layer["settings"].items() >= recorded.items()
             assert layer["box"] == before["selected box"]
             assert layer["mask"] == layer["selected"]
             assert (layer["mask"] is None) == (selection is nullcontext)
         assert len({layer["pixels"] for layer in window.layers()}) == len(window.layers())
         undo(window, before)
 
-        window.open_from_menu("s" if procedure == STYLE else "d", title_of(procedure))
+        open_with_last_values(window, procedure)
         again = run_and_wait(window, procedure)
         assert [layer["settings"] for layer in again] == [layer["settings"] for layer in made]
         undo(window, before)
 
 
 @pytest.mark.parametrize(
-    ("group", "entry", "name", "settings"),
+    ("group", "entry", "name", "recorded"),
     [
         (0, 18, "woodcut", {"method": "gallery", "gallery_style": "woodcut"}),
         (2, 0, "starry_night", {"pictures": [(SAMPLES / "starry_night.jpg").as_uri()]}),
@@ -316,16 +334,18 @@ def test_a_filter_makes_layers_that_one_undo_takes_away_and_comes_back_with_its_
     ids=["built-in style", "recent file", "layer", "pattern"],
 )
 def test_each_kind_of_style_is_painted_in(
-    window: GimpWindow, group: int, entry: int, name: str, settings: dict[str, object], request: Any
+    window: GimpWindow, group: int, entry: int, name: str, recorded: dict[str, object], request: Any
 ) -> None:
     before = window.image()
     open_dialog(window, STYLE, **QUICK)
     choose_in_gallery(window, group, entry)
+    if group:
+        window.press("alt+m", "Down")  # the method: fast, after fine
     time.sleep(2 * SETTLE_S)
     window.take_screenshot(f"style-from-{request.node.callspec.id}")
     (made,) = run_and_wait(window, STYLE)
     assert made["name"].startswith(f"Style Transfer: {name}")
-    assert made["settings"].items() >= settings.items()
+    assert made["settings"].items() >= recorded.items()
     assert ("pictures" in made["settings"]) == (made["settings"]["method"] != "gallery")
     undo(window, before)
 
@@ -336,7 +356,7 @@ def test_each_kind_of_style_is_painted_in(
 def test_a_cancelled_run_leaves_the_dialog_for_another_try(window: GimpWindow) -> None:
     before = window.image()
     with long_run(window, "running") as client:
-        last = last_values_of(window.gimp, DREAM).read_text()
+        last = last_values(window.gimp, DREAM)
         window.press("Return")
         time.sleep(SETTLE_S)
         assert is_at_work(client), "Return has ended the run"
@@ -345,7 +365,7 @@ def test_a_cancelled_run_leaves_the_dialog_for_another_try(window: GimpWindow) -
     window.wait_for(title_of(DREAM))
     window.take_screenshot("cancelled")
     assert window.image() == before
-    assert last_values_of(window.gimp, DREAM).read_text() == last
+    assert last_values(window.gimp, DREAM) == last
     window.press("alt+i", "ctrl+a")
     window.write("2")
     window.press("Tab")
@@ -394,10 +414,32 @@ def test_an_error_is_told_in_the_dialog_and_its_details_can_be_copied(window: Gi
     assert window.image() == before
 
 
+def test_a_run_waits_for_its_turn(window: GimpWindow) -> None:
+    before = window.image()
+    open_dialog(window, DREAM, **BRIEF)
+    with backend_process.connect() as client:
+        eventually(lambda: not is_at_work(client), "the preview is done", PREVIEW_S)
+        picture = Picture(SIDE_PX, SIDE_PX, "RGB", "u8", bytes(3 * SIDE_PX * SIDE_PX))
+        dream = DeepDream(network="squeezenet", iterations=500, octaves=1, start="noise")
+        job = client.submit(dream, picture, Region(0, 0, SIDE_PX, SIDE_PX))
+        window.press("alt+u")
+        time.sleep(3 * SETTLE_S)
+        window.take_screenshot("waiting-for-its-turn")
+        assert window.is_open(title_of(DREAM))
+        client.cancel(job)
+        window.wait_for_end(title_of(DREAM), JOB_S)
+    undo(window, before)
+
+
 def test_the_window_is_never_held_up_while_a_job_runs(window: GimpWindow) -> None:
+    before = window.image()
+    window.run_python(ENLARGE)
+    enlarged = window.image()
     open_dialog(window, DREAM, **{**BRIEF, "iterations": 40, "octaves": 2, "size": 512})
     time.sleep(3 * SETTLE_S)
     begun = time.monotonic()
     run_and_wait(window, DREAM)
     late = [tick for tick in window.late_ticks(begun) if tick["late_s"] > HELD_UP_S]
+    undo(window, enlarged)
+    undo(window, before)
     assert not late

@@ -11,7 +11,6 @@ from types import TracebackType
 from typing import Any
 
 from gi.repository import Gdk, Gimp, GimpUi, Gtk
-from preview_pane import PreviewPane
 
 import drawables as layers
 import durations
@@ -20,6 +19,7 @@ from backend_link import BackendLink
 from drawables import Unsuitable
 from failure import Failure, details
 from galleries import galleries
+from preview_pane import PreviewPane
 from procedures import Filter
 from running import Running
 from settings_form import settings_form

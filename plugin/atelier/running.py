@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 
 from gi.repository import GLib
-from preview_pane import PreviewPane
 
 from atelier_protocol import JobCancelled, Progress, Queued
 from backend_link import BackendLink
 from durations import left_in_words
 from pace import Pace
+from preview_pane import PreviewPane
 from status_bar import StatusBar, words
 from status_line import StatusLine
 from task import Task
