@@ -9,7 +9,9 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import struct
 import warnings
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +26,12 @@ from atelier_protocol import CHANNELS, MAX_SIDE_PX, AtelierError, Picture, Regio
 from .arrays import DTYPES, as_array, as_picture, crop, inside
 
 MODES = {"L": "Y", "LA": "YA", "RGB": "RGB", "RGBA": "RGBA", "I;16": "Y"}
+
+DAMAGED = (
+    *(OSError, EOFError, SyntaxError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError),
+    *(struct.error, zlib.error, ImageCms.PyCMSError),
+)
+"""What Pillow raises at files that are damaged or crafted, as tests/fuzz/pictures.py found."""
 
 Array = NDArray[np.float64]
 
@@ -144,7 +152,7 @@ def _read(path: Path) -> Image.Image:
         raise PictureFileError(f"{path} is too large to be opened safely: {error}") from error
     except FileNotFoundError as error:
         raise PictureFileError(f"There is no file {path}: check its name.") from error
-    except (OSError, SyntaxError, ValueError, ImageCms.PyCMSError) as error:
+    except DAMAGED as error:
         raise PictureFileError(f"{path} cannot be read as a picture: {error}.") from error
 
 

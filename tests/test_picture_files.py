@@ -175,6 +175,12 @@ def test_a_picture_longer_than_any_is_refused_before_it_is_read(tmp_path: Path) 
         Canvas.load(tmp_path / "in.png")
 
 
+@pytest.mark.parametrize("file", ["found-iccp", "found-strip-offset"])
+def test_a_file_that_pillow_stumbles_over_gets_a_sentence(file: str) -> None:
+    with pytest.raises(PictureFileError, match=r"cannot be read as a picture: .+\.$"):
+        Canvas.load(Path(__file__).parent / "fuzz" / "corpus" / "pictures" / file)
+
+
 def broken_files(folder: Path) -> dict[str, Path]:
     (folder / "text.png").write_text("not a picture")
     (folder / "empty.png").touch()

@@ -1,0 +1,104 @@
+"""A hostile client, with the key and without: whatever it sends to the real port, the next job is done."""
+
+from __future__ import annotations
+
+import json
+import logging
+import secrets
+import socket
+import threading
+from collections.abc import Callable
+
+import messages
+import zmq
+
+from atelier_protocol import (
+    GATE_NAME,
+    NONCE_BYTES,
+    PROTOCOL_VERSION,
+    Hello,
+    Message,
+    Picture,
+    Region,
+    Result,
+    Seal,
+    Submit,
+    Welcome,
+    Wish,
+    gate_password,
+    in_pieces,
+    joined,
+    pack,
+    unpack,
+    unsealed,
+)
+from atelier_requests import Identity
+from backend.gate import Gate
+from backend.server import Server
+from backend_client import BackendClient
+from zmtp import GREETING
+
+KEY = b"k" * 32
+PICTURE, WHOLE = Picture(1, 1, "Y", "u8", b"x"), Region(0, 0, 1, 1)
+WORDS = [*messages.WORDS, GREETING, b"\x04\x0e\x05HELLO\x03abc\x03xyz", b"\x04\x10\x08INITIATE", b"\x06"]
+
+
+def start(submit: Submit, report: Callable[[Message], None]) -> Callable[[Wish], None]:
+    report(Result(submit.job, submit.content))
+    return lambda _: None
+
+
+class Insider:
+    """One who knows the key, by way of libzmq, and signs whatever it is given."""
+
+    def __init__(self, port: int) -> None:
+        self.socket = zmq.Context.instance().socket(zmq.DEALER)
+        self.socket.setsockopt(zmq.RCVTIMEO, 10_000)
+        self.socket.setsockopt(zmq.LINGER, 0)
+        self.socket.setsockopt_string(zmq.PLAIN_USERNAME, GATE_NAME)
+        self.socket.setsockopt_string(zmq.PLAIN_PASSWORD, gate_password(KEY, port))
+        self.socket.connect(f"tcp://127.0.0.1:{port}")
+        nonce = secrets.token_hex(NONCE_BYTES)
+        self.socket.send_multipart(in_pieces(unsealed(pack(Hello(PROTOCOL_VERSION, nonce)))))
+        welcome = unpack(joined(self.socket.recv_multipart())[1:])
+        assert isinstance(welcome, Welcome)
+        self.seal = Seal(KEY, nonce, welcome.nonce, backend=False)
+
+    def say(self, frames: list[bytes]) -> None:
+        self.socket.send_multipart(in_pieces(self.seal.close(frames)))
+
+    def drain(self) -> None:
+        while self.socket.poll(0):
+            self.socket.recv_multipart()
+
+
+logging.disable()
+gate = Gate(zmq.Context.instance(), KEY)
+thread = threading.Thread(target=Server(gate, KEY, start, idle_s=1e9).serve, daemon=True)
+thread.start()
+insider, neighbour = Insider(gate.port), BackendClient(gate.port, KEY)
+
+
+def one_input(data: bytes) -> None:
+    """The first byte says whether a stranger sends it, or one who knows the key, unsigned or signed."""
+    choice, rest = data[:1] or b"\0", data[1:]
+    if choice >= b"\x80":
+        frames = rest.split(messages.BETWEEN_FRAMES)
+        if choice >= b"\xc0" and not is_stop(frames[0]):
+            insider.say(frames)
+        else:
+            insider.socket.send_multipart(frames)
+        insider.drain()
+    else:
+        with socket.create_connection(("127.0.0.1", gate.port)) as stranger:
+            stranger.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+            stranger.sendall(GREETING + rest if choice >= b"\x40" else rest)
+    *_, last = neighbour.messages(neighbour.submit(Identity(), PICTURE, WHOLE))
+    assert last == Result(last.job, PICTURE) and thread.is_alive()
+
+
+def is_stop(header: bytes) -> bool:
+    try:
+        return bool(json.loads(header)["type"] == "stop")
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return False

@@ -1,0 +1,57 @@
+"""A hostile server: whatever it sends, the plug-in's client ends with a sentence, and believes nothing."""
+
+from __future__ import annotations
+
+import socket
+from unittest import mock
+
+from atelier_protocol import AtelierError
+from backend_client import BackendClient
+from zmtp import COMMAND, GREETING, LONG, MORE, Dealer
+
+WELCOME = b"\x04\x08\x07WELCOME"
+READY = b"\x04\x29\x05READY\x0bSocket-Type\x00\x00\x00\x06ROUTER\x08Identity\x00\x00\x00\x00"
+NONCE = b"ab" * 32
+BEGINNINGS = (b"", GREETING, GREETING + WELCOME + READY)
+WORDS = [
+    *(GREETING, WELCOME, READY, b"\x04\x0b\x04PING\x00\x64abcd", b"\x04\x0a\x05ERROR\x03no!"),
+    *(bytes([MORE]), bytes([LONG]), bytes([COMMAND]), b'{"type": "welcome", "version": 2, "nonce": "', NONCE),
+    *(b'", "proof": "', b'{"type": "refused", "version": 3, "sentence": "', b'"}'),
+]
+
+
+class Pipe(socket.socket):
+    """An end of a socket pair that hears of TCP's options and has none."""
+
+    def setsockopt(self, *_: object) -> None:
+        pass
+
+
+def one_input(data: bytes) -> None:
+    """The first byte says how rightly it begins, and whether a client or its socket alone listens."""
+    choice, rest = data[:1] or b"\0", data[1:]
+    ours, theirs = socket.socketpair()
+    sent = BEGINNINGS[choice[0] % 3] + rest
+    if choice >= b"\xc0":
+        sent = BEGINNINGS[2] + bytes([MORE, 0, LONG]) + len(rest).to_bytes(8, "big") + rest
+    with theirs, mock.patch("socket.create_connection", lambda *_: Pipe(fileno=ours.detach())):
+        theirs.sendall(sent)
+        theirs.shutdown(socket.SHUT_WR)
+        try:
+            if choice >= b"\x80":
+                BackendClient(1, b"k" * 32)
+            else:
+                listen(Dealer("127.0.0.1", 1, "name", "password", timeout_s=1.0))
+        except (AtelierError, OSError) as error:
+            assert str(error)
+        else:
+            raise AssertionError("a backend without the key was believed")
+
+
+def listen(dealer: Dealer) -> None:
+    try:
+        while True:
+            frames = dealer.receive(timeout_s=1.0)
+            assert frames and all(isinstance(frame, bytearray) for frame in frames)
+    finally:
+        dealer.close()

@@ -1,0 +1,23 @@
+"""Frames of the wire: `unpack` gives a message that packs to what it came from, or a ProtocolError."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from atelier_protocol import CHANNELS, DEPTH_BYTES, MESSAGES, ProtocolError, pack, unpack
+from atelier_requests import REQUESTS, settings
+
+BETWEEN_FRAMES = b"\n"
+FIELDS = {field.name for kind in MESSAGES.values() for field in dataclasses.fields(kind)}
+SETTINGS = {setting.name for request in REQUESTS.values() for setting in settings(request)}
+NAMES = {"type", "filter", "width", "height", "x", "y", "channels", "depth"}
+NAMES = NAMES.union(MESSAGES, FIELDS, CHANNELS, DEPTH_BYTES, REQUESTS, SETTINGS)
+WORDS = [f'"{name}"'.encode() for name in sorted(NAMES)]
+
+
+def one_input(data: bytes) -> None:
+    try:
+        message = unpack(data.split(BETWEEN_FRAMES))
+    except ProtocolError:
+        return
+    assert unpack(pack(message)) == message

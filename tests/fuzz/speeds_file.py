@@ -1,0 +1,31 @@
+"""The file of speeds: whatever is in it, a job's duration is estimated as a time, or not at all."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from pathlib import Path
+
+from atelier_requests import StyleTransfer
+from durations import SPEEDS_FILE, estimate, in_words, kind, read_speeds
+
+HOME = Path(tempfile.mkdtemp(prefix="atelier-fuzz-"))
+REQUEST = StyleTransfer()
+WORDS = [
+    f'"{kind(REQUEST, "auto")}"'.encode(),
+    b"[1, 2]",
+    b"1e17",
+    b"1e-300",
+    b"NaN",
+    b"Infinity",
+    b"{",
+    b"}",
+]
+
+
+def one_input(data: bytes) -> None:
+    (HOME / SPEEDS_FILE).write_bytes(data)
+    seconds = estimate(REQUEST, 4000, 3000, read_speeds(HOME))
+    assert seconds is None or 0 <= seconds < math.inf
+    sentence, count = in_words(seconds)
+    assert sentence and count >= 0
