@@ -71,8 +71,9 @@ def layer_of(
     )
     layer = Gimp.Layer.new(image, "layer", WIDTH, HEIGHT, kind, 100.0, Gimp.LayerMode.NORMAL)
     image.insert_layer(layer, None, 0)
-    left, right = bytes((*COLOUR, 128 if alpha else 255)), bytes((0, 0, 0, 255))
-    write(layer, "R'G'B'A u8", (left * (WIDTH // 2) + right * (WIDTH // 2)) * HEIGHT)
+    left, right = (*COLOUR, 128 if alpha else 255), (0, 0, 0, 255)
+    row = [value / 255 for value in left * (WIDTH // 2) + right * (WIDTH // 2)]
+    write(layer, "R'G'B'A float", array("f", row).tobytes() * HEIGHT)  # babl garbles 8 bits written as 16
     try:
         yield layer
     finally:
@@ -214,7 +215,8 @@ class Window:
     def __init__(self, layer: Any, request: Any, given: tuple[Any, ...] = ()) -> None:
         self.request, self.given, self.asked = request, given, 0
         self.link = BackendLink(lambda: self.pane.refresh_soon())
-        self.submit, self.link.submit = self.link.submit, self._counted  # type: ignore[method-assign]
+        self.submit = self.link.submit
+        self.link.submit = self._counted  # type: ignore[assignment,method-assign]
         self.pane = PreviewPane(layer, self.link, self._wanted)
         self.window = Gtk.Window()
         self.window.add(self.pane)

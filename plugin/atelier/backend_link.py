@@ -16,6 +16,7 @@ from typing import Literal
 
 from gi.repository import GLib
 
+import backend_client
 import backend_process
 from atelier_protocol import (
     AtelierError,
@@ -32,7 +33,7 @@ from atelier_protocol import (
     Submit,
 )
 from atelier_requests import N_, Request
-from backend_client import SILENCE_S, BackendClient, meaning, silence
+from backend_client import BackendClient, meaning, silence
 
 LARGE_BYTES = 1_000_000
 """A message larger than this has its signature checked in a thread."""
@@ -241,7 +242,7 @@ class _Line:
     def _tick(self) -> bool:
         """Count the seconds of silence in turns of the loop: one that was held up has heard nothing."""
         self._silent_s += 1
-        if self._silent_s > SILENCE_S:
+        if self._silent_s > backend_client.SILENCE_S:
             self._lost(silence())
         return not self._ended
 

@@ -223,8 +223,11 @@ class PreviewPane(Gtk.Box):  # type: ignore[misc]  # gi has no types
         """Show what there is: the picture or, while that is wanted or there is none, the layer."""
         if self._scene is None:
             return
-        bare = self._picture is None or self._before.get_active() or self._drag is not None
-        self._image.set_from_pixbuf(before(self._scene) if bare else after(self._scene, self._picture))
+        is_bare = self._before.get_active() or self._drag is not None
+        if self._picture is None or is_bare:
+            self._image.set_from_pixbuf(before(self._scene))
+        else:
+            self._image.set_from_pixbuf(after(self._scene, self._picture))
 
     def _look(self, centre: tuple[float, float] | None) -> bool:
         """Show the layer without a picture of it; whether there is something to see."""

@@ -130,11 +130,11 @@ def _small(drawable: Gimp.Drawable, box: Region, width: int, height: int, babl: 
     data = drawable.get_sub_thumbnail_data(box.x, box.y, box.width, box.height, width, height)
     if data is None:
         raise Unsuitable(_(GONE))
-    pixels, made_width, made_height, size = data[0].get_data(), *data[1:]
+    pixels, made_width, made_height, size = data
     format = CONVERTED[size] if _converts(drawable.get_image()) else Babl.get_name(drawable.get_format())
     made = Gegl.Rectangle.new(0, 0, made_width, made_height)
     buffer = Gegl.Buffer.new(format, 0, 0, made_width, made_height)
-    buffer.set(made, format, pixels)
+    buffer.set(made, format, pixels.get_data())
     wanted = Gegl.Rectangle.new(0, 0, width, height)
     converted: bytes = buffer.get(wanted, 1.0, babl, Gegl.AbyssPolicy.CLAMP)
     return converted
