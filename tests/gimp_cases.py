@@ -25,8 +25,10 @@ from gi.repository import Babl, Gegl, Gimp, Gio
 from gimp_scenes import SCENES, Scene
 
 import drawables
+from atelier_protocol import Progress, Queued
 from atelier_requests import Choice, DeepDream, Number
 from procedures import FILTERS, argument
+from status_bar import words
 
 # Large enough for babl to change to the tables with which it converts many pixels.
 WIDTH, HEIGHT = 320, 240
@@ -641,6 +643,32 @@ def dream_frames_until_killed() -> None:
 def layers_of_gimp() -> set[int]:
     """The numbers of all layers that GIMP knows, be they in an image or not."""
     return {number for number in range(1, MANY_ITEMS) if Gimp.Item.id_is_layer(number)}
+
+
+def case_how_far_a_run_is_in_words() -> None:
+    assert words("DeepDream", 0, 1, Progress(1, 3, 40)) == "DeepDream: step 3 of 40"
+    assert words("DeepDream", 1, 5, Progress(1, 3, 40)) == "DeepDream: frame 2 of 5, step 3 of 40"
+    assert words("DeepDream", 0, 1, Queued(1, 0)) == "DeepDream"
+    assert words("DeepDream", 0, 1, Queued(1, 1)) == "Waiting: 1 job before this one"
+    assert words("DeepDream", 0, 1, Queued(1, 2)) == "Waiting: 2 jobs before this one"
+
+
+def case_what_is_larger_than_a_strip_is_read_and_written_whole() -> None:
+    strip, turns = drawables.STRIP_PX, list[None]()
+    with staged(Scene(masked=True)) as (_image, source):
+        whole = drawables.cut_out(source)
+        drawables.STRIP_PX = 7 * LAYER_WIDTH
+        try:
+            cutout = drawables.cut_out(source, lambda: turns.append(None))
+            content, _region = drawables.content_of(cutout)
+            layer = drawables.new_layer(cutout, content, "in strips", "{}")
+        finally:
+            drawables.STRIP_PX = strip
+        assert cutout.mask == whole.mask
+        assert content == drawables.content_of(whole)[0]
+        assert len(turns) == -(-LAYER_HEIGHT // 7)
+        assert (colours(layer), read(layer.get_mask())) == (colours(source), read(source.get_mask()))
+        layer.delete()
 
 
 # ── Refusals ─────────────────────────────────────────────────────────────────────────────────────

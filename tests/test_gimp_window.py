@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,8 +20,9 @@ from gimp_window import SETTLE_S, GimpWindow
 
 import backend_process
 from atelier_protocol import Picture, Region
-from atelier_requests import DeepDream, StyleTransfer, settings
+from atelier_requests import FRAMES, DeepDream, StyleTransfer, settings
 from backend_client import BackendClient
+from style_memory import remember
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 STYLE, DREAM = "plug-in-atelier-style-transfer", "plug-in-atelier-deepdream"
@@ -30,6 +32,8 @@ TITLE_PX, PREVIEW_PX, SIDE_PX = 20, 320, 512
 BEFORE_THE_GALLERY = 3
 """Steps of Tab back from a gallery's pictures, of which one is chosen, to its groups."""
 Values = dict[str, str | int | float]
+COLUMNS = 4
+"""Of a gallery at the width that it has here."""
 QUICK: Values = {"method": "gallery", "quality": "draft"}
 BRIEF: Values = {"network": "squeezenet", "iterations": 2, "octaves": 1, "size": 256}
 LONG: Values = {**BRIEF, "iterations": 500, "size": 512}
@@ -75,6 +79,17 @@ def window(gimp_version: str, home: Path, tmp_path_factory: pytest.TempPathFacto
         yield window
 
 
+@pytest.fixture(autouse=True)
+def nothing_is_left_open(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A test that failed must not make the others fail."""
+    yield
+    if "window" in request.fixturenames:
+        window: GimpWindow = request.getfixturevalue("window")
+        while any(window.is_open(title_of(procedure)) for procedure in (STYLE, DREAM)):
+            window.press("Escape", "Escape")
+            time.sleep(2 * SETTLE_S)
+
+
 @contextmanager
 def shown(
     version: str, home: Path, user: Path, screenshots: str, scale: int = 1, more: str = ""
@@ -97,8 +112,8 @@ def shown(
 
 def open_dialog(window: GimpWindow, procedure: str, **values: str | int | float) -> str:
     """A filter's dialog, opened from the menu, with settings that it loads: the defaults but for these."""
-    request = StyleTransfer if procedure == STYLE else DeepDream
-    defaults = {setting.name: setting.default for setting in settings(request)}
+    every = settings(StyleTransfer) if procedure == STYLE else (*settings(DeepDream), FRAMES)
+    defaults = {setting.name: setting.default for setting in every}
     save_settings(window.gimp, procedure, **{**defaults, **values})
     dialog = open_with_last_values(window, procedure)
     window.press("alt+l")  # Load Saved Settings
@@ -115,7 +130,7 @@ def title_of(procedure: str) -> str:
 
 
 def choose_file(window: GimpWindow, file: Path) -> None:
-    window.press("alt+f")
+    window.press("alt+p")
     window.wait_for("^Open a Picture$")
     window.press("ctrl+l")
     window.write(str(file))
@@ -128,7 +143,8 @@ def choose_in_gallery(window: GimpWindow, group: int, entry: int) -> None:
     window.press("alt+m", *["shift+Tab"] * (1 + BEFORE_THE_GALLERY))
     window.press("Home", *["Down"] * group)
     time.sleep(SETTLE_S)  # the group is filled
-    window.press("alt+m", "shift+Tab", "Home", *["Right"] * entry, "space")
+    rows, columns = divmod(entry, COLUMNS)
+    window.press("alt+m", "shift+Tab", "Home", *["Down"] * rows, *["Right"] * columns, "space")
 
 
 def run_and_wait(window: GimpWindow, procedure: str) -> list[dict[str, Any]]:
@@ -336,6 +352,7 @@ def test_a_filter_makes_layers_that_one_undo_takes_away_and_comes_back_with_its_
 def test_each_kind_of_style_is_painted_in(
     window: GimpWindow, group: int, entry: int, name: str, recorded: dict[str, object], request: Any
 ) -> None:
+    remember([SimpleNamespace(get_uri=(SAMPLES / "starry_night.jpg").as_uri)])
     before = window.image()
     open_dialog(window, STYLE, **QUICK)
     choose_in_gallery(window, group, entry)
@@ -400,12 +417,14 @@ def test_an_error_is_told_in_the_dialog_and_its_details_can_be_copied(window: Gi
     before, file = window.image(), window.gimp.user / "clipboard.txt"
     open_dialog(window, DREAM, network="inception-v3-torchvision")
     window.press("alt+u")
-    time.sleep(3 * SETTLE_S)
+
+    def copied_details() -> str:
+        window.press("alt+e")
+        window.run_python(CLIPBOARD.format(file=str(file)))
+        return file.read_text()
+
+    copied = window.wait_until(copied_details, "there are details to be copied", PREVIEW_S)
     window.take_screenshot("error")
-    window.press("alt+e")
-    time.sleep(SETTLE_S)
-    window.run_python(CLIPBOARD.format(file=str(file)))
-    copied = file.read_text()
     assert "python3 install.py --official-weights" in copied
     for detail in ("GIMP 3.", "network: inception-v3-torchvision", "JobFailed", "backend.log"):
         assert detail in copied

@@ -141,7 +141,7 @@ class GalleryView(Gtk.Box):  # type: ignore[misc]  # gi has no types
 
     def _row_above(self) -> Gtk.Box:
         row = Gtk.Box(spacing=SPACING_PX)
-        button = Gtk.Button(label=_("Open _File…"), use_underline=True)
+        button = Gtk.Button(label=_("O_pen File…"), use_underline=True)
         button.set_tooltip_text(_("Any picture file; one can also be dropped here"))
         button.connect("clicked", self._open)
         row.pack_start(self._groups, True, True, 0)

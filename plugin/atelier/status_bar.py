@@ -41,7 +41,7 @@ class StatusBar:
         """Take the bar."""
         Gimp.progress_init(self._title)
         Gimp.progress_set_text(_("Atelier is starting…"))
-        self._pulsing = GLib.timeout_add(PULSE_MS, Gimp.progress_pulse)
+        self._pulsing = GLib.timeout_add(PULSE_MS, self._pulse)
         return self
 
     def __exit__(
@@ -63,6 +63,10 @@ class StatusBar:
         Gimp.progress_set_text(words(self._title, frame, self._frames, message))
         if isinstance(message, Progress):
             Gimp.progress_update((frame + message.step / message.total) / self._frames)
+
+    def _pulse(self) -> bool:
+        Gimp.progress_pulse()
+        return True
 
     def _stand_still(self) -> None:
         if self._pulsing:
