@@ -10,7 +10,7 @@ What was fetched is converted once and checked against a second hash at every lo
 torchvision's own checkpoints come through its registry of weights; where their site cannot be
 reached, put the checkpoint file (vgg19-dcbb9e9d.pth) into MODELS and it is taken instead. A download
 is checked once, against the eight hex digits of its hash that its name carries; a checkpoint put
-there by hand, and whatever file the conversion left, are taken as they are.
+there by hand is taken as it is. The hash of what either was converted to is noted beside it.
 """
 
 from __future__ import annotations
@@ -57,13 +57,13 @@ def load(name: str, models: Path) -> Tensors:
     if not file.exists():
         raise MissingWeights(f"The weights {name} are not installed; run `{source.command}` to get them.")
     content = file.read_bytes()
-    if not _is_intact(content, source):
+    if hashlib.sha256(content).hexdigest() != _expected(name, models):
         raise MissingWeights(f"{file} is damaged; run `{source.command}` to get it again.")
     return safetensors.torch.load(content)
 
 
 def installed(models: Path) -> dict[str, bool]:
-    """For each name of weights, whether they are in `models` and, where a hash is known, undamaged."""
+    """For each name of weights, whether they are in `models` and undamaged."""
     return {name: _is_installed(name, models) for name in SOURCES}
 
 
@@ -156,12 +156,15 @@ def _checkpoint(source: Official, models: Path) -> Iterator[Mapping[str, Tensor]
 def _store(name: str, tensors: Tensors, models: Path, tell: Callable[[str], object]) -> None:
     """Write the weights under their name, whole or not at all."""
     content = safetensors.torch.save(tensors)
-    if not _is_intact(content, SOURCES[name]):
+    made = hashlib.sha256(content).hexdigest()
+    if SOURCES[name].sha256 not in (None, made):
         raise FetchFailed(f"The weights {name} were not converted to what they should be; nothing was kept.")
     file = _file(name, models)
     unfinished = file.with_suffix(".unfinished")
     try:
         unfinished.write_bytes(content)
+        if SOURCES[name].sha256 is None:
+            _note(name, models).write_text(made, encoding="ascii")
         unfinished.replace(file)
     except OSError as error:
         unfinished.unlink(missing_ok=True)
@@ -174,13 +177,20 @@ def _file(name: str, models: Path) -> Path:
     return models / f"{name}.safetensors"
 
 
+def _note(name: str, models: Path) -> Path:
+    """Where the hash of converted weights lies that was not known before."""
+    return models / f"{name}.sha256"
+
+
+def _expected(name: str, models: Path) -> str | None:
+    """The hash that the weights must have; None where no conversion has left one."""
+    note = _note(name, models)
+    return SOURCES[name].sha256 or (note.read_text(encoding="ascii") if note.exists() else None)
+
+
 def _is_installed(name: str, models: Path) -> bool:
     file = _file(name, models)
-    return file.exists() and _is_intact(file.read_bytes(), SOURCES[name])
-
-
-def _is_intact(content: bytes, source: Packed | Official) -> bool:
-    return source.sha256 in (None, hashlib.sha256(content).hexdigest())
+    return file.exists() and hashlib.sha256(file.read_bytes()).hexdigest() == _expected(name, models)
 
 
 def main() -> None:

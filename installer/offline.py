@@ -61,9 +61,9 @@ def kind() -> str:
 
 
 def copy_weights(source: Path, target: Path) -> None:
-    """Copy each file of weights that is not there already, whole or not at all."""
+    """Copy each file of weights, and of their hashes, that is not there already, whole or not at all."""
     target.mkdir(parents=True, exist_ok=True)
-    for file in sorted(source.glob("*.safetensors")):
+    for file in (*source.glob("*.sha256"), *sorted(source.glob("*.safetensors"))):
         place, unfinished = target / file.name, target / f"{file.name}.unfinished"
         if place.exists() and filecmp.cmp(file, place, shallow=False):
             continue

@@ -150,10 +150,13 @@ def test_what_is_there_is_not_fetched_again(tmp_path: Path, shop: Path) -> None:
 
 
 @pytest.mark.usefixtures("tiny")
-def test_damaged_weights_are_refused_and_fetched_again(tmp_path: Path) -> None:
+def test_damaged_weights_are_refused_unopened_and_fetched_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     fetch(tmp_path)
     file = tmp_path / "tiny.safetensors"
     file.write_bytes(file.read_bytes()[:-1] + b"\0")
+    monkeypatch.setattr(safetensors.torch, "load", lambda _: pytest.fail("it was opened"))
     with pytest.raises(MissingWeights, match=r"tiny\.safetensors is damaged; run `python3 install\.py`"):
         load("tiny", tmp_path)
     assert installed(tmp_path) == {"tiny": False}
@@ -205,6 +208,27 @@ def test_an_official_checkpoint_that_lies_there_is_taken(tmp_path: Path, officia
     torch.testing.assert_close(loaded["conv1_2.weight"], given["features.2.weight"])
     torch.testing.assert_close(loaded["conv5_4.bias"], given["features.34.bias"])
     assert not official.exists()
+
+
+def test_converted_weights_that_were_tampered_with_are_refused_before_they_are_opened(
+    tmp_path: Path, official: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetch(tmp_path, official=True)
+    assert installed(tmp_path) == {"vgg19-torchvision": True}
+    file, note = tmp_path / "vgg19-torchvision.safetensors", tmp_path / "vgg19-torchvision.sha256"
+    opened: list[bytes] = []
+    monkeypatch.setattr(safetensors.torch, "load", opened.append)
+    whole, hash_of_it = file.read_bytes(), note.read_text()
+    for content, noted in ((whole[:-1] + b"\1", hash_of_it), (whole, sha256(b"another")), (b"", hash_of_it)):
+        file.write_bytes(content)
+        note.write_text(noted)
+        with pytest.raises(MissingWeights, match="is damaged"):
+            load("vgg19-torchvision", tmp_path)
+        assert installed(tmp_path) == {"vgg19-torchvision": False}
+    note.unlink()
+    with pytest.raises(MissingWeights, match="is damaged"):
+        load("vgg19-torchvision", tmp_path)
+    assert opened == []
 
 
 def test_official_checkpoints_are_fetched_only_when_asked_for(tmp_path: Path, official: Path) -> None:
