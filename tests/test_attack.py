@@ -15,6 +15,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -472,10 +473,10 @@ def test_a_path_is_no_name_of_anything(name: str) -> None:
     """Names from outside choose from what there is: they are never made into a file's name."""
     for wrong in ({"network": name}, {"gallery_style": name}, {"method": name}, {"device": name}):
         with pytest.raises(WrongSetting):
-            StyleTransfer(**wrong)
+            StyleTransfer(**dict[str, Any](wrong))
     for wrong in ({"network": name}, {"objective": name}):
         with pytest.raises(WrongSetting):
-            DeepDream(**wrong)
+            DeepDream(**dict[str, Any](wrong))
     if name:
         with pytest.raises(WrongSetting):
             StyleTransfer(gallery_mix=name)

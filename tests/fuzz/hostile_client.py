@@ -9,8 +9,9 @@ import socket
 import threading
 from collections.abc import Callable
 
-import messages
 import zmq
+from fuzz.messages import BETWEEN_FRAMES
+from fuzz.messages import WORDS as MESSAGE_WORDS
 
 from atelier_protocol import (
     GATE_NAME,
@@ -40,7 +41,7 @@ from zmtp import GREETING
 
 KEY = b"k" * 32
 PICTURE, WHOLE = Picture(1, 1, "Y", "u8", b"x"), Region(0, 0, 1, 1)
-WORDS = [*messages.WORDS, GREETING, b"\x04\x0e\x05HELLO\x03abc\x03xyz", b"\x04\x10\x08INITIATE", b"\x06"]
+WORDS = [*MESSAGE_WORDS, GREETING, b"\x04\x0e\x05HELLO\x03abc\x03xyz", b"\x04\x10\x08INITIATE", b"\x06"]
 
 
 def start(submit: Submit, report: Callable[[Message], None]) -> Callable[[Wish], None]:
@@ -52,7 +53,7 @@ class Insider:
     """One who knows the key, by way of libzmq, and signs whatever it is given."""
 
     def __init__(self, port: int) -> None:
-        self.socket = zmq.Context.instance().socket(zmq.DEALER)
+        self.socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.DEALER)
         self.socket.setsockopt(zmq.RCVTIMEO, 10_000)
         self.socket.setsockopt(zmq.LINGER, 0)
         self.socket.setsockopt_string(zmq.PLAIN_USERNAME, GATE_NAME)
@@ -83,7 +84,7 @@ def one_input(data: bytes) -> None:
     """The first byte says whether a stranger sends it, or one who knows the key, unsigned or signed."""
     choice, rest = data[:1] or b"\0", data[1:]
     if choice >= b"\x80":
-        frames = rest.split(messages.BETWEEN_FRAMES)
+        frames = rest.split(BETWEEN_FRAMES)
         if choice >= b"\xc0" and not is_stop(frames[0]):
             insider.say(frames)
         else:

@@ -109,7 +109,7 @@ def under_libfuzzer(target: str, command: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    sys.path[:0] = map(str, (FOLDER, CHECKOUT, CHECKOUT / "plugin" / "atelier"))
+    sys.path[:0] = map(str, (FOLDER, FOLDER.parent, CHECKOUT, CHECKOUT / "plugin" / "atelier"))
     if sys.argv[1:2] == ["--under-libfuzzer"]:
         under_libfuzzer(sys.argv[2], sys.argv[3:])
     sys.exit(main())
