@@ -21,7 +21,8 @@ def test_every_target_has_a_corpus_and_all_of_them_are_small() -> None:
 @pytest.mark.parametrize("target", TARGETS)
 def test_a_target_keeps_its_promises_on_all_that_was_learnt(target: str) -> None:
     """In a process of its own, as it would be fuzzed: a target may set variables and start threads."""
-    replay = f"import sys; sys.path[:0] = [{str(FOLDER)!r}, {str(FOLDER.parent)!r}]; import {target} as t, pathlib\n"
+    replay = f"import sys, pathlib; sys.path[:0] = [{str(FOLDER)!r}, {str(FOLDER.parent)!r}]\n"
+    replay += f"import {target} as t\n"
     replay += f"for file in pathlib.Path({str(FOLDER / 'corpus' / target)!r}).iterdir():\n"
     replay += "    print(file.name, flush=True); t.one_input(file.read_bytes())\n"
     done = subprocess.run([sys.executable, "-c", replay], capture_output=True, text=True, timeout=300)
