@@ -14,7 +14,7 @@ from torch import Tensor
 
 from atelier_requests import DeepDream, StyleTransfer, channel_range, gallery_mix, weights_by_name
 
-from . import deepdream, fast_style, gallery, light_style, networks, objectives, style_transfer
+from . import deepdream, fast_style, gallery, light_style, memory, networks, objectives, style_transfer
 from .class_names import class_index
 from .pyramid import fit, resize, restore_detail, size_of
 from .step import Step, Steps
@@ -53,10 +53,13 @@ def steps(request: StyleTransfer | DeepDream, scene: Scene, models: Path) -> Ste
         ValueError: the request does not suit the network or the pictures, for the reason given.
         MissingWeights: a network's weights are not in `models`.
     """
-    if isinstance(request, DeepDream):
-        yield from _dream(request, scene, models)
-    else:
-        yield from STYLIZE[request.method](request, scene, models)
+    longest_px = request.size if isinstance(request, DeepDream) else request.working_px
+    height, width = fit(size_of(scene.content), longest_px)
+    with memory.kept(height * width):
+        if isinstance(request, DeepDream):
+            yield from _dream(request, scene, models)
+        else:
+            yield from STYLIZE[request.method](request, scene, models)
 
 
 def _dream(request: DeepDream, scene: Scene, models: Path) -> Steps:

@@ -2,18 +2,15 @@
 
 `accelerate` exchanges the convolutions of a network that is never trained. Their outputs stay the
 same to about 1e-5; their gradient with respect to the weights is given up. On a processor, in float32
-and for one picture, wide 3×3 convolutions go through `winograd`; everything else stays with torch's
-own kernels, channels last.
-
-Which kernel it is depends on the shape alone and is not measured, so that the same picture gives
-the same result every time.
+and for one picture, wide 3×3 convolutions go through `winograd` where that is the faster way on this
+computer; everything else stays with torch's own kernels, channels last.
 
 Knows layers; neither what the features are for, nor the networks by name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import cached_property
 from typing import Any
 
@@ -24,18 +21,21 @@ from torch.nn.functional import relu
 
 from . import winograd
 
-FEWEST_CHANNELS = 64
+FEWEST_CHANNELS = 128
 FEWEST_PIXELS = 1024
-"""What is narrower or smaller is done sooner without the transforms."""
+"""What is narrower or smaller is done sooner, or more exactly in the same time, without the transforms."""
+
+Pays = Callable[[int, int, int], bool]
+"""Whether `winograd` is faster for so many channels, filters and pixels."""
 
 
-def accelerate(body: nn.Module) -> nn.Module:
+def accelerate(body: nn.Module, pays: Pays) -> nn.Module:
     """Exchange the convolutions of the frozen `body`, in place, for faster ones; names and order stay."""
     for name, layer in body.named_children():
         if type(layer) is nn.Conv2d:
-            setattr(body, name, Convolution(layer))
+            setattr(body, name, Convolution(layer, pays))
         else:
-            accelerate(layer)
+            accelerate(layer, pays)
     return body
 
 
@@ -53,9 +53,10 @@ def steps(body: nn.Sequential, kept: Collection[str]) -> Iterator[tuple[str, Any
 class Convolution(nn.Conv2d):
     """A convolution with constant weights."""
 
-    def __init__(self, layer: nn.Conv2d) -> None:
+    def __init__(self, layer: nn.Conv2d, pays: Pays) -> None:
         nn.Module.__init__(self)
         vars(self).update(vars(layer))
+        self._pays = pays
         self.weight.data = self.weight.data.contiguous(memory_format=torch.channels_last)
 
     def forward(self, image: Tensor) -> Tensor:
@@ -81,6 +82,7 @@ class Convolution(nn.Conv2d):
             and min(self.in_channels, self.out_channels) >= FEWEST_CHANNELS
             and (image.device.type, image.dtype, len(image)) == ("cpu", torch.float32, 1)
             and image.shape[-2] * image.shape[-1] >= FEWEST_PIXELS
+            and self._pays(self.in_channels, self.out_channels, image.shape[-2] * image.shape[-1])
         )
 
     @cached_property

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from . import definitions, kernels, weights
 from .conversions import DECODER_CONVOLUTIONS, Tensors
+from .kernel_choice import NOTES, winograd_pays
 from .painter import Painter
 from .receptive_fields import Reach, reaches
 from .style_predictor import STYLE_LENGTH, StylePredictor
@@ -147,7 +148,8 @@ def load_network(
         definitions.use_average_pooling(network.body)
     network.to(device)
     if accelerated:
-        kernels.accelerate(network.body)
+        pays = functools.cache(functools.partial(winograd_pays, notes=models.parent / NOTES))
+        kernels.accelerate(network.body, pays)
     return network
 
 

@@ -11,13 +11,14 @@ with the stock one in float64.
 from __future__ import annotations
 
 from collections import OrderedDict
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from backend import weights
+from backend import memory, weights
 from backend.networks import Network, load_network
 from backend.vision import torchvision
 from benchmarks.side_by_side import answer, compare, compare_errors, parser_of
@@ -30,7 +31,9 @@ def main() -> None:
     options = parser_of("One gradient of a dream.").parse_args()
     torch.set_num_threads(options.threads)
     if options.one:
-        work(options.one[0], int(options.one[1]), options.models)
+        way, size = options.one[0], int(options.one[1])
+        with memory.kept(size**2) if way == "ours" else nullcontext():
+            work(way, size, options.models)
         return
     for size in options.sizes:
         compare(__file__, size, options.rounds, options.models, options.threads)

@@ -12,12 +12,14 @@ the machine is at. At last each gradient is compared with the stock one in float
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
 from PIL import Image
 from torch import Tensor
 
+from backend import losses, memory
 from backend.losses import gram_matrix
 from backend.networks import Network, load_network
 from backend.vision import torchvision
@@ -39,7 +41,9 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     if options.one:
-        work(options.one[0], int(options.one[1]), options.models)
+        way, size = options.one[0], int(options.one[1])
+        with memory.kept(size**2) if way == "ours" else nullcontext():
+            work(way, size, options.models)
         return
     for size in options.sizes:
         compare(__file__, size, options.rounds, options.models, options.threads)
@@ -86,27 +90,29 @@ def stock_gradient(network: Network, image: Tensor, targets: Targets) -> Tensor:
     found = network.features(image, LAYERS)
     loss = (found[CONTENT_LAYER] - targets[CONTENT_LAYER]).square().mean()
     for layer in STYLE_LAYERS:
-        loss = loss + STYLE_WEIGHT / 5 * (gram_matrix(found[layer]) - targets[layer]).square().mean()
+        loss = loss + STYLE_WEIGHT / 5 * (stock_gram(found[layer]) - targets[layer]).square().mean()
     return torch.autograd.grad(loss, image)[0]
 
 
+def stock_gram(features: Tensor) -> Tensor:
+    rows = features.flatten(start_dim=2)[0]
+    return rows @ rows.T / rows.shape[1]
+
+
 def our_gradient(network: Network, image: Tensor, targets: Targets) -> Tensor:
-    """The same with the gradients of the losses written out: that of a Gram matrix is one product."""
+    """The same with the gradients of the losses written out."""
     image = image.detach().requires_grad_()
     found = network.features(image, LAYERS)
     with torch.no_grad():
-        gradients = [style_gradient(found[layer], targets[layer]) for layer in STYLE_LAYERS]
-        difference = found[CONTENT_LAYER] - targets[CONTENT_LAYER]
-        gradients.append(difference.mul_(2 / difference.numel()))
+        gradients = [style_pull(found[layer], targets[layer]) for layer in STYLE_LAYERS]
+        gradients.append(losses.content_gradient(found[CONTENT_LAYER], targets[CONTENT_LAYER]))
     return torch.autograd.grad([found[layer] for layer in LAYERS], image, gradients)[0]
 
 
-def style_gradient(features: Tensor, target: Tensor) -> Tensor:
-    """The gradient of a style loss; the difference of two Gram matrices is symmetric."""
-    pixels = features.permute(0, 2, 3, 1).flatten(0, 2)  # (h·w, C)
-    difference = (pixels.T @ pixels).div_(len(pixels)).sub_(target)
-    difference *= STYLE_WEIGHT / 5 * 4 / (difference.numel() * len(pixels))
-    return (pixels @ difference).view(features.permute(0, 2, 3, 1).shape).permute(0, 3, 1, 2)
+def style_pull(features: Tensor, target: Tensor) -> Tensor:
+    """The gradient of a layer's weighed style loss."""
+    difference = (gram_matrix(features) - target) * (STYLE_WEIGHT / 5)
+    return losses.style_gradient(features, difference)
 
 
 if __name__ == "__main__":

@@ -42,7 +42,8 @@ MAY_IMPORT = {
     "preview_request": "atelier_requests durations",
     "preview_scene": "gi atelier_protocol drawables preview_request translation",
     "preview_pane": (
-        "gi atelier_protocol atelier_requests backend_link drawables preview_request preview_scene translation"
+        "gi atelier_protocol atelier_requests backend_link drawables preview_request preview_scene"
+        " translation"
     ),
     "task": (
         "gi atelier_protocol atelier_requests backend_link backend_process drawables durations frames"
@@ -62,7 +63,6 @@ MAY_IMPORT = {
     "atelier": (
         "gi atelier_protocol backend_link dialog drawables failure procedures status_bar task translation"
     ),
-
     # The wire's other end: no networks.
     "backend.__init__": "",
     "backend.channel": "atelier_protocol",
@@ -149,7 +149,7 @@ MAY_IMPORT = {
         " backend.picture_files backend_process dream_layers durations frames presets"
     ),
     "backend.__main__": (
-        "filelock zmq atelier_protocol backend.filters backend.gate backend.memory backend.server"
+        "filelock zmq atelier_protocol backend.filters backend.gate backend.server"
         " backend.worker backend_process"
     ),
     # What installs it: the standard library alone.

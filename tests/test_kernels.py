@@ -33,6 +33,10 @@ def vgg19(models: Path) -> Network:
     return load_network("vgg19", models, CPU, accelerated=False)
 
 
+def always(_channels: int, _filters: int, _pixels: int) -> bool:
+    return True
+
+
 def derived(layer: Any, image: Tensor, towards: Tensor) -> tuple[Tensor, Tensor]:
     """The layer's output, and the gradient of its image from the output's, `towards`."""
     image = image.detach().requires_grad_()
@@ -62,7 +66,7 @@ def convolutions_done(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 @pytest.mark.parametrize("rectify", [False, True])
 @pytest.mark.parametrize(("padding", "mode"), [(0, "zeros"), (1, "zeros"), (1, "reflect")])
 @pytest.mark.parametrize("size", [(32, 32), (33, 47), (70, 130)])
-@pytest.mark.parametrize("channels", [(64, 64), (64, 160)])
+@pytest.mark.parametrize("channels", [(128, 128), (128, 160)])
 def test_a_wide_convolution_and_its_gradient_are_torchs(
     channels: tuple[int, int],
     size: tuple[int, int],
@@ -75,7 +79,7 @@ def test_a_wide_convolution_and_its_gradient_are_torchs(
     layer = nn.Conv2d(*channels, kernel_size=3, padding=padding, padding_mode=mode).requires_grad_(False)
     image = torch.randn(1, channels[0], *size)
     towards = torch.randn(layer(image).shape)
-    fast = Convolution(layer)
+    fast = Convolution(layer, always)
     output, gradient = derived(fast.rectified if rectify else fast, image, towards)
     assert len(convolutions_done) == 2
 
@@ -103,20 +107,20 @@ def test_a_wide_convolution_and_its_gradient_are_torchs(
 )
 def test_other_convolutions_stay_torchs(options: dict[str, Any], convolutions_done: list[int]) -> None:
     torch.manual_seed(1)
-    layer = nn.Conv2d(64, 64, **options).requires_grad_(False)
-    image = torch.randn(1, 64, 40, 36)
+    layer = nn.Conv2d(128, 128, **options).requires_grad_(False)
+    image = torch.randn(1, 128, 40, 36)
     towards = torch.randn(layer(image).shape)
     expected = derived(copy.deepcopy(layer), image, towards)
-    found = derived(Convolution(layer), image, towards)
+    found = derived(Convolution(layer, always), image, towards)
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
     assert not convolutions_done
 
 
 def test_several_pictures_small_ones_and_float64_stay_torchs(convolutions_done: list[int]) -> None:
-    layer = nn.Conv2d(64, 64, kernel_size=3, padding=1).requires_grad_(False)
-    Convolution(layer)(torch.rand(2, 64, 40, 40))
-    Convolution(layer)(torch.rand(1, 64, 8, 8))
-    Convolution(layer).double()(torch.rand(1, 64, 40, 40, dtype=torch.float64))
+    layer = nn.Conv2d(128, 128, kernel_size=3, padding=1).requires_grad_(False)
+    Convolution(layer, always)(torch.rand(2, 128, 40, 40))
+    Convolution(layer, always)(torch.rand(1, 128, 8, 8))
+    Convolution(layer, always).double()(torch.rand(1, 128, 40, 40, dtype=torch.float64))
     assert not convolutions_done
 
 
@@ -125,7 +129,7 @@ def test_several_pictures_small_ones_and_float64_stay_torchs(convolutions_done: 
 def test_the_gradient_is_the_numerical_one(mode: Padding, rectify: bool) -> None:
     torch.manual_seed(1)
     layer = nn.Conv2d(2, 3, kernel_size=3, padding=1, padding_mode=mode).double().requires_grad_(False)
-    fast = Convolution(layer)
+    fast = Convolution(layer, always)
     image = torch.randn(1, 2, 6, 7, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda seen: kernels._Winograd.apply(seen, fast, rectify), image)  # type: ignore[no-untyped-call]
 
@@ -134,7 +138,7 @@ def test_every_layer_of_vgg19_keeps_its_name_and_its_features(vgg19: Network, ca
     layers = [name for name in vgg19.layers if name <= "relu5_1" or name.startswith(("conv", "pool"))]
     expected = vgg19.features(cat, layers)
     fast = copy.deepcopy(vgg19)
-    accelerate(fast.body)
+    accelerate(fast.body, always)
     assert fast.layers == vgg19.layers
     assert fast.state_dict().keys() == vgg19.state_dict().keys()
     with torch.no_grad():
@@ -146,7 +150,7 @@ def test_every_layer_of_vgg19_keeps_its_name_and_its_features(vgg19: Network, ca
 def test_steps_join_a_relu_to_its_convolution_unless_that_is_kept(vgg19: Network, cat: Tensor) -> None:
     fast = copy.deepcopy(vgg19)
     assert isinstance(fast.body, nn.Sequential)
-    accelerate(fast.body)
+    accelerate(fast.body, always)
     joined = list(steps(fast.body, ["conv1_1", "relu1_2"]))
     assert [name for name, _ in joined][:5] == ["conv1_1", "relu1_1", "relu1_2", "pool1", "relu2_1"]
     assert sorted({name for name, _ in joined} - {"conv1_1"}) == sorted(
@@ -166,7 +170,7 @@ def test_the_gradient_on_a_photograph_is_that_of_float64(
 ) -> None:
     network = load_network(name, models, CPU, accelerated=False)
     exact = copy.deepcopy(network).double()
-    accelerate(network.body)
+    accelerate(network.body, always)
 
     def gradient(network: Network, image: Tensor) -> Tensor:
         image = image.detach().requires_grad_()

@@ -181,8 +181,8 @@ def _mask(layer: Gimp.Layer, box: Region, turn: Turn) -> Mask | None:
     selection = None if Gimp.Selection.is_empty(image) else image.get_selection()
     own = layer.get_mask() if layer.get_apply_mask() else None
     if selection and own:
-        masks = _read(selection, box_in_image, LINEAR_MASK, turn), _read(own, box, LINEAR_MASK, turn)
-        return Mask(LINEAR_MASK, _product(*(array("f", mask) for mask in masks), turn))
+        soft = array("f", _read(selection, box_in_image, LINEAR_MASK, turn))
+        return Mask(LINEAR_MASK, _product(soft, array("f", _read(own, box, LINEAR_MASK, turn)), turn))
     if selection:
         return _mask_as_stored(selection, box_in_image, turn)
     return _mask_as_stored(own, box, turn) if own else None

@@ -1,0 +1,56 @@
+"""How this process takes memory from the system: kept from one step to the next.
+
+A fresh page is cleared by the system when it is first written to. Algorithms take hundreds of
+megabytes in every step and give them back, so that this becomes a third of their time. On Linux with
+the GNU C library alone; elsewhere nothing here does anything.
+
+Knows no tensors.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+MOST_PIXELS = 2**20
+"""Of a picture for which memory is kept."""
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -3, -4, -8
+"""What can be set with mallopt, from malloc.h."""
+MOST_MAPPINGS, MAPPED_BYTES = 65536, 32 * 2**20
+"""The library's own bounds: how many blocks are mapped each for itself, and from which size on at most."""
+
+
+@contextmanager
+def kept(pixels: int) -> Iterator[None]:
+    """Keep what is freed in work on a picture of so many pixels, and give it back to the system at the end.
+
+    What is kept does not always fit what comes next, so that up to a third more is taken: too much
+    for larger pictures.
+    """
+    _set(M_ARENA_MAX, 1)
+    if pixels <= MOST_PIXELS:
+        _set(M_MMAP_MAX, 0)
+        _set(M_TRIM_THRESHOLD, 2**31 - 1)
+    try:
+        yield
+    finally:
+        _set(M_MMAP_MAX, MOST_MAPPINGS)
+        _set(M_MMAP_THRESHOLD, MAPPED_BYTES)
+        _set(M_TRIM_THRESHOLD, 2 * MAPPED_BYTES)
+        if library := _gnu_library():
+            library.malloc_trim(0)
+
+
+def _set(what: int, value: int) -> None:
+    if library := _gnu_library():
+        library.mallopt(what, value)
+
+
+def _gnu_library() -> ctypes.CDLL | None:
+    """The C library of this process, where it is GNU's."""
+    if sys.platform != "linux":
+        return None
+    library = ctypes.CDLL(None)
+    return library if hasattr(library, "gnu_get_libc_version") else None
