@@ -16,16 +16,16 @@ def resident():
     with open("/proc/self/statm") as file:
         return int(file.read().split()[1]) * resource.getpagesize()
 
-def faults():
+def faults(times):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    for _ in range(5):
+    for _ in range(times):
         torch.empty(25_000_000).fill_(1)
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
 torch.set_num_threads(1)
 with memory.kept(int(sys.argv[1])):
-    faults()
-    print(faults(), resident())
+    faults(40)
+    print(faults(5), resident())
 print(resident())
 """
 TAKEN_BYTES = 100_000_000
