@@ -26,7 +26,7 @@ INIT_PX = 512
 NOISE = {"fast": 0.05, "content": 0.05, "noise": 1.0}
 """How much of what the fine method starts with is noise."""
 
-_load_network = functools.lru_cache(maxsize=2)(networks.load_network)
+_load_network = functools.lru_cache(maxsize=3)(networks.load_network)
 _load_decoder = functools.lru_cache(maxsize=1)(networks.load_decoder)
 _load_gallery = functools.lru_cache(maxsize=1)(networks.load_gallery)
 _load_light = functools.lru_cache(maxsize=1)(networks.load_light)
