@@ -126,14 +126,20 @@ def ascent(
 ) -> Tensor:
     """The way up on the image rolled by `shift` rows and columns, rolled back.
 
-    Each layer's gradient has, whatever the scale of its features, its weight as mean absolute value.
+    The rolled image is let go of before: at 24 megapixels it takes 0.3 GB.
     """
-    image, visible = (values.roll(shift, (-2, -1)) for values in (image, visible))
+    shifted = (values.roll(shift, (-2, -1)) for values in (image, visible))
+    rolled = weighed_gradient(*shifted, network, objective)
+    return rolled.roll([-pixels for pixels in shift], (-2, -1))
+
+
+def weighed_gradient(image: Tensor, visible: Tensor, network: Network, objective: Objective) -> Tensor:
+    """Each layer's gradient with, whatever the scale of its features, its weight as mean absolute value."""
     gradients = (
         normalised(tiled_gradient(image, network, objective, layer, visible)).mul_(weight)
         for layer, weight in objective.weights.items()
     )
-    return functools.reduce(Tensor.add_, gradients).roll([-pixels for pixels in shift], (-2, -1))
+    return functools.reduce(Tensor.add_, gradients)
 
 
 def tiled_gradient(

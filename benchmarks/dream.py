@@ -25,7 +25,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from backend import weights
+from backend import memory, weights
 from backend.deepdream import dream
 from backend.networks import load_network
 from backend.objectives import activation
@@ -81,7 +81,7 @@ def our_dream(models: Path, iterations: int) -> Callable[[Tensor], Tensor]:
     network = load_network("inception-v3", models, torch.device("cpu"))
 
     def dreamer(image: Tensor) -> Tensor:
-        *_, last = dream(
+        steps = dream(
             image,
             network=network,
             objective=activation({LAYER: 1.0}),
@@ -94,7 +94,10 @@ def our_dream(models: Path, iterations: int) -> Callable[[Tensor], Tensor]:
             size=max(size_of(image)),
             seed=SEED,
         )
-        return last.image
+        with memory.kept(image[0, 0].numel()):
+            for step in steps:
+                last = step.image  # one at a time, as a job holds them
+        return last
 
     return dreamer
 
