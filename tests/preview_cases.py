@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import time
 import traceback
 from array import array
@@ -25,6 +26,7 @@ from atelier_protocol import AtelierError, Picture
 from atelier_requests import DeepDream, StyleTransfer
 from backend_link import BackendLink
 from drawables import Unsuitable
+from given_pictures import GivenPictures
 from preview_pane import PreviewPane
 from preview_request import SIDE_PX
 
@@ -217,7 +219,7 @@ class Window:
         self.link = BackendLink(lambda: self.pane.refresh_soon())
         self.submit = self.link.submit
         self.link.submit = self._counted  # type: ignore[assignment,method-assign]
-        self.pane = PreviewPane(layer, self.link, self._wanted)
+        self.pane = PreviewPane(layer, GivenPictures(layer), self.link, self._wanted)
         self.window = Gtk.Window()
         self.window.add(self.pane)
         self.window.show_all()
@@ -359,21 +361,36 @@ def case_styles_are_read_once() -> None:
     with layer_of() as layer, Window(layer, StyleTransfer(), (style,)) as window:
         first = window.wait()
         assert window.says == "", window.says
-        (read_once,) = window.pane._styles.values()
+        assert len(window.pane._given) == 1
         window.change(StyleTransfer(strength=0.5))
         assert window.wait() != first
-        assert list(map(id, window.pane._styles.values())) == [id(read_once)]
+        assert len(window.pane._given) == 1
         window.given = (layer, Gimp.context_get_pattern())
         window.pane.refresh_soon()
         assert window.wait() != first
         assert window.says == "", window.says
-        assert len(window.pane._styles) == 3
+        assert len(window.pane._given) == 3
 
 
-def case_what_is_missing_is_said() -> None:
+def case_a_given_file_is_read_once_until_it_changes_and_a_layer_for_every_run() -> None:
+    place = Path(os.environ["EMPTY_HOME"]) / "style.jpg"
+    shutil.copyfile(STARRY_NIGHT, place)
+    file = Gio.File.new_for_path(str(place))
+    with layer_of() as layer, layer_of() as style:
+        given = GivenPictures(layer)
+        first, of_layer = given.seen(file, 512), given.seen(style, 512)
+        assert given.latest(file, 900) is first
+        shutil.copyfile(STARRY_NIGHT.with_name("coffee.jpg"), place)
+        assert given.latest(file, 512).pixels != first.pixels
+        write(style, "R'G'B' u8", bytes(3 * WIDTH * HEIGHT))
+        assert given.seen(style, 512) is of_layer
+        assert not any(given.latest(style, 512).pixels[0:3])
+
+
+def case_what_is_wrong_is_said_and_what_is_missing_is_left_to_the_dialog() -> None:
     with layer_of() as layer, Window(layer, Unsuitable("Choose a style picture first.")) as window:
         assert window.wait() == preview_scene.before(preview_scene.scene(layer, None)).get_pixels()
-        assert window.says == "Choose a style picture first."
+        assert window.says == ""
         window.change(DeepDream(network="squeezenet", layers="Mixed_9z"))
         window.wait()
         assert "Mixed_9z" in window.says

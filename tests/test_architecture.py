@@ -32,6 +32,7 @@ MAY_IMPORT = {
     "pace": "atelier_protocol",
     "translation": "gi atelier_protocol",
     "drawables": "gi atelier_protocol atelier_requests translation",
+    "given_pictures": "gi atelier_protocol drawables",
     "procedures": "gi atelier_requests dream_layers presets translation",
     "style_memory": "backend_process",
     "style_sources": (
@@ -42,12 +43,12 @@ MAY_IMPORT = {
     "preview_request": "atelier_requests durations",
     "preview_scene": "gi atelier_protocol drawables preview_request translation",
     "preview_pane": (
-        "gi atelier_protocol atelier_requests backend_link drawables preview_request preview_scene"
-        " translation"
+        "gi atelier_protocol atelier_requests backend_link drawables given_pictures preview_request"
+        " preview_scene translation"
     ),
     "task": (
         "gi atelier_protocol atelier_requests backend_link backend_process drawables durations frames"
-        " procedures translation"
+        " given_pictures procedures translation"
     ),
     "failure": "gi atelier_protocol backend_process",
     "status_bar": "gi atelier_protocol translation",
@@ -57,11 +58,12 @@ MAY_IMPORT = {
         "gi atelier_protocol backend_link durations pace preview_pane status_bar status_line task translation"
     ),
     "dialog": (
-        "gi atelier_protocol backend_link drawables durations failure galleries preview_pane procedures"
-        " running settings_form status_bar status_line style_memory task translation"
+        "gi atelier_protocol backend_link drawables durations failure galleries given_pictures preview_pane"
+        " procedures running settings_form status_bar status_line style_memory task translation"
     ),
     "atelier": (
-        "gi atelier_protocol backend_link dialog drawables failure procedures status_bar task translation"
+        "gi atelier_protocol backend_link dialog drawables failure given_pictures procedures status_bar task"
+        " translation"
     ),
     # The wire's other end: no networks.
     "backend.__init__": "",

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from conftest import eventually, installed_in, is_at_work, prepared, stop_backend
-from gimp_session import Gimp, last_values, make_profile, save_settings
+from gimp_session import Gimp, last_values, make_profile, save_settings, settings_file
 from gimp_window import SETTLE_S, GimpWindow
 from PIL import Image
 
@@ -23,7 +23,7 @@ import backend_process
 from atelier_protocol import Picture, Region
 from atelier_requests import FRAMES, DeepDream, StyleTransfer, settings
 from backend_client import BackendClient
-from style_memory import remember
+from style_memory import recall, remember
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 STYLE, DREAM = "plug-in-atelier-style-transfer", "plug-in-atelier-deepdream"
@@ -45,6 +45,16 @@ from gi.repository import Gimp
 Gimp.context_set_feather(True)
 Gimp.context_set_feather_radius(20, 20)
 image.select_ellipse(Gimp.ChannelOps.REPLACE, 120, 50, 220, 200)
+Gimp.displays_flush()
+"""
+ONLY_THE_PHOTO = """
+from gi.repository import Gimp
+(image,) = Gimp.get_images()
+*made, photo = image.get_layers()
+for layer in made:
+    image.remove_layer(layer)
+image.set_selected_layers([photo])
+Gimp.Selection.none(image)
 Gimp.displays_flush()
 """
 CLIPBOARD = """
@@ -77,13 +87,15 @@ def window(gimp_version: str, home: Path, tmp_path_factory: pytest.TempPathFacto
 
 @pytest.fixture(autouse=True)
 def nothing_is_left_open(request: pytest.FixtureRequest) -> Iterator[None]:
-    """A test that failed must not make the others fail."""
+    """A test that failed must not make the others fail: dialogs are closed, new layers taken away."""
     yield
     if "window" in request.fixturenames:
         window: GimpWindow = request.getfixturevalue("window")
         while any(window.is_open(title_of(procedure)) for procedure in (STYLE, DREAM)):
             window.press("Escape", "Escape")
             time.sleep(2 * SETTLE_S)
+        if len(window.layers()) > 1:
+            window.run_python(ONLY_THE_PHOTO)
 
 
 @contextmanager
@@ -140,13 +152,13 @@ def choose_file(window: GimpWindow, file: Path) -> None:
     window.confirm("^Open a Picture$")
 
 
-def choose_in_gallery(window: GimpWindow, group: int, entry: int) -> None:
+def choose_in_gallery(window: GimpWindow, group: int, entry: int, below: str = "alt+m") -> None:
     """Choose by the keyboard, from the control below the gallery on; all is counted from 0."""
-    window.press("alt+m", *["shift+Tab"] * (1 + BEFORE_THE_GALLERY))
+    window.press(below, *["shift+Tab"] * (1 + BEFORE_THE_GALLERY))
     window.press("Home", *["Down"] * group)
     time.sleep(SETTLE_S)  # the group is filled
     rows, columns = divmod(entry, COLUMNS)
-    window.press("alt+m", "shift+Tab", "Home", *["Down"] * rows, *["Right"] * columns, "space")
+    window.press(below, "shift+Tab", "Home", *["Down"] * rows, *["Right"] * columns, "space")
 
 
 def run_and_wait(window: GimpWindow, procedure: str) -> list[dict[str, Any]]:
@@ -246,6 +258,36 @@ def test_the_preview_follows_the_settings(window: GimpWindow) -> None:
     window.wait_until(lambda: window.looks_of(box) == woodcut, "the preview is the first again", PREVIEW_S)
     window.press("Escape")
     window.wait_for_end(title_of(STYLE))
+
+
+def test_settings_can_be_reset_and_saved_and_a_style_kept_as_a_favourite(
+    window: GimpWindow, home: Path
+) -> None:
+    open_dialog(window, STYLE, method="gallery", gallery_style="woodcut")
+    choose_in_gallery(window, 0, 2)
+    window.press("shift+Tab", "shift+Tab", "space")  # the star
+    window.wait_until(lambda: recall().favourites == ("style:charcoal",), "the favourite is noted")
+    choose_in_gallery(window, 0, 0)
+    assert saved(window, 'gallery-style "peach and sky"')
+    choose_in_gallery(window, 1, 0)
+    window.take_screenshot("favourites")
+    assert saved(window, 'gallery-style "charcoal"')
+    window.press("alt+r", "Down", "Down", "Return")  # Reset to Factory Defaults
+    assert saved(window, 'method "fine"')
+    window.take_screenshot("reset")
+    window.press("Escape")
+    window.wait_for_end(title_of(STYLE))
+
+
+def saved(window: GimpWindow, setting: str) -> bool:
+    """Press Save Settings, until what it saves has a setting."""
+
+    def has_setting() -> bool:
+        window.press("alt+s")
+        time.sleep(SETTLE_S)
+        return setting in settings_file(window.gimp, STYLE, "default").read_text()
+
+    return window.wait_until(has_setting, f"{setting} is saved")
 
 
 @pytest.mark.parametrize("look", ["light", "dark"])
@@ -370,6 +412,17 @@ def test_each_kind_of_style_is_painted_in(
     undo(window, before)
 
 
+def test_a_layer_guides_a_dream(window: GimpWindow) -> None:
+    before = window.image()
+    open_dialog(window, DREAM, **BRIEF)
+    choose_in_gallery(window, 3, 0, below="alt+d")
+    window.take_screenshot("guide")
+    (made,) = run_and_wait(window, DREAM)
+    assert made["name"] == "DeepDream: chelsea.jpg"
+    assert made["settings"].items() >= {"objective": "guide", "pictures": ["chelsea.jpg"]}.items()
+    undo(window, before)
+
+
 # ── Ends of a run ────────────────────────────────────────────────────────────────────────────────
 
 
@@ -454,13 +507,19 @@ def test_a_run_waits_for_its_turn(window: GimpWindow) -> None:
 
 
 def test_the_window_is_never_held_up_while_a_job_runs(gimp_version: str, home: Path, tmp_path: Path) -> None:
-    photo = tmp_path / "large.png"
-    with Image.open(SAMPLES / "chelsea.jpg") as small:
-        small.resize(LARGE_PX).save(photo)
+    photo, style = tmp_path / "large.png", tmp_path / "style.jpg"
+    for name, large in (("chelsea.jpg", photo), ("starry_night.jpg", style)):
+        with Image.open(SAMPLES / name) as small:
+            small.resize(LARGE_PX).save(large)
     with shown(gimp_version, home, tmp_path, f"{gimp_version}-large", photo) as window:
-        dialog = open_dialog(window, DREAM, **{**BRIEF, "iterations": 40, "octaves": 2, "size": 512})
-        settled(window, preview_of(window, dialog))
+        dialog = open_dialog(window, STYLE, iterations=40, size=256)
+        box = preview_of(window, dialog)
+        plain = settled(window, box)
+        choose_file(window, style)
+        window.wait_until(lambda: window.looks_of(box) != plain, "the preview changes", PREVIEW_S)
+        settled(window, box)
+        window.take_screenshot("before-the-run")
         begun = time.monotonic()
-        (made,) = run_and_wait(window, DREAM)
+        (made,) = run_and_wait(window, STYLE)
         assert made["box"] == [0, 0, *LARGE_PX]
         assert not [tick for tick in window.late_ticks(begun) if tick["late_s"] > HELD_UP_S]

@@ -22,6 +22,7 @@ from atelier_protocol import AtelierError, JobCancelled
 from backend_link import BackendLink
 from drawables import Unsuitable, the_layer
 from failure import Failure
+from given_pictures import GivenPictures
 from procedures import FILTERS, Filter, declare_arguments
 from status_bar import StatusBar
 from task import make, pictures, task_of
@@ -124,7 +125,7 @@ def _set_what_goes_with_a_picture(config: Gimp.ProcedureConfig, chosen: Filter) 
 def _without_a_dialog(config: Gimp.ProcedureConfig, chosen: Filter, layer: Gimp.Layer) -> Gimp.Layer:
     task = task_of(config, chosen)
     with StatusBar(task.title, task.frames) as bar, closing(BackendLink(lambda: None)) as link:
-        return make(task, layer, link, bar)
+        return make(task, layer, GivenPictures(layer), link, bar)
 
 
 Gimp.main(Atelier.__gtype__, sys.argv)

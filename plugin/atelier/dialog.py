@@ -19,6 +19,7 @@ from backend_link import BackendLink
 from drawables import Unsuitable
 from failure import Failure, details
 from galleries import galleries
+from given_pictures import GivenPictures
 from preview_pane import PreviewPane
 from procedures import Filter
 from running import Running
@@ -75,7 +76,8 @@ class FilterDialog:
         self._is_closed = False
         self._link = BackendLink(self._link_changed)
         self._dialog = GimpUi.ProcedureDialog.new(procedure, config, _(chosen.title))
-        self._line, self._pane = StatusLine(), PreviewPane(layer, self._link, self._wanted)
+        self._given = GivenPictures(layer)
+        self._line, self._pane = StatusLine(), PreviewPane(layer, self._given, self._link, self._wanted)
         self._body = Gtk.Box(spacing=SPACING_PX)
         self._settings = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=SPACING_PX)
         self._lay_out()
@@ -131,6 +133,7 @@ class FilterDialog:
         return not self._is_closed and bool(self._dialog.run())
 
     def _wanted(self) -> tuple[Any, list[Any]]:
+        layers.size_to_send(self._layer)
         task = task_of(self._config, self._chosen)
         return task.request, list(task.given)
 
@@ -166,7 +169,7 @@ class FilterDialog:
             )
             self._set_busy(True)
             try:
-                made = make(task, self._layer, self._link, self._running)
+                made = make(task, self._layer, self._given, self._link, self._running)
             finally:
                 self._running = None
                 self._set_busy(False)

@@ -140,6 +140,8 @@ def the_layer(image: Gimp.Image, drawables: Sequence[Gimp.Drawable]) -> Gimp.Lay
 
 def selected_box(layer: Gimp.Layer) -> Region:
     """The box around what is selected of a layer; raises Unsuitable where that is nothing."""
+    if not layer.is_valid():
+        raise Unsuitable(_(GONE))
     overlap, x, y, width, height = layer.mask_intersect()
     if not overlap:
         raise Unsuitable(_("The selection lies outside the layer: select a part of it, or nothing at all."))
@@ -221,7 +223,9 @@ def content_of(cutout: Cutout, turn: Turn = at_once) -> tuple[Picture, Region]:
 # ── Pictures beside the layer: styles and guides ─────────────────────────────────────────────────
 
 
-def read_picture(given: Gio.File | Gimp.Layer | Gimp.Pattern, like: Gimp.Layer, longest_px: int) -> Picture:
+def read_picture(
+    given: Gio.File | Gimp.Layer | Gimp.Pattern, like: Gimp.Layer, longest_px: int, turn: Turn = at_once
+) -> Picture:
     """What is in a file, a layer or a pattern, flat, in the colours of the layer `like`.
 
     It is made smaller where it is larger than `longest_px`, but not below STYLE_PX. GIMP itself
@@ -237,15 +241,18 @@ def read_picture(given: Gio.File | Gimp.Layer | Gimp.Pattern, like: Gimp.Layer, 
     else:
         image = _image_of_layer(given, like.get_image())
     try:
+        turn()
         _shrink(image, max(STYLE_PX, longest_px))
+        turn()
         _convert(image, like.get_image())
+        turn()
         flat = image.merge_visible_layers(Gimp.MergeType.CLIP_TO_IMAGE)
         if flat is None:
             sentence = _("Nothing of {name} is visible: show a layer of it, or choose another picture.")
             raise Unsuitable(sentence.format(name=name_of(given)))
         coding = coding_for(flat, alpha=flat.has_alpha())
         width, height = flat.get_width(), flat.get_height()
-        pixels = _read(flat, Region(0, 0, width, height), coding.babl)
+        pixels = _read(flat, Region(0, 0, width, height), coding.babl, turn)
         return Picture(width, height, coding.channels, coding.depth, pixels)
     finally:
         image.delete()

@@ -46,7 +46,7 @@ class GalleryView(Gtk.Box):  # type: ignore[misc]  # gi has no types
         self._doings, self._key = doings, ""
         self._entries: dict[str, Entry] = {}
         self._waiting: deque[tuple[Gtk.TreeRowReference, Entry]] = deque()
-        self._loading = 0
+        self._loading = self._scrolling = 0
         self._store = Gtk.ListStore(GdkPixbuf.Pixbuf, str, int, str, str)
         self._groups, self._star = _group_chooser(titles), _star_button()
         self._grid = _grid(self._store)
@@ -164,16 +164,24 @@ class GalleryView(Gtk.Box):  # type: ignore[misc]  # gi has no types
         return self._entries[self._store[paths[0]][KEY]] if paths else None
 
     def _mark(self) -> None:
-        """Select what is chosen, and move it into sight."""
+        """Select what is chosen, and have it moved into sight."""
         path = next((row.path for row in self._store if row[KEY] == self._key), None)
         if path is None:
             self._grid.unselect_all()
         elif not self._grid.path_is_selected(path):
             self._grid.select_path(path)
             self._grid.set_cursor(path, None, False)
-            self._grid.scroll_to_path(path, False, 0.0, 0.0)
         self._show_words()
         self._show_star()
+        if not self._scrolling:
+            self._scrolling = GLib.idle_add(self._scroll)
+
+    def _scroll(self) -> bool:
+        """Move what is chosen into sight, once everything has its place."""
+        self._scrolling = 0
+        for path in self._grid.get_selected_items():
+            self._grid.scroll_to_path(path, False, 0.0, 0.0)
+        return False
 
     def _show_star(self) -> None:
         entry = self._selected()
@@ -197,6 +205,8 @@ class GalleryView(Gtk.Box):  # type: ignore[misc]  # gi has no types
     def _end(self, _self: Gtk.Widget, selecting: int) -> None:
         self._grid.disconnect(selecting)
         self._stop_loading()
+        if self._scrolling:
+            GLib.source_remove(self._scrolling)
 
     def _stop_loading(self) -> None:
         self._waiting.clear()

@@ -10,21 +10,21 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from gi.repository import Gdk, Gimp, Gio, GLib, Gtk
+from gi.repository import Gdk, Gimp, GLib, Gtk
 
 from atelier_protocol import AtelierError, JobCancelled, Picture, Progress, Queued, Result
-from atelier_requests import Request
+from atelier_requests import DeepDream, StyleTransfer
 from backend_link import BackendLink
-from drawables import Unsuitable, place_of, read_picture
+from drawables import Unsuitable
+from given_pictures import GivenPictures, identity
 from preview_request import DELAY_S, SIDE_PX, light
 from preview_scene import Scene, after, before, is_small, moved, scene
 from translation import _, translated
 
 SPACING_PX = 6
 TIME_OUT_S = 30
-STYLE_PX = 512
-"""Longest side at which styles are of use here."""
-MOST_STYLES = 8
+MOST_STYLE_PX = 2048
+"""Longest side at which a style is sent: up to that, a run finds it read already."""
 KEY_STEP = 0.25
 ARROWS = {
     Gdk.KEY_Left: (-KEY_STEP, 0.0),
@@ -34,24 +34,29 @@ ARROWS = {
 }
 """How far an arrow moves a detail, in parts of a preview's side."""
 FEW_CHARACTERS = 30
+FOCUS_PX = 2
+FOCUS = b"*:focus { box-shadow: inset 0 0 0 2px currentColor; }"
+"""How one sees that the arrow keys move the picture."""
 
-Wanted = Callable[[], tuple[Request, Sequence[Any]]]
+Wanted = Callable[[], tuple[StyleTransfer | DeepDream, Sequence[Any]]]
 
 
 class PreviewPane(Gtk.Box):  # type: ignore[misc]  # gi has no types
     """A picture, what can be done with it, and a line that says what is being done.
 
-    `wanted` returns the request as it stands, and the pictures given to it, or raises Unsuitable.
+    `wanted` returns the request as it stands, and the pictures given to it, or raises Unsuitable where
+    something is missing, of which nothing is said here.
     """
 
-    def __init__(self, layer: Gimp.Layer, link: BackendLink, wanted: Wanted) -> None:
+    def __init__(
+        self, layer: Gimp.Layer, given: GivenPictures, link: BackendLink, wanted: Wanted
+    ) -> None:
         super().__init__(orientation=Gtk.Orientation.VERTICAL, spacing=SPACING_PX)
-        self._layer, self._link, self._wanted = layer, link, wanted
+        self._layer, self._given, self._link, self._wanted = layer, given, link, wanted
         self._job: int | None = None
         self._asked: object = None
         self._scene: Scene | None = None
         self._picture: Picture | None = None
-        self._styles: dict[tuple[str, ...], Picture] = {}
         self._centre = (0.5, 0.5)
         self._drag: tuple[float, float] | None = None
         self._delay = self._time_out = 0
@@ -80,8 +85,11 @@ class PreviewPane(Gtk.Box):  # type: ignore[misc]  # gi has no types
     def _frame(self) -> Gtk.EventBox:
         """The picture's place, of the same size whatever is in it."""
         box = Gtk.EventBox(can_focus=True)
-        box.set_size_request(SIDE_PX, SIDE_PX)
+        box.set_size_request(SIDE_PX + 2 * FOCUS_PX, SIDE_PX + 2 * FOCUS_PX)
         box.add(self._image)
+        style = Gtk.CssProvider()
+        style.load_from_data(FOCUS)
+        box.get_style_context().add_provider(style, Gtk.STYLE_PROVIDER_PRIORITY_APPLICATION)
         events = Gdk.EventMask
         box.add_events(events.BUTTON_PRESS_MASK | events.BUTTON_RELEASE_MASK | events.BUTTON1_MOTION_MASK)
         box.connect("button-press-event", self._pressed)
@@ -125,24 +133,37 @@ class PreviewPane(Gtk.Box):  # type: ignore[misc]  # gi has no types
         self._delay = 0
         try:
             request, given = self._wanted()
+        except Unsuitable:
+            self._have_nothing("")
+            return False
+        try:
             small = is_small(self._layer)
             self._detail.set_sensitive(not small)
             centre = self._centre if self._detail.get_active() and not small else None
-            asked = (request, tuple(map(_identity, given)), centre)
+            asked = (request, tuple(map(identity, given)), centre)
             if asked != self._asked:
                 self._asked = asked
                 self._ask(request, given, centre)
         except Unsuitable as error:
-            self._drop()
-            self._asked = None
-            self._look(None)
-            self._say(str(error))
+            self._have_nothing(str(error))
         return False
 
-    def _ask(self, request: Request, given: Sequence[Any], centre: tuple[float, float] | None) -> None:
+    def _have_nothing(self, why: str) -> None:
+        """Show the layer as it is."""
+        self._drop()
+        self._asked = None
+        self._look(None)
+        self._say(why)
+
+    def _ask(
+        self,
+        request: StyleTransfer | DeepDream,
+        given: Sequence[Any],
+        centre: tuple[float, float] | None,
+    ) -> None:
         """Have the backend make the newest preview, and no older one any more."""
         self._drop()
-        styles = [self._style(one) for one in given] if getattr(request, "needs_style", False) else []
+        styles = self._read(given, request.picture_px) if request.needs_style else []
         self._scene = seen = scene(self._layer, centre)
         small = light(request, seen.content.width, seen.content.height, seen.part)
         if self._picture is None:
@@ -174,14 +195,12 @@ class PreviewPane(Gtk.Box):  # type: ignore[misc]  # gi has no types
         self._scene, self._picture = seen, picture
         self._show()
 
-    def _style(self, given: Any) -> Picture:
-        """A given picture, which is read once and not at every refresh."""
-        identity = _identity(given)
-        if identity not in self._styles:
-            if len(self._styles) >= MOST_STYLES:
-                del self._styles[next(iter(self._styles))]
-            self._styles[identity] = read_picture(given, self._layer, STYLE_PX)
-        return self._styles[identity]
+    def _read(self, given: Sequence[Any], longest_px: int) -> list[Picture]:
+        """The given pictures; GIMP's status bar must not go on saying how they were read."""
+        try:
+            return [self._given.seen(one, min(MOST_STYLE_PX, longest_px)) for one in given]
+        finally:
+            Gimp.progress_end()
 
     def _drop(self) -> None:
         """Want what was asked for no more."""
@@ -290,9 +309,3 @@ class PreviewPane(Gtk.Box):  # type: ignore[misc]  # gi has no types
 
 def _toggle(label: str) -> Gtk.ToggleButton:
     return Gtk.ToggleButton(label=label, use_underline=True)
-
-
-def _identity(given: Any) -> tuple[str, ...]:
-    """What tells one given picture from another."""
-    number = "" if isinstance(given, Gio.File | Gimp.Resource) else str(given.get_id())
-    return type(given).__name__, place_of(given), number

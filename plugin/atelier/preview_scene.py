@@ -36,7 +36,7 @@ class Scene:
 
 def is_small(layer: Gimp.Layer) -> bool:
     """Whether all that is selected fits into a preview at its full size; raises as `scene` does."""
-    box = _box(layer)
+    box = selected_box(layer)
     return max(box.width, box.height) <= SIDE_PX
 
 
@@ -48,7 +48,7 @@ def scene(layer: Gimp.Layer, centre: tuple[float, float] | None) -> Scene:
     Raises:
         Unsuitable: nothing of the layer is selected, or the layer is gone.
     """
-    whole = _box(layer)
+    whole = selected_box(layer)
     width, height = layer.get_width(), layer.get_height()
     box = whole if centre is None else _detail(whole, centre)
     scale = min(1.0, SIDE_PX / max(box.width, box.height))
@@ -68,7 +68,7 @@ def moved(
     layer: Gimp.Layer, centre: tuple[float, float], across_px: float, down_px: float
 ) -> tuple[float, float]:
     """The centre of a detail, moved by pixels of the layer as far as there is something to see."""
-    box = _box(layer)
+    box = selected_box(layer)
     sides = zip(centre, (across_px, down_px), (box.width, box.height), strict=True)
     x, y = (_clamped(part + by / side, min(0.5, SIDE_PX / side / 2)) for part, by, side in sides)
     return x, y
@@ -76,12 +76,6 @@ def moved(
 
 def _clamped(part: float, margin: float) -> float:
     return min(1 - margin, max(margin, part))
-
-
-def _box(layer: Gimp.Layer) -> Region:
-    if not layer.is_valid():
-        raise Unsuitable(_(GONE))
-    return selected_box(layer)
 
 
 def _detail(whole: Region, centre: tuple[float, float]) -> Region:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-from gi.repository import Gimp, GObject
+from gi.repository import Gimp, Gio, GObject
 
 from atelier_requests import (
     FRAMES,
@@ -145,6 +146,16 @@ FILTERS = {
 def argument(setting: Setting) -> str:
     """A setting's name as GIMP wants it."""
     return setting.name.replace("_", "-")
+
+
+def picture_in(config: Gimp.ProcedureConfig, source: Source) -> Any:
+    """The file, layer or pattern that is given, if any.
+
+    GIMP 3.2 gives the path of a file that it has saved back with a slash too many.
+    """
+    given = config.get_property(source.name)
+    path = given.get_path() if isinstance(given, Gio.File) else None
+    return Gio.File.new_for_path("/" + path.lstrip("/")) if path and path.startswith("//") else given
 
 
 def declare_arguments(procedure: Gimp.Procedure, chosen: Filter) -> None:

@@ -16,7 +16,7 @@ from atelier_protocol import MAX_SIDE_PX
 from atelier_requests import GALLERY, N_, StyleTransfer
 from backend_process import atelier_home
 from presets import CONTROLLED
-from procedures import Filter, Source, argument
+from procedures import Filter, Source, argument, picture_in
 from style_memory import Memory
 from translation import _
 
@@ -181,8 +181,8 @@ def chosen_entry(config: Gimp.ProcedureConfig, chosen: Filter) -> Entry | None:
     if not _wants_picture(config, chosen):
         holds = (entry for entry in _built_in(chosen) if _is_set(config, entry.settings))
         return next(holds, None)
-    names = [source.name for source in chosen.sources if source in picture_sources(chosen)]
-    given = (config.get_property(name) for name in names)
+    sources = picture_sources(chosen)
+    given = (picture_in(config, source) for source in chosen.sources if source in sources)
     return next((entry_of(picture) for picture in given if picture and _is_there(picture)), None)
 
 

@@ -22,7 +22,8 @@ from atelier_requests import FRAMES, DeepDream, Request, StyleTransfer, WrongSet
 from backend_link import BackendLink
 from drawables import Unsuitable
 from frames import frames
-from procedures import Filter, argument
+from given_pictures import GivenPictures
+from procedures import Filter, argument, picture_in
 from translation import _
 
 
@@ -113,13 +114,15 @@ def task_of(config: Gimp.ProcedureConfig, chosen: Filter) -> Task:
 
 def pictures(config: Gimp.ProcedureConfig, chosen: Filter) -> list[Any]:
     """What is given beside the layer: files, layers, patterns."""
-    return [given for source in chosen.sources if (given := config.get_property(source.name))]
+    return [given for source in chosen.sources if (given := picture_in(config, source))]
 
 
 # ── Doing it ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def make(task: Task, layer: Gimp.Layer, link: BackendLink, watch: Watch) -> Gimp.Layer:
+def make(
+    task: Task, layer: Gimp.Layer, given: GivenPictures, link: BackendLink, watch: Watch
+) -> Gimp.Layer:
     """Have the backend make the frames, and add them all when they are done; the last one is returned.
 
     No layer is made before that: GIMP's Cancel kills this process, and layers in no image would stay.
@@ -128,7 +131,7 @@ def make(task: Task, layer: Gimp.Layer, link: BackendLink, watch: Watch) -> Gimp
         JobCancelled: nobody wants them any more; the image is as it was.
         Unsuitable, JobFailed, BackendUnavailable, …: there will be none; the image is as it was.
     """
-    styles = [_read(each, layer, task, watch) for each in task.given]
+    styles = [given.latest(each, task.request.picture_px, watch.turn) for each in task.given]
     cutout = layers.cut_out(layer, watch.turn)
     results = _results(task, link, watch, styles, *layers.content_of(cutout, watch.turn))
     record = task.record()
@@ -140,11 +143,6 @@ def make(task: Task, layer: Gimp.Layer, link: BackendLink, watch: Watch) -> Gimp
     for note in dict.fromkeys(result.note for result in results if result.note):
         Gimp.message(_(note))
     return made[-1]
-
-
-def _read(given: Any, layer: Gimp.Layer, task: Task, watch: Watch) -> Picture:
-    watch.turn()
-    return layers.read_picture(given, layer, task.request.picture_px)
 
 
 def _results(
