@@ -10,7 +10,6 @@ import json
 import os
 import random
 import struct
-import textwrap
 import traceback
 from array import array
 from collections.abc import Callable, Iterator
@@ -471,17 +470,6 @@ def case_a_style_may_be_a_pattern_which_is_repeated() -> None:
         assert read(layer) == read(stylize(image, source, style=file)[1]), "the backend got something else"
     with staged(Scene(gray=True, precision="U16_NON_LINEAR")) as (_image, source):
         assert reading(pattern, source)[:3] == (520, 540, "YA")
-
-
-def case_the_script_in_the_readme_dreams() -> None:
-    _before, after = (SAMPLES.parent / "README.md").read_text(encoding="utf-8").split("In Python:\n\n")
-    script, _rest = after.split("\n\n", 1)
-    with staged(Scene()) as (image, _source):
-        layer = add_layer(image, random.Random(1), "small", 70, 50, alpha=False)
-        names = {"Gimp": Gimp, "image": image, "layer": layer}
-        exec(textwrap.dedent(script), names)
-        assert names["dreamt"].get_name() == "DeepDream: inception-v3"
-        assert settings_of(names["dreamt"])["octaves"] == 6
 
 
 def case_several_styles_are_mixed() -> None:
