@@ -415,6 +415,7 @@ def test_each_kind_of_style_is_painted_in(
 def test_a_layer_guides_a_dream(window: GimpWindow) -> None:
     before = window.image()
     open_dialog(window, DREAM, **BRIEF)
+    window.press("alt+d", "shift+Tab", "Home", "space")  # a preset
     choose_in_gallery(window, 3, 0, below="alt+d")
     window.take_screenshot("guide")
     (made,) = run_and_wait(window, DREAM)
