@@ -409,6 +409,7 @@ def case_nothing_is_asked_during_a_run_whose_picture_is_shown() -> None:
         window.pane.show(Picture(2, 1, "RGB", "u8", bytes((0, 255, 0)) * 2))
         assert set(window.pixels[1::3]) == {255}
         window.pane.resume()
+        window.pane.refresh_soon()
         assert window.wait() != made
         assert window.asked == 2
 

@@ -177,9 +177,12 @@ class FilterDialog:
         return made
 
     def show(self, failure: Failure) -> None:
-        """Show why there is no layer; a run that was cancelled needs no explanation."""
+        """Show why there is no layer; a run that was cancelled needs no explanation.
+
+        After an error no preview is asked for that would say the same; the next change does that.
+        """
         if failure.status == Gimp.PDBStatusType.CANCEL:
-            self._line.say(self._duration())
+            self._config_changed()
         else:
             self._line.show_error(failure.sentence, details(failure, self._described()))
 

@@ -117,9 +117,8 @@ class PreviewPane(Gtk.Box):  # type: ignore[misc]  # gi has no types
         self._line.set_text("")
 
     def resume(self) -> None:
-        """Ask again, of whatever is wanted now."""
+        """Ask again, once `refresh_soon` is called."""
         self._paused = False
-        self.refresh_soon()
 
     def show(self, picture: Picture) -> None:
         """Show a picture of all that is selected, as far as a run has come."""
