@@ -23,7 +23,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from backend import fast_style, style_transfer
+from backend import fast_style, memory, style_transfer
 from backend.images import read
 from backend.losses import content_loss, gram_matrix, style_loss, total_variation
 from backend.networks import DEFAULTS, Network, load_decoder, load_network
@@ -174,7 +174,7 @@ def painted(
             stretch=False,
         )
     )
-    return style_transfer.stylize(
+    steps = style_transfer.stylize(
         content,
         [Style(style)],
         network=network,
@@ -195,6 +195,8 @@ def painted(
         tolerance=0.0,
         seed=0,
     )
+    with memory.kept(content[0, 0].numel()):
+        yield from steps
 
 
 def last(steps: Iterator[Step]) -> Tensor:

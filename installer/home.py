@@ -74,7 +74,7 @@ class Home:
         """All that the installer and the backend make in this folder."""
         folders = (self.venv, self.earlier_venv, self.models, self.thumbnails, self.folder / "bin")
         made = (*folders, self.picture, self.log, self.plugin_fingerprint, self.outside)
-        notes = (self.folder / "speeds.json", self.folder / "styles.json")
+        notes = [self.folder / f"{name}.json" for name in ("speeds", "styles", "kernels")]
         return [*made, *notes, *self.folder.glob("connection.json*"), *self.folder.glob("backend.lo[cg]*")]
 
 
