@@ -1,4 +1,4 @@
-"""Makes the pictures of the two dialogs: dialog-style-transfer.png and dialog-deepdream.png.
+"""Makes the pictures of the two dialogs: dialog-style-transfer.jpg and dialog-deepdream.jpg.
 
     ~/.cache/atelier-tests/venv/bin/python docs/make_screenshots.py
 
@@ -26,14 +26,15 @@ from run import CACHE, MODELS
 
 PHOTO = CHECKOUT / "samples" / "chelsea.jpg"
 VERSION = "3.2"
-PREVIEW_S = 20.0
+QUALITY = 90
+PREVIEW_S, RUN_S = 20.0, 120.0
 DIALOGS = {
-    "dialog-style-transfer.png": ("s", "^Style Transfer$", "plug-in-atelier-style-transfer"),
-    "dialog-deepdream.png": ("d", "^DeepDream$", "plug-in-atelier-deepdream"),
+    "dialog-style-transfer.jpg": ("s", "^Style Transfer$", "plug-in-atelier-style-transfer"),
+    "dialog-deepdream.jpg": ("d", "^DeepDream$", "plug-in-atelier-deepdream"),
 }
 SHOWN: dict[str, dict[str, str | int | float]] = {
-    "dialog-style-transfer.png": {"method": "gallery", "gallery_style": "great wave"},
-    "dialog-deepdream.png": {"network": "squeezenet", "layers": "fire7", "octaves": 6},
+    "dialog-style-transfer.jpg": {"method": "gallery", "gallery_style": "great wave"},
+    "dialog-deepdream.jpg": {"network": "squeezenet", "layers": "fire7", "octaves": 6},
 }
 
 
@@ -51,22 +52,26 @@ def main() -> None:
         try:
             with GimpWindow(gimp, PHOTO, folder) as window:
                 for name in DIALOGS:
-                    picture_of(window, name).save(DOCS / name, optimize=True)
+                    picture_of(window, name).save(DOCS / name, quality=QUALITY)
                     print(DOCS / name, flush=True)
         finally:
             stop_backend(home)
 
 
 def picture_of(window: GimpWindow, name: str) -> Image.Image:
-    """A dialog with its preview, without its frame."""
+    """A dialog with its preview, without its frame, after a run: how long that takes is known then."""
     key, title, procedure = DIALOGS[name]
     save_settings(window.gimp, procedure, **SHOWN[name])
-    dialog = window.open_from_menu(key, title)
+    window.open_from_menu(key, title)
     window.press("alt+l")
     time.sleep(PREVIEW_S)
-    left, top, width, height = window.box_of(dialog)
-    with Image.open(window.take_screenshot(name)) as screen:
-        picture = screen.convert("RGB").crop((left, top, left + width, top + height))
+    window.press("alt+u")
+    window.wait_for_end(title, RUN_S)
+    window.press("ctrl+z")
+    dialog = window.open_from_menu(key, title)
+    time.sleep(PREVIEW_S)
+    with Image.open(window.take_screenshot(name, dialog)) as shown:
+        picture = shown.convert("RGB")
     window.press("Escape")
     window.wait_for_end(title)
     return picture

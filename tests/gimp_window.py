@@ -177,11 +177,11 @@ class GimpWindow:
         lines = self._ticks.read_text().splitlines() if self._ticks.exists() else []
         return [late for late in map(json.loads, lines) if late["since"] >= since_s]
 
-    def take_screenshot(self, name: str) -> Path:
-        """Keep what is on the screen as a numbered picture."""
+    def take_screenshot(self, name: str, window: str = "root") -> Path:
+        """Keep what is on the screen, or in a window, as a numbered picture."""
         self._shots += 1
         file = self._screenshots / f"{self._shots:02}-{name.lower().replace(' ', '-')}.png"
-        self._do("import", "-window", "root", str(file))
+        self._do("import", "-window", window, str(file))
         return file
 
     def _fill_screen(self) -> None:
