@@ -27,13 +27,13 @@ SIDE_PX = 340
 DREAM_PX = 224
 """Longest side dreamt at in a preview of a whole picture; finer octaves would only be seen enlarged."""
 WORK = {
-    "inception-v3": 220_000,
+    "inception-v3": 180_000,
     "squeezenet": 1_000_000,
-    "vgg19": 75_000,
-    "vgg16": 100_000,
-    "googlenet": 220_000,
+    "vgg19": 60_000,
+    "vgg16": 75_000,
+    "googlenet": 180_000,
     "resnet50": 120_000,
-    "inception-v3-torchvision": 220_000,
+    "inception-v3-torchvision": 180_000,
 }
 """The pixel-steps, as `durations` counts them, that two cores do in half a second, by network."""
 FEWEST_STEPS = 3
