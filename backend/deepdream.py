@@ -128,8 +128,7 @@ def ascent(
 
     The rolled image is let go of before: at 24 megapixels it takes 0.3 GB.
     """
-    shifted = (values.roll(shift, (-2, -1)) for values in (image, visible))
-    rolled = weighed_gradient(*shifted, network, objective)
+    rolled = weighed_gradient(image.roll(shift, (-2, -1)), visible.roll(shift, (-2, -1)), network, objective)
     return rolled.roll([-pixels for pixels in shift], (-2, -1))
 
 

@@ -45,9 +45,10 @@ def main() -> None:
 def work(way: str, size: int, models: Path) -> None:
     """Be one of the two processes."""
     network, dtype = prepare(way, models), torch.float64 if way == "float64" else torch.float32
-    layout = torch.channels_last if way == "stock in NHWC" else torch.preserve_format
-    network = network.to(dtype, memory_format=layout)
-    image = photograph(size).to(dtype, memory_format=layout)
+    network, image = network.to(dtype), photograph(size).to(dtype)
+    if way == "stock in NHWC":
+        network = network.to(memory_format=torch.channels_last)
+        image = image.to(memory_format=torch.channels_last)
     answer(lambda: gradient(network, image))
 
 
