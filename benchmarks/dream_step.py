@@ -47,7 +47,7 @@ def work(way: str, size: int, models: Path) -> None:
     network, dtype = prepare(way, models), torch.float64 if way == "float64" else torch.float32
     network, image = network.to(dtype), photograph(size).to(dtype)
     if way == "stock in NHWC":
-        network = network.to(memory_format=torch.channels_last)
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         image = image.to(memory_format=torch.channels_last)
     answer(lambda: gradient(network, image))
 
