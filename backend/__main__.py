@@ -13,6 +13,9 @@ import os
 import secrets
 import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import zmq
@@ -26,6 +29,7 @@ from .server import Server
 from .worker import LocalWorker, Run
 
 IDLE_MINUTES = "10"
+ANNOUNCE_S = 1.0
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -59,14 +63,13 @@ def _serve(models: Path, idle_s: float) -> None:
     key = secrets.token_bytes(KEY_BYTES)
     worker = LocalWorker(functools.partial(load_filters, models))
     with zmq.Context() as context, Gate(context, key) as gate:
-        write_connection(Connection(gate.port, os.getpid(), key.hex()))
-        logging.info("listening on port %d", gate.port)
         try:
-            Server(gate, key, worker.start, idle_s=idle_s).serve()
+            with _announced(Connection(gate.port, os.getpid(), key.hex())):
+                logging.info("listening on port %d", gate.port)
+                Server(gate, key, worker.start, idle_s=idle_s).serve()
         except KeyboardInterrupt:
             logging.info("interrupted")
         finally:
-            _retract_connection()
             worker.close()
     logging.info("ended")
 
@@ -76,6 +79,31 @@ def load_filters(models: Path) -> Run:
     from . import filters
 
     return functools.partial(filters.run, models=models)
+
+
+@contextmanager
+def _announced(connection: Connection) -> Iterator[None]:
+    """Have the connection file say so; it is written again where it is lost or damaged meanwhile."""
+    write_connection(connection)
+    ended = threading.Event()
+    keeper = threading.Thread(target=_keep_announced, args=(connection, ended))
+    keeper.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        keeper.join()
+        _retract_connection()
+
+
+def _keep_announced(connection: Connection, ended: threading.Event) -> None:
+    while not ended.wait(ANNOUNCE_S):
+        try:
+            if read_connection() is None:
+                write_connection(connection)
+        except (OSError, BackendUnavailable) as error:  # a person has to look at it
+            logging.warning("the connection file is not looked after any more: %s", error)
+            return
 
 
 def _retract_connection() -> None:

@@ -6,6 +6,7 @@ wire's. Knows nothing of jobs, ZeroMQ or torch.
 
 from __future__ import annotations
 
+import math
 import select
 import socket
 import struct
@@ -14,6 +15,7 @@ import threading
 from atelier_protocol import MAX_FRAMES, Message, pack, unpack
 
 BUFFER_BYTES = 4 * 1024 * 1024
+TURN_S = 1.0
 _SIZES = struct.Struct(f">{MAX_FRAMES}Q")
 
 
@@ -51,9 +53,10 @@ class Channel:
             TimeoutError: nothing came for that long; the channel is of no further use.
             OSError: the other process is gone.
         """
-        self._socket.settimeout(timeout_s)
-        sizes = _SIZES.unpack(self._read(_SIZES.size))
-        return unpack([self._read(size) for size in sizes if size])
+        self._socket.settimeout(timeout_s and min(TURN_S, timeout_s))
+        turns = math.ceil((timeout_s or TURN_S) / TURN_S)
+        sizes = _SIZES.unpack(self._read(_SIZES.size, turns))
+        return unpack([self._read(size, turns) for size in sizes if size])
 
     def waiting(self) -> bool:
         """Whether a message has begun to arrive, or the other process is gone."""
@@ -63,12 +66,21 @@ class Channel:
         """Close this end; the other one's next call raises OSError."""
         self._socket.close()
 
-    def _read(self, size: int) -> bytearray:
+    def _read(self, size: int, turns: int) -> bytearray:
         data = bytearray(size)
         rest = memoryview(data)
         while rest:
-            count = self._socket.recv_into(rest)
+            count = self._read_once(rest, turns)
             if not count:
                 raise ConnectionError("the other process closed its end")
             rest = rest[count:]
         return data
+
+    def _read_once(self, room: memoryview, turns: int) -> int:
+        """Wait for so many turns; where the whole machine stood still for long, that was one."""
+        for _ in range(turns):
+            try:
+                return self._socket.recv_into(room)
+            except TimeoutError:
+                continue
+        raise TimeoutError("the other process says nothing")

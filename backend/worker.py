@@ -49,6 +49,8 @@ RELEASE_S = 120.0
 ENDING_S = 0.5
 KILLED = -9
 """The exit code of a process that got SIGKILL, as from a system that is out of memory."""
+NO_MEMORY = 12
+"""The exit code of a process that had no room for a job's pictures."""
 READY = Queued(0, 0)
 """The process' first word but for beats: it has loaded, and no job is before the next one."""
 LAST_WORDS = (Result, Failed, Cancelled)
@@ -146,9 +148,11 @@ class LocalWorker:
         except TimeoutError:
             self._end_process()
             return Failed(job, "worker-hung", _HUNG.format(seconds=self._hang_s))
-        except (OSError, ProtocolError, MemoryError):
+        except (OSError, ProtocolError, MemoryError) as error:
             code = self._end_process()
             log.exception("the worker's process was ended with %s in the middle of a job", code)
+            if isinstance(error, MemoryError) or code == NO_MEMORY:
+                return Failed(job, "out-of-memory", _NO_MEMORY)
             return Failed(job, "worker-died", _KILLED if code == KILLED else _CRASHED)
         if isinstance(last, Failed) and last.reason == "internal":
             self._end_process()  # who knows what state it is in
@@ -183,6 +187,7 @@ _KILLED = (
     "The system ended the computation, most likely because memory ran out; "
     "choose a smaller working size or close other programs, and try again."
 )
+_NO_MEMORY = "There is not enough memory for this picture: choose a smaller working size."
 _CRASHED = "The computation crashed; try again, and run 'atelier doctor' if it happens again."
 
 
@@ -205,6 +210,9 @@ def work(end: socket.socket, load: Load) -> None:
                 channel.send(last)
     except ConnectionError:
         return
+    except MemoryError:
+        log.exception("there is no room for a job's pictures")
+        os._exit(NO_MEMORY)  # at once, for the server waits
 
 
 def _run_job(channel: Channel, submit: Submit, run: Run) -> Message:
@@ -243,7 +251,7 @@ def _reason(error: Exception) -> tuple[str, str]:
     if isinstance(error, JobFailed):
         return error.reason, said
     if isinstance(error, MemoryError) or any(words in said.lower() for words in OUT_OF_MEMORY):
-        return "out-of-memory", "There is not enough memory for this picture: choose a smaller working size."
+        return "out-of-memory", _NO_MEMORY
     if isinstance(error, ValueError):
         return "bad-request", said
     return "internal", f"The filter failed ({said}): the end of the backend's log has the details."

@@ -7,6 +7,7 @@ socket, and nothing of GIMP, nor of how a backend comes to run (`backend_process
 from __future__ import annotations
 
 import itertools
+import math
 import secrets
 from collections.abc import Iterator, Sequence
 from types import TracebackType
@@ -186,12 +187,15 @@ class BackendClient:
             raise BackendSilent(_GONE) from error
 
     def _receive(self) -> Message:
-        try:
-            return self.opened(self._dealer.receive(timeout_s=SILENCE_S))
-        except TimeoutError as error:
-            raise silence() from error
-        except OSError as error:
-            raise BackendSilent(_GONE) from error
+        """The next message; silence is counted in turns of a second, one where the machine stood still."""
+        for _ in range(math.ceil(SILENCE_S)):
+            try:
+                return self.opened(self._dealer.receive(timeout_s=1.0))
+            except TimeoutError:
+                continue
+            except OSError as error:
+                raise BackendSilent(_GONE) from error
+        raise silence()
 
     # ── For an event loop ────────────────────────────────────────────────────────────────────────
 

@@ -77,9 +77,13 @@ def write_connection(connection: Connection) -> None:
     draft = path.with_name(f"{path.name}.{os.getpid()}")
     draft.unlink(missing_ok=True)
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump(asdict(connection), file)
-    draft.replace(path)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            json.dump(asdict(connection), file)
+        draft.replace(path)
+    except BaseException:
+        draft.unlink()
+        raise
 
 
 def read_connection() -> Connection | None:

@@ -1,0 +1,418 @@
+"""Faults that are really caused: real processes killed, suspended, starved of memory or cut off.
+
+docs/faults.md lists these and those that are caused in other modules. After each the person has a
+sentence, the next job works, and no process is left.
+"""
+
+from __future__ import annotations
+
+import ast
+import concurrent.futures
+import os
+import resource
+import select
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from conftest import PICTURE, WHOLE, eventually, installed_in, is_at_work, processes_with
+from PIL import Image
+
+import backend_client
+import backend_process
+from atelier_protocol import BackendSilent, JobFailed, Picture, Progress, Region, Result
+from atelier_requests import DeepDream, Identity
+from backend import cli
+from backend.picture_files import Canvas, PictureFileError
+from backend_client import BackendClient
+
+CHECKOUT = Path(__file__).parent.parent
+PHOTO = CHECKOUT / "samples" / "chelsea.jpg"
+LARGE, ALL_OF_IT = Picture(6000, 4000, "RGB", "u8", bytes(72_000_000)), Region(0, 0, 6000, 4000)
+ENDLESS = DeepDream(network="squeezenet", iterations=500, octaves=4, size=64)
+HANG_S, SUSPENDED_S = 3, 5.0
+"""How long a worker may be silent here, and how long everything stands still."""
+
+IMPATIENT = f"""
+import functools, sys
+import backend.__main__ as backend
+backend.LocalWorker = functools.partial(backend.LocalWorker, hang_s={HANG_S})
+sys.exit(backend.main([]))
+"""
+
+
+@pytest.fixture
+def home(tmp_path: Path, models: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An installation of this test's own; no process of it may be left at the end."""
+    home = tmp_path / "home"
+    home.mkdir(mode=0o700)
+    monkeypatch.setenv("ATELIER_HOME", str(installed_in(home, models)))
+    yield home
+    if client := backend_process.connect_if_running():
+        with client:
+            client.stop_backend()
+    assert_nothing_runs(home)
+
+
+def run_instead(home: Path, *command: str, **variables: str) -> None:
+    """Have the installation's backend be started by another command, with more variables."""
+    (home / "venv").unlink()
+    python = home / "venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    env = [f"{name}={value}" for name, value in variables.items()]
+    words = " ".join(f"'{word}'" for word in ("env", *env, sys.executable, *command))
+    python.write_text(f"#!/bin/sh\nexec {words}\n")
+    python.chmod(0o755)
+
+
+def backend() -> psutil.Process:
+    connection = backend_process.read_connection()
+    assert connection
+    return psutil.Process(connection.pid)
+
+
+def worker() -> psutil.Process:
+    """The backend's child that computes; multiprocessing keeps another one to clean up after it."""
+    (found,) = (child for child in backend().children() if "spawn_main" in " ".join(child.cmdline()))
+    return found
+
+
+def make(client: BackendClient, picture: Picture = PICTURE, region: Region = WHOLE) -> Picture:
+    *_, last = client.messages(client.submit(Identity(), picture, region))
+    assert isinstance(last, Result)
+    return last.picture
+
+
+def begin_endless_job(client: BackendClient) -> int:
+    job = client.submit(ENDLESS, PICTURE, WHOLE)
+    next(message for message in client.messages(job) if isinstance(message, Progress))
+    return job
+
+
+def assert_works() -> None:
+    with backend_process.connect() as client:
+        assert make(client) == PICTURE
+
+
+def assert_nothing_runs(home: Path) -> None:
+    eventually(lambda: not processes_with("ATELIER_HOME", home), "no process is left")
+
+
+# ── The backend is killed ────────────────────────────────────────────────────────────────────────
+
+
+def while_its_worker_starts(client: BackendClient) -> int:
+    worker().suspend()
+    job = client.submit(Identity(), PICTURE, WHOLE)
+    next(client.messages(job))
+    return job
+
+
+def while_the_job_waits(client: BackendClient) -> int:
+    client.submit(ENDLESS, PICTURE, WHOLE)
+    job = client.submit(Identity(), PICTURE, WHOLE)
+    assert next(client.messages(job)).type == "queued"
+    return job
+
+
+def while_it_sends_the_result(client: BackendClient) -> int:
+    """A part of a message has come: nothing else that is said here is longer than one reading."""
+    job = client.submit(Identity(), LARGE, ALL_OF_IT)
+    parts = 0
+    while parts < 10:
+        select.select([client], [], [])
+        parts = 0 if client.read() else parts + 1
+    return job
+
+
+@pytest.mark.parametrize(
+    "bring_it_there",
+    [while_its_worker_starts, while_the_job_waits, begin_endless_job, while_it_sends_the_result],
+)
+def test_a_killed_backend_is_told_at_every_stage_of_a_job(
+    home: Path, bring_it_there: Callable[[BackendClient], int]
+) -> None:
+    with backend_process.connect() as client:
+        job, suspended = bring_it_there(client), worker()
+        backend().kill()
+        suspended.resume()
+        with pytest.raises(BackendSilent, match="ended before the picture was done; run the filter again"):
+            list(client.messages(job))
+    assert_nothing_runs(home)
+    assert_works()
+
+
+def test_a_backend_killed_while_a_job_is_sent_to_it_is_told(home: Path) -> None:
+    with backend_process.connect() as client, concurrent.futures.ThreadPoolExecutor() as pool:
+        backend().suspend()
+        sending = pool.submit(client.submit, Identity(), LARGE, ALL_OF_IT)
+        eventually(sending.running, "it is sent")
+        backend().kill()
+        with pytest.raises(BackendSilent, match="ended before the picture was done"):
+            sending.result()
+    assert_nothing_runs(home)
+    assert_works()
+
+
+def test_a_command_whose_backend_is_killed_says_so_and_leaves_no_file(home: Path, tmp_path: Path) -> None:
+    out = tmp_path / "pictures" / "out.png"
+    out.parent.mkdir()
+    with atelier("dream", PHOTO, "-o", out, "--iterations", "500") as command:
+        with backend_process.connect() as client:
+            eventually(lambda: is_at_work(client), "it dreams")
+        backend().kill()
+        _, said = command.communicate(timeout=60)
+    assert command.returncode == 1
+    assert said.decode().splitlines()[-1].endswith("run the filter again, it will be started anew.")
+    assert list(out.parent.iterdir()) == []
+    assert_works()
+
+
+def atelier(*words: str | Path) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "backend.cli", *map(str, words)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+# ── The worker is killed, hangs, or has no memory ────────────────────────────────────────────────
+
+
+def test_a_worker_killed_while_it_starts_is_told(home: Path) -> None:
+    with backend_process.connect() as client:
+        job = while_its_worker_starts(client)
+        worker().kill()
+        with pytest.raises(JobFailed, match="choose a smaller working size or close") as failure:
+            list(client.messages(job))
+        assert failure.value.reason == "worker-died"
+        assert make(client) == PICTURE
+
+
+def test_a_worker_killed_between_jobs_is_nobody_s_loss(home: Path) -> None:
+    with backend_process.connect() as client:
+        assert make(client) == PICTURE
+        killed = worker()
+        killed.kill()
+        eventually(lambda: killed.status() == psutil.STATUS_ZOMBIE, "it has ended")
+        assert make(client) == PICTURE
+
+
+def test_a_worker_that_hangs_in_a_job_is_told_ended_and_replaced(home: Path) -> None:
+    run_instead(home, "-c", IMPATIENT)
+    with backend_process.connect() as client:
+        job, hung = begin_endless_job(client), worker()
+        hung.suspend()
+        with pytest.raises(JobFailed, match=f"no sign of life for {HANG_S} seconds") as failure:
+            list(client.messages(job))
+        assert failure.value.reason == "worker-hung"
+        assert not hung.is_running()
+        assert make(client) == PICTURE
+
+
+@pytest.mark.parametrize("megabytes", [10, 150], ids=["to take the picture", "to compute"])
+def test_a_worker_without_memory_is_told_and_the_next_job_works(home: Path, megabytes: int) -> None:
+    """A limit on the process: what it has, and a little more."""
+    with backend_process.connect() as client:
+        assert make(client) == PICTURE
+        starved = worker()
+        limit = starved.memory_info().vms + megabytes * 1_000_000
+        resource.prlimit(starved.pid, resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
+        with pytest.raises(JobFailed, match="not enough memory for this picture") as failure:
+            list(client.messages(client.submit(DeepDream(size=4096, octaves=1), LARGE, ALL_OF_IT)))
+        assert failure.value.reason == "out-of-memory"
+        if starved.is_running():
+            resource.prlimit(starved.pid, resource.RLIMIT_AS, (resource.RLIM_INFINITY,) * 2)
+        assert make(client) == PICTURE
+
+
+# ── Everything stands still for a while ──────────────────────────────────────────────────────────
+
+
+def test_a_backend_that_stands_still_is_told_and_can_be_stopped(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(backend_client, "SILENCE_S", 2.0)
+    with backend_process.connect() as client:
+        job = begin_endless_job(client)
+        backend().suspend()
+        with pytest.raises(BackendSilent, match="said nothing for 2 seconds; end it with 'atelier stop'"):
+            list(client.messages(job))
+    assert cli.main(["stop"]) == 0
+    assert capsys.readouterr().out == "The backend has ended.\n"
+    assert_nothing_runs(home)
+    assert_works()
+
+
+PATIENT_CLIENT = f"""
+import backend_client, backend_process
+from atelier_protocol import Picture, Progress, Region
+from atelier_requests import DeepDream
+backend_client.SILENCE_S = {HANG_S}
+with backend_process.connect() as client:
+    picture = Picture(64, 64, "RGB", "u8", bytes(12288))
+    request = DeepDream(network="squeezenet", iterations=150, octaves=1, size=256)
+    for message in client.messages(client.submit(request, picture, Region(0, 0, 64, 64))):
+        print(message.type, flush=True)
+"""
+
+
+def test_a_job_goes_on_after_the_machine_was_suspended(home: Path) -> None:
+    """For longer than either side waits for a word of the other."""
+    run_instead(home, "-c", IMPATIENT)
+    backend_process.connect().close()
+    with subprocess.Popen([sys.executable, "-c", PATIENT_CLIENT], stdout=subprocess.PIPE) as client:
+        assert client.stdout
+        while client.stdout.readline() != b"progress\n":
+            assert client.poll() is None
+        everything = [psutil.Process(client.pid), backend(), worker()]
+        for process in everything:
+            process.suspend()
+        time.sleep(SUSPENDED_S)
+        for process in everything:
+            process.resume()
+        assert client.stdout.read().splitlines()[-1] == b"result"
+    assert client.returncode == 0
+    assert_works()
+
+
+BACK_AND_FORTH = """
+import itertools, time
+right, jumps = time.time_ns, itertools.cycle((86_400, -86_400))
+time.time_ns = lambda: right() + next(jumps) * 10**9
+time.time = lambda: time.time_ns() / 1e9
+"""
+
+
+def test_a_clock_that_jumps_disturbs_nothing(home: Path, tmp_path: Path) -> None:
+    """By a day, forth and back, whenever somebody looks at it."""
+    (tmp_path / "sitecustomize.py").write_text(BACK_AND_FORTH)
+    run_instead(home, "-m", "backend", PYTHONPATH=f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}")
+    with backend_process.connect() as client:
+        log = (home / "backend.log").read_text(encoding="utf-8")
+        job = begin_endless_job(client)
+        client.finish(job)
+        *_, last = client.messages(job)
+        assert isinstance(last, Result)
+        assert make(client) == PICTURE
+    assert log and time.strftime("%Y-%m-%d") not in log, "nobody's clock has jumped"
+
+
+@pytest.mark.parametrize("folder", ["backend", "plugin/atelier"])
+def test_nothing_waits_by_a_clock_that_can_be_set(folder: str) -> None:
+    for file in (CHECKOUT / folder).glob("*.py"):
+        names = {ast.unparse(node) for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))}
+        assert not names & {"time.time", "time.time_ns", "datetime", "from time import time"}, file
+
+
+# ── The file that says where the backend is ──────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, lambda file: os.truncate(file, 20)], ids=["lost", "cut"])
+def test_a_running_backend_writes_its_file_again(home: Path, damage: Callable[[Path], None]) -> None:
+    assert_works()
+    before = backend()
+    damage(home / "connection.json")
+    assert_works()
+    assert backend() == before
+    assert sorted(path.name for path in home.glob("connection*")) == ["connection.json"]
+
+
+def test_a_file_that_does_not_fit_on_the_disk_is_not_left_there_in_part(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ATELIER_HOME", str(tmp_path))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, before[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            backend_process.write_connection(backend_process.Connection(1, 1, "ab" * 32))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list(tmp_path.iterdir()) == []
+
+
+# ── The client is killed, or is one of several ───────────────────────────────────────────────────
+
+LARGE_CLIENT = """
+import backend_process
+from atelier_protocol import Picture, Region
+from atelier_requests import Identity
+with backend_process.connect() as client:
+    print("ready", flush=True)
+    input()
+    picture = Picture(6000, 4000, "RGB", "u8", bytes(72_000_000))
+    client.submit(Identity(), picture, Region(0, 0, 6000, 4000))
+    print("sent", flush=True)
+    input()
+"""
+
+
+@pytest.mark.parametrize("taken", [False, True], ids=["while it sends", "while its result is sent"])
+def test_a_client_killed_with_half_a_picture_on_its_way_is_forgotten(home: Path, taken: bool) -> None:
+    assert_works()
+    before = backend()
+    with subprocess.Popen([sys.executable, "-c", LARGE_CLIENT], stdin=-1, stdout=-1) as client:
+        assert client.stdin and client.stdout
+        assert client.stdout.readline() == b"ready\n"
+        if not taken:
+            before.suspend()
+        client.stdin.write(b"\n")
+        client.stdin.flush()
+        if taken:
+            assert client.stdout.readline() == b"sent\n"
+            with backend_process.connect() as other:
+                assert make(other) == PICTURE  # so the large one is done, and nobody reads it
+        client.kill()
+        client.wait()
+        before.resume()
+        client.stdin.close()
+    assert_works()
+    assert backend() == before
+
+
+def test_two_clients_and_a_command_that_begin_at_once_are_all_served(home: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.png"
+    clients = [subprocess.Popen([sys.executable, "-c", PATIENT_CLIENT], stdout=-1) for _ in range(2)]
+    dream = ("--size", "64", "--octaves", "1", "--iterations", "2")
+    command = atelier("dream", PHOTO, "-o", out, *dream)
+    said = [client.communicate(timeout=120)[0].splitlines()[-1] for client in clients]
+    assert said == [b"result", b"result"]
+    assert command.communicate(timeout=120)[0] == b"" and command.returncode == 0
+    assert out.exists()
+    assert_works()
+
+
+# ── A style that changes while it is read ────────────────────────────────────────────────────────
+
+
+def test_a_picture_that_changes_while_it_is_read_is_whole_or_refused_with_a_sentence(tmp_path: Path) -> None:
+    """It is written over in place, slowly, and read all the while until both have come of it."""
+    file, done = tmp_path / "style.png", threading.Event()
+    Image.effect_noise((256, 256), 100).save(file)
+    whole = file.read_bytes()
+
+    def write_over_and_over() -> None:
+        while not done.is_set():
+            with file.open("wb") as style:
+                for start in range(0, len(whole), 4096):
+                    style.write(whole[start : start + 4096])
+                    style.flush()
+
+    writing = threading.Thread(target=write_over_and_over)
+    writing.start()
+    outcomes = set()
+    try:
+        deadline = time.monotonic() + 60
+        while len(outcomes) < 2 and time.monotonic() < deadline:
+            try:
+                outcomes.add(Canvas.load(file).picture)
+            except PictureFileError as error:
+                assert str(file) in str(error) and str(error).endswith(".")
+                outcomes.add(None)
+    finally:
+        done.set()
+        writing.join()
+    assert outcomes == {None, Canvas.load(file).picture}
