@@ -1,0 +1,303 @@
+"""Many clients at once, many jobs, a third of them given up: what becomes of each, and what is left.
+
+    python benchmarks/load.py [--clients 50] [--jobs 500] [--megapixels 24] [--models ~/.atelier/models]
+
+Each client is a process of its own, for some of them are killed. Of three jobs two are wanted, and of
+the third kind some are cancelled and some lose their client, which is killed while it waits; another
+takes its place. Their pictures have all sizes up to `--megapixels`, most of them small. The requests are
+quick ones, through a real backend. Promised is, and a promise that is broken ends this with status 1:
+every job of a client that lives ends with a result or a reason; jobs begin in the order in which they
+came; and afterwards server and worker have the memory (within 5 %), descriptors and threads that they
+had before, which is after such a picture of each kind.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import multiprocessing
+import multiprocessing.connection
+import os
+import random
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+import backend_process
+from atelier_protocol import JobCancelled, JobFailed, Picture, Queued, Region, Result
+from atelier_requests import DeepDream, Identity, Request, StyleTransfer
+from backend_client import BackendClient
+
+MEMORY_SHARE = 0.05
+QUIET_S, LONGEST_S = 3.0, 7200.0
+WANTED, CANCELLED, KILLED = range(3)
+Said = tuple[int, str, float, str]
+"""The number of a job, a word, the second of the clock, and more of it."""
+
+
+def main() -> None:
+    options = _options()
+    with tempfile.TemporaryDirectory() as home:
+        os.environ["ATELIER_HOME"] = home
+        (Path(home) / "venv").symlink_to(sys.prefix)
+        (Path(home) / "models").symlink_to(options.models.resolve())
+        with backend_process.connect() as client:
+            broken = load(client, options)
+            client.stop_backend()
+            client.wait_until_gone()
+    for promise in broken:
+        print(f"broken: {promise}")
+    sys.exit(1 if broken else 0)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Many clients and jobs at once.")
+    parser.add_argument("--clients", type=int, default=50)
+    parser.add_argument("--jobs", type=int, default=500)
+    parser.add_argument("--megapixels", type=float, default=24)
+    parser.add_argument("--models", type=Path, default=Path.home() / ".atelier" / "models")
+    return parser.parse_args()
+
+
+def load(client: BackendClient, options: argparse.Namespace) -> list[str]:
+    """Print the figures; what is returned are the promises that are broken."""
+    jobs = planned(options.jobs, options.megapixels)
+    for request in REQUESTS:
+        ask(client, Job(0, request, options.megapixels, WANTED))
+    before = state()
+    start = time.monotonic()
+    said = run(jobs, options.clients)
+    print(f"{len(jobs)} jobs of {options.clients} clients in {time.monotonic() - start:.0f} s")
+    ask(client, Job(0, Identity(), 0.01, WANTED))
+    return [*check_ends(jobs, said), *check_order(said), *check_left(before, settled(before))]
+
+
+# ── The jobs ─────────────────────────────────────────────────────────────────────────────────────
+
+REQUESTS: Sequence[Request] = (
+    Identity(),
+    StyleTransfer(method="gallery", size=128),
+    DeepDream(network="squeezenet", octaves=1, iterations=2, size=64),
+)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A request for a square picture of so many megapixels, and whether it is given up."""
+
+    number: int
+    request: Request
+    megapixels: float
+    fate: int
+
+    @property
+    def picture(self) -> Picture:
+        """The same colours again and again, which do not matter here."""
+        side = max(1, round((1e6 * self.megapixels) ** 0.5))
+        return Picture(
+            side,
+            side,
+            "RGB",
+            "u8",
+            bytes(range(256)) * (side * side * 3 // 256) + bytes(side * side * 3 % 256),
+        )
+
+
+def planned(count: int, megapixels: float) -> list[Job]:
+    """The same jobs with every run: a third of them given up, sizes evenly spread by their logarithm."""
+    dice = random.Random(0)
+    fates = [dice.choice((CANCELLED, KILLED)) if number % 3 == 2 else WANTED for number in range(count)]
+    sizes = [megapixels * 1000 ** -dice.random() for _ in range(count - 1)] + [megapixels]
+    return [
+        Job(number, dice.choice(REQUESTS), size, fate)
+        for number, (size, fate) in enumerate(zip(sizes, fates, strict=True))
+    ]
+
+
+def ask(client: BackendClient, job: Job, said: Callable[[str, str], object] = lambda *_: None) -> None:
+    """Submit a job, hear all that is said of it, and say that in words; one to be cancelled is."""
+    picture = job.picture
+    number = client.submit(job.request, picture, Region(0, 0, picture.width, picture.height))
+    said("submitted", "")
+    try:
+        for message in client.messages(number):
+            said(message.type, str(message.place) if isinstance(message, Queued) else "")
+            if job.fate == CANCELLED and isinstance(message, Queued):
+                client.cancel(number)
+            if isinstance(message, Result) and message.picture.width != picture.width:
+                said("wrong", "another size")
+    except JobCancelled:
+        said("cancelled", "")
+    except JobFailed as error:
+        said("failed", f"{error.reason}: {error}")
+
+
+# ── The clients ──────────────────────────────────────────────────────────────────────────────────
+
+
+def run(jobs: Sequence[Job], clients: int) -> list[Said]:
+    """Have so many clients work through the jobs; return what was said to them, in its order."""
+    todo, heard = list(reversed(jobs)), list[Said]()
+    spawn = multiprocessing.get_context("fork")
+    pipes: dict[Any, Any] = {}
+
+    def hire() -> None:
+        ours, theirs = spawn.Pipe()
+        process = spawn.Process(target=work, args=(theirs,), daemon=True)
+        process.start()
+        theirs.close()
+        pipes[ours] = (process, todo.pop())
+        ours.send(pipes[ours][1])
+
+    def dismiss(pipe: Any) -> None:
+        process, _ = pipes.pop(pipe)
+        process.kill()
+        process.join()
+        pipe.close()
+        if todo:
+            hire()
+
+    for _ in range(min(clients, len(todo))):
+        hire()
+    deadline = time.monotonic() + LONGEST_S
+    while pipes and time.monotonic() < deadline:
+        for pipe in multiprocessing.connection.wait(list(pipes), 1.0):
+            job = pipes[pipe][1]
+            try:
+                word, at, more = pipe.recv()
+            except EOFError:
+                heard.append((job.number, "ended", time.monotonic(), "the client ended by itself"))
+                dismiss(pipe)
+                continue
+            heard.append((job.number, word, at, more))
+            if job.fate == KILLED and word == "queued":
+                dismiss(pipe)
+            elif word == "next" and todo:
+                pipes[pipe] = (pipes[pipe][0], todo.pop())
+                pipe.send(pipes[pipe][1])
+            elif word == "next":
+                dismiss(pipe)
+    return sorted(heard, key=lambda said: said[2])
+
+
+def work(pipe: Any) -> None:
+    """A client's process: do what comes through the pipe, and tell all that is heard."""
+    with backend_process.connect() as client:
+        while True:
+            ask(client, pipe.recv(), lambda word, more: pipe.send((word, time.monotonic(), more)))
+            pipe.send(("next", time.monotonic(), ""))
+
+
+# ── The promises ─────────────────────────────────────────────────────────────────────────────────
+
+ENDS = ("result", "failed", "cancelled")
+
+
+def check_ends(jobs: Sequence[Job], said: Sequence[Said]) -> Iterator[str]:
+    """Every job of a client that was not killed ends, once."""
+    ends = {
+        job.number: [word for number, word, _, _ in said if number == job.number and word in ENDS]
+        for job in jobs
+    }
+    alive = [job for job in jobs if job.fate != KILLED]
+    counts = Counter(end for job in alive for end in ends[job.number])
+    print(", ".join(f"{count} {word}" for word, count in sorted(counts.items())), end=", ")
+    print(f"{len(jobs) - len(alive)} of clients that were killed")
+    reasons = Counter(more for _, word, _, more in said if word == "failed")
+    for reason, count in reasons.items():
+        print(f"    {count} times {reason}")
+    for job in alive:
+        if len(ends[job.number]) != 1:
+            yield f"job {job.number} ended with {ends[job.number]}"
+        if job.fate == WANTED and ends[job.number] == ["cancelled"]:
+            yield f"job {job.number} was cancelled, which nobody asked for"
+    yield from (f"job {number} got {more}" for number, word, _, more in said if word in ("wrong", "ended"))
+
+
+def check_order(said: Sequence[Said]) -> Iterator[str]:
+    """How many jobs began before one that had come earlier.
+
+    When a job came, its client does not know; the places that it is told never get worse.
+    """
+    places: dict[int, list[int]] = {}
+    for number, word, _, more in said:
+        if word == "queued":
+            places.setdefault(number, []).append(int(more))
+    overtaken = [number for number, told in places.items() if told != sorted(told, reverse=True)]
+    submitted = {number: at for number, word, at, _ in said if word == "submitted"}
+    begun = [
+        number for number, word, _, more in said if word == "queued" and more == "0" and number in submitted
+    ]
+    first_come = sorted(begun, key=submitted.__getitem__)
+    shifts = [abs(place - first_come.index(number)) for place, number in enumerate(begun)]
+    print(f"order: {len(overtaken)} of {len(places)} jobs were overtaken (at most 0); begun and sent differ")
+    print(
+        f"    by {sum(shifts) / max(1, len(shifts)):.2f} places in the mean, {max(shifts, default=0)} at most"
+    )
+    if overtaken:
+        yield f"jobs {overtaken} were overtaken by later ones"
+
+
+@dataclass(frozen=True)
+class State:
+    """What a process has: bytes of memory of its own, open descriptors, threads."""
+
+    memory: int
+    descriptors: int
+    threads: int
+
+    @classmethod
+    def of(cls, process: psutil.Process) -> State:
+        return cls(process.memory_full_info().uss, process.num_fds(), process.num_threads())
+
+
+def state() -> dict[str, State]:
+    """What server and worker have now."""
+    connection = backend_process.read_connection()
+    assert connection
+    server = psutil.Process(connection.pid)
+    (worker,) = (child for child in server.children() if "spawn_main" in " ".join(child.cmdline()))
+    return {"server": State.of(server), "worker": State.of(worker)}
+
+
+def settled(before: dict[str, State]) -> dict[str, State]:
+    """What they have after a while; connections that were cut are closed by then."""
+    gc.collect()
+    after = state()
+    for _ in range(10):
+        time.sleep(QUIET_S)
+        after = state()
+        if not any(True for _ in differences(before, after)):
+            break
+    return after
+
+
+def differences(before: dict[str, State], after: dict[str, State]) -> Iterator[str]:
+    for name, was in before.items():
+        now = after[name]
+        if now.memory > was.memory * (1 + MEMORY_SHARE):
+            yield f"the {name} has {(now.memory - was.memory) / 1e6:.0f} MB more than before"
+        if now.descriptors > was.descriptors or now.threads > was.threads:
+            yield f"the {name} has more descriptors or threads than before"
+
+
+def check_left(before: dict[str, State], after: dict[str, State]) -> Iterator[str]:
+    for name, was in before.items():
+        now = after[name]
+        print(
+            f"{name:8} {was.memory / 1e6:6.0f} MB before, {now.memory / 1e6:6.0f} after"
+            f" ({100 * now.memory / was.memory - 100:+.1f} %, at most +{100 * MEMORY_SHARE:.0f} %);"
+            f" descriptors {was.descriptors} and {now.descriptors}, threads {was.threads} and {now.threads}"
+        )
+    yield from differences(before, after)
+
+
+if __name__ == "__main__":
+    main()
