@@ -255,6 +255,7 @@ class State:
 
     @classmethod
     def of(cls, process: psutil.Process) -> State:
+        """What a process has now."""
         return cls(process.memory_full_info().uss, process.num_fds(), process.num_threads())
 
 
