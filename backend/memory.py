@@ -39,8 +39,13 @@ def kept(pixels: int) -> Iterator[None]:
         _set(M_MMAP_MAX, MOST_MAPPINGS)
         _set(M_MMAP_THRESHOLD, MAPPED_BYTES)
         _set(M_TRIM_THRESHOLD, 2 * MAPPED_BYTES)
-        if library := _gnu_library():
-            library.malloc_trim(0)
+        give_back()
+
+
+def give_back() -> None:
+    """Give what is free back to the system, wherever it lies."""
+    if library := _gnu_library():
+        library.malloc_trim(0)
 
 
 def _set(what: int, value: int) -> None:

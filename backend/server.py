@@ -47,9 +47,11 @@ from atelier_protocol import (
     unsealed,
 )
 
+from . import memory
 from .gate import Gate
 
 BEAT_S = 1.0
+QUIET_S = 2.0
 MAX_CLIENTS = 256
 MAX_WAITING = 64
 
@@ -89,7 +91,7 @@ class Server:
         self._running: Job | None = None
         self._reports: queue.SimpleQueue[tuple[Job, Message]] = queue.SimpleQueue()
         self._bell, self._button = socket.socketpair()
-        self._stopped = False
+        self._stopped = self._tidied = False
         self._active_at = time.monotonic()
 
     def serve(self) -> None:
@@ -113,9 +115,17 @@ class Server:
                 self._pass_on_reports()
             if time.monotonic() >= beat_at:
                 self._beat()
+                self._tidy_up()
                 beat_at = time.monotonic() + BEAT_S
             self._forget_the_gone()
             self._run_next()
+
+    def _tidy_up(self) -> None:
+        """Once it is quiet, give back the room that pictures had."""
+        is_quiet = not self._running and time.monotonic() - self._active_at > QUIET_S
+        if is_quiet and not self._tidied:
+            memory.give_back()
+        self._tidied = is_quiet
 
     def _is_idle(self) -> bool:
         if self._running:

@@ -118,6 +118,7 @@ class LocalWorker:
                 assignment = self._assignments.get()
             if assignment:
                 assignment.report(self._attend(assignment))
+            del assignment  # and with it its pictures, which would wait for the next one
         self._end_process()
 
     def _spawn(self) -> Channel:

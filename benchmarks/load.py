@@ -71,6 +71,8 @@ def load(client: BackendClient, options: argparse.Namespace) -> list[str]:
     jobs = planned(options.jobs, options.megapixels)
     for request in REQUESTS:
         ask(client, Job(0, request, options.megapixels, WANTED))
+    ask(client, Job(0, Identity(), 0.01, WANTED))
+    time.sleep(2 * QUIET_S)
     before = state()
     start = time.monotonic()
     said = run(jobs, options.clients)

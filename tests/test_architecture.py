@@ -69,7 +69,7 @@ MAY_IMPORT = {
     "backend.__init__": "",
     "backend.channel": "atelier_protocol",
     "backend.gate": "zmq atelier_protocol",
-    "backend.server": "zmq atelier_protocol backend.gate",
+    "backend.server": "zmq atelier_protocol backend.gate backend.memory",
     "backend.worker": "atelier_protocol backend.channel",
     # Weights and networks.
     "backend.vision": "torch torchvision",
