@@ -170,7 +170,8 @@ def run(jobs: Sequence[Job], clients: int) -> list[Said]:
         hire()
     deadline = time.monotonic() + LONGEST_S
     while pipes and time.monotonic() < deadline:
-        for pipe in multiprocessing.connection.wait(list(pipes), 1.0):
+        for ready in multiprocessing.connection.wait(list(pipes), 1.0):
+            pipe: Any = ready
             job = pipes[pipe][1]
             try:
                 word, at, more = pipe.recv()

@@ -403,7 +403,7 @@ def test_a_picture_that_changes_while_it_is_read_is_whole_or_refused_with_a_sent
 
     writing = threading.Thread(target=write_over_and_over)
     writing.start()
-    outcomes = set()
+    outcomes: set[Picture | None] = set()
     try:
         deadline = time.monotonic() + 60
         while len(outcomes) < 2 and time.monotonic() < deadline:
