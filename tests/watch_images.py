@@ -74,14 +74,28 @@ def describe_layer(image: Gimp.Image, layer: Gimp.Layer) -> dict[str, Any]:
     box = [*layer.get_offsets()[1:], width, height]
     mask, selection = layer.get_mask(), image.get_selection()
     settings = layer.get_parasite("atelier-settings")
+    read = read_once if settings else digest
     return {
         "name": layer.get_name(),
         "box": box,
-        "pixels": digest(layer, (0, 0, width, height)),
-        "mask": digest(mask, (0, 0, width, height)) if mask else None,
+        "pixels": read(layer, (0, 0, width, height)),
+        "mask": read(mask, (0, 0, width, height)) if mask else None,
         "settings": json.loads(bytes(settings.get_data())) if settings else None,
         "selected": None if Gimp.Selection.is_empty(image) else digest(selection, box),
     }
+
+
+READ: dict[int, str] = {}
+
+
+def read_once(drawable: Gimp.Drawable, box: Sequence[int]) -> str:
+    """The digest of what a filter made, read as soon as it is there and never again.
+
+    An undo takes it away, and GIMP kills a plug-in that reads from it in that moment.
+    """
+    key = drawable.get_id()
+    READ[key] = READ.get(key) or digest(drawable, box)
+    return READ[key]
 
 
 def digest(drawable: Gimp.Drawable, box: Sequence[int]) -> str:
