@@ -197,6 +197,8 @@ def test_a_worker_killed_between_jobs_is_nobody_s_loss(home: Path) -> None:
         killed = worker()
         killed.kill()
         eventually(lambda: killed.status() == psutil.STATUS_ZOMBIE, "it has ended")
+        threads = Path(f"/proc/{killed.pid}/task")
+        eventually(lambda: len(list(threads.iterdir())) == 1, "its threads have ended, too")
         assert make(client) == PICTURE
 
 
