@@ -10,9 +10,8 @@ import json
 import os
 import random
 import struct
-import traceback
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ import gi
 gi.require_versions({"Babl": "0.1", "Gegl": "0.4", "Gimp": "3.0"})
 from gi.repository import Babl, Gegl, Gimp, Gio
 from gimp_scenes import SCENES, Scene
+from outcomes import cases_in, write_outcomes
 
 import drawables
 from atelier_protocol import Progress, Queued
@@ -40,19 +40,9 @@ MANY_ITEMS = 200
 
 
 def main() -> None:
-    """Try everything, and write what became of it: nothing where all is well, else a traceback."""
-    outcomes = {name: _outcome(functools.partial(try_scene, scene)) for name, scene in SCENES.items()}
-    cases = {name: function for name, function in globals().items() if name.startswith("case_")}
-    outcomes |= {name: _outcome(function) for name, function in cases.items()}
-    Path(os.environ["OUTCOMES"]).write_text(json.dumps(outcomes))
-
-
-def _outcome(check: Callable[[], None]) -> str:
-    try:
-        check()
-    except Exception:
-        return traceback.format_exc()
-    return ""
+    """Try everything."""
+    scenes = {name: functools.partial(try_scene, scene) for name, scene in SCENES.items()}
+    write_outcomes(scenes | cases_in(globals()))
 
 
 # ── GIMP, as a script uses it ────────────────────────────────────────────────────────────────────

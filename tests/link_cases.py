@@ -7,18 +7,17 @@ functions named `case_…`. It is the link that starts the backend.
 from __future__ import annotations
 
 import itertools
-import json
 import os
 import signal
 import tempfile
 import time
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from gi.repository import GLib
+from outcomes import cases_in, write_outcomes
 
 import backend_client
 import backend_process
@@ -313,18 +312,8 @@ def silence_after(seconds: float) -> Iterator[None]:
 
 
 def main() -> None:
-    """Try every case, and write what became of it: nothing where all is well, else a traceback."""
-    cases = {name: function for name, function in globals().items() if name.startswith("case_")}
-    outcomes = {name: _outcome(function) for name, function in cases.items()}
-    Path(os.environ["OUTCOMES"]).write_text(json.dumps(outcomes))
-
-
-def _outcome(check: Callable[[], None]) -> str:
-    try:
-        check()
-    except Exception:
-        return traceback.format_exc()
-    return ""
+    """Try everything."""
+    write_outcomes(cases_in(globals()))
 
 
 if __name__ == "__main__":

@@ -5,11 +5,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import time
-import traceback
 from array import array
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,6 +18,7 @@ import gi
 
 gi.require_versions({"Babl": "0.1", "Gegl": "0.4", "Gimp": "3.0", "GimpUi": "3.0", "Gtk": "3.0"})
 from gi.repository import Gdk, Gegl, Gimp, GimpUi, Gio, GLib, Gtk
+from outcomes import cases_in, write_outcomes
 
 import preview_scene
 from atelier_protocol import AtelierError, Picture
@@ -38,19 +37,9 @@ STARRY_NIGHT = Path(__file__).parent.parent / "samples" / "starry_night.jpg"
 
 
 def main() -> None:
-    """Try everything, and write what became of it: nothing where all is well, else a traceback."""
+    """Try everything."""
     GimpUi.init("atelier-tests")
-    cases = {name: function for name, function in globals().items() if name.startswith("case_")}
-    outcomes = {name: _outcome(function) for name, function in cases.items()}
-    Path(os.environ["OUTCOMES"]).write_text(json.dumps(outcomes))
-
-
-def _outcome(check: Callable[[], None]) -> str:
-    try:
-        check()
-    except Exception:
-        return traceback.format_exc()
-    return ""
+    write_outcomes(cases_in(globals()))
 
 
 # ── Layers ───────────────────────────────────────────────────────────────────────────────────────

@@ -15,12 +15,12 @@ from pathlib import Path
 
 import psutil
 import pytest
+from backend_jobs import assert_works, begin, make
 from conftest import eventually, installed_in, processes_with
 
 import backend_process
-from atelier_protocol import BackendSilent, BackendUnavailable, JobFailed, Picture, Progress, Region, Result
-from atelier_requests import DeepDream, Identity
-from backend_client import BackendClient
+from atelier_protocol import BackendSilent, BackendUnavailable, JobFailed, Picture, Region
+from atelier_requests import DeepDream
 
 PICTURE = Picture(3, 2, "RGB", "u8", bytes(range(18)))
 WHOLE = Region(0, 0, 3, 2)
@@ -63,23 +63,6 @@ def backend_pid() -> int:
 def worker_of(backend: int) -> psutil.Process:
     """The backend's child that computes; multiprocessing keeps another one to clean up after it."""
     return max(psutil.Process(backend).children(), key=lambda child: child.memory_info().rss)
-
-
-def make(client: BackendClient) -> Picture:
-    *_, last = client.messages(client.submit(Identity(), PICTURE, WHOLE))
-    assert isinstance(last, Result)
-    return last.picture
-
-
-def begin_endless_job(client: BackendClient) -> int:
-    job = client.submit(ENDLESS, PICTURE, WHOLE)
-    next(message for message in client.messages(job) if isinstance(message, Progress))
-    return job
-
-
-def assert_works() -> None:
-    with backend_process.connect() as client:
-        assert make(client) == PICTURE
 
 
 # ── Starting ─────────────────────────────────────────────────────────────────────────────────────
@@ -242,7 +225,7 @@ def test_waiting_may_give_up(home: Path) -> None:
 
 def test_a_killed_worker_is_reported_and_the_next_job_runs(home: Path) -> None:
     with backend_process.connect() as client:
-        job = begin_endless_job(client)
+        job = begin(client, ENDLESS)
         worker_of(backend_pid()).kill()
         with pytest.raises(JobFailed) as failure:
             list(client.messages(job))
@@ -252,7 +235,7 @@ def test_a_killed_worker_is_reported_and_the_next_job_runs(home: Path) -> None:
 
 def test_a_killed_backend_is_reported_leaves_no_process_and_the_next_call_works(home: Path) -> None:
     with backend_process.connect() as client:
-        job = begin_endless_job(client)
+        job = begin(client, ENDLESS)
         os.kill(backend_pid(), signal.SIGKILL)
         with pytest.raises(BackendSilent):
             list(client.messages(job))
@@ -262,7 +245,7 @@ def test_a_killed_backend_is_reported_leaves_no_process_and_the_next_call_works(
 
 def test_a_backend_told_to_end_by_the_system_leaves_nothing(home: Path) -> None:
     with backend_process.connect() as client:
-        begin_endless_job(client)
+        begin(client, ENDLESS)
         os.kill(backend_pid(), signal.SIGTERM)
         client.wait_until_gone()
     eventually(lambda: not processes_of(home), "no process is left")

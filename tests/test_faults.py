@@ -20,12 +20,13 @@ from pathlib import Path
 
 import psutil
 import pytest
+from backend_jobs import assert_works, begin, make
 from conftest import PICTURE, WHOLE, eventually, installed_in, is_at_work, processes_with
 from PIL import Image
 
 import backend_client
 import backend_process
-from atelier_protocol import BackendSilent, JobFailed, Picture, Progress, Region, Result
+from atelier_protocol import BackendSilent, JobFailed, Picture, Region, Result
 from atelier_requests import DeepDream, Identity
 from backend import cli
 from backend.picture_files import Canvas, PictureFileError
@@ -82,23 +83,6 @@ def worker() -> psutil.Process:
     return found
 
 
-def make(client: BackendClient, picture: Picture = PICTURE, region: Region = WHOLE) -> Picture:
-    *_, last = client.messages(client.submit(Identity(), picture, region))
-    assert isinstance(last, Result)
-    return last.picture
-
-
-def begin_endless_job(client: BackendClient) -> int:
-    job = client.submit(ENDLESS, PICTURE, WHOLE)
-    next(message for message in client.messages(job) if isinstance(message, Progress))
-    return job
-
-
-def assert_works() -> None:
-    with backend_process.connect() as client:
-        assert make(client) == PICTURE
-
-
 def assert_nothing_runs(home: Path) -> None:
     eventually(lambda: not processes_with("ATELIER_HOME", home), "no process is left")
 
@@ -130,9 +114,13 @@ def while_it_sends_the_result(client: BackendClient) -> int:
     return job
 
 
+def while_it_is_at_work(client: BackendClient) -> int:
+    return begin(client, ENDLESS)
+
+
 @pytest.mark.parametrize(
     "bring_it_there",
-    [while_its_worker_starts, while_the_job_waits, begin_endless_job, while_it_sends_the_result],
+    [while_its_worker_starts, while_the_job_waits, while_it_is_at_work, while_it_sends_the_result],
 )
 def test_a_killed_backend_is_told_at_every_stage_of_a_job(
     home: Path, bring_it_there: Callable[[BackendClient], int]
@@ -205,7 +193,7 @@ def test_a_worker_killed_between_jobs_is_nobody_s_loss(home: Path) -> None:
 def test_a_worker_that_hangs_in_a_job_is_told_ended_and_replaced(home: Path) -> None:
     run_instead(home, "-c", IMPATIENT)
     with backend_process.connect() as client:
-        job, hung = begin_endless_job(client), worker()
+        job, hung = begin(client, ENDLESS), worker()
         hung.suspend()
         with pytest.raises(JobFailed, match=f"no sign of life for {HANG_S} seconds") as failure:
             list(client.messages(job))
@@ -238,7 +226,7 @@ def test_a_backend_that_stands_still_is_told_and_can_be_stopped(
 ) -> None:
     monkeypatch.setattr(backend_client, "SILENCE_S", 2.0)
     with backend_process.connect() as client:
-        job = begin_endless_job(client)
+        job = begin(client, ENDLESS)
         backend().suspend()
         with pytest.raises(BackendSilent, match="said nothing for 2 seconds; end it with 'atelier stop'"):
             list(client.messages(job))
@@ -294,7 +282,7 @@ def test_a_clock_that_jumps_disturbs_nothing(home: Path, tmp_path: Path) -> None
     run_instead(home, "-m", "backend", PYTHONPATH=f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}")
     with backend_process.connect() as client:
         log = (home / "backend.log").read_text(encoding="utf-8")
-        job = begin_endless_job(client)
+        job = begin(client, ENDLESS)
         client.finish(job)
         *_, last = client.messages(job)
         assert isinstance(last, Result)
