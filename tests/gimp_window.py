@@ -131,11 +131,15 @@ class GimpWindow:
         return value
 
     def confirm(self, title: str) -> None:
-        """Press Return, again where it was lost, until the window of that title is gone."""
+        """Press Return until the window of that title is gone."""
+        self.press_until("Return", lambda: not self._find(title), f"no window is called {title}")
+
+    def press_until(self, key: str, is_taken: Callable[[], bool], what: str) -> None:
+        """Press a key, again where it was lost: a window that just lost or got the focus may miss it."""
         for attempt in range(TRIES):
-            self.press("Return")
+            self.press(key)
             try:
-                self.wait_until(lambda: not self._find(title), f"no window is called {title}", TAKEN_S)
+                self.wait_until(is_taken, what, TAKEN_S)
                 return
             except TimeoutError:
                 if attempt == TRIES - 1:

@@ -181,8 +181,9 @@ def feathered_ellipse(window: GimpWindow) -> Iterator[None]:
 
 def undo(window: GimpWindow, before: dict[str, Any]) -> None:
     """Undo one step, which must bring back the image: layers, masks, pixels, selection."""
-    assert window.image() != before
-    window.press("ctrl+z")
+    after = window.image()
+    assert after != before
+    window.press_until("ctrl+z", lambda: window.image() != after, "a step is undone")
     window.wait_until(lambda: window.image() == before, "the image is as it was", UNDO_S)
 
 
@@ -272,7 +273,9 @@ def test_settings_can_be_reset_and_saved_and_a_style_kept_as_a_favourite(
     choose_in_gallery(window, 1, 0)
     window.take_screenshot("favourites")
     assert saved(window, 'gallery-style "charcoal"')
-    window.press("alt+r", "Down", "Down", "Return")  # Reset to Factory Defaults
+    window.press("alt+r")
+    time.sleep(SETTLE_S)  # the menu is shown
+    window.press("Down", "Down", "Return")  # Reset to Factory Defaults
     assert saved(window, 'method "fine"')
     window.take_screenshot("reset")
     window.press("Escape")
