@@ -18,6 +18,7 @@ import functools
 import itertools
 import math
 from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -55,13 +56,43 @@ class Layer(nn.Conv2d):
             return super().forward(values)
         return pixel_shuffle(conv2d(pixel_unshuffle(values, 2), _of_phases(self.weight), None), 2)
 
-    def normalise_(self, features: Tensor, style: Tensor, visible: Tensor | None) -> Tensor:
+    def normalise_(self, features: Tensor, moments: Moments, style: Tensor) -> Tensor:
         """Dumoulin et al. 2017, eq. 5, in place, on the features (1, C, h, w) of a whole picture."""
         if self.gamma is not None and self.beta is not None:
-            features.sub_(_mean(features, visible))
-            scale = self.gamma(style)[..., None, None] * (_power(features, visible) + EPSILON).rsqrt()
-            torch.addcmul(self.beta(style)[..., None, None], features, scale, out=features)
+            scale = self.gamma(style) * (moments.variance + EPSILON).rsqrt()
+            offset = self.beta(style) - moments.mean * scale
+            torch.addcmul(offset[..., None, None], features, scale[..., None, None], out=features)
         return features
+
+
+@dataclass(frozen=True)
+class Moments:
+    """How many positions are visible, (1), and each channel's mean and variance over them, (1, C)."""
+
+    weight: Tensor
+    mean: Tensor
+    variance: Tensor
+
+    @classmethod
+    def of(cls, features: Tensor, visible: Tensor) -> Moments:
+        """Those of features (1, C, h, w), where `visible` (1, 1, h, w) says how much each position counts."""
+        values, weights = features.permute(0, 2, 3, 1).flatten(0, 2), visible.flatten()[None]
+        weight = weights.sum(dim=1)
+        shares = weights / weight.clamp(min=EPSILON)
+        mean = shares @ values
+        return cls(weight, mean, shares @ (values - mean).square_())
+
+    @classmethod
+    def together(cls, parts: Sequence[Moments]) -> Moments:
+        """Those of all parts of a picture, by the law of total variance."""
+        weights = torch.stack([part.weight for part in parts])
+        shares = weights / weights.sum()
+        mean = sum(share * part.mean for share, part in zip(shares, parts, strict=True))
+        variance = sum(
+            share * (part.variance + (part.mean - mean).square())
+            for share, part in zip(shares, parts, strict=True)
+        )
+        return cls(weights.sum(dim=0), mean, variance)
 
 
 def _of_phases(weight: Tensor) -> Tensor:
@@ -80,24 +111,6 @@ def _of_phases(weight: Tensor) -> Tensor:
     ]
     blocks = torch.stack([torch.stack(to_phase, dim=2) for to_phase in kernels], dim=1)
     return blocks.flatten(2, 3).flatten(0, 1)
-
-
-def _mean(features: Tensor, visible: Tensor | None) -> Tensor:
-    """The mean of each channel, (1, C, 1, 1), over what is visible."""
-    if visible is None:
-        return features.mean(dim=3).mean(dim=2)[..., None, None]
-    means = [(channel * visible[0, 0]).sum() / visible.sum() for channel in features[0]]
-    return torch.stack(means)[None, :, None, None]
-
-
-def _power(features: Tensor, visible: Tensor | None) -> Tensor:
-    """The mean square of each channel, (1, C, 1, 1), over what is visible, with no copy of all channels."""
-    if visible is None:
-        norms = torch.linalg.vector_norm(features, dim=3)
-        power: Tensor = norms.square().mean(dim=2)[..., None, None] / features.shape[3]
-        return power
-    powers = [(channel.square() * visible[0, 0]).sum() / visible.sum() for channel in features[0]]
-    return torch.stack(powers)[None, :, None, None]
 
 
 class Painter(nn.Module):
@@ -162,6 +175,7 @@ def paint(
             own fine detail.
     """
     small = resize(content, fit(size_of(content), size, MINIMUM_PX))
+    small = small.contiguous(memory_format=torch.channels_last)
     total = _tile_count(painter, size_of(small)) + 1
     for index, painting in enumerate(_painted(small, style, visible, painter), start=1):
         picture = small if painting is None else restore_detail(painting, content).clamp(0, 1)
@@ -194,17 +208,26 @@ def _worked_through(
     """What a layer makes of the features of a whole picture, convolved tile by tile into place."""
     (stride, _), margin = layer.stride, layer.kernel_size[0] // 2
     height, width = (-(-side // stride) for side in size_of(features))
-    convolved = features.new_empty(1, layer.out_channels, height, width)
+    shape = 1, layer.out_channels, height, width
+    convolved = torch.empty(shape, device=features.device, memory_format=torch.channels_last)
+    counts = _counts(visible, convolved)
+    moments = []
     for tile in _tiles(size_of(features)):
-        part = layer(_with_margin(features, tile, margin))
+        part, place = layer(_with_margin(features, tile, margin)), tile.at(stride)
+        moments.append(Moments.of(part, place.of(counts)))
         if part.shape == convolved.shape:
             convolved = part
         else:
-            tile.at(stride).of(convolved).copy_(part)
+            place.of(convolved).copy_(part)
         yield
-    if visible is not None:
-        visible = resize(visible, size_of(convolved)).clamp(0, 1)
-    return layer.normalise_(convolved, style, visible)
+    return layer.normalise_(convolved, Moments.together(moments), style)
+
+
+def _counts(visible: Tensor | None, features: Tensor) -> Tensor:
+    """How much each position of `features` counts, (1, 1, h, w) in [0, 1]."""
+    if visible is None:
+        return features.new_ones(1, 1, *size_of(features))
+    return resize(visible, size_of(features)).clamp(0, 1)
 
 
 def _with_margin(features: Tensor, tile: Rectangle, margin: int) -> Tensor:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from backend import painter
 from backend.gallery import GALLERY, mixture, stylize
 from backend.networks import load_gallery
-from backend.painter import Painter
+from backend.painter import Moments, Painter
 
 CPU = torch.device("cpu")
 
@@ -66,6 +66,26 @@ def test_tiles_make_the_picture_that_one_piece_makes(
     steps = list(stylize(content, {"great wave": 1.0}, network=network, strength=1.0, size=512))
     assert [step.index for step in steps] == list(range(1, steps[-1].total + 1))
     torch.testing.assert_close(steps[-1].image, whole, atol=1e-3, rtol=0)
+
+
+def test_the_moments_of_parts_together_are_those_of_the_whole() -> None:
+    features = (
+        torch.rand(1, 4, 30, 20, generator=torch.Generator().manual_seed(1))
+        + torch.arange(4.0)[:, None, None]
+    )
+    visible = torch.zeros(1, 1, 30, 20)
+    visible[..., 10:, :] = smooth(20, 20, seed=2)[:, :1]
+    parts = [
+        Moments.of(features[..., rows, :], visible[..., rows, :])
+        for rows in (slice(0, 10), slice(10, 13), slice(13, 30))
+    ]
+    moments = Moments.together(parts)
+    weights = (visible / visible.sum()).double()
+    mean = (weights * features).sum(dim=(2, 3))
+    variance = (weights * (features - mean[..., None, None]).square()).sum(dim=(2, 3))
+    torch.testing.assert_close(moments.mean, mean.float())
+    torch.testing.assert_close(moments.variance, variance.float())
+    assert parts[0].weight == 0
 
 
 @pytest.mark.parametrize("size", [(1, 1), (20, 20), (1, 60), (75, 64), (150, 101)])
