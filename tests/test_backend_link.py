@@ -28,7 +28,7 @@ def outcomes(
         "HOME": str(home),
         "ATELIER_HOME": str(home),
         "OUTCOMES": str(outcomes),
-        "PYTHONPATH": f"{TESTS}:{TESTS.parent / 'plugin' / 'atelier'}",
+        "PYTHONPATH": f"{TESTS}:{TESTS / 'tick'}:{TESTS.parent / 'plugin' / 'atelier'}",
         "PYTHONDONTWRITEBYTECODE": "1",
     }
     enter = prepared("ATELIER_TEST_CACHE") / f"gimp-{gimp_version}" / "enter"

@@ -2,8 +2,7 @@
 
 Python imports this at its start, where PYTHONPATH leads to it. In a filter's process, and in no other, a
 GLib timeout ticks; whenever it comes late, a line of JSON goes into the file that ATELIER_TEST_TICKS
-names: when that was by the monotonic clock, how late it came, and where the main thread stood. The time in
-which that thread could have gone on, but other processes had the processors, is not counted.
+names: when that was by the monotonic clock, how late it came by the thread's own, and where it stood.
 """
 
 from __future__ import annotations
@@ -17,7 +16,6 @@ import traceback
 from pathlib import Path
 
 EVERY_S, LATE_S = 0.005, 0.025
-SCHEDULED = Path("/proc/thread-self/schedstat")
 
 
 def is_filter() -> bool:
@@ -26,23 +24,18 @@ def is_filter() -> bool:
     return "-run" in words and any(word.endswith("atelier.py") for word in words)
 
 
-def _waited_s() -> float:
-    """How long this thread has waited for a processor in all."""
-    _ran_ns, waited_ns, _turns = SCHEDULED.read_text().split()
-    return int(waited_ns) / 1e9
-
-
 def tick_in_main_loop(file: str) -> None:
     """Have the main loop tick, and a thread look where it is when it does not."""
     from gi.repository import GLib
+    from own_clock import own_time_s
 
     main = threading.get_ident()
-    last, where, waited = [time.monotonic()], [""], [_waited_s()]
+    last, where, own = [time.monotonic()], [""], [own_time_s()]
 
     def tick() -> bool:
-        since, waited_before = last[0], waited[0]
-        waited[0] = _waited_s()
-        late = time.monotonic() - since - (waited[0] - waited_before)
+        since, own_before = last[0], own[0]
+        own[0] = own_time_s()
+        late = own[0] - own_before
         if late > LATE_S:
             with Path(file).open("a", encoding="utf-8") as lines:
                 lines.write(json.dumps({"since": since, "late_s": late, "where": where[0]}) + "\n")
