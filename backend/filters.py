@@ -47,6 +47,7 @@ def run(submit: Submit, models: Path) -> Messages:
     Raises:
         ValueError: the request cannot be met as it is, for the reason given.
         JobFailed: a network's weights are not in `models`.
+        MemoryError: there is not enough of it, whatever PyTorch calls that.
     """
     match submit.request:
         case Identity():
@@ -56,6 +57,10 @@ def run(submit: Submit, models: Path) -> Messages:
                 yield from _on_some_device(submit, request, models)
             except MissingWeights as error:
                 raise JobFailed("missing-weights", str(error)) from error
+            except RuntimeError as error:
+                if devices.is_out_of_memory(error):
+                    raise MemoryError(str(error)) from error
+                raise
         case unknown:
             raise ValueError(f"This backend has no filter for {type(unknown).__name__}.")
 

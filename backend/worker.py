@@ -55,7 +55,6 @@ READY = Queued(0, 0)
 """The process' first word but for beats: it has loaded, and no job is before the next one."""
 LAST_WORDS = (Result, Failed, Cancelled)
 LONGEST_TEXT = 500
-OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
 log = logging.getLogger(__name__)
 
@@ -251,7 +250,7 @@ def _reason(error: Exception) -> tuple[str, str]:
     said = str(error)[:LONGEST_TEXT]
     if isinstance(error, JobFailed):
         return error.reason, said
-    if isinstance(error, MemoryError) or any(words in said.lower() for words in OUT_OF_MEMORY):
+    if isinstance(error, MemoryError):
         return "out-of-memory", _NO_MEMORY
     if isinstance(error, ValueError):
         return "bad-request", said
