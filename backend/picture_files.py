@@ -106,9 +106,9 @@ class Canvas:
     def seen_through(self, mask: Mask) -> Picture:
         """The pixels with their alpha, which is full where there is none, times the mask."""
         values, white = as_array(self.picture), np.iinfo(DTYPES[self.picture.depth]).max
-        model = self.picture.channels.removesuffix("A")
-        colours, alpha = np.split(values, [CHANNELS[model]], axis=-1)
+        colours, alpha = np.split(values, [self._colours], axis=-1)
         shown = np.rint((alpha if alpha.size else white) * mask.values[..., None])
+        model = self.picture.channels.removesuffix("A")
         return as_picture(
             np.concatenate([colours, shown.astype(values.dtype)], axis=-1), f"{model}A", self.picture.depth
         )
@@ -132,11 +132,16 @@ class Canvas:
         pixels = as_array(self.picture).copy()
         part = inside(region)
         share = mask.values[part] if mask else np.ones((region.height, region.width))
-        pixels[part] = _blend(pixels[part], as_array(made), share[..., None])
+        pixels[part] = _blend(pixels[part], as_array(made), share[..., None], self._colours)
         size = (self.picture.width, self.picture.height)
         with _draft(path) as draft:
             Image.frombytes(self.mode, size, pixels.tobytes()).save(draft, icc_profile=self.profile)
             draft.replace(path)
+
+    @property
+    def _colours(self) -> int:
+        """How many channels there are but alpha."""
+        return CHANNELS[self.picture.channels.removesuffix("A")]
 
 
 def _read(path: Path) -> Image.Image:
@@ -206,11 +211,20 @@ def _draft(path: Path) -> Iterator[Path]:
         draft.unlink(missing_ok=True)
 
 
-def _blend(under: NDArray[Any], over: NDArray[Any], share: Array) -> NDArray[Any]:
-    """Lay `over` upon `under` in linear light, as GIMP does; where `share` is 0 or 1, not a bit differs."""
+def _blend(under: NDArray[Any], over: NDArray[Any], share: Array, colours: int) -> NDArray[Any]:
+    """Lay `over` upon `under` in linear light, as GIMP does; where `share` is 0 or 1, not a bit differs.
+
+    Alpha, if it comes after the `colours` channels, is no light, and says how much its colour counts.
+    """
     largest = np.iinfo(under.dtype).max
-    mixed = (1 - share) * _to_linear(under / largest) + share * _to_linear(over / largest)
-    blended = np.rint(largest * _from_linear(mixed)).astype(under.dtype)
+    (below, below_alpha), (above, above_alpha) = (
+        np.split(pixels / largest, [colours], axis=-1) for pixels in (under, over)
+    )
+    alpha = (1 - share) * below_alpha + share * above_alpha
+    part = np.divide(share * above_alpha, alpha, out=share.copy(), where=alpha > 0) if alpha.size else share
+    light = (1 - part) * _to_linear(below) + part * _to_linear(above)
+    mixed = np.concatenate([_from_linear(light), alpha], axis=-1)
+    blended = np.rint(largest * mixed).astype(under.dtype)
     return np.where(share == 0, under, np.where(share == 1, over, blended))
 
 

@@ -71,6 +71,29 @@ def test_half_a_mask_blends_in_linear_light(tmp_path: Path) -> None:
         assert out.getpixel((0, 0)) == 188
 
 
+@pytest.mark.parametrize(
+    ("mode", "under", "over", "expected"),
+    [
+        ("LA", (0, 255), (255, 255), (188, 255)),
+        ("LA", (0, 0), (255, 255), (255, 128)),
+        ("LA", (0, 0), (255, 0), (188, 0)),
+        ("RGBA", (10, 20, 30, 255), (200, 100, 50, 0), (10, 20, 30, 127)),
+        ("RGBA", (0, 0, 0, 85), (255, 255, 255, 255), (225, 225, 225, 170)),
+    ],
+)
+def test_half_a_mask_blends_alpha_as_it_is_and_colours_as_much_as_they_are_seen(
+    tmp_path: Path, mode: str, under: tuple[int, ...], over: tuple[int, ...], expected: tuple[int, ...]
+) -> None:
+    """The last one by hand: of an alpha of 85 · 127/255 + 255 · 128/255 the white is 0.7515, coded as 225."""
+    Image.new(mode, (1, 1), under).save(tmp_path / "under.png")
+    Image.new("L", (1, 1), 128).save(tmp_path / "half.png")
+    canvas = Canvas.load(tmp_path / "under.png")
+    made = Picture(1, 1, canvas.picture.channels, "u8", bytes(over))
+    canvas.save(tmp_path / "out.png", made, canvas.whole, canvas.load_mask(tmp_path / "half.png"))
+    with Image.open(tmp_path / "out.png") as out:
+        assert out.getpixel((0, 0)) == expected
+
+
 def test_the_colour_profile_is_kept_and_a_turned_photo_is_put_upright(tmp_path: Path) -> None:
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     exif = Image.Exif()
