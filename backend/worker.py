@@ -52,7 +52,8 @@ KILLED = -9
 NO_MEMORY = 12
 """The exit code of a process that had no room for a job's pictures."""
 READY = Queued(0, 0)
-"""The process' first word but for beats: it has loaded, and no job is before the next one."""
+"""The process' first word but for beats: it has loaded, and no job is before the next one. With a job's
+number, its first word of that job: it has begun."""
 LAST_WORDS = (Result, Failed, Cancelled)
 LONGEST_TEXT = 500
 
@@ -123,21 +124,22 @@ class LocalWorker:
     def _spawn(self) -> Channel:
         ours, theirs = socket.socketpair()
         spawn = multiprocessing.get_context("spawn")
+        process = spawn.Process(target=work, args=(theirs, self._load), daemon=True)
         with theirs:
-            self._process = spawn.Process(target=work, args=(theirs, self._load), daemon=True)
-            self._process.start()
-        self._is_ready = False
+            process.start()
+        self._process, self._is_ready = process, False  # only now: `close` may want to kill it
         return Channel(ours)
 
     def _end_process(self) -> int | None:
         """End the process, gently where it listens, and return its exit code."""
-        if self._channel is None or self._process is None:
+        if self._process is None:
             return None
-        self._channel.close()
-        self._channel = None
-        self._process.join(ENDING_S)
-        self._process.kill()
-        self._process.join()
+        if self._channel:
+            self._channel.close()
+            self._channel = None
+            self._process.join(ENDING_S)
+            self._process.kill()
+            self._process.join()
         return self._process.exitcode
 
     def _attend(self, assignment: Assignment) -> Message:
@@ -158,16 +160,33 @@ class LocalWorker:
             self._end_process()  # who knows what state it is in
         return last
 
-    def _see_through(self, assignment: Assignment) -> Message:
+    def _begin(self, submit: Submit) -> Channel:
+        """Have the process begin a job; a fresh one if that has died before."""
+        try:
+            return self._hand_over(submit)
+        except ConnectionError:
+            if self._closed.is_set() or self._end_process() == NO_MEMORY:
+                raise
+            log.exception("the worker's process died before it began a job; another one does it")
+            return self._hand_over(submit)
+
+    def _hand_over(self, submit: Submit) -> Channel:
+        """Give a job to the process, which says when it begins; raises as Channel does."""
         if self._channel is None or self._process is None or not self._process.is_alive():
             self._end_process()
             self._channel = self._spawn()
         while not self._is_ready:  # it reads nothing before
             self._is_ready = self._channel.receive(timeout_s=self._hang_s) == READY
-        self._channel.send(assignment.submit, timeout_s=self._hang_s)
+        self._channel.send(submit, timeout_s=self._hang_s)
+        self._channel.receive(timeout_s=self._hang_s)
+        return self._channel
+
+    def _see_through(self, assignment: Assignment) -> Message:
+        """Have a job done, pass on its progress and the wishes for it, and return its last word."""
+        channel = self._begin(assignment.submit)
         told: set[type[Wish]] = set()
         while True:
-            message = self._channel.receive(timeout_s=self._hang_s)
+            message = channel.receive(timeout_s=self._hang_s)
             if isinstance(message, LAST_WORDS):
                 return message
             if isinstance(message, Progress):
@@ -175,7 +194,7 @@ class LocalWorker:
             while not assignment.wishes.empty():
                 wish = assignment.wishes.get()
                 if type(wish) not in told:
-                    self._channel.send(wish, timeout_s=self._hang_s)
+                    channel.send(wish, timeout_s=self._hang_s)
                     told.add(type(wish))
 
 
@@ -205,6 +224,7 @@ def work(end: socket.socket, load: Load) -> None:
         while True:
             message = channel.receive()
             if isinstance(message, Submit):
+                channel.send(Queued(message.job, 0))  # it begins
                 with _beating(channel):
                     last = _run_job(channel, message, run)
                 channel.send(last)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import concurrent.futures
+import contextlib
 import os
 import resource
 import select
@@ -78,8 +79,18 @@ def backend() -> psutil.Process:
 
 
 def worker() -> psutil.Process:
-    """The backend's child that computes; multiprocessing keeps another one to clean up after it."""
-    (found,) = (child for child in backend().children() if "spawn_main" in " ".join(child.cmdline()))
+    """The backend's child that computes."""
+    (found,) = workers()
+    return found
+
+
+def workers() -> list[psutil.Process]:
+    """The backend's children that compute; multiprocessing keeps another one to clean up after them."""
+    found = []
+    for child in backend().children():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if "spawn_main" in " ".join(child.cmdline()):
+                found.append(child)
     return found
 
 
@@ -169,9 +180,24 @@ def atelier(*words: str | Path) -> subprocess.Popen[bytes]:
 # ── The worker is killed, hangs, or has no memory ────────────────────────────────────────────────
 
 
-def test_a_worker_killed_while_it_starts_is_told(home: Path) -> None:
+@pytest.mark.parametrize("jobs_before", [0, 1], ids=["while it starts", "while it waits"])
+def test_a_worker_killed_before_it_begins_a_job_is_nobody_s_loss(home: Path, jobs_before: int) -> None:
     with backend_process.connect() as client:
-        job = while_its_worker_starts(client)
+        for _ in range(jobs_before):
+            assert make(client) == PICTURE
+        job, killed = while_its_worker_starts(client), worker()
+        killed.kill()
+        *_, last = client.messages(job)
+        assert isinstance(last, Result)
+        assert worker() != killed
+
+
+def test_workers_that_are_killed_before_they_begin_a_job_are_told_at_the_second(home: Path) -> None:
+    with backend_process.connect() as client:
+        job, first = while_its_worker_starts(client), worker()
+        first.kill()
+        eventually(lambda: first not in workers(), "another one starts")
+        eventually(lambda: len(workers()) == 1, "another one starts")
         worker().kill()
         with pytest.raises(JobFailed, match="choose a smaller working size or close") as failure:
             list(client.messages(job))

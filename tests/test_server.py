@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
+from multiprocessing.context import SpawnProcess
 
 import echo_filter
 import psutil
@@ -22,6 +23,7 @@ from atelier_protocol import (
     PROTOCOL_VERSION,
     Beat,
     Cancel,
+    Failed,
     Frame,
     Hello,
     JobCancelled,
@@ -375,6 +377,29 @@ def test_a_released_worker_is_started_anew() -> None:
         # The process itself is not asked: the keeper waits for its end, and two cannot.
         eventually(partial(is_gone, process.pid), "the worker has ended")
     worker.close()
+
+
+def test_a_worker_is_closed_while_its_process_is_started_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    worker = LocalWorker(echo_filter.load, release_s=0.1)
+    eventually(lambda: worker._channel is None, "it is released")
+    starting, killed, reported = threading.Event(), threading.Event(), list[Message]()
+    start, kill = SpawnProcess.start, SpawnProcess.kill
+
+    def start_slowly(process: SpawnProcess) -> None:
+        starting.set()
+        assert killed.wait(20)
+        start(process)
+
+    def kill_and_tell(process: SpawnProcess) -> None:
+        killed.set()
+        kill(process)
+
+    monkeypatch.setattr(SpawnProcess, "start", start_slowly)
+    monkeypatch.setattr(SpawnProcess, "kill", kill_and_tell)
+    worker.start(Submit(1, Identity(), PICTURE, WHOLE), reported.append)
+    assert starting.wait(20)
+    worker.close()
+    assert isinstance(reported[-1], (Failed, Result))
 
 
 # ── Breaking the rules ───────────────────────────────────────────────────────────────────────────
