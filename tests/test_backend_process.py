@@ -202,6 +202,27 @@ def test_a_backend_that_cannot_start_gets_a_sentence(home: Path) -> None:
         backend_process.connect()
 
 
+def without_a_place_for_the_log(home: Path) -> str:
+    (home / "backend.log").mkdir()
+    return "backend.log"
+
+
+def with_a_python_that_may_not_be_run(home: Path) -> str:
+    (home / "venv").unlink()
+    (home / "venv" / "bin").mkdir(parents=True)
+    (home / "venv" / "bin" / "python").write_text("no program")
+    return "python"
+
+
+@pytest.mark.parametrize("hinder", [without_a_place_for_the_log, with_a_python_that_may_not_be_run])
+def test_a_system_that_refuses_to_start_the_backend_is_a_sentence(
+    home: Path, hinder: Callable[[Path], str]
+) -> None:
+    sentence = rf"refuses .*{hinder(home)} \(.*\): see to it that you own {home}"
+    with pytest.raises(BackendUnavailable, match=sentence):
+        backend_process.connect()
+
+
 def test_inside_a_snap_the_person_is_told_how_to_start_it(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -184,14 +184,25 @@ def start_backend() -> subprocess.Popen[bytes]:
     """Start a backend that outlives this process, its terminal, and GIMP.
 
     Raises:
-        BackendUnavailable: this process may not start programs, or the backend is not installed.
+        BackendUnavailable: this process may not start programs, or the backend is not installed, or the
+            system refuses to start it or to write its log; the text says what to do.
     """
     if sandbox := _sandbox():
         raise BackendUnavailable(_SANDBOXED, sandbox=sandbox)
-    if not backend_python().exists():
-        raise BackendUnavailable(_NOT_INSTALLED, home=atelier_home())
+    try:
+        if not backend_python().exists():
+            raise BackendUnavailable(_NOT_INSTALLED, home=atelier_home())
+        process = _start_process()
+    except OSError as error:
+        place = error.filename or backend_python()
+        raise BackendUnavailable(_REFUSED, file=place, reason=error.strerror, home=atelier_home()) from error
+    threading.Thread(target=process.wait, daemon=True).start()  # no zombie, should it end before us
+    return process
+
+
+def _start_process() -> subprocess.Popen[bytes]:
     with _open_log() as log:
-        process = subprocess.Popen(
+        return subprocess.Popen(
             [backend_python(), "-m", "backend"],
             cwd=atelier_home(),
             env=clean_environment(),
@@ -201,8 +212,6 @@ def start_backend() -> subprocess.Popen[bytes]:
             start_new_session=True,
             creationflags=WINDOWS_DETACHED,
         )
-    threading.Thread(target=process.wait, daemon=True).start()  # no zombie, should it end before us
-    return process
 
 
 def clean_environment() -> dict[str, str]:
@@ -231,5 +240,9 @@ _SANDBOXED = N_(
 _NOT_OURS = N_(
     "{file} is not trusted, for it is not a file that you alone can read and write: "
     "remove it, and see to it that nobody else can write into {home}."
+)
+_REFUSED = N_(
+    "Atelier's backend could not be started, for the system refuses {file} ({reason}): see to it that you "
+    "own {home} and all that is in it, or run 'python3 install.py' again."
 )
 _NOT_INSTALLED = N_("Atelier's backend is not installed in {home}: run 'python3 install.py' once.")
