@@ -214,14 +214,15 @@ def test_another_program_of_that_name_is_named(user: Path) -> None:
 # ── The bundle ───────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.parametrize("mode", [0o600, 0o644], ids=["trusted", "not trusted"])
 def test_the_bundle_says_all_but_the_key_and_who_one_is(
-    user: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+    user: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, mode: int
 ) -> None:
     home, key = user / ".atelier", secrets.token_hex(32)
     home.mkdir()
     monkeypatch.setenv("ATELIER_HOME", str(home))
     (home / "connection.json").write_text(json.dumps({"port": 1, "pid": 1, "key": key}))
-    (home / "connection.json").chmod(0o600)
+    (home / "connection.json").chmod(mode)
     (home / "self-check.png").write_bytes(b"pixels")
     (home / "backend.log").write_text("old\n" * 100_000 + f"the newest, in {home}, with {key}\n")
     file = tmp_path_factory.mktemp("reports") / "bundle.zip"
@@ -231,7 +232,7 @@ def test_the_bundle_says_all_but_the_key_and_who_one_is(
     assert texts.keys() == {"findings.txt", "versions.txt", "backend.log"}
     assert texts["findings.txt"] == "NO  GIMP: it is missing in ~.\n"
     assert f"numpy {importlib.metadata.version('numpy')}\n" in texts["versions.txt"]
-    assert texts["backend.log"].endswith("the newest, in ~/.atelier, with (the key)\n")
+    assert texts["backend.log"].endswith("the newest, in ~/.atelier, with (a key)\n")
     assert len(texts["backend.log"]) <= 100_000
     assert not [text for text in texts.values() if key in text or str(user) in text or "pixels" in text]
 
