@@ -84,15 +84,16 @@ def load_filters(models: Path) -> Run:
 @contextmanager
 def _announced(connection: Connection) -> Iterator[None]:
     """Have the connection file say so; it is written again where it is lost or damaged meanwhile."""
-    write_connection(connection)
     ended = threading.Event()
-    keeper = threading.Thread(target=_keep_announced, args=(connection, ended))
-    keeper.start()
+    keeper = threading.Thread(target=_keep_announced, args=(connection, ended), daemon=True)
     try:
+        write_connection(connection)
+        keeper.start()
         yield
     finally:
         ended.set()
-        keeper.join()
+        if keeper.is_alive():
+            keeper.join()
         _retract_connection()
 
 

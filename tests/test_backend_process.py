@@ -21,6 +21,7 @@ from conftest import eventually, installed_in, processes_with
 import backend_process
 from atelier_protocol import BackendSilent, BackendUnavailable, JobFailed, Picture, Region
 from atelier_requests import DeepDream
+from backend import __main__ as backend_main
 
 PICTURE = Picture(3, 2, "RGB", "u8", bytes(range(18)))
 WHOLE = Region(0, 0, 3, 2)
@@ -271,6 +272,26 @@ def test_a_backend_told_to_end_by_the_system_leaves_nothing(home: Path) -> None:
         client.wait_until_gone()
     eventually(lambda: not processes_of(home), "no process is left")
     assert not (home / "connection.json").exists()
+
+
+def test_a_backend_told_to_end_while_it_announces_itself_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The signal comes when the thread that keeps the file has just been started."""
+    monkeypatch.setenv("ATELIER_HOME", str(tmp_path))
+    started, start = list[threading.Thread](), threading.Thread.start
+
+    def start_and_be_told_to_end(thread: threading.Thread) -> None:
+        start(thread)
+        started.append(thread)
+        raise SystemExit
+
+    monkeypatch.setattr(threading.Thread, "start", start_and_be_told_to_end)
+    connection = backend_process.Connection(40_000, os.getpid(), "ab" * 32)
+    with pytest.raises(SystemExit), backend_main._announced(connection):
+        pass
+    assert [thread.is_alive() for thread in started] == [False]
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_killed_client_loses_its_job_and_leaves_no_file(home: Path, tmp_path: Path) -> None:
