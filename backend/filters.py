@@ -151,6 +151,7 @@ def _content(picture: Picture, request: PaintingRequest, device: torch.device) -
             content, visible = deepdream.noise(size_of(content), request.seed, device), None
         if request.zoom > 1:
             content = deepdream.zoomed(content, request.zoom)
+            visible = None if visible is None else deepdream.zoomed(visible, request.zoom)
     return images.Seen(content, visible)
 
 

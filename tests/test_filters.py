@@ -248,6 +248,21 @@ def test_noise_makes_an_opaque_picture_of_a_blank_layer(models: Path) -> None:
     assert (array(other) == made).all(), "the picture's content is ignored"
 
 
+def test_what_was_transparent_is_zoomed_and_not_dreamt_of(models: Path) -> None:
+    """A hole of 24 × 20 pixels becomes one of 36 × 30: its rim takes the place of visible pixels."""
+    values = array(picture("RGBA")).copy()
+    values[..., 3] = 255
+    values[30:50, 36:60, 3] = 0
+    content = dataclasses.replace(picture("RGBA"), pixels=values.tobytes())
+    request = dataclasses.replace(DREAM, zoom=1.5)
+    made = array(result(submit(request, content, Region(0, 0, 96, 80)), models).picture)
+    zoomed = deepdream.zoomed(images.read(content).image, request.zoom)
+    undreamt = array(images.write(zoomed, content))
+    assert (made[..., 3] == values[..., 3]).all()
+    assert (made[28:52, 33:63] == undreamt[28:52, 33:63]).all()
+    assert (made[:22] != undreamt[:22]).mean() > 0.5
+
+
 def test_a_class_is_dreamt_of_by_its_name_or_number(models: Path) -> None:
     named, numbered, other = (
         result(submit(dataclasses.replace(DREAM, objective="class", imagenet_class=text), picture()), models)
