@@ -37,6 +37,11 @@ def network(models: Path) -> Network:
         (StyleTransfer(iterations=70, size=256), 256 * 128 * (40 + 30 / 4)),
         (StyleTransfer(strength=0.0), 0),
         (DeepDream(iterations=3, octaves=2, octave_scale=2.0, size=100), 3 * 100 * 50 * 1.25),
+        (DeepDream(iterations=3, octaves=1, size=100, layers="fire2, fire5:0.5"), 3 * 100 * 50 * 2),
+        (
+            DeepDream(iterations=3, octaves=1, size=100, layers="fire2, fire5", objective="class"),
+            3 * 100 * 50,
+        ),
         (Identity(), 0),
     ],
 )

@@ -1,7 +1,8 @@
 """About how long a job will take: the work it is, and how fast this computer did such work before.
 
-Work is counted in pixel-steps: the pixels of a size times the steps done at it, over all sizes. The
-speeds are noted by the backend, in a file that anyone may delete. Standard library alone.
+Work is counted in pixel-steps: the pixels of a size times the steps done at it, over all sizes, and in a
+dream over all layers. The speeds are noted by the backend, in a file that anyone may delete. Standard
+library alone.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from atelier_requests import N_, DeepDream, Request, StyleTransfer
+from atelier_requests import N_, DeepDream, Request, StyleTransfer, weights_by_name
 
 SPEEDS_FILE = "speeds.json"
 MOST_BYTES = 64 * 1024
@@ -37,8 +38,14 @@ def work(request: Request, width: int, height: int) -> float:
         return pixels * (_fine_steps(request, width, height) if request.method == "fine" else 1)
     if isinstance(request, DeepDream):
         shares = [math.pow(request.octave_scale, -2 * octave) for octave in range(request.octaves)]
-        return request.iterations * sum(shares) * _pixels(width, height, request.size)
+        steps = request.iterations * _gradients(request)
+        return steps * sum(shares) * _pixels(width, height, request.size)
     return 0.0
+
+
+def _gradients(request: DeepDream) -> int:
+    """How many a step of a dream takes: one for each of its layers."""
+    return 1 if request.objective == "class" else max(1, len(weights_by_name(request.layers)))
 
 
 def _fine_steps(request: StyleTransfer, width: int, height: int) -> float:

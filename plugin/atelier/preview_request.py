@@ -16,7 +16,6 @@ from atelier_requests import (
     Request,
     StyleTransfer,
     settings,
-    weights_by_name,
 )
 from durations import work
 
@@ -65,7 +64,7 @@ def _light_style(request: StyleTransfer, part: float) -> StyleTransfer:
 def _light_dream(request: DeepDream, width: int, height: int, part: float) -> DeepDream:
     """The same octaves, smaller, with fewer and bolder steps; smaller still where those are too many."""
     size = max(SMALLEST_PX, min(DREAM_PX if part == 1 else SIDE_PX, round(request.size * part)))
-    affordable = WORK[request.network] / max(1, len(weights_by_name(request.layers)))
+    affordable = WORK[request.network]
     one_step = work(replace(request, iterations=1, size=size), width, height)
     steps = min(request.iterations, max(FEWEST_STEPS, int(affordable / one_step)))
     if steps * one_step > affordable:
