@@ -24,6 +24,7 @@ from filelock import FileLock, Timeout
 from atelier_protocol import KEY_BYTES, BackendUnavailable
 from backend_process import Connection, atelier_home, connection_file, read_connection, write_connection
 
+from . import memory
 from .gate import Gate
 from .server import Server
 from .worker import LocalWorker, Run
@@ -60,6 +61,7 @@ def _options() -> argparse.ArgumentParser:
 
 
 def _serve(models: Path, idle_s: float) -> None:
+    memory.share_one_arena()
     key = secrets.token_bytes(KEY_BYTES)
     worker = LocalWorker(functools.partial(load_filters, models))
     with zmq.Context() as context, Gate(context, key) as gate:

@@ -1,4 +1,4 @@
-"""How this process takes memory from the system: kept from one step to the next.
+"""How this process takes memory from the system: kept from one step to the next, or given back.
 
 A fresh page is cleared by the system when it is first written to. Algorithms take hundreds of
 megabytes in every step and give them back, so that this becomes a third of their time. On Linux with
@@ -29,7 +29,7 @@ def kept(pixels: int) -> Iterator[None]:
     What is kept does not always fit what comes next, so that up to a third more is taken: too much
     for larger pictures.
     """
-    _set(M_ARENA_MAX, 1)
+    share_one_arena()
     if pixels <= MOST_PIXELS:
         _set(M_MMAP_MAX, 0)
         _set(M_TRIM_THRESHOLD, 2**31 - 1)
@@ -42,8 +42,16 @@ def kept(pixels: int) -> Iterator[None]:
         give_back()
 
 
+def share_one_arena() -> None:
+    """Have all threads that begin from now on take their memory from the one place of the first thread.
+
+    Else each has its own, of whose end `give_back` cannot give back up to 64 MB.
+    """
+    _set(M_ARENA_MAX, 1)
+
+
 def give_back() -> None:
-    """Give what is free back to the system, wherever it lies."""
+    """Give what is free back to the system, of what the threads share."""
     if library := _gnu_library():
         library.malloc_trim(0)
 

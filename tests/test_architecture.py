@@ -151,7 +151,7 @@ MAY_IMPORT = {
         " backend.picture_files backend_process dream_layers durations frames presets"
     ),
     "backend.__main__": (
-        "filelock zmq atelier_protocol backend.filters backend.gate backend.server"
+        "filelock zmq atelier_protocol backend.filters backend.gate backend.memory backend.server"
         " backend.worker backend_process"
     ),
     # What installs it: the standard library alone.

@@ -9,14 +9,16 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.context import SpawnProcess
+from pathlib import Path
 
 import echo_filter
 import psutil
 import pytest
 import zmq
-from conftest import eventually
+from conftest import eventually, installed_in
 from echo_filter import TOLD
 
+import backend_process
 from atelier_protocol import (
     GATE_NAME,
     NONCE_BYTES,
@@ -55,6 +57,7 @@ from backend_client import BackendClient
 
 PICTURE = Picture(3, 2, "RGB", "u8", bytes(range(18)))
 WHOLE = Region(0, 0, 3, 2)
+LITTLE_BYTES = 4_000_000
 LARGE, ALL_OF_IT = Picture(4000, 1500, "RGB", "u8", bytes(18_000_000)), Region(0, 0, 4000, 1500)
 
 
@@ -355,6 +358,29 @@ def test_the_server_ends_itself_when_nobody_needs_it(backend: Running) -> None:
     assert_works(backend)
     backend.thread.join(10)
     assert not backend.thread.is_alive()
+
+
+def own_memory(process: psutil.Process) -> int:
+    """The bytes that a process has but for those of files."""
+    memory = process.memory_info()
+    return memory.rss - memory.shared
+
+
+def test_the_room_of_large_pictures_is_given_back(
+    tmp_path: Path, models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also what other threads had it for: libzmq's own, and the one that hears the worker."""
+    monkeypatch.setenv("ATELIER_HOME", str(installed_in(tmp_path, models)))
+    with backend_process.connect() as client:
+        connection = backend_process.read_connection()
+        assert connection
+        server = psutil.Process(connection.pid)
+        before = own_memory(server)
+        for _ in range(4):
+            assert result(client, client.submit(Identity(), LARGE, ALL_OF_IT)).picture == LARGE
+        eventually(lambda: own_memory(server) < before + LITTLE_BYTES, "the server's memory is as before")
+        client.stop_backend()
+        client.wait_until_gone()
 
 
 def is_gone(pid: int) -> bool:
