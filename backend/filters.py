@@ -95,9 +95,16 @@ def _on_device(
     result = Result(submit.job, images.write(shown(image), like, opaque=_is_from_noise(request)), note)
     if not stopped:
         done = durations.work(request, submit.content.width, submit.content.height)
-        for name in {device.type} if note else {device.type, request.device}:
-            speeds.note(models.parent, durations.kind(request, name), time.monotonic() - begun_s, done)
+        _note_speed(request, models.parent, device, time.monotonic() - begun_s, done)
     yield result
+
+
+def _note_speed(
+    request: PaintingRequest, home: Path, device: torch.device, seconds: float, done: float
+) -> None:
+    """Note how fast a device was, also as what is chosen by itself if it is that."""
+    for name in (device.type, "auto") if device == devices.choose("auto") else (device.type,):
+        speeds.note(home, durations.kind(request, name), seconds, done)
 
 
 def _reported(

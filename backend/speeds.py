@@ -10,21 +10,22 @@ import json
 import os
 from pathlib import Path
 
-from durations import SPEEDS_FILE, Speed, read_speeds
+from durations import LEAST, SPEEDS_FILE, Speed, noted_as, read_speeds
 
 MEMORY = 0.5
-"""The part of what was known before that still counts beside a new job."""
-MOST_KINDS = 300
+"""The part of what was known before that still counts beside a new job of about as much work."""
+MOST_NAMES = 300
 
 
 def note(home: Path, kind: str, seconds: float, work: float) -> None:
     """Note in Atelier's home folder that a job of a kind took so long; a lost note is no harm."""
-    if not (seconds > 0 and work > 0):
+    if min(seconds, work) < LEAST:
         return
     speeds = read_speeds(home)
-    old = speeds.pop(kind, Speed(0.0, 0.0))
-    speeds[kind] = Speed(MEMORY * old.seconds + seconds, MEMORY * old.work + work)
-    newest = dict(list(speeds.items())[-MOST_KINDS:])
+    name = noted_as(kind, work)
+    old = speeds.pop(name, Speed(0.0, 0.0))
+    speeds[name] = Speed(MEMORY * old.seconds + seconds, MEMORY * old.work + work)
+    newest = dict(list(speeds.items())[-MOST_NAMES:])
     file = home / SPEEDS_FILE
     draft = file.with_name(f".{file.name}.{os.getpid()}")
     with contextlib.suppress(OSError):

@@ -90,14 +90,31 @@ def test_what_was_noted_is_what_the_next_job_goes_by(tmp_path: Path) -> None:
     assert estimate(request, 1000, 500, read_speeds(tmp_path)) == pytest.approx(10.0)
 
 
-def test_a_newer_job_counts_more_and_a_tiny_one_hardly(tmp_path: Path) -> None:
+def test_a_newer_job_counts_more(tmp_path: Path) -> None:
     speeds.note(tmp_path, "job", seconds=10.0, work=10.0)
     speeds.note(tmp_path, "job", seconds=30.0, work=10.0)
-    seconds, done = read_speeds(tmp_path)["job"]
-    assert seconds / done == pytest.approx(35 / 15)
-    speeds.note(tmp_path, "job", seconds=1.0, work=0.001)
-    seconds, done = read_speeds(tmp_path)["job"]
-    assert seconds / done == pytest.approx(18.5 / 7.5, rel=1e-3)
+    assert read_speeds(tmp_path) == {"job 1e1": Speed(35.0, 15.0)}
+
+
+def test_previews_do_not_make_one_forget_how_fast_a_picture_was(tmp_path: Path) -> None:
+    picture, preview = DeepDream(device="cpu"), DeepDream(device="cpu", size=128, iterations=3)
+    large, small = work(picture, 1000, 1000), work(preview, 1000, 1000)
+    speeds.note(tmp_path, kind(preview, "cpu"), seconds=5.0, work=small)
+    first = estimate(picture, 1000, 1000, read_speeds(tmp_path))
+    assert first == pytest.approx(5.0 * large / small), "all that is known is better than nothing"
+    speeds.note(tmp_path, kind(picture, "cpu"), seconds=60.0, work=large)
+    for _ in range(50):
+        speeds.note(tmp_path, kind(preview, "cpu"), seconds=0.5, work=small)
+    known = read_speeds(tmp_path)
+    assert estimate(picture, 1000, 1000, known) == pytest.approx(60.0)
+    assert estimate(preview, 1000, 1000, known) == pytest.approx(0.5)
+    assert estimate(DeepDream(device="cpu", network="vgg16"), 1000, 1000, known) is None
+
+
+def test_what_does_nothing_takes_no_time(tmp_path: Path) -> None:
+    request = StyleTransfer(method="fast", strength=0.0, device="cpu")
+    speeds.note(tmp_path, kind(request, "cpu"), seconds=2.0, work=1000.0)
+    assert estimate(request, 1000, 500, read_speeds(tmp_path)) == 0.0
 
 
 def test_a_job_that_did_nothing_is_not_noted(tmp_path: Path) -> None:
@@ -108,21 +125,21 @@ def test_a_job_that_did_nothing_is_not_noted(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "content",
     [b"", b"\xff\xfe", b"[1, 2]", b"{", b"[" * 60_000, b'{"a": [0, 1], "b": [1, null], "c": [1], "d": 3}',
-     b'{"a": [1, Infinity]}', b"{}" + b" " * MOST_BYTES],
+     b'{"a": [1, Infinity], "b": [1, 1e-300]}', b"{}" + b" " * MOST_BYTES],
 )  # fmt: skip
 def test_a_damaged_file_is_no_obstacle(tmp_path: Path, content: bytes) -> None:
     (tmp_path / SPEEDS_FILE).write_bytes(content)
     assert read_speeds(tmp_path) == {}
     speeds.note(tmp_path, "job", seconds=1.0, work=2.0)
-    assert read_speeds(tmp_path) == {"job": Speed(1.0, 2.0)}
+    assert read_speeds(tmp_path) == {"job 1e0": Speed(1.0, 2.0)}
 
 
 def test_the_file_stays_small_and_keeps_the_newest(tmp_path: Path) -> None:
-    many = {f"job {number}": [1.0, 1.0] for number in range(2 * speeds.MOST_KINDS)}
+    many = {f"job {number}": [1.0, 1.0] for number in range(2 * speeds.MOST_NAMES)}
     (tmp_path / SPEEDS_FILE).write_text(json.dumps(many))
     speeds.note(tmp_path, "new", seconds=1.0, work=1.0)
-    assert len(read_speeds(tmp_path)) == speeds.MOST_KINDS
-    assert "new" in read_speeds(tmp_path)
+    assert len(read_speeds(tmp_path)) == speeds.MOST_NAMES
+    assert "new 1e0" in read_speeds(tmp_path)
     assert [file.name for file in tmp_path.iterdir()] == [SPEEDS_FILE]
 
 

@@ -272,8 +272,10 @@ def test_a_class_is_dreamt_of_by_its_name_or_number(models: Path) -> None:
     assert change(named.picture, other.picture) > 0.01
 
 
-def test_how_fast_it_went_is_noted_for_the_device_by_both_names(models: Path) -> None:
-    request = dataclasses.replace(FAST, device="auto")
+@pytest.mark.parametrize("asked_for", ["auto", devices.choose("auto").type])
+def test_how_fast_it_went_is_noted_for_the_device_by_both_names(models: Path, asked_for: str) -> None:
+    request = dataclasses.replace(FAST, device=asked_for)
+    (models.parent / durations.SPEEDS_FILE).unlink(missing_ok=True)
     result(submit(request, picture(), REGION, picture(seed=9)), models)
     speeds = durations.read_speeds(models.parent)
     for device in ("auto", devices.choose("auto").type):

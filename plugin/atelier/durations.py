@@ -17,12 +17,14 @@ from atelier_requests import N_, DeepDream, Request, StyleTransfer, weights_by_n
 
 SPEEDS_FILE = "speeds.json"
 MOST_BYTES = 64 * 1024
+LEAST, MOST = 1e-6, 1e18
+"""Of seconds and of work, to be taken for such."""
 COARSEST_PX, COARSER_STEPS, MOST_COARSER_STEPS = 64, 2.0, 30
 """How the fine method shares out its steps: its smallest size, a coarser one's share, and its most."""
 
 
 class Speed(NamedTuple):
-    """Seconds that a kind of job has taken, and the work that was done in them, the newest counting most."""
+    """Seconds that jobs have taken, and the work that was done in them, the newest counting most."""
 
     seconds: float
     work: float
@@ -62,7 +64,7 @@ def _fine_steps(request: StyleTransfer, width: int, height: int) -> float:
 
 
 def kind(request: Request, device: str) -> str:
-    """The name under which the speed of jobs like this one on a device is noted."""
+    """What jobs have in common with this one on a device, if their speed says something of its own."""
     network = getattr(request, "network", "")
     method = getattr(request, "method", "")
     if method not in ("", "fine"):
@@ -70,10 +72,26 @@ def kind(request: Request, device: str) -> str:
     return " ".join(filter(None, (request.name, method, network, device)))
 
 
+def noted_as(kind: str, done: float) -> str:
+    """The name under which the speed of a job of a kind is noted: with those of about as much work.
+
+    So the many small jobs, previews above all, do not make one forget how fast a large one was.
+    """
+    return f"{kind} 1e{math.floor(math.log10(done))}"
+
+
 def estimate(request: Request, width: int, height: int, speeds: Speeds) -> float | None:
-    """Seconds that the job takes, going by `speeds`; None where such a job was never measured."""
-    speed = speeds.get(kind(request, getattr(request, "device", "")))
-    return work(request, width, height) * speed.seconds / speed.work if speed else None
+    """Seconds that the job takes, going by the one of `speeds` of its kind that was of the likest work.
+
+    None where no job of its kind was ever measured.
+    """
+    to_do = work(request, width, height)
+    of_its_kind = kind(request, getattr(request, "device", ""))
+    known = [speed for named, speed in speeds.items() if named.rpartition(" ")[0] == of_its_kind]
+    if not known:
+        return None
+    likest = min(known, key=lambda speed: abs(math.log(max(to_do, 1.0) / speed.work)))
+    return to_do * likest.seconds / likest.work
 
 
 def in_words(seconds: float | None) -> tuple[str, int]:
@@ -116,7 +134,7 @@ def _understood(fields: Iterable[tuple[str, object]]) -> Iterable[tuple[str, Spe
 
 
 def _is_amount(value: object) -> bool:
-    return isinstance(value, int | float) and 0 < value < 1e18
+    return isinstance(value, int | float) and LEAST <= value < MOST
 
 
 def _pixels(width: int, height: int, longest_px: int) -> float:

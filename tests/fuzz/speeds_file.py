@@ -12,7 +12,7 @@ from durations import SPEEDS_FILE, estimate, in_words, kind, read_speeds
 HOME = Path(tempfile.mkdtemp(prefix="atelier-fuzz-"))
 REQUEST = StyleTransfer()
 WORDS = [
-    f'"{kind(REQUEST, "auto")}"'.encode(),
+    f'"{kind(REQUEST, "auto")} 1e7"'.encode(),
     b"[1, 2]",
     b"1e17",
     b"1e-300",
