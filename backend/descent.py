@@ -9,6 +9,7 @@ Sources:
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -27,6 +28,8 @@ FIRST_CHANGE = 0.005
 """Mean change of a value in the first step, when nothing is known of the curvature yet."""
 TINY = 1e-30
 """Keeps a gradient of 0 from being divided by its mean."""
+MOST_CHANGE = 0.1
+"""No value changes by more in a step, or a few pixels would take all of it and end as gaudy specks."""
 DIVERGED = 2.0
 """Ratio to the least loss so far at which L-BFGS, which has no line search, starts anew."""
 ADAM_RATE, ADAM_BETAS = 0.02, (0.9, 0.99)
@@ -44,7 +47,8 @@ def lbfgs(objective: Objective, image: Tensor) -> Iterator[Descended]:
 
     Differs from Nocedal and Wright 2006: values end at the bounds of [0, 1], where a picture would be
     clipped anyway, and those that the gradient presses against a bound take no part in the step.
-    Where it diverges it starts anew from the best image, with a smaller first step.
+    No value changes by more than MOST_CHANGE at once. Where it diverges it starts anew from the best
+    image, with a smaller first step.
     """
     best, change = Descended(image.clamp(0, 1), math.inf), FIRST_CHANGE
     while True:
@@ -54,7 +58,7 @@ def lbfgs(objective: Objective, image: Tensor) -> Iterator[Descended]:
             if loss < best.loss:
                 best = Descended(image, loss)
             yield best
-            step = _direction(image, gradient, pairs, change)
+            step = _direction(image, gradient, pairs, change).clamp_(-MOST_CHANGE, MOST_CHANGE)
             moved = torch.add(image, step).clamp_(0, 1)
             step = torch.sub(moved, image, out=step)
             image, old_gradient = moved, gradient
@@ -107,15 +111,20 @@ def history(image: Tensor) -> int:
 
 
 def adam(objective: Objective, image: Tensor) -> Iterator[Descended]:
-    """Minimise `objective` from `image` on by Adam, its values kept in [0, 1]."""
+    """Minimise `objective` from `image` on by Adam, its values kept in [0, 1].
+
+    The rate falls with the root of the step's number, as in Kingma and Ba 2015, section 4: as many
+    steps of the same size leave grain in every colour.
+    """
     image = image.clamp(0, 1)
     optimizer = torch.optim.Adam([image], lr=ADAM_RATE, betas=ADAM_BETAS)
     best = Descended(image.clone(), math.inf)
-    while True:
+    for step in itertools.count(1):
         loss, image.grad = objective(image)
         if loss < best.loss:
             best = Descended(image.clone(), loss)
         yield best
+        optimizer.param_groups[0]["lr"] = ADAM_RATE / math.sqrt(step)
         optimizer.step()
         image.clamp_(0, 1)
 

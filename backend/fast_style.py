@@ -5,7 +5,8 @@ Knows image tensors, an encoder and a decoder; nothing of where they come from o
 Source: Huang and Belongie 2017, *Arbitrary Style Transfer in Real-Time with Adaptive Instance
 Normalization*, ICCV, eq. 8 (AdaIN) and 14 (strength).
 The grid that the decoder leaves: Odena, Dumoulin and Olah 2016, *Deconvolution and Checkerboard
-Artifacts*, Distill.
+Artifacts*, Distill; what tells it from strokes: Geman and McClure 1987, *Statistical Methods for
+Tomographic Image Reconstruction*, whose weights let outliers count for next to nothing.
 """
 
 from __future__ import annotations
@@ -33,8 +34,10 @@ EPSILON = 1e-5
 """Keeps a flat channel from being divided by zero; the value the decoder was trained with."""
 GRID_BLOCKS = 5
 """Side, in blocks of STRIDE pixels, of the neighbourhood in which all that repeats is taken for the grid."""
-MOST_GRID = 0.15
-"""A pixel that differs more from its surroundings is part of a stroke and not of the grid."""
+GRID_ROUNDS = 3
+"""How often the grid is estimated; each time the blocks that hold strokes count for less."""
+LEAST_POWER = 1e-6
+"""Mean square of a difference that no 8-bit picture shows."""
 
 
 class Statistics(NamedTuple):
@@ -128,10 +131,20 @@ def without_grid(image: Tensor) -> Tensor:
     """
     height, width = size_of(image)
     whole = pad(image, (0, -width % STRIDE, 0, -height % STRIDE), mode="replicate")
-    detail = (whole - _mean_around(whole, STRIDE + 1)).clamp_(-MOST_GRID, MOST_GRID)
-    by_place_in_block = pixel_unshuffle(detail, STRIDE)  # (1, 3 * STRIDE**2, h, w)
-    grid = pixel_shuffle(_mean_around(by_place_in_block, GRID_BLOCKS), STRIDE)
-    return (whole - grid)[..., :height, :width]
+    by_place_in_block = pixel_unshuffle(whole - _mean_around(whole, STRIDE + 1), STRIDE)
+    grid = torch.zeros_like(by_place_in_block)  # (1, 3 * STRIDE**2, h, w)
+    for _ in range(GRID_ROUNDS):
+        likeness = _likeness(by_place_in_block - grid)
+        total = _mean_around(likeness, GRID_BLOCKS)
+        grid = _mean_around(by_place_in_block * likeness, GRID_BLOCKS) / total
+    return (whole - pixel_shuffle(grid, STRIDE))[..., :height, :width]
+
+
+def _likeness(rest: Tensor) -> Tensor:
+    """How much each block counts, (1, 1, h, w): little where the grid leaves more than of those around."""
+    power = rest.square().mean(dim=1, keepdim=True) + LEAST_POWER
+    usual = 1 / _mean_around(1 / power, GRID_BLOCKS)  # that of the flattest blocks around
+    return (1 + power / usual).pow(-2)
 
 
 def _mean_around(values: Tensor, side: int) -> Tensor:
