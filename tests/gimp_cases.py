@@ -326,6 +326,7 @@ def case_both_methods_of_style_transfer_paint_and_remember_the_style() -> None:
             recorded = settings_of(layer)
             assert (recorded["filter"], recorded["method"]) == ("style-transfer", method)
             assert recorded["pictures"] == [style().get_uri()]
+            assert "frames" not in recorded
             assert read(source) == before
             assert len(Gimp.get_images()) == images, "the style picture stays open"
 
@@ -516,6 +517,7 @@ def case_frames_are_layers_above_the_source() -> None:
             f"DeepDream: squeezenet, frame {number}" for number in (3, 2, 1)
         ]
         assert len({read(layer) for layer in made}) == 3
+        assert [settings_of(layer)["frames"] for layer in made] == [3, 3, 3]
         for layer in made:
             assert (*layer.get_offsets()[1:], layer.get_width(), layer.get_height()) == box
             assert read(layer.get_mask()) == read(image.get_selection(), box)
@@ -537,7 +539,7 @@ def case_a_text_of_another_form_is_refused() -> None:
     with staged(Scene()) as (image, source):
         status, sentence = call("deepdream", image, [source], channels="all")
         assert status == STATUS.CALLING_ERROR
-        assert sentence.startswith("Channels: “all” are no channels")
+        assert sentence == "Channels: “all” are no channels: write one as 12, or several as 12-20."
         status, sentence = call("deepdream", image, [source], layers="Mixed_9z")
         assert status == STATUS.EXECUTION_ERROR
         assert "Mixed_9z" in sentence and "Mixed_5d" in sentence

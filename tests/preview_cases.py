@@ -1,4 +1,4 @@
-"""What is checked of the preview inside GIMP, with a screen and a backend: every function named `case_…`.
+"""What is checked of the dialogs' parts inside GIMP, with a screen and a backend: all functions `case_…`.
 
 `test_preview_pane.py` starts it and reads the outcomes. Only GIMP's Python can import it.
 """
@@ -17,17 +17,21 @@ from typing import Any
 import gi
 
 gi.require_versions({"Babl": "0.1", "Gegl": "0.4", "Gimp": "3.0", "GimpUi": "3.0", "Gtk": "3.0"})
-from gi.repository import Gdk, Gegl, Gimp, GimpUi, Gio, GLib, Gtk
+from gi.repository import Gdk, Gegl, Gimp, GimpUi, Gio, GLib, GObject, Gtk
 from outcomes import cases_in, write_outcomes
 
 import preview_scene
+import style_memory
 from atelier_protocol import AtelierError, Picture
 from atelier_requests import DeepDream, StyleTransfer
 from backend_link import BackendLink
 from drawables import Unsuitable
+from galleries import galleries
 from given_pictures import GivenPictures
 from preview_pane import PreviewPane
 from preview_request import SIDE_PX
+from procedures import FILTERS, argument
+from settings_form import settings_form
 
 WIDTH, HEIGHT = 1000, 600
 COLOUR = (200, 100, 50)
@@ -415,3 +419,61 @@ def case_a_backend_that_cannot_start_is_tried_once() -> None:
             assert window.asked == 1
     finally:
         os.environ["ATELIER_HOME"] = home
+
+
+# ── The settings and the gallery ─────────────────────────────────────────────────────────────────
+
+
+def config_of(name: str) -> tuple[Any, Any]:
+    """A filter's procedure and its settings, at their defaults."""
+    procedure = Gimp.get_pdb().lookup_procedure(name)
+    return procedure, procedure.create_config()
+
+
+def menu_beside(control: Any) -> list[Any]:
+    """What the menu button of a control offers now."""
+    (button,) = (part for part in control.get_children() if isinstance(part, Gtk.MenuButton))
+    return [item for item in button.get_popup().get_children() if item.get_sensitive()]
+
+
+def case_what_may_stand_in_a_text_is_offered_for_the_network() -> None:
+    for name, chosen in FILTERS.items():
+        procedure, config = config_of(name)
+        dialog = GimpUi.ProcedureDialog.new(procedure, config, "")
+        form = settings_form(dialog, config, chosen, Gtk.Label())
+        for setting in (each for each in chosen.settings if each.name in chosen.offered):
+            control = dialog.get_widget(argument(setting), GObject.TYPE_NONE)
+            for network in ("squeezenet", "vgg16"):
+                config.set_property("network", network)
+                offered = menu_beside(control)
+                assert [item.get_label() for item in offered] == [
+                    text for text, _group in chosen.offered[setting.name](network)
+                ]
+                offered[-1].activate()
+                assert config.get_property(argument(setting)) == offered[-1].get_label()
+                chosen.request(**{setting.name: offered[-1].get_label()})
+        form.destroy()
+        dialog.destroy()
+
+
+def case_a_gallery_reads_what_was_noted_once_whenever_it_is_filled() -> None:
+    noted, read = style_memory.recall, 0
+
+    def counted() -> Any:
+        nonlocal read
+        read += 1
+        return noted()
+
+    _procedure, config = config_of("plug-in-atelier-style-transfer")
+    style_memory.recall = counted
+    try:
+        gallery = galleries(config, FILTERS["plug-in-atelier-style-transfer"])
+        assert read == 1
+        config.set_property("gallery-style", "dusk")
+        config.set_property("method", "gallery")
+        assert read == 1
+        gallery.refresh()
+        assert read == 2
+    finally:
+        style_memory.recall = noted
+    gallery.destroy()

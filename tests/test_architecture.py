@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "presets": "atelier_requests",
     "dream_layers": "atelier_requests",
     "pace": "atelier_protocol",
-    "translation": "gi atelier_protocol",
+    "translation": "gi atelier_protocol atelier_requests",
     "drawables": "gi atelier_protocol atelier_requests translation",
     "given_pictures": "gi atelier_protocol drawables",
     "procedures": "gi atelier_requests dream_layers presets translation",

@@ -1,4 +1,4 @@
-"""The layers that are offered for dreaming are those that the networks have, in the order of depth."""
+"""The layers that are offered are those that the networks have, in the order of depth."""
 
 from __future__ import annotations
 
@@ -7,16 +7,20 @@ from pathlib import Path
 import pytest
 import torch
 
-from atelier_requests import Choice, DeepDream, settings
+from atelier_requests import Choice, DeepDream, StyleTransfer, settings
 from backend import networks
 from backend.vision import torchvision
 from dream_layers import GROUPS, LAYERS
 
 UNTRAINED = {"googlenet": "googlenet", "resnet50": "resnet50", "inception-v3-torchvision": "inception_v3"}
+LIKE = {"vgg19-torchvision": "vgg19", "vgg16-torchvision": "vgg16"}
+"""Networks of the same definition and other values, which here have the same ones."""
 
 
 def network_called(name: str, models: Path) -> networks.Network:
     """The network with its weights, or, where those are only had on request, with none that mean anything."""
+    if name in LIKE:
+        return networks.NETWORKS[name](network_called(LIKE[name], models).body.state_dict())
     if name not in UNTRAINED:
         return networks.load_network(name, models, torch.device("cpu"))
     options = {} if name == "resnet50" else {"aux_logits": False, "init_weights": False}
@@ -29,7 +33,8 @@ def test_a_network_has_the_layers_that_are_offered_in_their_order(name: str, mod
     offered = [layer for layer, _ in LAYERS[name]]
     network = network_called(name, models)
     assert offered == [layer for layer in network.layers if layer in offered]
-    assert networks.DEFAULTS[name].dream in offered
+    usual = networks.DEFAULTS[name]
+    assert {usual.dream, *usual.content, *usual.style} <= set(offered)
 
 
 def test_the_groups_go_from_low_to_high_and_none_is_empty() -> None:
@@ -38,5 +43,6 @@ def test_the_groups_go_from_low_to_high_and_none_is_empty() -> None:
 
 
 def test_every_network_that_can_be_chosen_has_its_layers() -> None:
-    (network,) = (s for s in settings(DeepDream) if isinstance(s, Choice) and s.name == "network")
-    assert list(network.options) == list(LAYERS)
+    declared = [*settings(DeepDream), *settings(StyleTransfer)]
+    networks_ = [s.options for s in declared if isinstance(s, Choice) and s.name == "network"]
+    assert LAYERS.keys() == set().union(*networks_)

@@ -22,12 +22,23 @@ def N_(text: str) -> str:
 # ── Kinds of settings ────────────────────────────────────────────────────────────────────────────
 
 
-class WrongSetting(ValueError):
-    """A setting has a value that it cannot have; `problem` is said after the setting's name or label."""
+class Wrong(ValueError):
+    """Something is written in another form than it must be.
 
-    def __init__(self, setting: Setting, problem: str) -> None:
-        super().__init__(setting.name + problem)
-        self.setting, self.problem = setting, problem
+    Its text is `template` with `values` put in; who shows it may put them into a translation.
+    """
+
+    def __init__(self, template: str, **values: object) -> None:
+        super().__init__(template.format(**values))
+        self.template, self.values = template, values
+
+
+class WrongSetting(Wrong):
+    """A setting has a value that it cannot have; the value called `setting` is the setting's name."""
+
+    def __init__(self, setting: Setting, template: str, **values: object) -> None:
+        super().__init__(template, setting=setting.name, **values)
+        self.setting = setting
 
 
 @dataclass(frozen=True)
@@ -45,9 +56,10 @@ class Number:
         """Raise WrongSetting unless `value` is of the default's kind and within the bounds."""
         kinds = (int,) if isinstance(self.default, int) else (int, float)
         if isinstance(value, bool) or not isinstance(value, kinds):
-            raise WrongSetting(self, f" must be a number, not {value!r}.")
+            raise WrongSetting(self, N_("{setting} must be a number, not {value}."), value=repr(value))
         if not self.low <= value <= self.high:  # which NaN is not either
-            raise WrongSetting(self, f" must be from {self.low} to {self.high}, not {value!r}.")
+            template = N_("{setting} must be from {low} to {high}, not {value}.")
+            raise WrongSetting(self, template, low=self.low, high=self.high, value=repr(value))
 
 
 @dataclass(frozen=True)
@@ -63,12 +75,13 @@ class Choice:
     def check(self, value: object) -> None:
         """Raise WrongSetting unless `value` is one of the options."""
         if not isinstance(value, str) or value not in self.options:
-            raise WrongSetting(self, f" must be one of {', '.join(self.options)}, not {value!r}.")
+            template = N_("{setting} must be one of {options}, not {value}.")
+            raise WrongSetting(self, template, options=", ".join(self.options), value=repr(value))
 
 
 @dataclass(frozen=True)
 class Text:
-    """A setting that is written; `parse` reads it, and raises ValueError where that cannot be done."""
+    """A setting that is written; `parse` reads it, and raises Wrong where that cannot be done."""
 
     name: str
     label: str
@@ -79,11 +92,12 @@ class Text:
     def check(self, value: object) -> None:
         """Raise WrongSetting unless `value` is a text of the right form, and no endless one."""
         if not isinstance(value, str) or len(value) > LONGEST_TEXT:
-            raise WrongSetting(self, f" must be a text of at most {LONGEST_TEXT} letters.")
+            template = N_("{setting} must be a text of at most {count} letters.")
+            raise WrongSetting(self, template, count=LONGEST_TEXT)
         try:
             self.parse(value)
-        except ValueError as error:
-            raise WrongSetting(self, f": {error}") from error
+        except Wrong as error:
+            raise WrongSetting(self, N_("{setting}: {problem}"), problem=error) from error
 
 
 Setting = Number | Choice | Text
@@ -97,13 +111,13 @@ def weights_by_name(text: str) -> dict[str, float]:
     """What "relu1_1, relu2_1:0.5" says: names and their weights, 1 where none is given, in their order.
 
     Raises:
-        ValueError: a name is missing or comes twice, or a weight is not a number above 0.
+        Wrong: a name is missing or comes twice, or a weight is not a number above 0.
     """
     weights: dict[str, float] = {}
     for item in filter(None, map(str.strip, text.split(","))):
         name, colon, weight = map(str.strip, item.partition(":"))
         if not name or name in weights:
-            raise ValueError(f"“{item}” has no name, or one that stands there already.")
+            raise Wrong(N_("“{text}” has no name, or one that stands there already."), text=item)
         weights[name] = _weight(weight) if colon else 1.0
     return weights
 
@@ -112,19 +126,18 @@ def weights_in_order(text: str) -> list[float]:
     """What "2, 1" says: the weights of things that have an order and no names.
 
     Raises:
-        ValueError: a weight is not a number above 0.
+        Wrong: a weight is not a number above 0.
     """
     return [_weight(item) for item in filter(None, map(str.strip, text.split(",")))]
 
 
 def _weight(text: str) -> float:
-    sentence = f"“{text}” is no weight: write a number above 0, such as 0.5."
     try:
         weight = float(text)
     except ValueError:
-        raise ValueError(sentence) from None
+        weight = math.nan
     if not 0 < weight < math.inf:
-        raise ValueError(sentence)
+        raise Wrong(N_("“{text}” is no weight: write a number above 0, such as 0.5."), text=text)
     return weight
 
 
@@ -132,13 +145,14 @@ def channel_range(text: str) -> range | None:
     """What "12" or "12-20" says: the channels of a layer, the last one included; None where nothing is said.
 
     Raises:
-        ValueError: it is neither, or ends before it begins.
+        Wrong: it is neither, or ends before it begins.
     """
     if not text.strip():
         return None
     first, dash, last = map(str.strip, text.partition("-"))
     if not (first.isdecimal() and (last.isdecimal() or not dash)) or int(last or first) < int(first):
-        raise ValueError(f"“{text}” are no channels: write one as 12, or several as 12-20.")
+        template = N_("“{text}” are no channels: write one as 12, or several as 12-20.")
+        raise Wrong(template, text=text)
     return range(int(first), int(last or first) + 1)
 
 
@@ -146,11 +160,12 @@ def gallery_mix(text: str) -> dict[str, float]:
     """What "name:0.5, name" says of the gallery's styles: their weights.
 
     Raises:
-        ValueError: it says nothing of that form, or names a style that the gallery has not.
+        Wrong: it says nothing of that form, or names a style that the gallery has not.
     """
     weights = weights_by_name(text)
     if unknown := weights.keys() - GALLERY.keys():
-        raise ValueError(f"There is no style {', '.join(sorted(unknown))}; there are {', '.join(GALLERY)}.")
+        names = {"missing": ", ".join(sorted(unknown)), "styles": ", ".join(GALLERY)}
+        raise Wrong(N_("There is no style {missing}; there are {styles}."), **names)
     return weights
 
 
@@ -225,13 +240,23 @@ def _device() -> Any:
 
 
 @dataclass(frozen=True)
+class Only:
+    """Settings that have a say only where another one has one of some values."""
+
+    settings: tuple[str, ...]
+    where: str
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Request:
-    """A filter's settings; `name` is the filter's on the wire.
+    """A filter's settings; `name` is the filter's on the wire, `only` says which of them have no say when.
 
     Raises WrongSetting when a setting is of the wrong kind or out of range.
     """
 
     name: ClassVar[str]
+    only: ClassVar[tuple[Only, ...]] = ()
 
     def __post_init__(self) -> None:
         for setting in settings(type(self)):
@@ -262,6 +287,18 @@ class StyleTransfer(Request):
     """Paint the content picture in the manner of style pictures."""
 
     name = "style-transfer"
+    only = (
+        Only(
+            (
+                *("iterations", "content_weight", "style_weight", "smoothness", "start", "optimizer"),
+                *("pooling", "tolerance", "network", "content_layers", "style_layers", "seed"),
+            ),
+            "method",
+            ("fine",),
+        ),
+        Only(("style_size", "style_shape", "style_weights"), "method", ("fine", "fast", "light")),
+        Only(("gallery_style", "gallery_mix"), "method", ("gallery",)),
+    )
     method: str = _choice(
         "fine",
         {
@@ -410,6 +447,11 @@ class DeepDream(Request):
     """Strengthen what a network sees in the picture, from its strokes to its eyes and snouts."""
 
     name = "deepdream"
+    only = (
+        Only(("layers",), "objective", ("activation", "guide")),
+        Only(("channels",), "objective", ("activation",)),
+        Only(("imagenet_class",), "objective", ("class",)),
+    )
     objective: str = _choice(
         "activation",
         {

@@ -1,7 +1,7 @@
-"""The layers that every network dreams with, in the order of depth, grouped by what they dream of.
+"""The layers that are offered of every network, in the order of depth, grouped by what they dream of.
 
 The names are the field's: those of the papers and of the networks' own definitions. A network has
-more layers than are offered here, such as its pools, and dreams with those too when told to.
+more layers than are offered here, such as its pools, and takes those too when told to.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ GROUPS = {
     "middle": N_("middle: textures, eyes"),
     "high": N_("high: animals, buildings"),
 }
-Layers = tuple[tuple[str, str], ...]
+Offer = tuple[tuple[str, str], ...]
+"""Names and their groups, a group at a time."""
 
 
-def _grouped(low: str, middle: str, high: str) -> Layers:
+def _grouped(low: str, middle: str, high: str) -> Offer:
     """Pairs of a layer and its group, of three lists in the order of depth."""
     lists = zip(GROUPS, (low, middle, high), strict=True)
     return tuple((layer, group) for group, layers in lists for layer in layers.split())
@@ -29,7 +30,7 @@ def _relus(blocks: Iterable[int], convolutions: int) -> Iterator[str]:
     return (f"relu{block}_{index}" for block in blocks for index in range(1, convolutions + 1))
 
 
-def _vgg(convolutions: int) -> Layers:
+def _vgg(convolutions: int) -> Offer:
     """A VGG whose last three blocks have so many convolutions each."""
     low = " ".join(_relus((1, 2), 2))
     return _grouped(low, " ".join(_relus((3, 4), convolutions)), " ".join(_relus((5,), convolutions)))
@@ -40,11 +41,11 @@ _INCEPTION = _grouped(
     "Mixed_5b Mixed_5c Mixed_5d Mixed_6a",
     "Mixed_6b Mixed_6c Mixed_6d Mixed_6e Mixed_7a Mixed_7b Mixed_7c",
 )
-LAYERS: dict[str, Layers] = {
+LAYERS: dict[str, Offer] = {
     "inception-v3": _INCEPTION,
     "squeezenet": _grouped("conv1 fire2 fire3", "fire4 fire5 fire6", "fire7 fire8 fire9"),
-    "vgg19": _vgg(4),
-    "vgg16": _vgg(3),
+    **dict.fromkeys(("vgg19", "vgg19-torchvision"), _vgg(4)),
+    **dict.fromkeys(("vgg16", "vgg16-torchvision"), _vgg(3)),
     "googlenet": _grouped(
         "conv1 conv2 conv3",
         "inception3a inception3b inception4a",

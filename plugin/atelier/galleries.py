@@ -17,10 +17,13 @@ from style_sources import Entry, choose, chosen_entry, entries, file_entry, grou
 def galleries(config: Gimp.ProcedureConfig, chosen: Filter) -> Gtk.Widget:
     """A gallery that shows and changes what is chosen in `config`; wants a width of 500 pixels or more."""
     opened: dict[str, Entry] = {}
+    memory = style_memory.Memory()
 
     def listed(group: str) -> list[Entry]:
         """What is in a group, first what was opened just now."""
-        found = entries(group, chosen, style_memory.recall())
+        nonlocal memory
+        memory = style_memory.recall()
+        found = entries(group, chosen, memory)
         first = opened.values() if group == "file" else ()
         return list({entry.key: entry for entry in (*first, *found)}.values())
 
@@ -29,6 +32,11 @@ def galleries(config: Gimp.ProcedureConfig, chosen: Filter) -> Gtk.Widget:
         if entry and entry.kind == "file":
             opened.setdefault(entry.key, entry)
         view.show_chosen(entry, group_of(entry) if entry else "built-in")
+
+    def set_favourite(entry: Entry, wanted: bool) -> None:
+        nonlocal memory
+        style_memory.set_favourite(entry.key, wanted)
+        memory = style_memory.recall()
 
     def open_file(file: Gio.File) -> None:
         choose(config, chosen, file_entry(file))
@@ -39,8 +47,8 @@ def galleries(config: Gimp.ProcedureConfig, chosen: Filter) -> Gtk.Widget:
             entries=listed,
             choose=lambda entry: choose(config, chosen, entry),
             open=open_file,
-            is_favourite=lambda entry: entry.key in style_memory.recall().favourites,
-            set_favourite=lambda entry, wanted: style_memory.set_favourite(entry.key, wanted),
+            is_favourite=lambda entry: entry.key in memory.favourites,
+            set_favourite=set_favourite,
         ),
     )
     show()

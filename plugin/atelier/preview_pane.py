@@ -185,7 +185,7 @@ class PreviewPane(Gtk.Box):  # type: ignore[misc]  # gi has no types
             case Result(picture=picture):
                 self._end_job()
                 self._take(seen, picture)
-                self._say(_(message.note) if message.note else "")
+                self._say(message.note)
             case AtelierError():
                 self._end_job()
                 self._say("" if isinstance(message, JobCancelled) else translated(message))

@@ -6,7 +6,7 @@ as `atelier_requests` declares them. Nothing here runs a filter.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,7 @@ from gi.repository import Gimp, Gio, GObject
 
 from atelier_requests import (
     FRAMES,
+    GALLERY,
     N_,
     Choice,
     DeepDream,
@@ -23,7 +24,7 @@ from atelier_requests import (
     Text,
     settings,
 )
-from dream_layers import LAYERS, Layers
+from dream_layers import LAYERS, Offer
 from presets import PRESETS, Preset
 from translation import _
 
@@ -43,23 +44,13 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Only:
-    """Settings that have a say only where another one has one of some values."""
-
-    settings: tuple[str, ...]
-    where: str
-    values: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class Filter:
     """What GIMP and a person are told of a filter.
 
     `sources` are the pictures it takes, and `without` says that there is none where one is needed;
-    `extras` are numbers beside the request, `only` says which settings need not be looked at.
-    Whoever gives a picture sets what stands in `given`. In the dialog `in_sight` is not hidden under
-    Advanced, and `presets` are offered, and for some texts what may stand there: in `offered`, by the
-    setting's name and the network.
+    `extras` are numbers beside the request. Whoever gives a picture sets what stands in `given`. In the
+    dialog `in_sight` is not hidden under Advanced, and `presets` are offered, and for some texts what
+    may stand there: in `offered`, by the setting's name and then the network's.
     """
 
     request: type[StyleTransfer | DeepDream]
@@ -70,10 +61,9 @@ class Filter:
     without: str
     in_sight: tuple[str, ...]
     extras: tuple[Number, ...] = ()
-    only: tuple[Only, ...] = ()
     presets: Mapping[str, Preset] = field(default_factory=dict)
     given: Mapping[str, str] = field(default_factory=dict)
-    offered: Mapping[str, Mapping[str, Layers]] = field(default_factory=dict)
+    offered: Mapping[str, Callable[[str], Offer]] = field(default_factory=dict)
 
     @property
     def settings(self) -> tuple[Setting, ...]:
@@ -106,18 +96,10 @@ FILTERS = {
         ),
         without=N_("Choose a style picture first."),
         in_sight=("method", "quality", "strength", "style_size", "colours"),
-        only=(
-            Only(
-                (
-                    *("iterations", "content_weight", "style_weight", "smoothness", "start", "optimizer"),
-                    *("pooling", "tolerance", "network", "content_layers", "style_layers", "seed"),
-                ),
-                "method",
-                ("fine",),
-            ),
-            Only(("style_size", "style_shape", "style_weights"), "method", ("fine", "fast", "light")),
-            Only(("gallery_style", "gallery_mix"), "method", ("gallery",)),
-        ),
+        offered={
+            **dict.fromkeys(("content_layers", "style_layers"), LAYERS.__getitem__),
+            "gallery_mix": lambda _network: tuple((style, "") for style in GALLERY),
+        },
     ),
     "plug-in-atelier-deepdream": Filter(
         DeepDream,
@@ -131,14 +113,9 @@ FILTERS = {
         without=N_("Choose a guide picture first."),
         in_sight=("objective", "layers", "imagenet_class", "strength", "iterations", "octaves"),
         extras=(FRAMES,),
-        only=(
-            Only(("layers",), "objective", ("activation", "guide")),
-            Only(("channels",), "objective", ("activation",)),
-            Only(("imagenet_class",), "objective", ("class",)),
-        ),
         presets=PRESETS,
         given={"objective": "guide"},
-        offered={"layers": LAYERS},
+        offered={"layers": LAYERS.__getitem__},
     ),
 }
 

@@ -71,7 +71,7 @@ def _widget(dialog: GimpUi.ProcedureDialog, setting: Setting) -> Gtk.Widget:
 
 
 def _offer_button(config: Gimp.ProcedureConfig, chosen: Filter, setting: Setting) -> Gtk.MenuButton:
-    """A button beside a text with a menu of what may stand there, which the network decides."""
+    """A button beside a text with a menu of what may stand there, with this network."""
     button = Gtk.MenuButton(tooltip_text=_("What there is to choose from"))
 
     def choose(_item: Gtk.MenuItem, text: str) -> None:
@@ -79,7 +79,7 @@ def _offer_button(config: Gimp.ProcedureConfig, chosen: Filter, setting: Setting
 
     def offer(*_changed: object) -> None:
         menu, last_group = Gtk.Menu(), ""
-        for text, group in chosen.offered[setting.name][config.get_property("network")]:
+        for text, group in chosen.offered[setting.name](config.get_property("network")):
             if group != last_group:
                 menu.append(Gtk.MenuItem(label=_(GROUPS[group]), sensitive=False))
             item, last_group = Gtk.MenuItem(label=text), group
@@ -96,7 +96,7 @@ def _offer_button(config: Gimp.ProcedureConfig, chosen: Filter, setting: Setting
 
 def _turn_off_what_has_no_say(dialog: GimpUi.ProcedureDialog, chosen: Filter) -> None:
     names = {setting.name: argument(setting) for setting in chosen.settings}
-    for only in chosen.only:
+    for only in chosen.request.only:
         for name in only.settings:
             values = Gimp.ValueArray.new(len(only.values))
             for value in only.values:

@@ -24,7 +24,7 @@ from drawables import Unsuitable
 from frames import frames
 from given_pictures import GivenPictures
 from procedures import Filter, argument, picture_in
-from translation import _
+from translation import _, translated
 
 
 class Watch(Protocol):
@@ -74,8 +74,9 @@ class Task:
     def record(self) -> str:
         """The settings as JSON, for the parasite of the layer that they made."""
         given = [layers.place_of(each) for each in self.given]
+        frames = {FRAMES.name: self.frames} if FRAMES in self.chosen.extras else {}
         pictures = {"pictures": given} if given else {}
-        return json.dumps({"filter": self.request.name, **asdict(self.request), **pictures})
+        return json.dumps({"filter": self.request.name, **asdict(self.request), **frames, **pictures})
 
     def name(self, frame: int) -> str:
         """The name of the layer that a frame becomes, counted from 1."""
@@ -104,7 +105,8 @@ def task_of(config: Gimp.ProcedureConfig, chosen: Filter) -> Task:
     try:
         request = chosen.request(**written)
     except WrongSetting as error:
-        raise Unsuitable(_(error.setting.label).replace("_", "") + error.problem) from error
+        label = _(error.setting.label).replace("_", "")
+        raise Unsuitable(translated(error, setting=label)) from error
     given = pictures(config, chosen) if request.needs_style else []
     if request.needs_style and not given:
         raise Unsuitable(_(chosen.without))
@@ -141,7 +143,7 @@ def make(
         layers.insert(cutout, made)
     Gimp.displays_flush()
     for note in dict.fromkeys(result.note for result in results if result.note):
-        Gimp.message(_(note))
+        Gimp.message(note)
     return made[-1]
 
 

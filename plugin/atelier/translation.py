@@ -1,5 +1,6 @@
 """The plug-in's texts in GIMP's language, by the catalogue that `atelier.py` names to GIMP.
 
+What the backend says, in a note or a failure, comes as it is, in English.
 The template for translators, `locale/atelier.pot`, is made in this folder by
 
     xgettext --from-code=UTF-8 --keyword=N_ --package-name=Atelier -o locale/atelier.pot *.py
@@ -10,6 +11,7 @@ from __future__ import annotations
 from gi.repository import GLib
 
 from atelier_protocol import AtelierError
+from atelier_requests import Wrong
 
 
 def _(text: str) -> str:
@@ -22,7 +24,8 @@ def ngettext(one: str, many: str, count: int) -> str:
     return str(GLib.dngettext(None, one, many, count))
 
 
-def translated(error: AtelierError) -> str:
-    """An error's sentence in GIMP's language."""
-    template = _(error.template)
-    return template.format(**error.values) if error.values else template
+def translated(error: AtelierError | Wrong, **others: str) -> str:
+    """An error's sentence in GIMP's language, and so the errors in it; `others` take the place of values."""
+    template, values = _(error.template), error.values | others
+    said = {name: translated(value) if isinstance(value, Wrong) else value for name, value in values.items()}
+    return template.format(**said) if said else template
