@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 import backend_process
 import durations
 from atelier_protocol import (
+    MAX_PICTURES,
     AtelierError,
     BackendSilent,
     Picture,
@@ -75,7 +76,7 @@ def _parser(presets: Mapping[str, object] | None = None) -> argparse.ArgumentPar
     dream.add_argument("--preset", choices=PRESETS, help="other defaults, by what one sees")
     _add_setting(dream, FRAMES)
     dream.set_defaults(**(presets or {}))
-    layers = commands.add_parser("layers", help="list the layers that a network dreams with")
+    layers = commands.add_parser("layers", help="list the layers of a network, by what it dreams with them")
     layers.add_argument("network", choices=LAYERS, metavar="NETWORK", help=", ".join(LAYERS))
     commands.add_parser("serve", help="run the backend here, for a GIMP that may not start it itself")
     commands.add_parser("stop", help="end the running backend")
@@ -179,6 +180,8 @@ def _pictures(options: argparse.Namespace) -> list[Picture]:
 
     if options.command == "dream":
         return [Canvas.load(options.guide).picture] if options.guide else []
+    if len(options.style) > MAX_PICTURES:
+        raise AtelierError(f"No more than {MAX_PICTURES} styles can be mixed: leave out some of them.")
     if len(options.style_mask) > len(options.style):
         raise AtelierError("There are more style masks than styles: give one for each style, or fewer.")
     pictures = []

@@ -145,6 +145,26 @@ def test_a_picture_that_is_not_needed_is_not_read(home: Path, tmp_path: Path) ->
         assert done.returncode == 0, done.stderr
 
 
+def test_more_styles_than_can_be_mixed_are_refused_before_a_backend_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There is none here: whoever asks for one hears that none is installed."""
+    monkeypatch.setenv("ATELIER_HOME", str(tmp_path / "home"))
+    styles = ["--style", str(STYLE)]
+    done = atelier("style", PHOTO, *16 * styles, "-o", tmp_path / "out.png")
+    assert "is not installed" in done.stderr
+    done = atelier("style", PHOTO, *17 * styles, "-o", tmp_path / "out.png")
+    sentence = "atelier: No more than 16 styles can be mixed: leave out some of them.\n"
+    assert (done.returncode, done.stderr) == (1, sentence)
+
+
+def test_sixteen_styles_go_over_the_wire(home: Path, tmp_path: Path) -> None:
+    Image.new("RGB", (70, 70), (200, 30, 30)).save(tmp_path / "style.png")
+    fast = ["--method", "fast", "--size", "64", *16 * ["--style", str(tmp_path / "style.png")]]
+    done = atelier("style", PHOTO, *fast, "-o", tmp_path / "out.png")
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize("network", LAYERS)
 def test_the_layers_of_a_network_are_listed(network: str) -> None:
     listed = [line.split()[0] for line in atelier("layers", network).stdout.splitlines()]
