@@ -31,6 +31,7 @@ def installation(plan: Plan, found: Sequence[Gimp]) -> Iterator[str]:
     if plan.service:
         yield f"have systemd keep a backend running, as {unit_file()}"
     yield f"link the command {plan.home.command} and paint {plan.home.picture}"
+    yield "measure how fast this computer paints and dreams"
 
 
 def preparation(plan: Plan, folder: Path) -> Iterator[str]:

@@ -1,9 +1,13 @@
-"""Paints a sample in the manner of another, in every GIMP that was found or else from the command line."""
+"""Paints a sample in the manner of another, in every GIMP that was found or else from the command line.
+
+Then each filter does a little with its usual method, so that the backend notes how fast that is here.
+"""
 
 from __future__ import annotations
 
 import re
 import subprocess
+import tempfile
 from pathlib import Path
 
 from backend.gimps import Gimp
@@ -14,6 +18,10 @@ from .programs import InstallError, run, say
 PHOTO = CHECKOUT / "samples" / "chelsea.jpg"
 STYLE = CHECKOUT / "samples" / "starry_night.jpg"
 GIMP_S = 600.0
+MEASURED = (
+    ("style", str(PHOTO), "--style", str(STYLE), "--size", "256", "--iterations", "10"),
+    ("dream", str(PHOTO), "--size", "256", "--iterations", "2"),
+)
 
 IN_GIMP = """
 from gi.repository import Gimp, Gio
@@ -56,6 +64,15 @@ def check_itself(plan: Plan, found: list[Gimp]) -> None:
         plan.home.picture.unlink(missing_ok=True)
         paint_from_the_command_line(plan)
         check_painted(plan.home)
+
+
+def measure(plan: Plan) -> None:
+    """Have the backend note how fast the usual methods are, for the dialogs to say how long they take."""
+    say("Measuring how fast this computer paints and dreams …")
+    with tempfile.TemporaryDirectory(prefix="atelier-") as folder:
+        for command in MEASURED:
+            options = ["--device", plan.device, "-o", str(Path(folder, f"{command[0]}.png"))]
+            run([str(plan.home.python), "-I", "-m", "backend.cli", *command, *options])
 
 
 def paint_in_gimp(gimp: Gimp, plan: Plan) -> None:

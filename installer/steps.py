@@ -24,7 +24,7 @@ from .offline import open_folder, prepare
 from .plugin import install_plugin
 from .preview import installation, preparation, preview, removal
 from .programs import InstallError, fail, say, why_not_written
-from .self_check import check_itself
+from .self_check import check_itself, measure
 from .service import keep_service
 from .thumbnails import make_thumbnails
 from .uninstall import uninstall
@@ -154,6 +154,7 @@ def install(plan: Plan) -> None:
     install_command(plan.home)
     keep_service(plan.home, wanted=plan.service)
     check_itself(plan, found)
+    measure(plan)
     say(str(plan.home.picture))
 
 

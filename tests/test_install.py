@@ -17,8 +17,9 @@ from conftest import stop_backend
 from gimp_session import Gimp, make_profile
 from PIL import Image, ImageChops, ImageStat
 
-from atelier_requests import GALLERY
+from atelier_requests import GALLERY, DeepDream, StyleTransfer
 from backend import gimps
+from durations import estimate, read_speeds
 from installer import command, environment, offline, plugin, programs, self_check, service, traces, weights
 from installer.home import CHECKOUT, Home, Plan
 from installer.programs import InstallError
@@ -598,6 +599,19 @@ def test_a_picture_that_is_still_the_photograph_is_no_painting(home: Home) -> No
         self_check.check_painted(home)
 
 
+def test_how_fast_the_usual_methods_are_is_known_after_the_installation(
+    home: Home, models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link_environment(home)
+    home.models.symlink_to(models)
+    monkeypatch.setenv("ATELIER_HOME", str(home.folder))
+    self_check.measure(Plan(home))
+    stop_backend(home.folder)
+    speeds = read_speeds(home.folder)
+    assert estimate(StyleTransfer(), 4000, 3000, speeds)
+    assert estimate(DeepDream(), 4000, 3000, speeds)
+
+
 def test_what_gimp_said_is_the_reason(home: Home) -> None:
     home.log.write_text("noise\nTraceback:\nRuntimeError: it does not see the plug-in\nmore noise\n")
     assert self_check.what_gimp_said(home.log) == "it does not see the plug-in"
@@ -676,6 +690,7 @@ def check_installed(done: subprocess.CompletedProcess[str], clone: Path, user: P
     assert change(clone / "samples/chelsea.jpg", picture) > 20
     assert len(list((user / ".atelier/thumbnails").glob("*.png"))) == len(GALLERY) + len(PRESETS)
     assert done.stdout.count(" paints chelsea.jpg") == 2, "in GIMP 3.0 and in 3.2"
+    assert estimate(StyleTransfer(), 4000, 3000, read_speeds(user / ".atelier"))
     assert not [*clone.glob("build"), *clone.rglob("*.egg-info")]
 
 
