@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import math
+import random
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import pytest
 import torch
@@ -89,6 +91,67 @@ def test_a_wide_convolution_and_its_gradient_are_torchs(
     expected, expected_gradient = derived(exact, image.double(), towards)
     assert relative(output, expected.relu() if rectify else expected) < 1e-5
     assert relative(gradient, expected_gradient) < 1e-5
+
+
+CHANNELS = (1, 3, 64, *(kernels.FEWEST_CHANNELS + step for step in (-1, 0, 1)), 160)
+SIDES = (1, 2, 3, 5, 17, 31, 32, 33, 47, 70)
+LONG_SIDES = (kernels.FEWEST_PIXELS - 1, kernels.FEWEST_PIXELS, 1031)
+
+
+class Drawn(NamedTuple):
+    """A convolution of 3×3 and an image for it, drawn by chance; `mode` and `padding` suit its sides."""
+
+    channels: tuple[int, int]
+    size: tuple[int, int]
+    padding: int
+    mode: Padding
+    rectify: bool
+
+
+def drawn(seed: int) -> Drawn:
+    """Odd and short sides, and channels and pixels around the fewest that `kernels` takes; some are lines."""
+    chance = random.Random(seed)
+    sides = [chance.choice(LONG_SIDES), 1] if seed % 4 == 0 else [chance.choice(SIDES) for _ in range(2)]
+    chance.shuffle(sides)
+    channels = chance.choices(CHANNELS[-3:] if seed % 2 == 0 else CHANNELS, k=2)
+    ways: list[tuple[int, Padding]] = [(1, "zeros")]
+    if min(sides) >= 3:
+        ways += [(0, "zeros"), (1, "reflect")]
+    padding, mode = chance.choice(ways)
+    return Drawn((channels[0], channels[1]), (sides[0], sides[1]), padding, mode, chance.random() < 0.5)
+
+
+@pytest.mark.parametrize("shape", [drawn(seed) for seed in range(20)], ids=str)
+def test_a_convolution_of_any_shape_and_its_gradient_are_torchs(
+    shape: Drawn, convolutions_done: list[int]
+) -> None:
+    """By the kernel that is chosen for it, and by Winograd's where that is another one."""
+    torch.manual_seed(1)
+    layer = nn.Conv2d(*shape.channels, kernel_size=3, padding=shape.padding, padding_mode=shape.mode)
+    fast, exact = Convolution(layer.requires_grad_(False), always), copy.deepcopy(layer).double()
+    image = torch.randn(1, shape.channels[0], *shape.size)
+    towards = torch.randn(layer(image).shape)
+
+    def winograds(image: Tensor) -> Tensor:
+        image = image.contiguous(memory_format=torch.channels_last)
+        result: Tensor = kernels._Winograd.apply(image, fast, shape.rectify)  # type: ignore[no-untyped-call]
+        return result
+
+    for way in (fast.rectified if shape.rectify else fast, winograds):
+        output, gradient = derived(way, image, towards)
+        # Where this one's ReLU is open, and not the exact one's: a value of almost zero may differ.
+        let_through = torch.where(output > 0, towards, 0) if shape.rectify else towards
+        expected, expected_gradient = derived(exact, image.double(), let_through)
+        assert_near(output, expected.relu() if shape.rectify else expected)
+        assert_near(gradient, expected_gradient)
+    is_wide = (
+        min(shape.channels) >= kernels.FEWEST_CHANNELS and math.prod(shape.size) >= kernels.FEWEST_PIXELS
+    )
+    assert len(convolutions_done) == (4 if is_wide else 2)
+
+
+def assert_near(found: Tensor, exact: Tensor) -> None:
+    assert (found.double() - exact).norm() <= 1e-5 * exact.norm()
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 import torch
 from torch import Tensor
@@ -37,6 +39,24 @@ def test_it_is_the_convolution(
     found = convolve(image, transformed(weight), bias, padding=padding, reflect=mode == "reflect")
     padded = pad(image.double(), (padding,) * 4, mode=mode)
     assert_alike(found, conv2d(padded, weight.double(), bias.double()))
+
+
+def drawn(seed: int) -> tuple[tuple[int, int, int, int], int, str]:
+    """Channels, results, height and width, odd ones and single pixels too, and a padding that suits them."""
+    chance = Random(seed)
+    channels, results = chance.choices(range(1, 40), k=2)
+    height, width = chance.choices((1, 2, 3, *range(5, 60, 6)), k=2)
+    if min(height, width) == 1:
+        return (channels, results, height, width), chance.choice((1, 2)), "constant"
+    padding, mode = chance.choice(((1, "constant"), (2, "constant"), (1, "reflect")))
+    return (channels, results, height, width), padding, mode
+
+
+@pytest.mark.parametrize(("shape", "padding", "mode"), [drawn(seed) for seed in range(20)])
+def test_it_is_the_convolution_of_any_shape(
+    shape: tuple[int, int, int, int], padding: int, mode: str
+) -> None:
+    test_it_is_the_convolution(shape, padding, mode, torch.float32)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
