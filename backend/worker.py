@@ -36,6 +36,7 @@ from atelier_protocol import (
     Wish,
 )
 
+from . import memory
 from .channel import Channel
 
 Run = Callable[[Submit], Generator[Message, bool | None, None]]
@@ -216,23 +217,30 @@ _CRASHED = "The computation crashed; try again, and run 'atelier doctor' if it h
 def work(end: socket.socket, load: Load) -> None:
     """Run the jobs that come through the channel, until the server closes it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl+C in the server's terminal is the server's
+    memory.share_one_arena()
     channel = Channel(end)
     try:
         with _beating(channel):
             run = load()
         channel.send(READY)
         while True:
-            message = channel.receive()
-            if isinstance(message, Submit):
-                channel.send(Queued(message.job, 0))  # it begins
-                with _beating(channel):
-                    last = _run_job(channel, message, run)
-                channel.send(last)
+            _attend_to_next(channel, run)
+            memory.give_back()
     except ConnectionError:
         return
     except MemoryError:
         log.exception("there is no room for a job's pictures")
         os._exit(NO_MEMORY)  # at once, for the server waits
+
+
+def _attend_to_next(channel: Channel, run: Run) -> None:
+    """Wait for a job and run it; nothing is held of it afterwards."""
+    message = channel.receive()
+    if isinstance(message, Submit):
+        channel.send(Queued(message.job, 0))  # it begins
+        with _beating(channel):
+            last = _run_job(channel, message, run)
+        channel.send(last)
 
 
 def _run_job(channel: Channel, submit: Submit, run: Run) -> Message:

@@ -70,7 +70,7 @@ MAY_IMPORT = {
     "backend.channel": "atelier_protocol",
     "backend.gate": "zmq atelier_protocol",
     "backend.server": "zmq atelier_protocol backend.gate backend.memory",
-    "backend.worker": "atelier_protocol backend.channel",
+    "backend.worker": "atelier_protocol backend.channel backend.memory",
     # Weights and networks.
     "backend.vision": "torch torchvision",
     "backend.array_pickles": "numpy",
