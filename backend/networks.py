@@ -139,7 +139,7 @@ def load_network(
     """The network called `name`, one of `NETWORKS`, with its weights, on `device`.
 
     Without `accelerated` it consists of torch's own modules alone. That is the exact mode, the measure of
-    the fast kernels in tests and benchmarks; no request asks for it, for no eye sees what sets them apart.
+    the fast kernels in tests and benchmarks; no request asks for it, for they differ by rounding alone.
 
     Raises:
         MissingWeights: its weights are not in `models`.
