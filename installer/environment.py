@@ -14,8 +14,9 @@ from pathlib import Path
 
 from backend import gimps
 
+from .builds import check_asked_for, note_index, noted_index
 from .home import CHECKOUT, Home, Plan
-from .packages import install_packages, repair_packages, state
+from .packages import install_packages, noted_packages, repair_packages, state
 from .programs import InstallError, environment, pip, run, say, why_failed
 from .traces import remember, remove
 
@@ -30,13 +31,15 @@ def make_environment(plan: Plan) -> None:
         with made_anew(plan.home):
             make_venv(plan.home)
             fill_environment(plan)
+        note_index(plan.home.folder, plan.torch_index)
     else:
         fill_environment(plan)
 
 
 def is_to_be_made_anew(plan: Plan) -> bool:
     """Whether there is no environment that works, or another one is asked for."""
-    return plan.upgrade or bool(plan.torch_index) or not works(plan.home.python)
+    other_torch = plan.torch_index != noted_index(plan.home.folder)
+    return plan.upgrade or other_torch or not works(plan.home.python)
 
 
 def works(python: Path) -> bool:
@@ -87,6 +90,8 @@ def fill_environment(plan: Plan) -> None:
         if needed:
             say("Installing the packages that requirements.lock names; torch takes a while …")
             install_packages(plan)
+        else:
+            check_asked_for(plan, noted_packages(plan))
     if plan.repair:
         say("Comparing the packages' files with what was installed …")
         repair_packages(plan)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 WINDOWS = sys.platform == "win32"
+INDEX_NOTE = "torch-index.txt"
+"""Names the package index that torch is taken from, where that is not the usual one."""
 
 
 @dataclass(frozen=True)
@@ -74,13 +76,17 @@ class Home:
         """All that the installer and the backend make in this folder."""
         folders = (self.venv, self.earlier_venv, self.models, self.thumbnails, self.folder / "bin")
         made = (*folders, self.picture, self.log, self.plugin_fingerprint, self.outside)
-        notes = [self.folder / f"{name}.json" for name in ("speeds", "styles", "kernels")]
+        notes = [self.folder / name for name in ("speeds.json", "styles.json", "kernels.json", INDEX_NOTE)]
         return [*made, *notes, *self.folder.glob("connection.json*"), *self.folder.glob("backend.lo[cg]*")]
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be installed, where, and how; `offline` is the folder that stands for the network."""
+    """What is to be installed, where, and how.
+
+    `offline` is the folder that stands for the network, `torch_index` the address that torch is taken from
+    where that is not the usual index, be it given or noted.
+    """
 
     home: Home
     link: bool = False
@@ -91,3 +97,8 @@ class Plan:
     upgrade: bool = False
     repair: bool = False
     service: bool = False
+
+    @property
+    def computes_on(self) -> str:
+        """What PyTorch calls the device: AMD's cards have the name of NVIDIA's."""
+        return "cuda" if self.device == "rocm" else self.device

@@ -1,6 +1,7 @@
 """A folder that stands for the network: made on one machine, installed from on another of its kind.
 
-It holds `wheels`, `models` (the converted weights) and `kind.txt`. Whoever carries it carries the
+It holds `wheels`, `models` (the converted weights), `kind.txt` and, where there is one, the note of the
+index that torch was taken from. Whoever carries it carries the
 checkout too. What it brings is checked as a download is: packages against the lock, weights against
 their hashes.
 """
@@ -12,6 +13,7 @@ import platform
 import shutil
 from pathlib import Path
 
+from .builds import note_index
 from .environment import make_environment
 from .home import Home, Plan
 from .packages import download_packages
@@ -35,6 +37,7 @@ def fill(folder: Path, plan: Plan) -> None:
     (folder / "wheels").mkdir(parents=True, exist_ok=True)
     download_packages(plan, folder / "wheels")
     copy_weights(plan.home.models, folder / "models")
+    note_index(folder, plan.torch_index)
     (folder / "kind.txt").write_text(f"{kind()}\n", encoding="utf-8")
 
 

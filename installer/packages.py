@@ -12,15 +12,14 @@ Sources:
 
 from __future__ import annotations
 
-import ctypes.util
 import json
 import re
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
+from .builds import check_build
 from .home import CHECKOUT, Plan
 from .programs import InstallError, pip, say, why_failed
 
@@ -52,9 +51,14 @@ def install_packages(plan: Plan) -> None:
     """Install what is missing; pip first, for an old one cannot say what it would fetch."""
     get_exactly(plan, [line for line in pins(plan) if line.startswith("pip==")], "install", "--quiet")
     wanted = to_install(plan)
-    check_build_of_torch(plan, wanted)
+    check_build(plan, wanted)
     get_exactly(plan, wanted, "install")
     note_packages(plan)
+
+
+def noted_packages(plan: Plan) -> list[str]:
+    """What was installed, as name==version."""
+    return (plan.home.venv / "packages.txt").read_text(encoding="utf-8").split()
 
 
 def note_packages(plan: Plan) -> None:
@@ -146,22 +150,3 @@ def normalised(package: str) -> str:
 def index(plan: Plan) -> tuple[str, ...]:
     """Where pip shall look for torch besides."""
     return ("--extra-index-url", plan.torch_index) if plan.torch_index else ()
-
-
-def check_build_of_torch(plan: Plan, wanted: Iterable[str]) -> None:
-    """Say so before gigabytes are fetched for a card that is not here; stop if it is not to be used."""
-    driver = shutil.which("nvidia-smi") or ctypes.util.find_library("cuda")
-    if plan.torch_index or plan.device == "cuda" or (plan.device == "auto" and driver):
-        return
-    if not any(package.startswith("nvidia-") for package in wanted):
-        return
-    if plan.device != "auto":
-        raise InstallError(
-            "pip would fetch the build of torch for NVIDIA cards, gigabytes that are of no use here: give "
-            "--torch-index the address of another build ('install.py --help' says where to find it), or "
-            "--device cuda to have that one all the same."
-        )
-    say(
-        "No NVIDIA driver is here, but the build of torch that pip finds is the one for NVIDIA cards: it "
-        "computes on the processor as well, and is gigabytes large. --torch-index takes a smaller one."
-    )

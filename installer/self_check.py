@@ -71,7 +71,7 @@ def measure(plan: Plan) -> None:
     say("Measuring how fast this computer paints and dreams …")
     with tempfile.TemporaryDirectory(prefix="atelier-") as folder:
         for command in MEASURED:
-            options = ["--device", plan.device, "-o", str(Path(folder, f"{command[0]}.png"))]
+            options = ["--device", plan.computes_on, "-o", str(Path(folder, f"{command[0]}.png"))]
             run([str(plan.home.python), "-I", "-m", "backend.cli", *command, *options])
 
 
@@ -81,7 +81,7 @@ def paint_in_gimp(gimp: Gimp, plan: Plan) -> None:
     if gimp.is_flatpak:
         run([str(home.python), "-I", "-c", "import backend_process; backend_process.connect().close()"])
     paths = {"photo": str(PHOTO), "style": str(STYLE), "picture": str(home.picture)}
-    run_gimp(gimp, IN_GIMP.format(**paths, device=plan.device), home)
+    run_gimp(gimp, IN_GIMP.format(**paths, device=plan.computes_on), home)
 
 
 def run_gimp(gimp: Gimp, code: str, home: Home) -> None:
@@ -105,7 +105,7 @@ def what_gimp_said(log: Path) -> str:
 
 def paint_from_the_command_line(plan: Plan) -> None:
     """Run the same filter through the plug-in's own client."""
-    options = ["--method", "fast", "--device", plan.device, "-o", str(plan.home.picture)]
+    options = ["--method", "fast", "--device", plan.computes_on, "-o", str(plan.home.picture)]
     run([str(plan.home.program("atelier")), "style", str(PHOTO), "--style", str(STYLE), *options])
 
 

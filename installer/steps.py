@@ -17,6 +17,7 @@ from pathlib import Path
 from backend import gimps
 from backend.gimps import Gimp
 
+from .builds import CARDS, noted_index
 from .command import install_command
 from .environment import make_environment
 from .home import Home, Plan
@@ -78,13 +79,20 @@ def plan_of(options: argparse.Namespace, home: Home) -> Plan:
         home,
         link=options.link,
         device=options.device,
-        torch_index=options.torch_index,
+        torch_index=index_of(options, home),
         official_weights=options.official_weights,
         offline=options.offline,
         upgrade=options.upgrade,
         repair=options.repair,
         service=options.service,
     )
+
+
+def index_of(options: argparse.Namespace, home: Home) -> str | None:
+    """Where torch is taken from besides pip's usual index: what is said now, else what was noted."""
+    if options.torch_index is not None:
+        return options.torch_index or None
+    return noted_index(options.offline or home.folder)
 
 
 def parse_options() -> argparse.Namespace:
@@ -97,16 +105,17 @@ def parse_options() -> argparse.Namespace:
     )
     parser.add_argument(
         "--device",
-        choices=("auto", "cpu", "cuda", "mps", "xpu"),
+        choices=("auto", *CARDS),
         default="auto",
-        help="what the self-check computes on, auto for the fastest there is; cuda takes the build of torch "
-        "for NVIDIA cards even where no driver for them is found",
+        help="what the self-check computes on, auto for the fastest there is; nothing is fetched where torch "
+        "would not be the build for this device (any build computes on the cpu)",
     )
     parser.add_argument(
         "--torch-index",
         metavar="URL",
-        help="make the environment anew with the build of torch from this package index: the PyTorch "
-        "project's 'Get started' page names one for each kind of graphics card and one for none",
+        help="make the environment anew with the build of torch from this package index, and take it from "
+        "there from now on: the PyTorch project's 'Get started' page names one for each kind of "
+        "graphics card and one for none; an empty address goes back to pip's usual index",
     )
     parser.add_argument(
         "--official-weights", action="store_true", help="fetch torchvision's own checkpoints too"

@@ -159,13 +159,15 @@ MAY_IMPORT = {
     "installer.home": "",
     "installer.programs": "installer.home",
     "installer.traces": "installer.home installer.programs",
-    "installer.packages": "installer.home installer.programs",
+    "installer.builds": "installer.home installer.programs",
+    "installer.packages": "installer.builds installer.home installer.programs",
     "installer.environment": (
-        "backend.gimps installer.home installer.packages installer.programs installer.traces"
+        "backend.gimps installer.builds installer.home installer.packages installer.programs installer.traces"
     ),
     "installer.weights": "installer.home installer.programs",
     "installer.offline": (
-        "installer.environment installer.home installer.packages installer.programs installer.weights"
+        "installer.builds installer.environment installer.home installer.packages installer.programs"
+        " installer.weights"
     ),
     "installer.command": "installer.home installer.programs installer.traces",
     "installer.self_check": "backend.gimps installer.home installer.programs",
@@ -183,9 +185,9 @@ MAY_IMPORT = {
         " installer.service installer.traces"
     ),
     "installer.steps": (
-        "backend.gimps installer.command installer.environment installer.home installer.offline"
-        " installer.plugin installer.preview installer.programs installer.self_check installer.service"
-        " installer.thumbnails installer.uninstall installer.weights"
+        "backend.gimps installer.builds installer.command installer.environment installer.home"
+        " installer.offline installer.plugin installer.preview installer.programs installer.self_check"
+        " installer.service installer.thumbnails installer.uninstall installer.weights"
     ),
     "install": "installer.steps",
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import hashlib
 import importlib.metadata
 import os
@@ -23,7 +24,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from installer import packages
+from installer import builds, environment, offline, packages, steps
 from installer.home import CHECKOUT, Home, Plan
 from installer.programs import InstallError
 
@@ -195,43 +196,148 @@ def torch_for_nvidia(plan: Plan, tmp_path: Path) -> Home:
     return plan.home
 
 
-def test_torch_for_a_card_that_is_not_to_be_used_is_not_fetched(torch_for_nvidia: Home) -> None:
-    with pytest.raises(InstallError, match=r"--torch-index .* --device cuda"):
-        packages.install_packages(Plan(torch_for_nvidia, device="cpu"))
+@pytest.fixture(params=builds.CARDS)
+def machine(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A machine with the driver of one kind of device, which it names."""
+    device = str(request.param)
+    monkeypatch.setattr("shutil.which", {"cuda": lambda name: name}.get(device, lambda _: None))
+    libraries = {"ze_intel_gpu": "libze_intel_gpu.so.1"} if device == "xpu" else {}
+    monkeypatch.setattr("ctypes.util.find_library", libraries.get)
+    monkeypatch.setattr(builds, "AMD_DRIVER", tmp_path / "kfd")
+    if device == "rocm":
+        (tmp_path / "kfd").touch()
+    if device == "mps":
+        monkeypatch.setattr("sys.platform", "darwin")
+        monkeypatch.setattr("platform.machine", lambda: "arm64")
+    return device
 
 
-def test_where_nobody_chose_it_is_fetched_and_said_before(
-    torch_for_nvidia: Home, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+FOR_NVIDIA = ["torch==1.0", "nvidia-cublas==1.0"]
+HEARD = {
+    "cuda": "",
+    "rocm": "a driver for AMD's cards, and the build of torch that pip finds is for NVIDIA's cards",
+    "xpu": "a driver for Intel's cards, and the build of torch that pip finds is for NVIDIA's cards",
+    "mps": "a driver for Apple's graphics, and the build of torch that pip finds is for NVIDIA's cards",
+    "cpu": "gigabytes large, and computes on the processor as well",
+}
+
+
+def test_the_build_that_suits_the_machine_is_named_with_where_it_is(
+    machine: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("shutil.which", lambda _: None)
-    monkeypatch.setattr("ctypes.util.find_library", lambda _: None)
-    packages.install_packages(Plan(torch_for_nvidia))
-    assert "--torch-index takes a smaller one" in capsys.readouterr().out
+    assert builds.present_device() == machine
+    builds.check_build(Plan(Home(Path())), FOR_NVIDIA)
+    said = capsys.readouterr().out
+    assert HEARD[machine] in said
+    assert ("address of its index to --torch-index" in said) == (machine != "cuda")
+
+
+def test_the_processor_that_was_asked_for_computes_with_any_build(
+    torch_for_nvidia: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    packages.install_packages(Plan(torch_for_nvidia, device="cpu"))
     assert module_of(Plan(torch_for_nvidia), "nvidia_cublas").exists()
+    assert HEARD["cpu"] in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("plan_of", [partial(Plan, device="cuda"), partial(Plan, torch_index="an address")])
-def test_who_insists_on_it_or_names_an_index_gets_it(torch_for_nvidia: Home, plan_of: type[Plan]) -> None:
-    packages.check_build_of_torch(plan_of(torch_for_nvidia), ["nvidia-cublas==1.0"])
+@pytest.mark.parametrize("device", ["rocm", "xpu", "mps"])
+def test_a_card_that_was_asked_for_ends_it_before_another_build_is_fetched(
+    torch_for_nvidia: Home, device: str
+) -> None:
+    advice = "no Mac" if device == "mps" else "is for NVIDIA's cards: give the address of its index to"
+    with pytest.raises(InstallError, match=advice):
+        packages.install_packages(Plan(torch_for_nvidia, device=device))
+    assert not module_of(Plan(torch_for_nvidia), "torch").exists()
 
 
-def test_torch_for_the_processor_is_fetched(torch_for_nvidia: Home, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("installed", "device", "index", "is_well"),
+    [
+        ("torch==1.0", "cuda", None, False),
+        ("torch==1.0", "cuda", "an address", True),
+        ("torch==1.0+cpu", "cuda", "an address", False),
+        ("torch==1.0+cu130", "cuda", "an address", True),
+        ("torch==1.0+rocm6.4", "rocm", "an address", True),
+        ("torch==1.0+rocm6.4", "cuda", "an address", True),
+        ("torch==1.0+xpu", "xpu", "an address", True),
+        ("torch==1.0+xpu", "rocm", "an address", False),
+        ("torch==1.0+xpu", "cpu", "an address", True),
+        ("brush==1.0", "rocm", None, True),
+    ],
+)
+def test_a_device_goes_with_the_builds_that_compute_on_it(
+    installed: str, device: str, index: str | None, is_well: bool
+) -> None:
+    plan = Plan(Home(Path()), device=device, torch_index=index)
+    if is_well:
+        builds.check_build(plan, [installed])
+    else:
+        with pytest.raises(InstallError, match="wants the build of torch for"):
+            builds.check_build(plan, [installed])
+
+
+def test_torch_for_the_processor_is_fetched_without_a_word(
+    torch_for_nvidia: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     make_wheel(tmp_path / "wheels", "torch")
     packages.install_packages(Plan(torch_for_nvidia, device="cpu"))
     assert not module_of(Plan(torch_for_nvidia), "nvidia_cublas").exists()
+    assert "--torch-index" not in capsys.readouterr().out
 
 
-def test_a_driver_makes_it_worth_fetching(
-    torch_for_nvidia: Home,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+def test_an_index_is_remembered_for_the_next_environment_until_another_is_named(
+    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "nvidia-smi").write_text("#!/bin/sh\n")
-    (tmp_path / "nvidia-smi").chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    packages.install_packages(Plan(torch_for_nvidia))
-    assert "driver" not in capsys.readouterr().out
+    """Its torch is told from the usual one by what that brings along: a version that is not locked."""
+    make_wheel(tmp_path / "wheels", "torch", "Requires-Dist: nvidia-cublas\n")
+    packages.LOCK.write_text(make_wheel(tmp_path / "wheels", "nvidia_cublas").replace("==1.0", "==0.9"))
+    packages.REQUIREMENTS.write_text("torch==1.0\n")
+    empty = shutil.copytree(plan.home.venv, tmp_path / "empty", symlinks=True)
+    make_empty = partial(shutil.copytree, empty, symlinks=True)
+    monkeypatch.setattr(environment, "make_venv", lambda home: make_empty(home.venv))
+    monkeypatch.setattr(environment, "install_backend", lambda _: None)
+
+    def install(*options: str) -> bool:
+        """Whether it was made anew."""
+        monkeypatch.setattr("sys.argv", ["install.py", *options])
+        asked_for = steps.plan_of(steps.parse_options(), plan.home)
+        anew = environment.is_to_be_made_anew(asked_for)
+        environment.make_environment(asked_for)
+        return anew
+
+    with pytest.raises(InstallError):
+        install("--upgrade")
+    assert install("--torch-index", "an address")
+    assert builds.noted_index(plan.home.folder) == "an address"
+    assert not install()
+    assert not install("--torch-index", "an address")
+    assert install("--upgrade")
+    plan.home.python.unlink()
+    plan.home.python.symlink_to("/python/that/was/uninstalled")
+    assert install()
+    module_of(plan, "torch").write_text("spoilt")
+    assert not install("--repair")
+    assert module_of(plan, "torch").read_text() == "#" * 10
+    with pytest.raises(InstallError):
+        install("--torch-index", "")
+    assert builds.noted_index(plan.home.folder) == "an address", "the earlier environment is still there"
+    packages.LOCK.write_text(packages.LOCK.read_text().replace("==0.9", "==1.0"))
+    assert install("--torch-index", "")
+    assert builds.noted_index(plan.home.folder) is None
+    with pytest.raises(InstallError, match="wants the build of torch for AMD's cards"):
+        install("--device", "rocm")
+
+
+def test_a_folder_for_the_network_brings_the_note_of_its_index_along(
+    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_packages(tmp_path)
+    plan.home.models.mkdir()
+    offline.fill(tmp_path / "folder", dataclasses.replace(plan, torch_index="an address"))
+    monkeypatch.setattr("sys.argv", ["install.py", "--offline", str(tmp_path / "folder")])
+    assert steps.plan_of(steps.parse_options(), plan.home).torch_index == "an address"
+    offline.fill(tmp_path / "folder", plan)
+    assert steps.plan_of(steps.parse_options(), plan.home).torch_index is None
 
 
 def test_a_torch_of_another_index_may_bring_other_versions_of_what_belongs_to_it(
