@@ -55,11 +55,11 @@ def steps(request: StyleTransfer | DeepDream, scene: Scene, models: Path) -> Ste
     """
     longest_px = request.size if isinstance(request, DeepDream) else request.working_px
     height, width = fit(size_of(scene.content), longest_px)
-    with memory.kept(height * width):
-        if isinstance(request, DeepDream):
-            yield from _dream(request, scene, models)
-        else:
-            yield from STYLIZE[request.method](request, scene, models)
+    memory.keep_for(height * width)
+    if isinstance(request, DeepDream):
+        yield from _dream(request, scene, models)
+    else:
+        yield from STYLIZE[request.method](request, scene, models)
 
 
 def _dream(request: DeepDream, scene: Scene, models: Path) -> Steps:

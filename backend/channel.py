@@ -58,9 +58,9 @@ class Channel:
         sizes = _SIZES.unpack(self._read(_SIZES.size, turns))
         return unpack([self._read(size, turns) for size in sizes if size])
 
-    def waiting(self) -> bool:
-        """Whether a message has begun to arrive, or the other process is gone."""
-        return bool(select.select([self._socket], [], [], 0)[0])
+    def waiting(self, *, within_s: float = 0) -> bool:
+        """Whether a message begins to arrive, or the other process is gone, within some time."""
+        return bool(select.select([self._socket], [], [], within_s)[0])
 
     def close(self) -> None:
         """Close this end; the other one's next call raises OSError."""

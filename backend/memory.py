@@ -1,4 +1,4 @@
-"""How this process takes memory from the system: kept from one step to the next, or given back.
+"""How this process takes memory from the system: kept from one step and job to the next, or given back.
 
 A fresh page is cleared by the system when it is first written to. Algorithms take hundreds of
 megabytes in every step and give them back, so that this becomes a third of their time. On Linux with
@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import ctypes
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 MOST_PIXELS = 2**20
 """Of a picture for which memory is kept."""
@@ -22,23 +20,18 @@ MOST_MAPPINGS, MAPPED_BYTES = 65536, 32 * 2**20
 """The library's own bounds: how many blocks are mapped each for itself, and from which size on at most."""
 
 
-@contextmanager
-def kept(pixels: int) -> Iterator[None]:
-    """Keep what is freed in work on a picture of so many pixels, and give it back to the system at the end.
+def keep_for(pixels: int) -> None:
+    """Keep from now on what is freed, where the work is on a picture of so few pixels that it pays.
 
     What is kept does not always fit what comes next, so that up to a third more is taken: too much
-    for larger pictures.
+    for larger pictures. What was kept before one of those is given back.
     """
     share_one_arena()
-    if pixels <= MOST_PIXELS:
-        _set(M_MMAP_MAX, 0)
-        _set(M_TRIM_THRESHOLD, 2**31 - 1)
-    try:
-        yield
-    finally:
-        _set(M_MMAP_MAX, MOST_MAPPINGS)
-        _set(M_MMAP_THRESHOLD, MAPPED_BYTES)
-        _set(M_TRIM_THRESHOLD, 2 * MAPPED_BYTES)
+    keeps = pixels <= MOST_PIXELS
+    _set(M_MMAP_MAX, 0 if keeps else MOST_MAPPINGS)
+    _set(M_MMAP_THRESHOLD, MAPPED_BYTES)
+    _set(M_TRIM_THRESHOLD, 2**31 - 1 if keeps else 2 * MAPPED_BYTES)
+    if not keeps:
         give_back()
 
 

@@ -30,7 +30,8 @@ from .step import Step, Steps
 from .tiles import Rectangle, tiles
 
 MINIMUM_PX = 16
-TILE_PX = 512
+TILE_PX = 256
+"""Of a layer that is worked on at a time, so that it stays in the processor's cache."""
 COLOURS = 3
 EPSILON = 1e-5
 """Keeps a flat channel from being divided by zero; the value the weights were trained with."""
@@ -46,6 +47,7 @@ class Layer(nn.Conv2d):
         self, before: int, after: int, kernel: int, stride: int = 1, *, style_length: int = 0, offset: bool
     ) -> None:
         super().__init__(before, after, kernel, stride, bias=not style_length)
+        self.weight.data = self.weight.data.contiguous(memory_format=torch.channels_last)
         self.gamma, self.beta = (
             nn.Linear(style_length, after, bias=offset) if style_length else None for _ in range(2)
         )
@@ -56,43 +58,46 @@ class Layer(nn.Conv2d):
             return super().forward(values)
         return pixel_shuffle(conv2d(pixel_unshuffle(values, 2), _of_phases(self.weight), None), 2)
 
-    def normalise_(self, features: Tensor, moments: Moments, style: Tensor) -> Tensor:
-        """Dumoulin et al. 2017, eq. 5, in place, on the features (1, C, h, w) of a whole picture."""
+    def normalise_(self, features: Tensor, mean: Tensor, variance: Tensor, style: Tensor) -> Tensor:
+        """Dumoulin et al. 2017, eq. 5, in place, on features (1, C, h, w) of such moments, (C) each."""
         if self.gamma is not None and self.beta is not None:
-            scale = self.gamma(style) * (moments.variance + EPSILON).rsqrt()
-            offset = self.beta(style) - moments.mean * scale
+            scale = self.gamma(style) * (variance + EPSILON).rsqrt()
+            offset = self.beta(style) - mean * scale
             torch.addcmul(offset[..., None, None], features, scale[..., None, None], out=features)
         return features
 
 
 @dataclass(frozen=True)
 class Moments:
-    """How many positions are visible, (1), and each channel's mean and variance over them, (1, C)."""
+    """Of each part of a picture how many positions are visible, (parts, 1), and each channel's moments there.
+
+    `mean` and `variance` are (parts, C). The room for all of them is taken at once: a few bytes for
+    every part, taken between large blocks, would keep what those leave from being used again.
+    """
 
     weight: Tensor
     mean: Tensor
     variance: Tensor
 
     @classmethod
-    def of(cls, features: Tensor, visible: Tensor) -> Moments:
-        """Those of features (1, C, h, w), where `visible` (1, 1, h, w) says how much each position counts."""
-        values, weights = features.permute(0, 2, 3, 1).flatten(0, 2), visible.flatten()[None]
-        weight = weights.sum(dim=1)
-        shares = weights / weight.clamp(min=EPSILON)
-        mean = shares @ values
-        return cls(weight, mean, shares @ (values - mean).square_())
+    def room(cls, parts: int, channels: int, like: Tensor) -> Moments:
+        """Room for what is to be noted of so many parts, in numbers as `like` has them."""
+        room = like.new_empty(parts, 1 + 2 * channels)
+        return cls(*torch.split(room, [1, channels, channels], dim=1))
 
-    @classmethod
-    def together(cls, parts: Sequence[Moments]) -> Moments:
-        """Those of all parts of a picture, by the law of total variance."""
-        weights = torch.stack([part.weight for part in parts])
-        shares = weights / weights.sum()
-        mean = sum(share * part.mean for share, part in zip(shares, parts, strict=True))
-        variance = sum(
-            share * (part.variance + (part.mean - mean).square())
-            for share, part in zip(shares, parts, strict=True)
-        )
-        return cls(weights.sum(dim=0), mean, variance)
+    def note(self, part: int, features: Tensor, visible: Tensor) -> None:
+        """Note those of features (1, C, h, w); `visible` (1, 1, h, w) is how much each position counts."""
+        values, weights = features.permute(0, 2, 3, 1).flatten(0, 2), visible.flatten()
+        self.weight[part] = weights.sum()
+        shares = weights / self.weight[part].clamp(min=EPSILON)
+        self.mean[part] = shares @ values
+        self.variance[part] = shares @ (values - self.mean[part]).square_()
+
+    def of_all(self) -> tuple[Tensor, Tensor]:
+        """Mean and variance, (C) each, of the whole picture, by the law of total variance."""
+        shares = self.weight / self.weight.sum()
+        mean = (shares * self.mean).sum(dim=0)
+        return mean, (shares * (self.variance + (self.mean - mean).square())).sum(dim=0)
 
 
 def _of_phases(weight: Tensor) -> Tensor:
@@ -208,19 +213,19 @@ def _worked_through(
     """What a layer makes of the features of a whole picture, convolved tile by tile into place."""
     (stride, _), margin = layer.stride, layer.kernel_size[0] // 2
     height, width = (-(-side // stride) for side in size_of(features))
-    shape = 1, layer.out_channels, height, width
-    convolved = torch.empty(shape, device=features.device, memory_format=torch.channels_last)
+    convolved = features.new_empty(1, height, width, layer.out_channels).permute(0, 3, 1, 2)
     counts = _counts(visible, convolved)
-    moments = []
-    for tile in _tiles(size_of(features)):
+    pieces = list(_tiles(size_of(features)))
+    moments = Moments.room(len(pieces), layer.out_channels, features)
+    for number, tile in enumerate(pieces):
         part, place = layer(_with_margin(features, tile, margin)), tile.at(stride)
-        moments.append(Moments.of(part, place.of(counts)))
+        moments.note(number, part, place.of(counts))
         if part.shape == convolved.shape:
             convolved = part
         else:
             place.of(convolved).copy_(part)
         yield
-    return layer.normalise_(convolved, Moments.together(moments), style)
+    return layer.normalise_(convolved, *moments.of_all(), style)
 
 
 def _counts(visible: Tensor | None, features: Tensor) -> Tensor:

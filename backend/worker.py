@@ -48,6 +48,8 @@ BEAT_S = 0.25
 HANG_S = 60.0
 RELEASE_S = 120.0
 ENDING_S = 0.5
+QUIET_S = 2.0
+"""Without a job, after which the process gives memory back; taking it anew would slow the next one."""
 KILLED = -9
 """The exit code of a process that got SIGKILL, as from a system that is out of memory."""
 NO_MEMORY = 12
@@ -225,7 +227,8 @@ def work(end: socket.socket, load: Load) -> None:
         channel.send(READY)
         while True:
             _attend_to_next(channel, run)
-            memory.give_back()
+            if not channel.waiting(within_s=QUIET_S):
+                memory.give_back()
     except ConnectionError:
         return
     except MemoryError:

@@ -94,9 +94,9 @@ def our_dream(models: Path, iterations: int) -> Callable[[Tensor], Tensor]:
             size=max(size_of(image)),
             seed=SEED,
         )
-        with memory.kept(image[0, 0].numel()):
-            for step in steps:
-                last = step.image  # one at a time, as a job holds them
+        memory.keep_for(image[0, 0].numel())
+        for step in steps:
+            last = step.image  # one at a time, as a job holds them
         return last
 
     return dreamer

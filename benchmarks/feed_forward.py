@@ -27,7 +27,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from backend import fast_style, gallery, networks
+from backend import fast_style, gallery, memory, networks
 from backend.step import Step
 from backend.styles import Style
 from benchmarks.side_by_side import Took, answer
@@ -136,6 +136,7 @@ def bytes_of(image: Tensor) -> Tensor:
 
 
 def our_gallery(options: argparse.Namespace, size: tuple[int, int] = (SIDE_PX, SIDE_PX)) -> Job:
+    memory.keep_for(size[0] * size[1])
     network = networks.load_gallery(options.models, CPU)
     content, mix = picture("chelsea.jpg", size), {gallery.GALLERY[STYLE]: 1.0}
 
@@ -147,6 +148,7 @@ def our_gallery(options: argparse.Namespace, size: tuple[int, int] = (SIDE_PX, S
 
 
 def our_adain(options: argparse.Namespace, size: tuple[int, int] = (SIDE_PX, SIDE_PX)) -> Job:
+    memory.keep_for(size[0] * size[1])
     network = networks.load_network("vgg19", options.models, CPU)
     decoder = networks.load_decoder(options.models, CPU)
     content, style = picture("chelsea.jpg", size), picture("starry_night.jpg")

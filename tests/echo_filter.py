@@ -10,11 +10,13 @@ from collections.abc import Generator
 
 from atelier_protocol import Message, Progress, Result, Submit
 from atelier_requests import DeepDream
+from backend import memory
 from backend.worker import Run
 
-ECHO, ENDLESS, RAISE, CRASH, KILLED, NO_MEMORY, HANG, LONG_ERROR, SLOW = range(9)
+ECHO, ENDLESS, RAISE, CRASH, KILLED, NO_MEMORY, HANG, LONG_ERROR, SLOW, HOARD = range(10)
 SLOW_START_S = 8.0
 SLOW_STEP_S = 6.0
+HOARDED_BYTES = 100_000_000
 TOLD = 10**6
 """The step of a stubborn filter that was told that it is enough."""
 
@@ -51,6 +53,9 @@ def run(submit: Submit) -> Generator[Message, bool | None, None]:
         os.kill(os.getpid(), signal.SIGSTOP)
     elif seed == SLOW:
         time.sleep(SLOW_STEP_S)
+    elif seed == HOARD:
+        memory.keep_for(1)
+        bytearray(HOARDED_BYTES)
     elif seed == LONG_ERROR:
         raise RuntimeError("é" * 100_000)
     yield Progress(submit.job, 1, 1)

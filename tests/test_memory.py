@@ -23,16 +23,17 @@ def faults(times):
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
 torch.set_num_threads(1)
-with memory.kept(int(sys.argv[1])):
-    faults(40)
-    print(faults(5), resident())
+memory.keep_for(int(sys.argv[1]))
+faults(40)
+print(faults(5), resident())
+memory.give_back()
 print(resident())
 """
 TAKEN_BYTES = 100_000_000
 
 
 def taken_and_freed(pixels: int) -> tuple[int, int, int]:
-    """How many pages were new, and what was held by the process at last, within `kept` and after it."""
+    """How many pages were new, and what was held by the process before and after it was given back."""
     command = [sys.executable, "-c", TAKE_AND_FREE, str(pixels)]
     done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=True)
     faults, within, after = map(int, done.stdout.split())

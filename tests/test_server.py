@@ -405,6 +405,21 @@ def test_a_released_worker_is_started_anew() -> None:
     worker.close()
 
 
+def test_a_worker_gives_back_what_its_jobs_had_when_it_is_quiet() -> None:
+    worker, done = LocalWorker(echo_filter.load), threading.Event()
+
+    def note(message: Message) -> None:
+        if isinstance(message, Result):
+            done.set()
+
+    worker.start(Submit(1, DeepDream(seed=echo_filter.HOARD), PICTURE, WHOLE), note)
+    assert done.wait(20)
+    assert worker._process
+    process = psutil.Process(worker._process.pid)
+    eventually(lambda: own_memory(process) < echo_filter.HOARDED_BYTES, "it gives back what it kept")
+    worker.close()
+
+
 def test_a_worker_is_closed_while_its_process_is_started_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     worker = LocalWorker(echo_filter.load, release_s=0.1)
     eventually(lambda: worker._channel is None, "it is released")
