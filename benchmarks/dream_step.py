@@ -12,7 +12,6 @@ values of a pool are almost the same, rounding decides which of them the gradien
 from __future__ import annotations
 
 from collections import OrderedDict
-from contextlib import nullcontext
 from pathlib import Path
 
 import torch
@@ -33,19 +32,20 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     if options.one:
         way, size = options.one[0], int(options.one[1])
-        with memory.kept(size**2) if way == "ours" else nullcontext():
-            work(way, size, options.models)
+        if way == "ours":
+            memory.keep_for(size**2)
+        work(way, size, options.models, torch.device(options.device))
         return
     for size in options.sizes:
-        compare(__file__, size, options.rounds, options.models, options.threads)
+        compare(__file__, size, options)
         ways = ("stock", "stock in NHWC", "ours")
-        compare_errors(__file__, size, options.models, options.threads, at_most=1e-3, ways=ways)
+        compare_errors(__file__, size, options, at_most=1e-3, ways=ways)
 
 
-def work(way: str, size: int, models: Path) -> None:
+def work(way: str, size: int, models: Path, device: torch.device) -> None:
     """Be one of the two processes."""
     network, dtype = prepare(way, models), torch.float64 if way == "float64" else torch.float32
-    network, image = network.to(dtype), photograph(size).to(dtype)
+    network, image = network.to(device, dtype), photograph(size).to(device, dtype)
     if way == "stock in NHWC":
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         image = image.to(memory_format=torch.channels_last)

@@ -1,18 +1,20 @@
 """How long one evaluation of Gatys' loss and its gradient takes, beside the stock modules of torch.
 
     python benchmarks/gatys_step.py [--models ~/.atelier/models] [--sizes 512 1024] [--rounds 5]
+        [--device cpu]
 
 Both: VGG19 up to relu5_1 with the same weights, Gram matrices of five layers, content relu4_2, the
 gradient of the image. Stock is plain modules in NCHW and autograd through the losses. Ours has the
 accelerated network and the gradients of the losses as explicit products. The two, each in a process of
 its own, take turns. Seconds of both cores' work are given too, since they change less with what else
-the machine is at. At last each gradient is compared with the stock one in float64.
+the machine is at. Then each gradient is compared with the stock one in float64, and so are the losses
+that the same descent comes to with each: those of its picture, by the stock way in float64.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import nullcontext
+from itertools import islice
 from pathlib import Path
 
 import torch
@@ -20,6 +22,7 @@ from PIL import Image
 from torch import Tensor
 
 from backend import losses, memory
+from backend.descent import lbfgs
 from backend.losses import gram_matrix
 from backend.networks import Network, load_network
 from backend.vision import torchvision
@@ -30,52 +33,62 @@ STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 CONTENT_LAYER = "relu4_2"
 LAYERS = (*STYLE_LAYERS, CONTENT_LAYER)
 STYLE_WEIGHT, NOISE = 49.0, 0.05
+EVALUATIONS = 100
 
 Targets = dict[str, Tensor]
-Gradient = Callable[[Network, Tensor, Targets], Tensor]
+Evaluation = tuple[Tensor, Tensor]
+"""The loss, and its gradient with respect to the image."""
+Evaluate = Callable[[Network, Tensor, Targets], Evaluation]
 
 
 def main() -> None:
     parser = parser_of("One evaluation of Gatys' loss and its gradient.")
     parser.add_argument("--exact-size", type=int, default=384, help="size of the comparison with float64")
+    parser.add_argument("--descent-size", type=int, default=256, help="size of the comparison of losses")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     if options.one:
         way, size = options.one[0], int(options.one[1])
-        with memory.kept(size**2) if way == "ours" else nullcontext():
-            work(way, size, options.models)
+        if way == "ours":
+            memory.keep_for(size**2)
+        work(way, size, options.models, torch.device(options.device))
         return
     for size in options.sizes:
-        compare(__file__, size, options.rounds, options.models, options.threads)
-    compare_errors(__file__, options.exact_size, options.models, options.threads, at_most=2e-3)
+        compare(__file__, size, options)
+    compare_errors(__file__, options.exact_size, options, at_most=2e-3)
+    compare_losses(options.descent_size, options.models, torch.device(options.device))
 
 
 # ── One process ──────────────────────────────────────────────────────────────────────────────────
 
 
-def work(way: str, size: int, models: Path) -> None:
+def work(way: str, size: int, models: Path, device: torch.device) -> None:
     """Be one of the two processes."""
-    network, gradient = prepare(way, models)
-    image, targets = problem(network, size)
+    evaluate, image = prepare(way, size, models, device)
+    answer(lambda: evaluate(image)[1])
+
+
+def prepare(
+    way: str, size: int, models: Path, device: torch.device
+) -> tuple[Callable[[Tensor], Evaluation], Tensor]:
+    """What a way makes of an image, and the image to begin with."""
+    network = load_network("vgg19", models, device, accelerated=way == "ours")
+    image, targets = problem(network, size, device)
     dtype = torch.float64 if way == "float64" else torch.float32
     network, image = network.to(dtype), image.to(dtype)
     targets = {layer: target.to(dtype) for layer, target in targets.items()}
-    answer(lambda: gradient(network, image, targets))
+    return lambda image: (ours if way == "ours" else stock)(network, image, targets), image
 
 
-def prepare(way: str, models: Path) -> tuple[Network, Gradient]:
-    network = load_network("vgg19", models, torch.device("cpu"), accelerated=way == "ours")
-    return network, our_gradient if way == "ours" else stock_gradient
-
-
-def problem(network: Network, size: int) -> tuple[Tensor, Targets]:
+def problem(network: Network, size: int, device: torch.device) -> tuple[Tensor, Targets]:
     """The image to evaluate, and what its features aim at."""
-    content, style = photograph("chelsea", size), photograph("starry_night", size)
+    content, style = (photograph(name, size).to(device) for name in ("chelsea", "starry_night"))
     with torch.no_grad():
         of_style = network.features(style, STYLE_LAYERS)
         targets = {layer: gram_matrix(found) for layer, found in of_style.items()}
         targets[CONTENT_LAYER] = network.features(content, [CONTENT_LAYER])[CONTENT_LAYER]
-    return content + NOISE * torch.randn(content.shape, generator=torch.Generator().manual_seed(1)), targets
+    noise = torch.randn(content.shape, generator=torch.Generator().manual_seed(1))
+    return content + NOISE * noise.to(device), targets
 
 
 def photograph(name: str, size: int) -> Tensor:
@@ -84,14 +97,14 @@ def photograph(name: str, size: int) -> Tensor:
     return pixels[None] / 255
 
 
-def stock_gradient(network: Network, image: Tensor, targets: Targets) -> Tensor:
+def stock(network: Network, image: Tensor, targets: Targets) -> Evaluation:
     """As it is usually written."""
     image = image.detach().requires_grad_()
     found = network.features(image, LAYERS)
     loss = (found[CONTENT_LAYER] - targets[CONTENT_LAYER]).square().mean()
     for layer in STYLE_LAYERS:
         loss = loss + STYLE_WEIGHT / 5 * (stock_gram(found[layer]) - targets[layer]).square().mean()
-    return torch.autograd.grad(loss, image)[0]
+    return loss.detach(), torch.autograd.grad(loss, image)[0]
 
 
 def stock_gram(features: Tensor) -> Tensor:
@@ -99,20 +112,49 @@ def stock_gram(features: Tensor) -> Tensor:
     return rows @ rows.T / rows.shape[1]
 
 
-def our_gradient(network: Network, image: Tensor, targets: Targets) -> Tensor:
+def ours(network: Network, image: Tensor, targets: Targets) -> Evaluation:
     """The same with the gradients of the losses written out."""
     image = image.detach().requires_grad_()
     found = network.features(image, LAYERS)
     with torch.no_grad():
-        gradients = [style_pull(found[layer], targets[layer]) for layer in STYLE_LAYERS]
-        gradients.append(losses.content_gradient(found[CONTENT_LAYER], targets[CONTENT_LAYER]))
-    return torch.autograd.grad([found[layer] for layer in LAYERS], image, gradients)[0]
+        of_content = found[CONTENT_LAYER], targets[CONTENT_LAYER]
+        pulls = [style_pull(found[layer], targets[layer]) for layer in STYLE_LAYERS]
+        pulls.append((losses.content_loss(*of_content), losses.content_gradient(*of_content)))
+    values, gradients = zip(*pulls, strict=True)
+    (gradient,) = torch.autograd.grad([found[layer] for layer in LAYERS], image, gradients)
+    return torch.stack(values).sum(), gradient
 
 
-def style_pull(features: Tensor, target: Tensor) -> Tensor:
-    """The gradient of a layer's weighed style loss."""
-    difference = (gram_matrix(features) - target) * (STYLE_WEIGHT / 5)
-    return losses.style_gradient(features, difference)
+def style_pull(features: Tensor, target: Tensor) -> Evaluation:
+    """A layer's weighed style loss and its gradient."""
+    gram, weight = gram_matrix(features), STYLE_WEIGHT / 5
+    pull = losses.style_gradient(features, (gram - target) * weight)
+    return weight * losses.style_loss(gram, target), pull
+
+
+# ── The losses that are come to ──────────────────────────────────────────────────────────────────
+
+
+def compare_losses(size: int, models: Path, device: torch.device) -> None:
+    """Print what the pictures of a descent with each way's gradient lose, and how far apart that is."""
+    judge, _ = prepare("float64", size, models, device)
+    lost = {way: judge(descended(way, size, models, device).double())[0].item() for way in ("stock", "ours")}
+    for way, loss in lost.items():
+        print(f"{size} px loss after {EVALUATIONS} evaluations, {way:6} {loss:.5f}")
+    apart = lost["ours"] / lost["stock"]
+    print(f"{size} px ratio of the losses {apart:.4f} (wanted: from 0.99 to 1.01)")
+
+
+def descended(way: str, size: int, models: Path, device: torch.device) -> Tensor:
+    """The picture that L-BFGS comes to."""
+    evaluate, image = prepare(way, size, models, device)
+
+    def objective(image: Tensor) -> tuple[float, Tensor]:
+        loss, gradient = evaluate(image)
+        return loss.item(), gradient
+
+    *_, best = islice(lbfgs(objective, image), EVALUATIONS)
+    return best.image
 
 
 if __name__ == "__main__":

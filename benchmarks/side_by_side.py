@@ -37,6 +37,7 @@ def parser_of(description: str) -> argparse.ArgumentParser:
     parser.add_argument("--sizes", type=int, nargs="*", default=[512, 1024])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
     return parser
 
@@ -45,7 +46,7 @@ def answer(evaluate: Callable[[], Tensor]) -> None:
     """Evaluate for every line of input, save the gradient where the line says, print what it took."""
     for line in sys.stdin:
         started, worked = time.perf_counter(), time.process_time()
-        gradient = evaluate()
+        gradient = evaluate().cpu()  # which waits for it
         took = time.perf_counter() - started, time.process_time() - worked
         if file := line.strip():
             torch.save(gradient, file)
@@ -55,10 +56,12 @@ def answer(evaluate: Callable[[], Tensor]) -> None:
 class Evaluator:
     """A process that evaluates one way, "ours" or another; it has done so once already."""
 
-    def __init__(self, script: str, way: str, size: int, models: Path, threads: int) -> None:
+    def __init__(
+        self, script: str, way: str, size: int, models: Path, threads: int, device: str = "cpu"
+    ) -> None:
         command = [sys.executable, script, "--one", way, str(size), "--models", str(models)]
         self.process = subprocess.Popen(
-            [*command, "--threads", str(threads)],
+            [*command, "--threads", str(threads), "--device", device],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -78,11 +81,11 @@ class Evaluator:
         self.process.communicate()
 
 
-def compare(script: str, size: int, rounds: int, models: Path, threads: int) -> None:
+def compare(script: str, size: int, options: argparse.Namespace) -> None:
     """Evaluate both ways in turns and print the medians."""
-    options = size, models, threads
-    with Evaluator(script, "stock", *options) as stock, Evaluator(script, "ours", *options) as ours:
-        pairs = [(stock.evaluate(), ours.evaluate()) for _ in range(rounds)]
+    shared = size, options.models, options.threads, options.device
+    with Evaluator(script, "stock", *shared) as stock, Evaluator(script, "ours", *shared) as ours:
+        pairs = [(stock.evaluate(), ours.evaluate()) for _ in range(options.rounds)]
     for name, column in zip(("stock", "ours"), zip(*pairs, strict=True), strict=True):
         clock, cores, peak = (statistics.median(values) for values in zip(*column, strict=True))
         print(f"{size} px {name:6} {clock:7.3f} s by the clock {cores:7.3f} s of the cores {peak:5.2f} GB")
@@ -93,17 +96,17 @@ def compare(script: str, size: int, rounds: int, models: Path, threads: int) -> 
 def compare_errors(
     script: str,
     size: int,
-    models: Path,
-    threads: int,
+    options: argparse.Namespace,
     *,
     at_most: float,
     ways: Sequence[str] = ("stock", "ours"),
 ) -> None:
     """Print how far the gradients of some ways are from that of the stock way in float64."""
+    shared = size, options.models, options.threads, options.device
     with tempfile.TemporaryDirectory() as folder:
         found = {}
         for way in ("float64", *ways):
-            with Evaluator(script, way, size, models, threads) as evaluator:
+            with Evaluator(script, way, *shared) as evaluator:
                 evaluator.evaluate(f"{folder}/{way}")
             found[way] = torch.load(f"{folder}/{way}", weights_only=True).double()
     for way in ways:
