@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import gc
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +18,8 @@ from torch import Tensor
 import atelier_requests
 import durations
 from atelier_protocol import CHANNELS, DEPTH_BYTES, JobFailed, Picture, Progress, Region, Result, Submit
-from atelier_requests import DeepDream, Identity, Request, StyleTransfer
+from atelier_requests import Choice, DeepDream, Identity, Number, Request, Setting, StyleTransfer
+from atelier_requests import settings as settings_of
 from backend import deepdream, devices, filters, gallery, images
 from backend.arrays import DTYPES, crop
 from backend.picture_files import Canvas
@@ -73,9 +75,9 @@ def result(job: Submit, models: Path) -> Result:
 
 
 @functools.cache
-def plain(method: str, models: Path) -> Picture:
-    """What a request of EVERY makes of always the same pictures, made once for all who compare with it."""
-    return result(submit(EVERY[method], picture(), REGION, STYLE), models).picture
+def made_of(request: Request, models: Path) -> Picture:
+    """What a request makes of always the same pictures, made once for all who compare with it."""
+    return result(submit(request, picture(), REGION, STYLE), models).picture
 
 
 def array(made: Picture) -> np.ndarray[Any, Any]:
@@ -137,7 +139,7 @@ def test_colours_of_transparent_pixels_do_not_matter(models: Path) -> None:
 @pytest.mark.parametrize("method", EVERY)
 def test_the_same_request_gives_the_same_pixels(models: Path, method: str) -> None:
     again = result(submit(EVERY[method], picture(), REGION, STYLE), models).picture
-    assert bytes(plain(method, models).pixels) == bytes(again.pixels)
+    assert bytes(made_of(EVERY[method], models).pixels) == bytes(again.pixels)
 
 
 @pytest.mark.parametrize("request_", EVERY.values(), ids=EVERY.keys())
@@ -152,45 +154,125 @@ def change(one: Picture, two: Picture) -> float:
     return float(np.abs(array(one).astype(float) - array(two)).mean())
 
 
-CHANGED: dict[str, StyleTransfer | DeepDream] = {
-    "strength": dataclasses.replace(FAST, strength=0.5),
-    "style size": dataclasses.replace(FAST, style_size=0.5),
-    "style shape": dataclasses.replace(FAST, style_shape="stretch"),
-    "luminance": dataclasses.replace(FAST, colours="luminance"),
-    "matched": dataclasses.replace(FAST, colours="matched"),
-    "size": dataclasses.replace(FAST, size=64),
-    "iterations": dataclasses.replace(FINE, iterations=4),
-    "start from content": dataclasses.replace(FINE, start="content"),
-    "start from noise": dataclasses.replace(FINE, start="noise"),
-    "adam": dataclasses.replace(FINE, optimizer="adam"),
-    "average pooling": dataclasses.replace(FINE, pooling="average"),
-    "content weight": dataclasses.replace(FINE, content_weight=50.0),
-    "style weight": dataclasses.replace(FINE, style_weight=50.0),
-    "smoothness": dataclasses.replace(FINE, smoothness=50.0),
-    "network": dataclasses.replace(FINE, network="squeezenet"),
-    "content layers": dataclasses.replace(FINE, content_layers="relu3_1"),
-    "style layers": dataclasses.replace(FINE, style_layers="relu1_1, relu2_1:0.5"),
-    "gallery style": dataclasses.replace(GALLERY, gallery_style=list(atelier_requests.GALLERY)[7]),
-    "gallery mix": dataclasses.replace(GALLERY, gallery_mix=f"{list(atelier_requests.GALLERY)[7]}:0.5"),
-    "layers": dataclasses.replace(DREAM, layers="fire2, fire5:0.5"),
-    "channels": dataclasses.replace(DREAM, channels="3-5"),
-    "dream strength": dataclasses.replace(DREAM, strength=0.5),
-    "noise": dataclasses.replace(DREAM, start="noise"),
-    "octaves": dataclasses.replace(DREAM, octaves=2),
-    "jitter": dataclasses.replace(DREAM, jitter=0),
-    "smoothing": dataclasses.replace(DREAM, smoothing="gaussian"),
-    "kept colours": dataclasses.replace(DREAM, colours="kept"),
-    "zoom": dataclasses.replace(DREAM, zoom=1.2),
-    "dreaming network": dataclasses.replace(DREAM, network="inception-v3", layers=""),
-    "guide": dataclasses.replace(DREAM, objective="guide"),
-}
+MATCHED = dataclasses.replace(FAST, colours="matched")
+LUMINANCE = dataclasses.replace(FAST, colours="luminance")
+KEPT = dataclasses.replace(DREAM, colours="kept")
+NOISE = dataclasses.replace(DREAM, start="noise")
+GUIDED = dataclasses.replace(DREAM, objective="guide")
+OF_A_CLASS = dataclasses.replace(DREAM, objective="class", imagenet_class="tench")
+OF_TWO_OCTAVES = dataclasses.replace(DREAM, octaves=2)
+OTHER_STYLE = list(atelier_requests.GALLERY)[7]
+
+CHANGES: list[tuple[StyleTransfer | DeepDream, dict[str, Any]]] = [
+    (FAST, {"method": "light"}),
+    (FAST, {"strength": 0.5}),
+    (FAST, {"style_size": 0.5}),
+    (FAST, {"style_shape": "stretch"}),
+    (FAST, {"colours": "luminance"}),
+    (FAST, {"colours": "matched"}),
+    (FAST, {"size": 64}),
+    (FINE, {"iterations": 4}),
+    (FINE, {"start": "content"}),
+    (FINE, {"start": "noise"}),
+    (FINE, {"optimizer": "adam"}),
+    (FINE, {"pooling": "average"}),
+    (FINE, {"content_weight": 50.0}),
+    (FINE, {"style_weight": 50.0}),
+    (FINE, {"smoothness": 50.0}),
+    (FINE, {"network": "squeezenet"}),
+    (FINE, {"content_layers": "relu3_1"}),
+    (FINE, {"style_layers": "relu1_1, relu2_1:0.5"}),
+    (FINE, {"seed": 1}),
+    (GALLERY, {"gallery_style": OTHER_STYLE}),
+    (GALLERY, {"gallery_mix": f"{OTHER_STYLE}:0.5"}),
+    (DREAM, {"objective": "guide"}),
+    (DREAM, {"layers": "fire2, fire5:0.5"}),
+    (DREAM, {"channels": "3-5"}),
+    (DREAM, {"strength": 0.5}),
+    (DREAM, {"start": "noise"}),
+    (DREAM, {"iterations": 2}),
+    (DREAM, {"step_size": 0.05}),
+    (DREAM, {"octaves": 2}),
+    (OF_TWO_OCTAVES, {"octave_scale": 1.8}),
+    (DREAM, {"jitter": 0}),
+    (DREAM, {"smoothing": "gaussian"}),
+    (DREAM, {"colours": "kept"}),
+    (DREAM, {"zoom": 1.2}),
+    (DREAM, {"size": 64}),
+    (DREAM, {"network": "inception-v3", "layers": ""}),
+    (DREAM, {"seed": 1}),
+    (OF_A_CLASS, {"imagenet_class": "goldfish"}),
+]
+UNCHANGED = {"quality", "style_weights", "tolerance", "device"}
+"""What wants a larger picture, several styles or many steps, as in tests of its own, or several devices."""
 
 
-@pytest.mark.parametrize("request_", CHANGED.values(), ids=CHANGED.keys())
-def test_every_control_changes_the_picture(models: Path, request_: StyleTransfer | DeepDream) -> None:
-    method = "dream" if isinstance(request_, DeepDream) else request_.method
-    made = result(submit(request_, picture(), REGION, STYLE), models).picture
-    assert change(plain(method, models), made) > 0.01
+def called(parameter: StyleTransfer | DeepDream | dict[str, Any] | tuple[str, ...]) -> str:
+    """A short name for one of a test's parameters."""
+    match parameter:
+        case StyleTransfer():
+            return parameter.method
+        case DeepDream():
+            return parameter.objective
+    return ", ".join(parameter)
+
+
+@pytest.mark.parametrize(("base", "changed"), CHANGES, ids=called)
+def test_every_control_changes_the_picture(
+    models: Path, base: StyleTransfer | DeepDream, changed: dict[str, Any]
+) -> None:
+    made = made_of(dataclasses.replace(base, **changed), models)
+    assert change(made_of(base, models), made) > 0.01
+
+
+def test_the_quality_says_how_large_is_painted(models: Path) -> None:
+    wide, whole = picture(width=600, height=60), Region(0, 0, 600, 60)
+    draft, good, best = (
+        result(submit(dataclasses.replace(GALLERY, size=0, quality=quality), wide, whole), models).picture
+        for quality in ("draft", "good", "best")
+    )
+    assert change(draft, good) > 0.01
+    assert bytes(good.pixels) == bytes(best.pixels), "both are larger than the picture"
+
+
+@pytest.mark.parametrize("kind", [StyleTransfer, DeepDream])
+def test_every_control_is_among_those_that_are_changed(kind: type[StyleTransfer | DeepDream]) -> None:
+    changed = {name for base, settings in CHANGES if isinstance(base, kind) for name in settings}
+    assert not changed & UNCHANGED
+    assert changed == {setting.name for setting in settings_of(kind)} - UNCHANGED
+
+
+def another(setting: Setting, value: object) -> Any:
+    """Another value that a setting may have, the farther away the better."""
+    match setting:
+        case Number():
+            return setting.high if value != setting.high else setting.low
+        case Choice():
+            return [option for option in setting.options if option != value][-1]
+    texts = {"style_weights": "1, 2", "gallery_mix": OTHER_STYLE, "channels": "3-5"}
+    return texts.get(setting.name, "fire3")
+
+
+def without_a_say() -> Iterator[tuple[StyleTransfer | DeepDream, tuple[str, ...]]]:
+    """A request for every value where some settings are said to have no say, and these."""
+    dreams = {"activation": DREAM, "class": OF_A_CLASS, "guide": GUIDED}
+    by_value: dict[str, Any] = EVERY | dreams
+    for kind in (StyleTransfer, DeepDream):
+        options = {s.name: s.options for s in settings_of(kind) if isinstance(s, Choice)}
+        for only in kind.only:
+            for value in options[only.where].keys() - set(only.values):
+                assert getattr(by_value[value], only.where) == value
+                yield by_value[value], only.settings
+
+
+@pytest.mark.parametrize(("base", "idle"), sorted(without_a_say(), key=str), ids=called)
+def test_what_has_no_say_changes_not_a_bit(
+    models: Path, base: StyleTransfer | DeepDream, idle: tuple[str, ...]
+) -> None:
+    changed = {s.name: another(s, getattr(base, s.name)) for s in settings_of(type(base)) if s.name in idle}
+    assert len(changed) == len(idle)
+    made = made_of(dataclasses.replace(base, **changed), models)
+    assert bytes(made.pixels) == bytes(made_of(base, models).pixels)
 
 
 @pytest.mark.parametrize(("of", "like"), [("coffee", "starry_night"), ("starry_night", "coffee")])
@@ -198,7 +280,7 @@ def test_a_matched_style_gives_a_picture_in_the_contents_colours(models: Path, o
     content, style = (images.small(photograph(name), 96) for name in (of, like))
     whole = Region(0, 0, content.width, content.height)
     away = []
-    for request in (FAST, CHANGED["matched"]):
+    for request in (FAST, MATCHED):
         made = result(submit(request, content, whole, style), models).picture
         mean = array(made).mean(axis=(0, 1)) - array(content).mean(axis=(0, 1))
         away.append(np.abs(mean).mean())
@@ -228,10 +310,10 @@ def test_what_is_hidden_of_a_style_is_not_learnt(models: Path, request_: StyleTr
     assert change(one, result(submit(request_, picture(), REGION, opaque), models).picture) > 1
 
 
-@pytest.mark.parametrize("name", ["luminance", "kept colours"])
-def test_kept_colours_are_the_contents(models: Path, name: str) -> None:
+@pytest.mark.parametrize("request_", [LUMINANCE, KEPT], ids=["luminance", "kept"])
+def test_kept_colours_are_the_contents(models: Path, request_: Request) -> None:
     content = picture(depth="f32")
-    made = result(submit(CHANGED[name], content, REGION, picture(seed=9)), models).picture
+    made = result(submit(request_, content, REGION, picture(seed=9)), models).picture
     before, after = array(crop(content, REGION)), array(made)
     inside = (after > 0.002).all(axis=-1) & (after < 0.998).all(axis=-1)
     difference = (after - before)[inside]
@@ -241,10 +323,10 @@ def test_kept_colours_are_the_contents(models: Path, name: str) -> None:
 
 def test_noise_makes_an_opaque_picture_of_a_blank_layer(models: Path) -> None:
     blank = Picture(96, 80, "RGBA", "u8", bytes(96 * 80 * 4))
-    made = array(result(submit(CHANGED["noise"], blank), models).picture)
+    made = array(result(submit(NOISE, blank), models).picture)
     assert (made[..., 3] == 255).all()
     assert made[..., :3].std() > 1
-    other = result(submit(CHANGED["noise"], picture("RGBA", seed=6)), models).picture
+    other = result(submit(NOISE, picture("RGBA", seed=6)), models).picture
     assert (array(other) == made).all(), "the picture's content is ignored"
 
 
@@ -319,7 +401,7 @@ def test_a_fine_picture_stopped_before_its_first_step_is_the_fast_one(models: Pa
 @pytest.mark.parametrize("method", ["fast", "gallery", "light"])
 def test_what_is_made_in_one_pass_is_not_made_by_halves(models: Path, method: str) -> None:
     kept = stopped(submit(EVERY[method], picture(), REGION, STYLE), models).picture
-    assert bytes(kept.pixels) == bytes(plain(method, models).pixels)
+    assert bytes(kept.pixels) == bytes(made_of(EVERY[method], models).pixels)
 
 
 @pytest.mark.parametrize("method", EVERY)
@@ -395,6 +477,30 @@ def test_cancelling_closes_the_algorithm(models: Path, monkeypatch: pytest.Monke
     assert closed == [True]
 
 
+def traces(models: Path) -> tuple[int, int, int, bool, bytes, dict[Path, bytes]]:
+    """What a job could leave behind: tensors, torch's settings and chance, files."""
+    gc.collect()
+    alive = [each.numel() for each in gc.get_objects() if type(each) is Tensor]
+    files = {file: file.read_bytes() for file in models.parent.iterdir() if file.is_file()}
+    settings = torch.get_num_threads(), torch.is_grad_enabled(), torch.get_rng_state().numpy().tobytes()
+    return len(alive), sum(alive), *settings, files
+
+
+@pytest.mark.parametrize("place", [0.0, 0.5, 1.0], ids=["first", "middle", "last"])
+@pytest.mark.parametrize("method", EVERY)
+def test_cancelled_at_any_step_nothing_is_left_behind(models: Path, method: str, place: float) -> None:
+    job = submit(EVERY[method], picture(), REGION, STYLE)
+    steps = len(list(filters.run(job, models))) - 1  # and what is kept for the next job is there now
+    before = traces(models)
+    messages = filters.run(job, models)
+    taken = list(itertools.islice(messages, 1 + round(place * (steps - 1))))
+    assert isinstance(taken.pop(), Progress)
+    messages.close()
+    taken.clear()
+    assert traces(models) == before
+    assert bytes(result(job, models).picture.pixels) == bytes(made_of(EVERY[method], models).pixels)
+
+
 @pytest.mark.parametrize(("width", "height"), [(60, 3), (1, 1)])
 @pytest.mark.parametrize("method", EVERY)
 def test_a_picture_of_few_pixels_is_painted_as_a_style_of_one(
@@ -446,23 +552,23 @@ def test_what_there_is_not_is_refused_with_what_there_is(
         result(submit(request_, picture(), REGION, picture(seed=9)), models)
 
 
-@pytest.mark.parametrize("method", ["matched", "fast", "guide"])
-def test_a_style_or_a_guide_of_nothing_but_transparency_is_refused(models: Path, method: str) -> None:
+@pytest.mark.parametrize("request_", [MATCHED, FAST, GUIDED], ids=["matched", "fast", "guide"])
+def test_a_style_or_a_guide_of_nothing_but_transparency_is_refused(models: Path, request_: Request) -> None:
     blank = Picture(96, 40, "RGBA", "u8", bytes(96 * 40 * 4))
     with pytest.raises(ValueError, match=r"Nothing of the (style|guide) picture is visible"):
-        result(submit((CHANGED | EVERY)[method], picture(), REGION, blank), models)
+        result(submit(request_, picture(), REGION, blank), models)
 
 
 def test_a_transparent_layer_has_no_colours_to_match(models: Path) -> None:
     blank = Picture(96, 80, "RGBA", "u8", bytes(96 * 80 * 4))
     with pytest.raises(ValueError, match="all is transparent"):
-        result(submit(CHANGED["matched"], blank, REGION, STYLE), models)
+        result(submit(MATCHED, blank, REGION, STYLE), models)
 
 
 def test_the_gallery_needs_neither_styles_nor_their_weights(models: Path) -> None:
     request = dataclasses.replace(GALLERY, style_weights="1, 2, 3")
     made = result(submit(request, picture(), REGION), models).picture
-    assert bytes(made.pixels) == bytes(plain("gallery", models).pixels)
+    assert bytes(made.pixels) == bytes(made_of(GALLERY, models).pixels)
 
 
 def test_the_fine_methods_beginning_counts_among_its_steps(models: Path) -> None:
@@ -476,7 +582,7 @@ def test_the_fine_methods_beginning_counts_among_its_steps(models: Path) -> None
 
 def test_a_dream_of_a_guide_without_one_is_refused(models: Path) -> None:
     with pytest.raises(ValueError, match="takes a guide picture"):
-        result(submit(CHANGED["guide"], picture()), models)
+        result(submit(GUIDED, picture()), models)
 
 
 @pytest.mark.parametrize("request_", EVERY.values(), ids=EVERY.keys())
