@@ -1,6 +1,6 @@
 """How soon the fine method reaches the loss that the plain recipe reaches.
 
-    python benchmarks/time_to_loss.py [--size 512] [--evaluations 60 300] [--iterations 120 300]
+    python benchmarks/time_to_loss.py [--size 512] [--evaluations 60 300] [--iterations 60 300]
 
 The plain recipe is what others do: L-BFGS from the content at one size, with stock modules of torch,
 in a process of its own. Ours is `stylize` after the fast method's pastiche. Both minimise the same
@@ -78,7 +78,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--size", type=int, default=512, help="longest side in pixels")
     arguments.add_argument("--evaluations", type=int, nargs="+", default=[60, 300], help="plainly")
-    arguments.add_argument("--iterations", type=int, nargs="+", default=[120, 300], help="ours, one for each")
+    arguments.add_argument("--iterations", type=int, nargs="+", default=[60, 300], help="ours, one for each")
     arguments.add_argument("--threads", type=int, default=2)
     arguments.add_argument("--one", nargs=3, help=argparse.SUPPRESS)
     given = arguments.parse_args()
