@@ -303,7 +303,7 @@ def case_a_dream_is_named_and_remembers_its_settings() -> None:
         layer = dream(image, source, layers="fire5", strength=0.5, step_size=0.125)
         assert layer.get_name() == "DeepDream: fire5"
         chosen = {**QUICK, "layers": "fire5", "strength": 0.5, "step_size": 0.125}
-        assert settings_of(layer) == {"filter": "deepdream", **vars(DeepDream()), **chosen}
+        assert settings_of(layer) == {"filter": "deepdream", **vars(DeepDream()), "frames": 1, **chosen}
 
 
 def stylize(image: Any, source: Any, **arguments: Any) -> list[Any]:
