@@ -139,7 +139,9 @@ class Objective:
         return self(image)
 
     def _take_smaller_tiles(self) -> None:
-        self._tile_px = self._tile_px if self._whole_pixels else self._tile_px // 2
+        height, width = size_of(self._content)
+        if height * width > self._whole_pixels:
+            self._tile_px //= 2
         self._whole_pixels, self._aim = 0, None
 
     def _evaluate(self, image: Tensor, aim: Aim) -> tuple[float, Tensor]:

@@ -261,6 +261,29 @@ def test_where_memory_does_not_suffice_smaller_tiles_do(
     assert error(found[1], gradient) < 1e-4
 
 
+def test_a_picture_that_is_cut_already_is_cut_smaller_at_once(
+    image: Tensor, content: Tensor, style: Style, network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    features, sizes = network.features, list[int]()
+    too_large = 0
+
+    def with_little_memory(part: Tensor, layers: list[str]) -> dict[str, Tensor]:
+        sizes.append(max(part.shape[-2:]))
+        if sizes[-1] == too_large:
+            raise torch.OutOfMemoryError
+        return features(part, layers)
+
+    monkeypatch.setattr(style_objective, "WHOLE_PIXELS", 1)
+    monkeypatch.setattr(style_objective, "TILE_PX", 128)
+    monkeypatch.setattr(style_objective, "LEAST_TILE_PX", 64)
+    monkeypatch.setattr(network, "features", with_little_memory)
+    evaluated(image, content, style, network)
+    too_large = max(sizes)
+    sizes.clear()
+    evaluated(image, content, style, network)
+    assert sizes.count(too_large) == 1
+
+
 def test_where_not_even_the_least_tile_fits_it_says_so(
     image: Tensor, content: Tensor, style: Style, network: Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
