@@ -54,8 +54,9 @@ class GimpWindow:
     def __enter__(self) -> GimpWindow:
         """Start the screen, a window manager and GIMP, and wait until GIMP shows the photo."""
         with self._processes as processes:
-            screen = ("-screen", "0", f"{self.width}x{self.height}x24", "-nolisten", "tcp", "-displayfd", "1")
-            xvfb = processes.enter_context(self._running("Xvfb", *screen))
+            screen = "-screen", "0", f"{self.width}x{self.height}x24", "-nolisten", "tcp", "-displayfd", "1"
+            no_repeats = "-r"  # of keys that a slow machine releases late
+            xvfb = processes.enter_context(self._running("Xvfb", *screen, no_repeats))
             assert xvfb.stdout
             display = xvfb.stdout.readline().decode().strip()
             assert display, "the screen could not be started"

@@ -23,7 +23,7 @@ import backend_process
 from atelier_protocol import Picture, Region
 from atelier_requests import FRAMES, DeepDream, StyleTransfer, settings
 from backend_client import BackendClient
-from style_memory import recall, remember
+from style_memory import recall, remember, set_favourite
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 STYLE, DREAM = "plug-in-atelier-style-transfer", "plug-in-atelier-deepdream"
@@ -264,6 +264,7 @@ def test_the_preview_follows_the_settings(window: GimpWindow) -> None:
 def test_settings_can_be_reset_and_saved_and_a_style_kept_as_a_favourite(
     window: GimpWindow, home: Path
 ) -> None:
+    set_favourite("style:charcoal", False)
     open_dialog(window, STYLE, method="gallery", gallery_style="woodcut")
     choose_in_gallery(window, 0, 2)
     window.press("shift+Tab", "shift+Tab", "space")  # the star
@@ -273,19 +274,23 @@ def test_settings_can_be_reset_and_saved_and_a_style_kept_as_a_favourite(
     choose_in_gallery(window, 1, 0)
     window.take_screenshot("favourites")
     assert saved(window, 'gallery-style "charcoal"')
-    window.press("alt+r")
-    time.sleep(SETTLE_S)  # the menu is shown
-    window.press("End", "Return")  # Reset to Factory Defaults
-    assert saved(window, 'method "fine"')
+    assert saved(window, 'method "fine"', first=reset_to_factory_defaults)
     window.take_screenshot("reset")
     window.press("Escape")
     window.wait_for_end(title_of(STYLE))
 
 
-def saved(window: GimpWindow, setting: str) -> bool:
-    """Press Save Settings, until what it saves has a setting."""
+def reset_to_factory_defaults(window: GimpWindow) -> None:
+    window.press("alt+r")
+    time.sleep(SETTLE_S)  # what there is to choose from is shown, and the first of two has the focus
+    window.press("Down", "Return")
+
+
+def saved(window: GimpWindow, setting: str, first: Callable[[GimpWindow], None] = lambda _: None) -> bool:
+    """Do something and press Save Settings, until what it saves has a setting."""
 
     def has_setting() -> bool:
+        first(window)
         window.press("alt+s")
         time.sleep(SETTLE_S)
         return setting in settings_file(window.gimp, STYLE, "default").read_text()
