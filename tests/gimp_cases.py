@@ -10,6 +10,7 @@ import json
 import os
 import random
 import struct
+import threading
 from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -618,6 +619,35 @@ def dream_frames_until_killed() -> None:
         status, sentence = call("deepdream", image, [source], **{**QUICK, "size": 256}, frames=500)
         assert status != STATUS.SUCCESS, sentence
         assert layers_of_gimp() == before
+
+
+def dream_for_long_until_gimp_quits() -> None:
+    """GIMP quits in the middle of a dream, when told to: nobody comes back here."""
+    procedure = Gimp.get_pdb().lookup_procedure("gimp-quit")
+    config = procedure.create_config()
+    config.set_property("force", True)
+
+    def quit_gimp() -> None:
+        wait_until_told()
+        procedure.run(config)
+
+    threading.Thread(target=quit_gimp, daemon=True).start()
+    dream_for_long_and_then_briefly()
+
+
+def dream_when_told() -> None:
+    """One layer more is there then, and it is another picture."""
+    with staged(Scene()) as (image, source):
+        layers = len(all_layers(image))
+        wait_until_told()
+        layer = dream(image, source)
+        assert len(all_layers(image)) == layers + 1
+        assert colours(layer) != colours(source)
+
+
+def wait_until_told() -> None:
+    """Until whoever called has opened and closed the FIFO that it named."""
+    Path(os.environ["WAIT_AT"]).read_bytes()
 
 
 def layers_of_gimp() -> set[int]:

@@ -8,13 +8,16 @@ from __future__ import annotations
 import contextlib
 import shutil
 import subprocess
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
 PLUGIN = Path(__file__).parent.parent / "plugin" / "atelier"
+PYTHON_PATH = {"PYTHONPATH": f"{Path(__file__).parent}:{PLUGIN}"}
+"""What code in GIMP needs to import the tests' modules and the plug-in's."""
 FEW_PLUGINS = ("python-eval", "file-png", "file-jpeg", "file-tiff")
 # Nothing may come between a test and the image window: no welcome, no question about a colour profile.
 SETTINGS = """
@@ -73,6 +76,17 @@ class Gimp:
         return [str(self.folder / "gimp-console"), "-i", *batch]
 
 
+@contextlib.contextmanager
+def started(gimp: Gimp, code: str, env: Mapping[str, str] | None = None) -> Iterator[subprocess.Popen[bytes]]:
+    """A GIMP that runs `code`, which can import `gimp_cases`; it has ended when the block is left."""
+    env = {**gimp.environment, **PYTHON_PATH, **(env or {})}
+    with subprocess.Popen(gimp.command(code), env=env, stderr=subprocess.PIPE) as running:
+        try:
+            yield running
+        finally:
+            running.kill()
+
+
 def make_profile(gimp: Gimp, *, few_plugins: bool) -> None:
     """A new profile with the plug-in; with few of GIMP's own, it starts in a quarter of the time."""
     plugins = gimp.profile / "plug-ins"
@@ -114,6 +128,15 @@ def filters_in(gimp: int) -> list[psutil.Process]:
             if "-run" in words and any(word.endswith("atelier.py") for word in words):
                 found.append(process)
     return found
+
+
+def filter_of(gimp: subprocess.Popen[bytes]) -> psutil.Process:
+    """The process of the filter that runs in a GIMP, once it does."""
+    while gimp.poll() is None:
+        for process in filters_in(gimp.pid):
+            return process
+        time.sleep(0.02)
+    raise AssertionError("GIMP ended before it ran the filter.")
 
 
 def full_version(gimp: Gimp) -> str:

@@ -22,23 +22,29 @@ from pathlib import Path
 import psutil
 import pytest
 from backend_jobs import assert_works, begin, make
-from conftest import PICTURE, WHOLE, eventually, installed_in, is_at_work, processes_with
+from conftest import PICTURE, WHOLE, eventually, installed_in, is_at_work, prepared, processes_with
+from gimp_session import Gimp, filter_of, make_profile, started
 from PIL import Image
 
 import backend_client
 import backend_process
-from atelier_protocol import BackendSilent, JobFailed, Picture, Region, Result
+from atelier_protocol import BackendSilent, JobCancelled, JobFailed, Picture, Queued, Region, Result
 from atelier_requests import DeepDream, Identity
 from backend import cli
+from backend import worker as worker_side
 from backend.picture_files import Canvas, PictureFileError
 from backend_client import BackendClient
 
 CHECKOUT = Path(__file__).parent.parent
-PHOTO = CHECKOUT / "samples" / "chelsea.jpg"
+PHOTO, STYLE = CHECKOUT / "samples" / "chelsea.jpg", CHECKOUT / "samples" / "starry_night.jpg"
 LARGE, ALL_OF_IT = Picture(6000, 4000, "RGB", "u8", bytes(72_000_000)), Region(0, 0, 6000, 4000)
 ENDLESS = DeepDream(network="squeezenet", iterations=500, octaves=4, size=64)
-HANG_S, SUSPENDED_S = 3, 5.0
-"""How long a worker may be silent here, and how long everything stands still."""
+HANG_S = 3
+"""How long a worker may be silent here, where none is waited for in vain for the full time."""
+SUSPENDED_S = max(worker_side.HANG_S, backend_client.SILENCE_S) + 2
+"""A minute: longer than anybody waits for a word."""
+START_S, END_S = 60.0, 20.0
+"""How long GIMP may take to start a filter, and the backend to drop the job of one that is gone."""
 
 IMPATIENT = f"""
 import functools, sys
@@ -262,11 +268,10 @@ def test_a_backend_that_stands_still_is_told_and_can_be_stopped(
     assert_works()
 
 
-PATIENT_CLIENT = f"""
-import backend_client, backend_process
-from atelier_protocol import Picture, Progress, Region
+WAITING_CLIENT = """
+import backend_process
+from atelier_protocol import Picture, Region
 from atelier_requests import DeepDream
-backend_client.SILENCE_S = {HANG_S}
 with backend_process.connect() as client:
     picture = Picture(64, 64, "RGB", "u8", bytes(12288))
     request = DeepDream(network="squeezenet", iterations=150, octaves=1, size=256)
@@ -277,9 +282,7 @@ with backend_process.connect() as client:
 
 def test_a_job_goes_on_after_the_machine_was_suspended(home: Path) -> None:
     """For longer than either side waits for a word of the other."""
-    run_instead(home, "-c", IMPATIENT)
-    backend_process.connect().close()
-    with subprocess.Popen([sys.executable, "-c", PATIENT_CLIENT], stdout=subprocess.PIPE) as client:
+    with subprocess.Popen([sys.executable, "-c", WAITING_CLIENT], stdout=subprocess.PIPE) as client:
         assert client.stdout
         while client.stdout.readline() != b"progress\n":
             assert client.poll() is None
@@ -291,6 +294,7 @@ def test_a_job_goes_on_after_the_machine_was_suspended(home: Path) -> None:
             process.resume()
         assert client.stdout.read().splitlines()[-1] == b"result"
     assert client.returncode == 0
+    assert [backend(), worker()] == everything[1:]
     assert_works()
 
 
@@ -389,16 +393,113 @@ def test_a_client_killed_with_half_a_picture_on_its_way_is_forgotten(home: Path,
     assert backend() == before
 
 
-def test_two_clients_and_a_command_that_begin_at_once_are_all_served(home: Path, tmp_path: Path) -> None:
-    out = tmp_path / "out.png"
-    clients = [subprocess.Popen([sys.executable, "-c", PATIENT_CLIENT], stdout=-1) for _ in range(2)]
-    dream = ("--size", "64", "--octaves", "1", "--iterations", "2")
-    command = atelier("dream", PHOTO, "-o", out, *dream)
-    said = [client.communicate(timeout=120)[0].splitlines()[-1] for client in clients]
-    assert said == [b"result", b"result"]
-    assert command.communicate(timeout=120)[0] == b"" and command.returncode == 0
-    assert out.exists()
+def quit_gimp(gimp: Gimp, _running: subprocess.Popen[bytes]) -> int:
+    os.close(held_in(gimp))
+    return 0
+
+
+def end_by_the_system(_gimp: Gimp, running: subprocess.Popen[bytes]) -> int:
+    running.terminate()
+    return 1
+
+
+@pytest.mark.parametrize("end", [quit_gimp, end_by_the_system])
+def test_a_gimp_that_ends_during_a_job_takes_the_filter_and_its_job_along(
+    gimp_version: str, home: Path, tmp_path: Path, end: Callable[[Gimp, subprocess.Popen[bytes]], int]
+) -> None:
+    """It ends by itself, with the exit status that `end` returns."""
+    gimp = new_gimp(gimp_version, home, tmp_path)
     assert_works()
+    with begun(gimp, "dream_for_long_until_gimp_quits") as running:
+        asking = filter_of(running)
+        with backend_process.connect() as client:
+            eventually(lambda: is_at_work(client), "the filter has the backend dream", START_S)
+            before = [backend(), worker()]
+            assert asking.is_running()
+            status = end(gimp, running)
+            eventually(lambda: not is_at_work(client), "the backend has dropped the dream", END_S)
+        _, said = running.communicate(timeout=END_S)
+        assert running.returncode == status, said.decode()
+        eventually(lambda: not processes_with("GIMP3_DIRECTORY", gimp.profile), "all of GIMP has ended")
+    assert [backend(), worker()] == before
+    assert_works()
+
+
+def test_two_gimps_and_a_command_that_begin_at_once_are_all_served_by_one_backend(
+    home: Path, tmp_path: Path
+) -> None:
+    """Before any backend runs."""
+    out = tmp_path / "out.png"
+    style = ("style", PHOTO, "--style", STYLE, "-o", out, "--method", "fast", "--size", "64")
+    older, newer = new_gimp("3.0", home, tmp_path), new_gimp("3.2", home, tmp_path)
+    with begun(older, "dream_when_told") as one, begun(newer, "dream_when_told") as other:
+        waiting = [held_in(older), held_in(newer)]
+        with atelier(*style) as command:
+            for each in waiting:
+                os.close(each)
+            eventually(lambda: backend_process.read_connection() is not None, "one of them starts a backend")
+            before = [backend(), worker()]
+            hold_up_until_there_are_jobs(3)
+            for process in (one, other, command):
+                _, said = process.communicate(timeout=120)
+                assert process.returncode == 0, said.decode()
+    with Image.open(out) as painted, Image.open(PHOTO) as photo:
+        assert painted.size == photo.size and painted.tobytes() != photo.tobytes()
+    assert [backend(), worker()] == before
+    assert_works()
+
+
+def new_gimp(version: str, home: Path, folder: Path) -> Gimp:
+    """A GIMP with a profile of this test's own."""
+    gimp = Gimp(version, prepared("ATELIER_TEST_CACHE") / f"gimp-{version}", folder / version, home)
+    make_profile(gimp, few_plugins=True)
+    return gimp
+
+
+def begun(gimp: Gimp, name: str) -> contextlib.AbstractContextManager[subprocess.Popen[bytes]]:
+    """A GIMP that runs a function of `gimp_cases` in which it waits at a FIFO to be told to go on."""
+    os.mkfifo(gimp.user / "waiting")
+    code = f"import gimp_cases; gimp_cases.{name}()"
+    return started(gimp, code, {"WAIT_AT": str(gimp.user / "waiting")})
+
+
+def held_in(gimp: Gimp) -> int:
+    """Once it waits, the descriptor that is to be closed to tell it to go on."""
+    opened: list[int] = []
+
+    def does_it_wait() -> bool:
+        with contextlib.suppress(OSError):  # it does not
+            opened.append(os.open(gimp.user / "waiting", os.O_WRONLY | os.O_NONBLOCK))
+        return bool(opened)
+
+    eventually(does_it_wait, "GIMP waits to be told to go on", START_S)
+    return opened[0]
+
+
+def hold_up_until_there_are_jobs(count: int) -> None:
+    """Have the worker stand still until so many jobs of others are there at the same time."""
+    held_up = worker()
+    held_up.suspend()
+    with backend_process.connect() as client:
+        job = client.submit(Identity(), PICTURE, WHOLE)
+        try:
+            eventually(lambda: jobs_in_line(client) == count + 1, f"{count} others have asked", START_S)
+        finally:
+            held_up.resume()
+        *_, last = client.messages(job)
+        assert isinstance(last, Result)
+
+
+def jobs_in_line(client: BackendClient) -> int:
+    """How many jobs are at work or wait; there must be one."""
+    job = client.submit(Identity(), PICTURE, WHOLE)
+    messages = client.messages(job)
+    first = next(messages)
+    client.cancel(job)
+    with pytest.raises(JobCancelled):
+        list(messages)
+    assert isinstance(first, Queued)
+    return first.place
 
 
 # ── A style that changes while it is read ────────────────────────────────────────────────────────

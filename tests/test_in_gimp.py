@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 import pytest
 from conftest import PICTURE, WHOLE, eventually, is_at_work, processes_with
 from gimp_scenes import SCENES
-from gimp_session import Gimp, filters_in
+from gimp_session import PYTHON_PATH, Gimp, filter_of, started
 
 import backend_process
 from atelier_protocol import Result
@@ -24,7 +20,6 @@ TESTS = Path(__file__).parent
 START_S, END_S = 60.0, 20.0
 DREAM_FOR_LONG = "import gimp_cases; gimp_cases.dream_for_long_and_then_briefly()"
 DREAM_FRAMES = "import gimp_cases; gimp_cases.dream_frames_until_killed()"
-PYTHON_PATH = {"PYTHONPATH": f"{TESTS}:{TESTS.parent / 'plugin' / 'atelier'}"}
 CASES = re.findall(r"^def (case_\w+)", (TESTS / "gimp_cases.py").read_text(encoding="utf-8"), re.MULTILINE)
 
 
@@ -105,26 +100,6 @@ def test_a_killed_gimp_takes_the_filter_and_its_job_along(
     assert isinstance(last, Result)
     assert last.picture == PICTURE
     assert backend_process.read_connection() == backend, "it is another backend"
-
-
-@contextmanager
-def started(gimp: Gimp, code: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A GIMP that runs `code`; it has ended when the block is left."""
-    env = {**gimp.environment, **PYTHON_PATH}
-    with subprocess.Popen(gimp.command(code), env=env, stderr=subprocess.PIPE) as running:
-        try:
-            yield running
-        finally:
-            running.kill()
-
-
-def filter_of(gimp: subprocess.Popen[bytes]) -> psutil.Process:
-    """The process of the filter that runs in a GIMP, once it does."""
-    while gimp.poll() is None:
-        for process in filters_in(gimp.pid):
-            return process
-        time.sleep(0.02)
-    pytest.fail("GIMP ended before it ran the filter.")
 
 
 def processes_of(gimp: Gimp) -> list[psutil.Process]:
