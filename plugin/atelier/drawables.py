@@ -25,7 +25,7 @@ PATTERN_PX = 512
 PATTERN = "R'G'B'A u8"
 PARASITE = "atelier-settings"
 LINEAR_MASK = "Y float"
-STRIP_PX = 1 << 18
+STRIP_PX = 1 << 17
 Turn = Callable[[], None]
 
 
