@@ -89,13 +89,18 @@ def stop_backend(home: Path) -> None:
 
 def is_at_work(client: BackendClient) -> bool:
     """Whether the backend works for another client: a small job of ours would have to wait."""
+    return jobs_ahead(client) > 0
+
+
+def jobs_ahead(client: BackendClient) -> int:
+    """How many jobs are at work or wait, as a small one of ours is told, which is cancelled at once."""
     job = client.submit(Identity(), PICTURE, WHOLE)
     messages = client.messages(job)
     first = next(messages)
     client.cancel(job)
     with contextlib.suppress(JobCancelled):
         list(messages)
-    return isinstance(first, Queued) and first.place > 0
+    return first.place if isinstance(first, Queued) else 0
 
 
 @pytest.fixture(scope="session", params=["3.0", "3.2"])

@@ -22,13 +22,22 @@ from pathlib import Path
 import psutil
 import pytest
 from backend_jobs import assert_works, begin, make
-from conftest import PICTURE, WHOLE, eventually, installed_in, is_at_work, prepared, processes_with
+from conftest import (
+    PICTURE,
+    WHOLE,
+    eventually,
+    installed_in,
+    is_at_work,
+    jobs_ahead,
+    prepared,
+    processes_with,
+)
 from gimp_session import Gimp, filter_of, make_profile, started
 from PIL import Image
 
 import backend_client
 import backend_process
-from atelier_protocol import BackendSilent, JobCancelled, JobFailed, Picture, Queued, Region, Result
+from atelier_protocol import BackendSilent, JobFailed, Picture, Region, Result
 from atelier_requests import DeepDream, Identity
 from backend import cli
 from backend import worker as worker_side
@@ -483,23 +492,11 @@ def hold_up_until_there_are_jobs(count: int) -> None:
     with backend_process.connect() as client:
         job = client.submit(Identity(), PICTURE, WHOLE)
         try:
-            eventually(lambda: jobs_in_line(client) == count + 1, f"{count} others have asked", START_S)
+            eventually(lambda: jobs_ahead(client) == count + 1, f"{count} others have asked", START_S)
         finally:
             held_up.resume()
         *_, last = client.messages(job)
         assert isinstance(last, Result)
-
-
-def jobs_in_line(client: BackendClient) -> int:
-    """How many jobs are at work or wait; there must be one."""
-    job = client.submit(Identity(), PICTURE, WHOLE)
-    messages = client.messages(job)
-    first = next(messages)
-    client.cancel(job)
-    with pytest.raises(JobCancelled):
-        list(messages)
-    assert isinstance(first, Queued)
-    return first.place
 
 
 # ── A style that changes while it is read ────────────────────────────────────────────────────────
