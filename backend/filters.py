@@ -6,7 +6,7 @@ Knows neither sockets nor how an algorithm works.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -17,7 +17,7 @@ import durations
 from atelier_protocol import JobFailed, Picture, Progress, Result, Submit
 from atelier_requests import DeepDream, Identity, StyleTransfer, weights_in_order
 
-from . import algorithms, colours, deepdream, devices, images, speeds
+from . import algorithms, colours, deepdream, devices, images, speeds, tiles
 from .algorithms import Scene
 from .arrays import crop
 from .pyramid import size_of
@@ -28,6 +28,10 @@ from .weights import MissingWeights
 PREVIEW_PX = 256
 PREVIEW_EVERY_S = 0.5
 KEEPING_COLOURS = ("luminance", "kept")
+TILE_SHARES = (1, 1 / 2, 1 / 4)
+"""Of the usual tiles' sides, that are tried on a device as long as its memory does not suffice."""
+SMALLER_TILES = "Memory did not suffice for the usual way, so the picture was made in smaller pieces."
+ON_PROCESSOR = "The graphics card's memory did not suffice, so the processor made the picture."
 
 Messages = Generator[Progress | Result, bool | None, None]
 PaintingRequest = StyleTransfer | DeepDream
@@ -39,49 +43,56 @@ PaintingRequest = StyleTransfer | DeepDream
 def run(submit: Submit, models: Path) -> Messages:
     """Answer `submit`: `Progress` for every step, some with a preview, and the `Result` at last.
 
-    The network sees the whole content; the result, and the previews, are its region alone. Where an
-    accelerator's memory does not suffice, the processor begins anew, and the result's note says so.
-    How fast it went is noted beside `models`. To send True, and to go on so, says that the picture so
-    far is enough: the result is made of it.
+    The network sees the whole content; the result, and the previews, are its region alone. Where
+    memory does not suffice, the job begins anew with smaller tiles, at last on the processor, and the
+    result's note says so. How fast it went is noted beside `models`. To send True, and to go on so,
+    says that the picture so far is enough: the result is made of it.
 
     Raises:
         ValueError: the request cannot be met as it is, for the reason given.
         JobFailed: a network's weights are not in `models`.
-        MemoryError: there is not enough of it, whatever PyTorch calls that.
+        MemoryError: not even the smallest tiles fit into the processor's memory.
     """
     match submit.request:
         case Identity():
             yield Result(submit.job, crop(submit.content, submit.region))
         case StyleTransfer() | DeepDream() as request:
             try:
-                yield from _on_some_device(submit, request, models)
+                yield from _with_what_memory_there_is(submit, request, models)
             except MissingWeights as error:
                 raise JobFailed("missing-weights", str(error)) from error
-            except RuntimeError as error:
-                if devices.is_out_of_memory(error):
-                    raise MemoryError(str(error)) from error
-                raise
         case unknown:
             raise ValueError(f"This backend has no filter for {type(unknown).__name__}.")
 
 
-def _on_some_device(submit: Submit, request: PaintingRequest, models: Path) -> Messages:
-    device = devices.choose(request.device)
-    try:
-        yield from _on_device(submit, request, models, device)
-        return
-    except RuntimeError as error:
-        if device.type == "cpu" or not devices.is_out_of_memory(error):
-            raise
-    # Only here, past the exception and the tensors that it holds, can their memory be released.
-    algorithms.forget_networks()
-    devices.release(device)
-    note = "The graphics card's memory did not suffice, so the processor made the picture."
-    yield from _on_device(submit, request, models, torch.device("cpu"), note)
+def _with_what_memory_there_is(submit: Submit, request: PaintingRequest, models: Path) -> Messages:
+    for device, share, note in _ways(devices.choose(request.device)):
+        try:
+            with tiles.smaller(share):
+                yield from _on_device(submit, request, models, device, note)
+            return
+        except RuntimeError as error:
+            if not devices.is_out_of_memory(error):
+                raise
+            lacking = str(error)
+        # Only here, past the exception and the tensors that it holds, can their memory be released.
+        algorithms.forget_networks()
+        devices.release(device)
+    raise MemoryError(lacking)
+
+
+def _ways(device: torch.device) -> Iterator[tuple[torch.device, float, str]]:
+    """Where to try, with what share of the usual tiles' sides, and what to say if it succeeds."""
+    for share in TILE_SHARES:
+        yield device, share, "" if share == 1 else SMALLER_TILES
+    if device.type != "cpu":
+        for share in TILE_SHARES:
+            yield torch.device("cpu"), share, ON_PROCESSOR
+
 
 
 def _on_device(
-    submit: Submit, request: PaintingRequest, models: Path, device: torch.device, note: str = ""
+    submit: Submit, request: PaintingRequest, models: Path, device: torch.device, note: str
 ) -> Messages:
     begun_s = time.monotonic()
     scene = _scene(submit, request, device)

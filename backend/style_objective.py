@@ -17,7 +17,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .devices import is_out_of_memory
 from .losses import (
     TINY,
     content_gradient,
@@ -38,8 +37,8 @@ CONTENT_WEIGHT, STYLE_WEIGHT, SMOOTHNESS = 1.0, 10.0, 10.0
 """What the three settings' value of 1 stands for; chosen by eye."""
 WHOLE_PIXELS = 1024 * 1024
 """A picture of no more is one tile, which takes half the time."""
-TILE_PX, LEAST_TILE_PX = 512, 128
-"""Sides of a larger picture's tiles: to begin with, and where a graphics card has no memory for more."""
+TILE_PX = 512
+"""Side of a larger picture's tiles."""
 
 Values = dict[str, Tensor]
 """Gradients of features (1, C, h, w) or Gram matrices (C, C) by layer."""
@@ -118,31 +117,13 @@ class Objective:
     ) -> None:
         self._content, self._styles, self._visible = content, styles, visible
         self._network, self._strength, self._weights = network, strength, weights
-        self._whole_pixels, self._tile_px = WHOLE_PIXELS, TILE_PX
         self._aim: Aim | None = None
 
     @torch.no_grad()
     def __call__(self, image: Tensor) -> tuple[float, Tensor]:
-        """The loss of an image tensor, and its gradient with respect to the image.
-
-        Raises:
-            RuntimeError: not even small tiles fit into the graphics card's memory.
-        """
-        try:
-            self._aim = self._aim or self._find_aim()
-            return self._evaluate(image, self._aim)
-        except RuntimeError as error:
-            if not is_out_of_memory(error) or (not self._whole_pixels and self._tile_px < 2 * LEAST_TILE_PX):
-                raise
-        # Only here, past the exception and the tensors that it holds, is their memory free again.
-        self._take_smaller_tiles()
-        return self(image)
-
-    def _take_smaller_tiles(self) -> None:
-        height, width = size_of(self._content)
-        if height * width > self._whole_pixels:
-            self._tile_px //= 2
-        self._whole_pixels, self._aim = 0, None
+        """The loss of an image tensor, and its gradient with respect to the image."""
+        self._aim = self._aim or self._find_aim()
+        return self._evaluate(image, self._aim)
 
     def _evaluate(self, image: Tensor, aim: Aim) -> tuple[float, Tensor]:
         smoothness = self._weights.smoothness * SMOOTHNESS
@@ -163,7 +144,7 @@ class Objective:
         """Those of the content or of a style, each cut as its own size wants it."""
         layers = dict.fromkeys([*self._weights.content_layers, *self._weights.style_layers])
         height, width = size_of(image)
-        tile_px = max(height, width) if height * width <= self._whole_pixels else self._tile_px
+        tile_px = max(height, width) if height * width <= WHOLE_PIXELS else TILE_PX
         return TiledFeatures(self._network, list(layers), tile_px)
 
     def _sums(self, image: Tensor, visible: Tensor | None) -> Sums:

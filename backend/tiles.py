@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -54,11 +55,30 @@ class Tile:
     outer: Rectangle
 
 
+_share = 1.0
+"""Of the sides that are asked for."""
+
+
+@contextmanager
+def smaller(share: float) -> Iterator[None]:
+    """Cut whatever is cut in this process meanwhile into tiles of only this share of the side asked for.
+
+    What is computed is the same but for rounding, and needs less memory and more time.
+    """
+    global _share
+    before, _share = _share, share
+    try:
+        yield
+    finally:
+        _share = before
+
+
 def tiles(height: int, width: int, side: int, halo: int, stride: int = 1) -> Iterator[Tile]:
     """Cut a picture into tiles of nearly equal size, row by row.
 
     The inner rectangles cover every pixel once. All edges but the picture's own lie on multiples
     of `stride`, so that a network which shrinks by `stride` sees each tile on the picture's grid.
+    Within `smaller` they are cut smaller.
 
     Args:
         height: the picture's height in pixels.
@@ -72,7 +92,7 @@ def tiles(height: int, width: int, side: int, halo: int, stride: int = 1) -> Ite
     """
     if side < stride:
         raise ValueError(f"A tile's side must be at least the stride, {stride} px, not {side} px.")
-    halo = math.ceil(halo / stride) * stride
+    side, halo = max(stride, int(side * _share)), math.ceil(halo / stride) * stride
     rows, columns = _spans(height, side, stride), _spans(width, side, stride)
     for (top, bottom), (left, right) in itertools.product(rows, columns):
         outer = Rectangle(

@@ -17,6 +17,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from backend import style_objective
 from backend.descent import lbfgs
 from backend.images import read
 from backend.networks import DEFAULTS, load_network
@@ -72,14 +73,15 @@ def seams(width: int, height: int) -> float:
     Elsewhere in the same picture is no measure: there the energy of a column is now half, now twice as much.
     """
     content = photograph("chelsea.jpg", height, width)
-    in_tiles, whole = objective_of(content), objective_of(content)
-    whole._whole_pixels = width * height
     borders = sorted({tile.inner.left for tile in tiles(height, width, TILE_PX, 0, CELL_PX)} - {0})
-    found, wanted = (
-        objective(content)[1].diff(dim=-1)[..., [border - 1 for border in borders]].square().sum().item()
-        for objective in (in_tiles, whole)
-    )
-    return found / wanted
+
+    def energy() -> float:
+        gradient = objective_of(content)(content)[1]
+        return gradient.diff(dim=-1)[..., [border - 1 for border in borders]].square().sum().item()
+
+    in_tiles = energy()
+    style_objective.WHOLE_PIXELS = width * height
+    return in_tiles / energy()
 
 
 def peak_gib() -> float:

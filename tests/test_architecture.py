@@ -102,7 +102,7 @@ MAY_IMPORT = {
     "backend.smoothing": "torch backend.pyramid backend.vision",
     "backend.tiled_features": "torch backend.networks backend.pyramid backend.tiles",
     "backend.style_objective": (
-        "torch backend.devices backend.losses backend.networks backend.pyramid backend.styles"
+        "torch backend.losses backend.networks backend.pyramid backend.styles"
         " backend.tiled_features"
     ),
     "backend.style_transfer": (
@@ -136,7 +136,7 @@ MAY_IMPORT = {
     "backend.filters": (
         "torch atelier_protocol atelier_requests durations backend.algorithms backend.arrays"
         " backend.colours backend.deepdream backend.devices backend.images backend.pyramid backend.speeds"
-        " backend.step backend.styles backend.weights"
+        " backend.step backend.styles backend.tiles backend.weights"
     ),
     "backend.thumbnails": "numpy torch PIL atelier_requests backend.algorithms presets",
     # What a person starts.

@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import gc
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from atelier_requests import Choice, DeepDream, Identity, Number, Request, Setti
 from atelier_requests import settings as settings_of
 from backend import deepdream, devices, filters, gallery, images
 from backend.arrays import DTYPES, crop
+from backend.networks import Network
 from backend.picture_files import Canvas
 from backend.step import Step, Steps
 
@@ -604,6 +605,26 @@ def test_the_fine_method_does_without_the_fast_ones_decoder(models: Path, tmp_pa
     assert result(submit(FINE, picture(), REGION, picture(seed=9)), tmp_path).picture.width == 50
 
 
+@pytest.mark.parametrize("request_", [DREAM, FAST, dataclasses.replace(FINE, size=320)], ids=str)
+def test_where_memory_does_not_suffice_smaller_tiles_do_and_the_result_says_so(
+    models: Path, monkeypatch: pytest.MonkeyPatch, request_: Request
+) -> None:
+    job = submit(request_, picture(width=320, height=240), Region(0, 0, 320, 240), STYLE)
+    wanted, features, refused = result(job, models), Network.features, list[int]()
+
+    def with_little_memory(network: Network, part: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
+        if (longest := max(part.shape[-2:])) > 300:
+            refused.append(longest)
+            raise RuntimeError("MPS backend out of memory")
+        return features(network, part, layers)
+
+    monkeypatch.setattr(Network, "features", with_little_memory)
+    made = result(job, models)
+    assert 1 <= len(refused) <= 2
+    assert change(made.picture, wanted.picture) < 1
+    assert (wanted.note, made.note) == ("", filters.SMALLER_TILES)
+
+
 def test_a_graphics_card_without_memory_hands_over_to_the_processor(
     models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -637,8 +658,8 @@ def test_a_stopped_job_that_goes_over_to_the_processor_does_one_step_there(
     monkeypatch.setattr(devices, "choose", lambda _: torch.device("meta"))
     monkeypatch.setattr(deepdream, "dream", dream)
     messages = filters.run(submit(DREAM, picture()), models)
-    said = [next(messages), *(messages.send(True) for _ in range(3))]
-    assert [message.step for message in said if isinstance(message, Progress)] == [1, 1, 3]
+    said = [next(messages), *(messages.send(True) for _ in range(5))]
+    assert [message.step for message in said if isinstance(message, Progress)] == [1, 1, 1, 1, 3]
     assert isinstance(said[-1], Result) and "processor" in said[-1].note
 
 

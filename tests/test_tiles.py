@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.tiles import Rectangle, tiles
+from backend.tiles import Rectangle, smaller, tiles
 
 
 @given(
@@ -54,6 +54,17 @@ def test_a_picture_smaller_than_a_tile_is_one_tile() -> None:
 def test_no_tile_is_a_sliver() -> None:
     widths = [tile.inner.right - tile.inner.left for tile in tiles(10, 104, side=100, halo=0)]
     assert widths == [52, 52]
+
+
+def test_smaller_tiles_are_cut_only_as_long_as_they_are_wanted() -> None:
+    def widths() -> list[int]:
+        return [tile.inner.right - tile.inner.left for tile in tiles(8, 128, side=64, halo=0, stride=8)]
+
+    with smaller(1 / 2):
+        assert widths() == [32] * 4
+        with smaller(1 / 100):
+            assert widths() == [8] * 16
+    assert widths() == [64] * 2
 
 
 def test_a_rectangle_of_features_takes_in_what_has_begun() -> None:
