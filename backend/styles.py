@@ -17,6 +17,10 @@ from .pyramid import Size, resize, scaled, size_of
 
 MOST_ENLARGED = 2.0
 """A style is enlarged so far for strokes of the intended size; beyond that it would be a blur."""
+MOST_FRAME = 0.1
+"""Part of a side that a frame takes at most; what is wider is the style's own ground."""
+FRAME_CHANGE = 0.1
+"""How far a value of a frame is from the frame's colour at most: a scan has noise."""
 
 
 class Style(NamedTuple):
@@ -32,7 +36,7 @@ class Style(NamedTuple):
 
 
 def fitted(style: Style, content_size: Size, *, style_size: float, stretch: bool, minimum_px: int) -> Style:
-    """The style at the size that suits a content of `content_size`.
+    """The style without a frame, at the size that suits a content of `content_size`.
 
     Args:
         style: of any size.
@@ -46,13 +50,41 @@ def fitted(style: Style, content_size: Size, *, style_size: float, stretch: bool
         ValueError: nothing of the style is visible.
     """
     refuse_hidden(style)
-    image, weight, visible = style
+    image, weight, visible = without_frame(style)
     own = size_of(image)
     longest_px = min(round(style_size * max(content_size)), round(MOST_ENLARGED * max(own)))
     size = scaled(content_size if stretch else own, longest_px, minimum_px)
     if visible is not None:
         visible = resize(visible, size).clamp(0, 1)
     return Style(resize(image, size).clamp(0, 1), weight, visible)
+
+
+def without_frame(style: Style) -> Style:
+    """The style without a flat frame, such as a scan's black border, which would be painted as bars.
+
+    One of which only a part is visible stays as it is, for what counts of it has been chosen.
+    """
+    if style.visible is not None:
+        return style
+    height, width = size_of(style.image)
+    top, bottom = map(_frame_px, _edges(style.image[0]))
+    left, right = map(_frame_px, _edges(style.image[0].mT))
+    return style._replace(image=style.image[..., top : height - bottom, left : width - right])
+
+
+def _edges(image: Tensor) -> tuple[Tensor, Tensor]:
+    """The first and the last rows of (C, H, W), from the edge inwards: one more than a frame can have."""
+    rows = 1 + int(MOST_FRAME * image.shape[1])
+    return image[:, :rows], image[:, -rows:].flip(1)
+
+
+def _frame_px(rows: Tensor) -> int:
+    """How many of the rows (C, n, W), from the edge inwards, are mostly of the first one's one colour."""
+    colour = rows[:, 0].median(dim=-1).values
+    same = (rows - colour[:, None, None]).abs().amax(dim=0) < FRAME_CHANGE
+    shares = same.float().mean(dim=-1).tolist()
+    inside = (row for row, share in enumerate(shares) if share <= 0.5)
+    return next(inside, 0) if shares[0] > 0.95 else 0
 
 
 def refuse_hidden(style: Style) -> None:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from backend.pyramid import Size, size_of
-from backend.styles import Style, fitted, shares
+from backend.styles import Style, fitted, shares, without_frame
 
 
 @pytest.fixture
@@ -59,3 +59,30 @@ def test_shares_are_in_proportion_to_the_weights(painting: Tensor) -> None:
     assert shares([Style(painting, 3.0), Style(painting, 1.0)]) == [0.75, 0.25]
     with pytest.raises(ValueError, match="give at least one style a weight"):
         shares([Style(painting, 0.0)])
+
+
+@pytest.mark.parametrize("colour", [0.0, 0.9])
+def test_a_scan_s_frame_is_left_out(painting: Tensor, colour: float) -> None:
+    grain = 0.03 * torch.rand(1, 3, 95, 140, generator=torch.Generator().manual_seed(2))
+    scan = colour + grain
+    scan[..., 6:86, 9:129] = painting
+    torch.testing.assert_close(without_frame(Style(scan)).image, painting)
+    fitted_to = {"style_size": 2.0, "stretch": False, "minimum_px": 17}
+    torch.testing.assert_close(
+        fitted(Style(scan), (60, 30), **fitted_to).image, fitted(Style(painting), (60, 30), **fitted_to).image
+    )
+
+
+def test_what_is_no_frame_stays(painting: Tensor) -> None:
+    flat = torch.full((1, 3, 80, 120), 0.3)
+    ground = flat.clone()
+    ground[..., 20:60, 30:90] = painting[..., :40, :60]
+    for image in (painting, flat, ground, torch.rand(1, 3, 1, 1)):
+        assert without_frame(Style(image)).image.equal(image)
+
+
+def test_a_frame_stays_where_the_visible_part_was_chosen(painting: Tensor) -> None:
+    scan = torch.zeros(1, 3, 100, 140)
+    scan[..., 10:90, 10:130] = painting
+    chosen = Style(scan, 1.0, torch.rand(1, 1, 100, 140))
+    assert without_frame(chosen) is chosen
