@@ -22,8 +22,8 @@ Objective = Callable[[Tensor], tuple[float, Tensor]]
 
 HISTORY, LEAST_HISTORY = 10, 2
 """Steps that L-BFGS remembers; 100 of them converge no faster here and hold ten times the memory."""
-HISTORY_BYTES = 1 << 30
-"""Where this does not hold all ten, L-BFGS remembers as many as it holds."""
+HISTORY_BYTES = 1 << 29
+"""Where this does not hold all ten, L-BFGS remembers as many as it holds, in half as many bits."""
 FIRST_CHANGE = 0.005
 """Mean change of a value in the first step, when nothing is known of the curvature yet."""
 TINY = 1e-30
@@ -59,27 +59,32 @@ def lbfgs(objective: Objective, image: Tensor) -> Iterator[Descended]:
                 best = Descended(image, loss)
             yield best
             step = _direction(image, gradient, pairs, change).clamp_(-MOST_CHANGE, MOST_CHANGE)
-            moved = torch.add(image, step).clamp_(0, 1)
-            step = torch.sub(moved, image, out=step)
-            image, old_gradient = moved, gradient
+            old_image, old_gradient = image, gradient
+            image = step.add_(image).clamp_(0, 1)
             loss, gradient = objective(image)
-            pair = _pair(step, torch.sub(gradient, old_gradient, out=old_gradient))
+            pair = _pair(image - old_image, torch.sub(gradient, old_gradient, out=old_gradient))
             if pair.curvature > 0:
                 pairs.append(pair)
+            del step, pair, old_image, old_gradient  # for an evaluation's memory is what is scarce
         yield best
         change /= 2
 
 
 class _Pair(NamedTuple):
-    """A step, the change of the gradient over it, and their dot product."""
+    """A step, the change of the gradient over it, their dot product, and what that is of the change's own."""
 
     step: Tensor
     change: Tensor
     curvature: float
+    scale: float
 
 
 def _pair(step: Tensor, change: Tensor) -> _Pair:
-    return _Pair(step, change, _dot(step, change))
+    curvature = _dot(step, change)
+    scale = curvature / max(_dot(change, change), TINY)
+    if history(step) < HISTORY:
+        step, change = step.bfloat16(), change.bfloat16()
+    return _Pair(step, change, curvature, scale)
 
 
 def _direction(image: Tensor, gradient: Tensor, pairs: Sequence[_Pair], change: float) -> Tensor:
@@ -92,8 +97,7 @@ def _direction(image: Tensor, gradient: Tensor, pairs: Sequence[_Pair], change: 
     for pair in reversed(pairs):
         alphas.append(_dot(pair.step, direction) / pair.curvature)
         direction.sub_(pair.change, alpha=alphas[-1])
-    last = pairs[-1]
-    direction.mul_(last.curvature / _dot(last.change, last.change))
+    direction.mul_(pairs[-1].scale)
     for pair, alpha in zip(pairs, reversed(alphas), strict=True):
         beta = _dot(pair.change, direction) / pair.curvature
         direction.add_(pair.step, alpha=alpha - beta)
@@ -101,12 +105,12 @@ def _direction(image: Tensor, gradient: Tensor, pairs: Sequence[_Pair], change: 
 
 
 def _dot(first: Tensor, second: Tensor) -> float:
-    return torch.dot(first.flatten(), second.flatten()).item()
+    return torch.dot(first.flatten().to(second.dtype), second.flatten()).item()
 
 
 def history(image: Tensor) -> int:
     """How many steps L-BFGS remembers of an image of this size."""
-    fitting = HISTORY_BYTES // (2 * image.nbytes)
+    fitting = HISTORY_BYTES // image.nbytes
     return max(LEAST_HISTORY, min(HISTORY, fitting))
 
 

@@ -103,6 +103,9 @@ class Objective:
         visible: (1, 1, H, W), how much each of the content's pixels counts; None for all in full.
         strength: the Gram matrices aimed at lie so far from the content's own to the styles'.
         weights: of the parts of the loss.
+
+    Raises:
+        ValueError: the network has no such layer, or no style weighs anything.
     """
 
     def __init__(
@@ -115,18 +118,13 @@ class Objective:
         strength: float,
         weights: Weights,
     ) -> None:
-        self._content, self._styles, self._visible = content, styles, visible
-        self._network, self._strength, self._weights = network, strength, weights
-        self._aim: Aim | None = None
+        self._network, self._visible, self._weights = network, visible, weights
+        self._aim = self._find_aim(content, styles, strength)
 
     @torch.no_grad()
     def __call__(self, image: Tensor) -> tuple[float, Tensor]:
         """The loss of an image tensor, and its gradient with respect to the image."""
-        self._aim = self._aim or self._find_aim()
-        return self._evaluate(image, self._aim)
-
-    def _evaluate(self, image: Tensor, aim: Aim) -> tuple[float, Tensor]:
-        smoothness = self._weights.smoothness * SMOOTHNESS
+        aim, smoothness = self._aim, self._weights.smoothness * SMOOTHNESS
         loss = smoothness * total_variation(image, self._visible).item()
         gradient = total_variation_gradient(image, self._visible).mul_(smoothness)
         one_tile = len(aim.shapes) == 1
@@ -154,13 +152,14 @@ class Objective:
             del visit
         return sums
 
-    def _find_aim(self) -> Aim:
+    @torch.no_grad()
+    def _find_aim(self, content: Tensor, styles: Sequence[Style], strength: float) -> Aim:
         weights, own, shapes = self._weights, Sums(), list[Pieces]()
-        for visit in self._features(self._content).visits(self._content, self._visible):
+        for visit in self._features(content).visits(content, self._visible):
             own.add(visit.pieces, weights.style_layers)
             shapes.append({layer: _copied(visit.pieces[layer]) for layer in weights.content_layers})
             del visit
-        grams = self._between(own.grams())
+        grams = self._between(own.grams(), styles, strength)
         shape_powers = {
             layer: _mean_square([tile[layer] for tile in shapes]) for layer in weights.content_layers
         }
@@ -173,12 +172,12 @@ class Objective:
             own.positions,
         )
 
-    def _between(self, own: Values) -> Values:
+    def _between(self, own: Values, styles: Sequence[Style], strength: float) -> Values:
         """The Gram matrices between the content's own and the mean of the styles', as far as `strength`."""
-        grams = {layer: gram * (1 - self._strength) for layer, gram in own.items()}
-        for style, share in zip(self._styles, shares(self._styles), strict=True):
+        grams = {layer: gram * (1 - strength) for layer, gram in own.items()}
+        for style, share in zip(styles, shares(styles), strict=True):
             for layer, gram in self._sums(style.image, style.visible).grams().items():
-                grams[layer].add_(gram, alpha=self._strength * share)
+                grams[layer].add_(gram, alpha=strength * share)
         return grams
 
 

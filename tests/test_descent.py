@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator
 from itertools import islice
+from typing import Any
 
 import pytest
 import torch
@@ -84,10 +85,30 @@ def test_lbfgs_starts_anew_from_the_best_where_it_diverges(bowl: Bowl) -> None:
 def test_lbfgs_remembers_as_many_steps_as_memory_holds(bowl: Bowl, monkeypatch: pytest.MonkeyPatch) -> None:
     nbytes = bowl.target.nbytes
     histories = []
-    for budget in (0, 9 * nbytes, 1000 * nbytes):
+    for budget in (0, 4 * nbytes, 1000 * nbytes):
         monkeypatch.setattr(descent, "HISTORY_BYTES", budget)
         histories.append(descent.history(bowl.target))
     assert histories == [2, 4, 10]
+
+
+def test_what_lbfgs_remembers_of_a_large_picture_takes_half_the_memory_and_leads_as_far(
+    bowl: Bowl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(descent, "HISTORY_BYTES", 4 * bowl.target.nbytes)
+    pairs = list[int]()
+    monkeypatch.setattr(descent, "_pair", noting(descent._pair, pairs))
+    *_, (image, _) = islice(lbfgs(bowl, torch.zeros_like(bowl.target)), 60)
+    assert set(pairs) == {bowl.target.nbytes}
+    torch.testing.assert_close(image, bowl.target, atol=2e-3, rtol=0)
+
+
+def noting(pair: Callable[[Tensor, Tensor], descent._Pair], nbytes: list[int]) -> Any:
+    def noted(step: Tensor, change: Tensor) -> descent._Pair:
+        made = pair(step, change)
+        nbytes.append(made.step.nbytes + made.change.nbytes)
+        return made
+
+    return noted
 
 
 def test_no_value_changes_by_more_in_a_step_of_lbfgs_than_is_allowed(bowl: Bowl) -> None:

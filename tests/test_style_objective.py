@@ -173,11 +173,10 @@ def test_a_large_style_is_cut_whatever_the_size_of_the_content(
     ids=["content", "style"],
 )
 def test_a_layer_that_there_is_not_is_named(
-    weights: Weights, image: Tensor, content: Tensor, style: Style, network: Network
+    weights: Weights, content: Tensor, style: Style, network: Network
 ) -> None:
-    objective = Objective(content, [style], network=network, visible=None, strength=1.0, weights=weights)
     with pytest.raises(ValueError, match="There is no layer relu9_9 in this network; it has conv1_1"):
-        objective(image)
+        Objective(content, [style], network=network, visible=None, strength=1.0, weights=weights)
 
 
 def test_tiles_without_enough_halo_give_another_gradient(
