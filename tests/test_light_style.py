@@ -155,3 +155,10 @@ def test_the_size_of_a_style_changes_its_strokes(parts: dict[str, Any]) -> None:
     content, style = photograph("chelsea.jpg", 128, 96), Style(photograph("starry_night.jpg", 320, 256))
     small, large = (result(content, style, **parts | {"style_size": s}) for s in (0.25, 2.0))
     assert (small - large).abs().mean() > 0.01
+
+
+@pytest.mark.parametrize("name", ["chelsea.jpg", "coffee.jpg"])
+def test_no_line_is_painted_along_the_upper_edge(parts: dict[str, Any], name: str) -> None:
+    content, style = photograph(name, 384, 256), Style(photograph("starry_night.jpg", 320, 256))
+    change = (result(content, style, **parts) - content).mean(dim=(0, 1, 3))
+    assert (change[:2].mean() - change[4:12].mean()).abs() < 0.06
