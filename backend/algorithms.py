@@ -12,7 +12,7 @@ from typing import NamedTuple, cast
 
 from torch import Tensor
 
-from atelier_requests import DeepDream, StyleTransfer, channel_range, gallery_mix, weights_by_name
+from atelier_requests import GALLERY, DeepDream, StyleTransfer, channel_range, gallery_mix, weights_by_name
 
 from . import deepdream, fast_style, gallery, light_style, memory, networks, objectives, style_transfer
 from .class_names import class_index
@@ -166,9 +166,10 @@ def _fast(request: StyleTransfer, scene: Scene, models: Path) -> Steps:
 
 
 def _gallery(request: StyleTransfer, scene: Scene, models: Path) -> Steps:
+    mix = {request.gallery_style: 1.0} | gallery_mix(request.gallery_mix)
     return gallery.stylize(
         scene.content,
-        {request.gallery_style: 1.0} | gallery_mix(request.gallery_mix),
+        [mix.get(name, 0.0) for name in GALLERY],
         network=_load_gallery(models, scene.content.device),
         visible=scene.visible,
         strength=request.strength,

@@ -17,6 +17,8 @@ from itertools import islice
 import torch
 from torch import Tensor
 
+from schedule import COARSEST_PX, shared_out
+
 from .descent import OPTIMIZERS, Descended
 from .networks import Network
 from .pyramid import Size, fit, octave_sizes, resize, restore_detail, size_of
@@ -24,12 +26,6 @@ from .step import Step, Steps
 from .style_objective import Objective, Weights
 from .styles import Style, fitted
 
-COARSEST_PX = 64
-"""Least shortest side of a size to paint at."""
-COARSER_STEPS = 2.0
-"""Of so many steps that are left each coarser size takes one; a step of the next size costs four times it."""
-MOST_COARSER_STEPS = 30
-"""No coarser size takes more, for by then its large strokes lie."""
 FLAT_STEPS = 10
 """Steps over which `tolerance` looks back."""
 
@@ -101,7 +97,7 @@ def stylize(
     pastiche = _begun(resize(content if init is None else init, sizes[0]), noise, seed)
     enlarged = _without_detail if noise == 1 else restore_detail
     done = 0
-    for level_size, until in zip(sizes, _shared_out(iterations, len(sizes)), strict=True):
+    for level_size, share in zip(sizes, shared_out(iterations, len(sizes)), strict=True):
         target = resize(content, level_size)
         objective = Objective(
             target,
@@ -112,12 +108,12 @@ def stylize(
             weights=weights,
         )
         descent = OPTIMIZERS[optimizer](objective, enlarged(pastiche, target))
-        for index, descended in enumerate(_until_flat(islice(descent, until - done), tolerance), done + 1):
+        for index, descended in enumerate(_until_flat(islice(descent, share), tolerance), done + 1):
             pastiche = descended.image
             enough = index == iterations or (yield Step(index, iterations, pastiche))
             if enough:
                 break
-        done = until
+        done += share
         if enough:
             break
     yield Step(iterations, iterations, enlarged(pastiche, content).clamp(0, 1))
@@ -130,17 +126,6 @@ def _until_flat(descent: Iterator[Descended], tolerance: float) -> Iterator[Desc
         losses.append(descended.loss)
         if len(losses) > FLAT_STEPS and losses[-1] > (1 - tolerance) * losses[-1 - FLAT_STEPS]:
             return
-
-
-def _shared_out(iterations: int, sizes: int) -> list[int]:
-    """How many iterations are done when each size, from coarse to fine, ends; each has one at least."""
-    done = 0
-    ends = []
-    for finer in range(sizes - 1, 0, -1):
-        spare = iterations - done - finer - 1
-        done += 1 + min(MOST_COARSER_STEPS - 1, int(spare / COARSER_STEPS))
-        ends.append(done)
-    return [*ends, iterations]
 
 
 def _without_detail(pastiche: Tensor, target: Tensor) -> Tensor:

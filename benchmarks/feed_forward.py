@@ -143,7 +143,7 @@ def bytes_of(image: Tensor) -> Tensor:
 def our_gallery(options: argparse.Namespace, size: tuple[int, int] = (SIDE_PX, SIDE_PX)) -> Job:
     memory.keep_for(size[0] * size[1])
     network = networks.load_gallery(options.models, CPU)
-    content, mix = picture("chelsea.jpg", size), {gallery.GALLERY[STYLE]: 1.0}
+    content, mix = picture("chelsea.jpg", size), [float(style == STYLE) for style in range(26)]
 
     def job() -> Tensor:
         steps = gallery.stylize(tensor_of(content), mix, network=network, strength=1.0, size=max(size))

@@ -25,7 +25,8 @@ MAY_IMPORT = {
     "backend_client": "atelier_protocol atelier_requests zmtp",
     "backend_process": "atelier_protocol atelier_requests backend_client",
     "backend_link": "gi atelier_protocol atelier_requests backend_client backend_process",
-    "durations": "atelier_requests",
+    "schedule": "",
+    "durations": "atelier_requests schedule",
     "frames": "atelier_protocol atelier_requests",
     "presets": "atelier_requests",
     "dream_layers": "atelier_requests",
@@ -107,7 +108,7 @@ MAY_IMPORT = {
     ),
     "backend.style_transfer": (
         "torch backend.descent backend.networks backend.pyramid backend.step backend.style_objective"
-        " backend.styles"
+        " backend.styles schedule"
     ),
     "backend.fast_style": (
         "torch backend.networks backend.pyramid backend.step backend.styles backend.tiles"

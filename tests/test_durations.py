@@ -21,6 +21,7 @@ from durations import (
     read_speeds,
     work,
 )
+from schedule import shared_out
 
 
 @pytest.fixture(scope="module")
@@ -57,8 +58,7 @@ def test_the_work_of_the_fine_method_is_that_of_the_sizes_and_steps_that_it_pain
     network: Network, iterations: int, longest_px: int
 ) -> None:
     sizes = style_transfer._sizes((1000, 1000), longest_px, network)
-    ends = style_transfer._shared_out(iterations, len(sizes))
-    steps = (end - start for start, end in zip([0, *ends], ends, strict=False))
+    steps = shared_out(iterations, len(sizes))
     painted = sum(height * width * count for (height, width), count in zip(sizes, steps, strict=True))
     request = StyleTransfer(size=longest_px, iterations=iterations)
     assert work(request, 1000, 1000) == pytest.approx(painted, rel=0.02)

@@ -197,7 +197,8 @@ GALLERY = {
     "great wave": N_("Great wave"),
     "rough oil": N_("Rough oil"),
 }
-"""The styles that the gallery method paints in without a style picture, by name."""
+"""The styles that the gallery method paints in without a style picture, in the order of its network's own
+numbers; it came without names, and these say what they look like."""
 
 
 # ── Declaring ────────────────────────────────────────────────────────────────────────────────────

@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from atelier_requests import N_, DeepDream, Request, StyleTransfer, weights_by_name
+from schedule import COARSEST_PX, shared_out
 
 SPEEDS_FILE = "speeds.json"
 MOST_BYTES = 64 * 1024
 LEAST, MOST = 1e-6, 1e18
 """Of seconds and of work, to be taken for such."""
-COARSEST_PX, COARSER_STEPS, MOST_COARSER_STEPS = 64, 2.0, 30
-"""How the fine method shares out its steps: its smallest size, a coarser one's share, and its most."""
 
 
 class Speed(NamedTuple):
@@ -54,13 +53,8 @@ def _fine_steps(request: StyleTransfer, width: int, height: int) -> float:
     """The steps of the fine method, one at a coarser size counted as what it is of one at the finest."""
     shortest_px = min(width, height) * min(1.0, request.working_px / max(width, height))
     coarser = max(0, int(math.log2(shortest_px / COARSEST_PX)))
-    left, counted = request.steps, 0.0
-    for finer in range(coarser, 0, -1):
-        spare = max(0, left - finer - 1)
-        taken = 1 + min(MOST_COARSER_STEPS - 1, int(spare / COARSER_STEPS))
-        counted += taken * 4.0**-finer
-        left -= taken
-    return counted + max(left, 1)
+    shares = shared_out(request.steps, min(1 + coarser, request.steps))
+    return sum(share * 4.0**-finer for finer, share in enumerate(reversed(shares)))
 
 
 def kind(request: Request, device: str) -> str:
