@@ -319,7 +319,7 @@ DEFAULTS: dict[str, LayerDefaults] = {
         "inception4c",
     ),
     "squeezenet": LayerDefaults(
-        _evenly("fire5"), _evenly("conv1", "fire2", "fire3", "fire5", "fire7"), "fire8"
+        _evenly("fire5"), _evenly("conv1", "fire2", "fire3", "fire5"), "fire8"
     ),
     "resnet50": LayerDefaults(
         _evenly("layer2"), _evenly("conv1", "layer1", "layer2_2", "layer2", "layer3_2"), "layer3_3"
