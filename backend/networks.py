@@ -318,9 +318,7 @@ DEFAULTS: dict[str, LayerDefaults] = {
         _evenly("conv1", "conv3", "inception3a", "inception3b", "inception4b"),
         "inception4c",
     ),
-    "squeezenet": LayerDefaults(
-        _evenly("fire5"), _evenly("conv1", "fire2", "fire3", "fire5"), "fire8"
-    ),
+    "squeezenet": LayerDefaults(_evenly("fire5"), _evenly("conv1", "fire2", "fire3", "fire5"), "fire8"),
     "resnet50": LayerDefaults(
         _evenly("layer2"), _evenly("conv1", "layer1", "layer2_2", "layer2", "layer3_2"), "layer3_3"
     ),

@@ -8,7 +8,6 @@ size that can be worked on whole as well.
 from __future__ import annotations
 
 import argparse
-import os
 import resource
 import time
 from itertools import islice
@@ -30,18 +29,19 @@ from backend.tiles import tiles
 CELL_PX = 16
 """Pixels that VGG19's four poolings before relu5_1 put together."""
 SAMPLES = Path(__file__).resolve().parent.parent / "samples"
-MODELS = Path(os.environ.get("ATELIER_TEST_MODELS", Path.home() / ".cache/atelier-tests/models"))
 
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--models", type=Path, default=Path.home() / ".atelier" / "models")
     arguments.add_argument("--width", type=int, default=6000)
     arguments.add_argument("--height", type=int, default=4000)
     arguments.add_argument("--evaluations", type=int, default=2, help="with a step of L-BFGS after each")
     given = arguments.parse_args()
     content = photograph("chelsea.jpg", given.height, given.width)
-    objective = objective_of(content)
-    print(f"before the first step {peak_gib():.2f} GiB, the image {content.nbytes / 2**30:.2f} GiB")
+    objective = objective_of(content, given.models)
+    image_gib = content.nbytes / 2**30
+    print(f"before the first step {peak_gib():.2f} GiB, the image {image_gib:.2f} GiB", flush=True)
     started = time.perf_counter()
 
     def watched(image: Tensor) -> tuple[float, Tensor]:
@@ -52,22 +52,23 @@ def main() -> None:
 
     for _ in islice(lbfgs(watched, content), given.evaluations):
         pass
-    print(f"1440×960: tiles' borders have {seams(1440, 960):.4f} times the whole picture's energy there")
+    times = seams(1440, 960, given.models)
+    print(f"1440×960: tiles' borders have {times:.4f} times the whole picture's energy there")
 
 
-def objective_of(content: Tensor) -> Objective:
+def objective_of(content: Tensor, models: Path) -> Objective:
     layers = DEFAULTS["vgg19"]
     return Objective(
         content,
         [Style(photograph("starry_night.jpg", 1024, 1280))],
-        network=load_network("vgg19", MODELS, torch.device("cpu")),
+        network=load_network("vgg19", models, torch.device("cpu")),
         visible=None,
         strength=1.0,
         weights=Weights(1.0, 1.0, 1.0, layers.content, layers.style),
     )
 
 
-def seams(width: int, height: int) -> float:
+def seams(width: int, height: int, models: Path) -> float:
     """The energy of the gradient's changes across tiles' borders, beside that of a gradient without tiles.
 
     Elsewhere in the same picture is no measure: there the energy of a column is now half, now twice as much.
@@ -76,7 +77,7 @@ def seams(width: int, height: int) -> float:
     borders = sorted({tile.inner.left for tile in tiles(height, width, TILE_PX, 0, CELL_PX)} - {0})
 
     def energy() -> float:
-        gradient = objective_of(content)(content)[1]
+        gradient = objective_of(content, models)(content)[1]
         return gradient.diff(dim=-1)[..., [border - 1 for border in borders]].square().sum().item()
 
     in_tiles = energy()

@@ -12,7 +12,6 @@ no part of the time.
 from __future__ import annotations
 
 import argparse
-import os
 import subprocess
 import sys
 import tempfile
@@ -34,7 +33,6 @@ from backend.style_objective import CONTENT_WEIGHT, SMOOTHNESS, STYLE_WEIGHT
 from backend.styles import Style
 
 SAMPLES = Path(__file__).resolve().parent.parent / "samples"
-MODELS = Path(os.environ.get("ATELIER_TEST_MODELS", Path.home() / ".cache/atelier-tests/models"))
 CPU = torch.device("cpu")
 EVERY = 2
 """Steps between two pictures of ours that are judged."""
@@ -76,6 +74,7 @@ Snapshot = tuple[float, Tensor]
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--models", type=Path, default=Path.home() / ".atelier" / "models")
     arguments.add_argument("--size", type=int, default=512, help="longest side in pixels")
     arguments.add_argument("--evaluations", type=int, nargs="+", default=[60, 300], help="plainly")
     arguments.add_argument("--iterations", type=int, nargs="+", default=[60, 300], help="ours, one for each")
@@ -86,16 +85,17 @@ def main() -> None:
     content, style = photograph("chelsea.jpg", given.size), photograph("starry_night.jpg", given.size)
     if given.one:
         way, counts, file = given.one
-        torch.save(list(WAYS[way](content, style, [int(count) for count in counts.split(",")])), file)
+        numbers = [int(count) for count in counts.split(",")]
+        torch.save(list(WAYS[way](content, style, numbers, given.models)), file)
         return
-    judge = Judge(content, style)
-    plain = run("plain", given.evaluations, given.size, given.threads)
+    judge = Judge(content, style, given.models)
+    plain = run("plain", given.evaluations, given)
     for (seconds, image), evaluations, iterations in zip(
         plain, given.evaluations, given.iterations, strict=True
     ):
         losses = judge(image)
         print(f"plain, {evaluations} evaluations: {seconds:.1f} s, {in_words(losses)}")
-        report(run("ours", [iterations], given.size, given.threads), judge, seconds, losses, evaluations)
+        report(run("ours", [iterations], given), judge, seconds, losses, evaluations)
 
 
 def report(
@@ -113,22 +113,20 @@ def report(
     print(f"ours not as good after {seconds:.1f} s, {in_words(own)}")
 
 
-def run(way: str, counts: list[int], size: int, threads: int) -> list[Snapshot]:
+def run(way: str, counts: list[int], given: argparse.Namespace) -> list[Snapshot]:
     """The pictures of one way, made in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
         file = str(Path(folder) / "snapshots")
-        command = [sys.executable, __file__, "--size", str(size), "--threads", str(threads)]
-        subprocess.run(
-            [*command, "--one", way, ",".join(map(str, counts)), file],
-            check=True,
-        )
+        command = [sys.executable, __file__, "--models", str(given.models), "--size", str(given.size)]
+        command += ["--threads", str(given.threads), "--one", way, ",".join(map(str, counts)), file]
+        subprocess.run(command, check=True)
         snapshots: list[Snapshot] = torch.load(file, weights_only=True)
         return snapshots
 
 
-def plainly(content: Tensor, style: Tensor, evaluations: list[int]) -> Iterator[Snapshot]:
+def plainly(content: Tensor, style: Tensor, evaluations: list[int], models: Path) -> Iterator[Snapshot]:
     """What there is after each number of evaluations."""
-    loss = Loss(content, style, stock_network())
+    loss = Loss(content, style, stock_network(models))
     image = content.clone().requires_grad_()
     optimizer = torch.optim.LBFGS([image], max_iter=1, tolerance_grad=0, tolerance_change=0)
 
@@ -145,9 +143,9 @@ def plainly(content: Tensor, style: Tensor, evaluations: list[int]) -> Iterator[
             yield time.perf_counter() - started, image.detach().clone()
 
 
-def ours(content: Tensor, style: Tensor, iterations: list[int]) -> Iterator[Snapshot]:
+def ours(content: Tensor, style: Tensor, iterations: list[int], models: Path) -> Iterator[Snapshot]:
     """Every few of the pictures at the finest size, and the last one."""
-    network, decoder = load_network("vgg19", MODELS, CPU), load_decoder(MODELS, CPU)
+    network, decoder = load_network("vgg19", models, CPU), load_decoder(models, CPU)
     memory.keep_for(content[0, 0].numel())
     started = time.perf_counter()
     for step in painted(content, style, network, decoder, iterations[0]):
@@ -208,8 +206,8 @@ def last(steps: Iterator[Step]) -> Tensor:
 class Judge:
     """The losses of a picture as it would be saved, at 1, 1/2 and 1/4 of its size."""
 
-    def __init__(self, content: Tensor, style: Tensor) -> None:
-        network = stock_network()
+    def __init__(self, content: Tensor, style: Tensor, models: Path) -> None:
+        network = stock_network(models)
         self._losses = {by: Loss(shrunk(content, by), shrunk(style, by), network) for by in (1, 2, 4)}
 
     @torch.no_grad()
@@ -219,8 +217,8 @@ class Judge:
         return [loss(shrunk(saved, by)).item() for by, loss in self._losses.items()]
 
 
-def stock_network() -> Network:
-    return load_network("vgg19", MODELS, CPU, accelerated=False)
+def stock_network(models: Path) -> Network:
+    return load_network("vgg19", models, CPU, accelerated=False)
 
 
 def in_words(losses: list[float]) -> str:

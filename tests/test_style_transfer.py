@@ -11,15 +11,18 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 from backend.losses import content_loss, gram_matrix
-from backend.networks import Network, load_network
+from backend.networks import DEFAULTS, Network, load_network
 from backend.pyramid import resize, size_of
 from backend.step import Steps
 from backend.style_transfer import stylize
 from backend.styles import Style
+from backend.vision import torchvision
 
+SAMPLES = Path(__file__).parents[1] / "samples"
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 
 SETTINGS: dict[str, Any] = {
@@ -318,3 +321,29 @@ def test_the_real_vgg19_comes_closer_to_the_style(models: Path) -> None:
     content, style = smooth(48, 48, seed=1), smooth(48, 48, seed=2)
     made = result(content, style, network=network, iterations=6)
     assert style_distance(made, style, network) < style_distance(content, style, network) / 2
+
+
+def test_squeezenet_s_usual_layers_leave_little_noise_of_colour(models: Path) -> None:
+    """With layers deeper than these, specks of every colour lie on faces and in the sky."""
+    network, usual = load_network("squeezenet", models, torch.device("cpu")), DEFAULTS["squeezenet"]
+    layers = {"content_layers": usual.content, "style_layers": usual.style}
+    content, style = sample("coffee.jpg", 192, 128), sample("starry_night.jpg", 192, 152)
+    made = result(content, style, network=network, size=192, iterations=40, **layers)
+    luma, *chroma = grain(made)
+    assert sum(chroma) < 0.4 * luma
+
+
+def sample(name: str, width: int, height: int) -> Tensor:
+    with Image.open(SAMPLES / name) as picture:
+        pixels = torchvision.transforms.functional.pil_to_tensor(
+            picture.convert("RGB").resize((width, height))
+        )
+    return torch.as_tensor(pixels[None] / 255)
+
+
+def grain(image: Tensor) -> list[float]:
+    """How much of an image's luma and its two chromas (YIQ) is not in the mean around each pixel, squared."""
+    luma_and_chromas = torch.tensor([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
+    values = torch.einsum("ij,bjhw->bihw", luma_and_chromas, image)
+    around = nn.functional.avg_pool2d(values, 3, stride=1, padding=1, count_include_pad=False)
+    return [power.item() for power in (values - around).square().mean(dim=(0, 2, 3))]
