@@ -9,12 +9,14 @@ Neither knows of ZeroMQ, torch, or what a job computes.
 from __future__ import annotations
 
 import logging
+import math
 import multiprocessing
 import os
 import queue
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -48,6 +50,8 @@ BEAT_S = 0.25
 HANG_S = 60.0
 RELEASE_S = 120.0
 ENDING_S = 0.5
+PATIENCE_S = 10.0
+"""In which a cancelled job may end by itself; the process of one whose step takes longer is ended."""
 QUIET_S = 2.0
 """Without a job, after which the process gives memory back; taking it anew would slow the next one."""
 KILLED = -9
@@ -83,8 +87,15 @@ class LocalWorker:
     module. One thread does all that concerns the process, so that nobody else ever waits for it.
     """
 
-    def __init__(self, load: Load, *, release_s: float = RELEASE_S, hang_s: float = HANG_S) -> None:
-        self._load, self._release_s, self._hang_s = load, release_s, hang_s
+    def __init__(
+        self,
+        load: Load,
+        *,
+        release_s: float = RELEASE_S,
+        hang_s: float = HANG_S,
+        patience_s: float = PATIENCE_S,
+    ) -> None:
+        self._load, self._release_s, self._hang_s, self._patience_s = load, release_s, hang_s, patience_s
         self._assignments: queue.Queue[Assignment | None] = queue.Queue()
         self._closed = threading.Event()
         self._process: SpawnProcess | None = None
@@ -187,8 +198,8 @@ class LocalWorker:
     def _see_through(self, assignment: Assignment) -> Message:
         """Have a job done, pass on its progress and the wishes for it, and return its last word."""
         channel = self._begin(assignment.submit)
-        told: set[type[Wish]] = set()
-        while True:
+        told, until_s = set[type[Wish]](), math.inf
+        while time.monotonic() < until_s:
             message = channel.receive(timeout_s=self._hang_s)
             if isinstance(message, LAST_WORDS):
                 return message
@@ -199,6 +210,10 @@ class LocalWorker:
                 if type(wish) not in told:
                     channel.send(wish, timeout_s=self._hang_s)
                     told.add(type(wish))
+                    if isinstance(wish, Cancel):
+                        until_s = time.monotonic() + self._patience_s
+        self._end_process()
+        return Cancelled(assignment.submit.job)
 
 
 _HUNG = (

@@ -13,8 +13,9 @@ from atelier_requests import DeepDream
 from backend import memory
 from backend.worker import Run
 
-ECHO, ENDLESS, RAISE, CRASH, KILLED, NO_MEMORY, HANG, LONG_ERROR, SLOW, HOARD = range(10)
+ECHO, ENDLESS, RAISE, CRASH, KILLED, NO_MEMORY, HANG, LONG_ERROR, SLOW, HOARD, SLUGGISH = range(11)
 SLOW_START_S = 8.0
+SLUGGISH_STEP_S = 40.0
 SLOW_STEP_S = 6.0
 HOARDED_BYTES = 100_000_000
 TOLD = 10**6
@@ -53,6 +54,9 @@ def run(submit: Submit) -> Generator[Message, bool | None, None]:
         os.kill(os.getpid(), signal.SIGSTOP)
     elif seed == SLOW:
         time.sleep(SLOW_STEP_S)
+    elif seed == SLUGGISH:
+        yield Progress(submit.job, 1, 2)
+        time.sleep(SLUGGISH_STEP_S)
     elif seed == HOARD:
         memory.keep_for(1)
         bytearray(HOARDED_BYTES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import secrets
 import threading
 from collections.abc import Iterator, Sequence
@@ -77,7 +78,8 @@ def backend(request: pytest.FixtureRequest) -> Iterator[Running]:
     """A server with a worker that runs the scripted filter."""
     options = getattr(request, "param", {})
     key = secrets.token_bytes(32)
-    worker = LocalWorker(options.get("load", echo_filter.load), hang_s=options.get("hang_s", 60.0))
+    patience = {name: options[name] for name in ("hang_s", "patience_s") if name in options}
+    worker = LocalWorker(options.get("load", echo_filter.load), **patience)
     with zmq.Context() as context, Gate(context, key) as gate:
         port = gate.port
         server = Server(gate, key, worker.start, idle_s=options.get("idle_s", 60.0))
@@ -269,6 +271,20 @@ def test_thousands_of_wishes_do_not_block_a_process_that_is_at_work(backend: Run
         for _ in range(20_000):
             client.finish(job)
         assert result(client, job).picture == PICTURE
+
+
+@pytest.mark.parametrize("backend", [{"patience_s": 1.0}], indirect=True)
+def test_a_cancelled_job_does_not_end_its_long_step_first(backend: Running) -> None:
+    with backend.client() as client:
+        job = client.submit(DeepDream(seed=echo_filter.SLUGGISH), PICTURE, WHOLE)
+        messages = client.messages(job)
+        next(message for message in messages if isinstance(message, Progress))
+        (at_work,) = multiprocessing.active_children()
+        client.cancel(job)
+        with pytest.raises(JobCancelled):
+            list(messages)
+        assert not at_work.is_alive()
+    assert_works(backend)
 
 
 def test_many_clients_may_vanish_at_once(backend: Running) -> None:
