@@ -81,16 +81,18 @@ class Evaluator:
         self.process.communicate()
 
 
-def compare(script: str, size: int, options: argparse.Namespace) -> None:
+def compare(script: str, size: int, options: argparse.Namespace, peer: str = "stock") -> None:
     """Evaluate both ways in turns and print the medians."""
     shared = size, options.models, options.threads, options.device
-    with Evaluator(script, "stock", *shared) as stock, Evaluator(script, "ours", *shared) as ours:
-        pairs = [(stock.evaluate(), ours.evaluate()) for _ in range(options.rounds)]
-    for name, column in zip(("stock", "ours"), zip(*pairs, strict=True), strict=True):
+    with Evaluator(script, peer, *shared) as theirs, Evaluator(script, "ours", *shared) as ours:
+        pairs = [(theirs.evaluate(), ours.evaluate()) for _ in range(options.rounds)]
+    for name, column in zip((peer, "ours"), zip(*pairs, strict=True), strict=True):
         clock, cores, peak = (statistics.median(values) for values in zip(*column, strict=True))
-        print(f"{size} px {name:6} {clock:7.3f} s by the clock {cores:7.3f} s of the cores {peak:5.2f} GB")
-    clock, cores = (statistics.median(ours[i] / stock[i] for stock, ours in pairs) for i in (0, 1))
-    print(f"{size} px ratio  {clock:7.2f}                {cores:7.2f}")
+        print(
+            f"{size} px {name:{len(peer)}} {clock:7.3f} s by the clock {cores:7.3f} s of the cores {peak:5.2f} GB"
+        )
+    clock, cores = (statistics.median(ours[i] / theirs[i] for theirs, ours in pairs) for i in (0, 1))
+    print(f"{size} px {'ratio':{len(peer)}} {clock:7.2f}                {cores:7.2f}")
 
 
 def compare_errors(

@@ -1,0 +1,84 @@
+"""How long one evaluation of Gatys' loss and its gradient takes, beside pystiche's.
+
+    python benchmarks/pystiche_step.py [--models ~/.atelier/models] [--sizes 512] [--rounds 5]
+
+fetches pystiche 1.0.1, the newest, with pip into a folder that is deleted at the end. Both: VGG19 with
+the same weights, Gram matrices of five layers, content relu4_2, the gradient of the image, each in a
+process of its own. Ours is that of `gatys_step.py`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import subprocess
+import sys
+import tempfile
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from backend import memory, weights
+from backend.vision import torchvision
+from benchmarks import gatys_step
+from benchmarks.side_by_side import answer, compare, parser_of
+
+
+def main() -> None:
+    options = parser_of("One evaluation of Gatys' loss, beside pystiche's.").parse_args()
+    torch.set_num_threads(options.threads)
+    if options.one:
+        way, size = options.one[0], int(options.one[1])
+        answer(WAYS[way](size, options.models, torch.device(options.device)))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "install"]
+        subprocess.run([*pip, "--no-deps", "--target", folder, "pystiche==1.0.1", "tqdm"], check=True)
+        os.environ["PYTHONPATH"] = os.pathsep.join([folder, os.environ.get("PYTHONPATH", "")])
+        for size in options.sizes:
+            compare(__file__, size, options, peer="pystiche")
+
+
+def ours(size: int, models: Path, device: torch.device) -> Callable[[], Tensor]:
+    memory.keep_for(size**2)
+    evaluate, image = gatys_step.prepare("ours", size, models, device)
+    return lambda: evaluate(image)[1]
+
+
+def theirs(size: int, models: Path, device: torch.device) -> Callable[[], Tensor]:
+    enc, loss = import_pystiche()
+    encoder = enc.vgg19_multi_layer_encoder(pretrained=False)
+    encoder.load_state_dict(weights.load("vgg19", models), strict=False)
+    content = loss.FeatureReconstructionLoss(encoder.extract_encoder(gatys_step.CONTENT_LAYER))
+    style = loss.MultiLayerEncodingLoss(
+        encoder, gatys_step.STYLE_LAYERS, lambda layer, weight: loss.GramLoss(layer, score_weight=weight)
+    )
+    objective = loss.PerceptualLoss(content, style).to(device)
+    objective.set_content_image(gatys_step.photograph("chelsea", size).to(device))
+    objective.set_style_image(gatys_step.photograph("starry_night", size).to(device))
+    image = gatys_step.photograph("chelsea", size).to(device).requires_grad_()
+
+    def evaluate() -> Tensor:
+        return torch.autograd.grad(objective(image).total(), image)[0]
+
+    return evaluate
+
+
+def import_pystiche() -> tuple[Any, Any]:
+    """Its modules of networks and of losses, which look for addresses that torchvision has no more."""
+    models = (importlib.import_module(f"{torchvision.__name__}.models.{name}") for name in ("alexnet", "vgg"))
+    for module, name in zip(models, ("alexnet", "vgg19"), strict=True):
+        module.model_urls = {name: ""}  # type: ignore[attr-defined]
+    warnings.simplefilter("ignore")
+    return importlib.import_module("pystiche.enc"), importlib.import_module("pystiche.loss")
+
+
+WAYS = {"pystiche": theirs, "ours": ours}
+
+
+if __name__ == "__main__":
+    main()
