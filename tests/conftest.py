@@ -22,10 +22,12 @@ from backend_client import BackendClient
 
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
-STOP_S = EVENTUALLY_S = 20.0
+STOP_S = EVENTUALLY_S = 60.0
 PICTURE, WHOLE = Picture(3, 2, "RGB", "u8", bytes(range(18))), Region(0, 0, 3, 2)
 
-hypothesis.settings.register_profile("any machine", deadline=None)
+hypothesis.settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
 hypothesis.settings.load_profile("any machine")
 
 
@@ -81,10 +83,11 @@ def stop_backend(home: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ATELIER_HOME", str(home))
         connection = backend_process.read_connection()
-    if connection and psutil.pid_exists(connection.pid):
-        backend = psutil.Process(connection.pid)
-        backend.terminate()
-        backend.wait(STOP_S)
+    if connection:
+        with contextlib.suppress(psutil.NoSuchProcess):  # it may have ended by itself
+            backend = psutil.Process(connection.pid)
+            backend.terminate()
+            backend.wait(STOP_S)
 
 
 def is_at_work(client: BackendClient) -> bool:

@@ -23,6 +23,8 @@ WATCH = Path(__file__).parent / "watch_images.py"
 TICK = Path(__file__).parent / "tick"
 WIDTH, HEIGHT = 1280, 800
 KEY_DELAY_MS = 150
+GIMP = "GIMP$"
+"""The end of its window's title."""
 START_S, WINDOW_S, POLL_S = 180.0, 60.0, 0.2
 TAKEN_S = 15.0  # until a key that was pressed has shown its effect
 END_S = 10.0
@@ -43,13 +45,15 @@ class GimpWindow:
         self.gimp, self._photo, self._screenshots = gimp, photo, screenshots
         self._described, self._code = gimp.user / "image.json", gimp.user / "code.py"
         self._ticks = gimp.user / "ticks.jsonl"
+        self._question, self._answer = gimp.user / "question.txt", gimp.user / "answer.json"
         files = {"IMAGE": self._described, "CODE": self._code, "PHOTO": photo, "TICKS": self._ticks}
+        files |= {"QUESTION": self._question, "ANSWER": self._answer}
         names = {f"ATELIER_TEST_{name}": str(file) for name, file in files.items()}
         self.width, self.height = scale * WIDTH, scale * HEIGHT
         looks = {"GDK_SCALE": str(scale), "PYTHONPATH": str(TICK)}
         self._environment = {**gimp.environment, **names, **looks}
         self._processes = ExitStack()
-        self._shots = 0
+        self._shots = self._questions = 0
 
     def __enter__(self) -> GimpWindow:
         """Start the screen, a window manager and GIMP, and wait until GIMP shows the photo."""
@@ -95,9 +99,10 @@ class GimpWindow:
         self.wait_for_news()
 
     def wait_for_news(self) -> None:
-        """Wait until the image is described as it is now."""
-        before = self._described.stat().st_mtime_ns
-        self.wait_until(lambda: self._described.stat().st_mtime_ns > before, "the image is described anew")
+        """Wait until the image is described as it is now: of two descriptions one began after this call."""
+        for _ in range(2):
+            before = self._described.stat().st_mtime_ns
+            self.wait_until(lambda: self._described.stat().st_mtime_ns > before, "the image is described anew")
 
     def open_from_menu(self, key: str, title: str) -> str:
         """Open Filters ▸ Neural ▸ the entry whose underlined letter is `key`; the dialog that it shows."""
@@ -116,7 +121,7 @@ class GimpWindow:
 
     def wait_for(self, title: str, within_s: float = WINDOW_S) -> str:
         """The window of that title, once it is there and takes keys."""
-        window = self.wait_until(lambda: self._find(title), f"a window is called {title}", within_s)[-1]
+        window = self.wait_until(lambda: self._focused(title), f"{title} is there and takes keys", within_s)
         time.sleep(SETTLE_S)
         return window
 
@@ -146,14 +151,24 @@ class GimpWindow:
                 if attempt == TRIES - 1:
                     raise
 
+    def says(self) -> list[str]:
+        """The texts in sight in the filter's dialog, once all that was asked of that is done and drawn."""
+        self._questions += 1
+        question = str(self._questions)
+        draft = self._question.with_suffix(".part")
+        draft.write_text(question)
+        draft.replace(self._question)
+        return self.wait_until(lambda: self._answer_to(question), "the dialog has nothing to do")[0]
+
     def is_open(self, title: str) -> bool:
         """Whether a window of that title is to be seen."""
         return bool(self._find(title))
 
     def wait_for_end(self, title: str, within_s: float = WINDOW_S) -> None:
-        """Wait until the dialog of that title is gone, and the filter that showed it."""
+        """Wait until the dialog of that title and its filter are gone, and GIMP's window takes keys."""
         self.wait_until(lambda: not self._find(title), f"no window is called {title}", within_s)
         self.wait_until(lambda: not self._filters(), "the filter has ended")
+        self.wait_until(lambda: self._focused(GIMP), "GIMP's window takes keys")
         self.wait_for_news()
 
     def press(self, *keys: str) -> None:
@@ -190,10 +205,9 @@ class GimpWindow:
         return file
 
     def _fill_screen(self) -> None:
-        window = self.wait_for("GIMP$")
+        window = self.wait_for(GIMP)
         size = str(self.width - 10), str(self.height - 40)
         self._do("xdotool", "windowmove", window, "0", "0", "windowsize", window, *size)
-        self._do("xdotool", "windowactivate", window)
         self._do("xdotool", "mousemove", *size)  # where it points at nothing that explains itself
         time.sleep(SETTLE_S)
 
@@ -201,9 +215,23 @@ class GimpWindow:
         return filters_in(self._process.pid)
 
     def _find(self, title: str) -> list[str]:
-        search = [str(self.gimp.folder / "enter"), "xdotool", "search", "--onlyvisible", "--name", title]
-        found = subprocess.run(search, env=self._environment, capture_output=True, text=True)
-        return found.stdout.split()
+        return self._ask("search", "--onlyvisible", "--name", title)
+
+    def _focused(self, title: str) -> str:
+        """The window of that title if it has the focus; where there is one without, it is given that."""
+        found, focused = self._find(title), self._ask("getwindowfocus")
+        if found and not set(focused) & set(found):
+            self._ask("windowactivate", found[-1])
+        return next((window for window in focused if window in found), "")
+
+    def _answer_to(self, question: str) -> list[list[str]]:
+        answered, texts = json.loads(self._answer.read_text()) if self._answer.exists() else ("", [])
+        return [texts] if answered == question else []
+
+    def _ask(self, *words: str) -> list[str]:
+        """What xdotool says; nothing where it fails, as it does when a window goes while it is looked at."""
+        command = [str(self.gimp.folder / "enter"), "xdotool", *words]
+        return subprocess.run(command, env=self._environment, capture_output=True, text=True).stdout.split()
 
     def _do(self, *command: str) -> str:
         enter = str(self.gimp.folder / "enter")

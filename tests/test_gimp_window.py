@@ -27,6 +27,8 @@ from style_memory import recall, remember, set_favourite
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 STYLE, DREAM = "plug-in-atelier-style-transfer", "plug-in-atelier-deepdream"
+WHILE_THERE_IS_NONE = "Atelier is starting…", "Preview…", "The preview waits for other pictures…"
+"""What is said below a preview that is being made."""
 PREVIEW_S, JOB_S, UNDO_S = 60.0, 240.0, 30.0
 HELD_UP_S = 0.05
 TITLE_PX, PREVIEW_PX, SIDE_PX = 20, 320, 512
@@ -131,7 +133,7 @@ def open_dialog(window: GimpWindow, procedure: str, **values: str | int | float)
     save_settings(window.gimp, procedure, **{**defaults, **values})
     dialog = open_with_last_values(window, procedure)
     window.press("alt+l")  # Load Saved Settings
-    time.sleep(SETTLE_S)
+    window.says()
     return dialog
 
 
@@ -150,13 +152,14 @@ def choose_file(window: GimpWindow, file: Path) -> None:
     window.write(str(file))
     time.sleep(SETTLE_S)  # names that begin so are looked up
     window.confirm("^Open a Picture$")
+    window.wait_for(title_of(STYLE))
 
 
 def choose_in_gallery(window: GimpWindow, group: int, entry: int, below: str = "alt+m") -> None:
     """Choose by the keyboard, from the control below the gallery on; all is counted from 0."""
     window.press(below, *["shift+Tab"] * (1 + BEFORE_THE_GALLERY))
     window.press("Home", *["Down"] * group)
-    time.sleep(SETTLE_S)  # the group is filled
+    window.says()  # by now the group is filled, and every entry has its place
     rows, columns = divmod(entry, COLUMNS)
     window.press(below, "shift+Tab", "Home", *["Down"] * rows, *["Right"] * columns, "space")
 
@@ -190,33 +193,29 @@ def undo(window: GimpWindow, before: dict[str, Any]) -> None:
 @contextmanager
 def long_run(window: GimpWindow, shot: str) -> Iterator[BackendClient]:
     """A dream that takes minutes, at work when the block begins; a client that sees whether it still is."""
-    open_dialog(window, DREAM, **LONG)
+    wait_for_preview(window, open_dialog(window, DREAM, **LONG))
     with backend_process.connect() as client:
-        eventually(lambda: not is_at_work(client), "the preview is done", PREVIEW_S)
         window.press("alt+u")
-        eventually(lambda: is_at_work(client), "the backend dreams", PREVIEW_S)
-        time.sleep(SETTLE_S)
+        wait_for_text(window, "DeepDream: step ")
+        assert is_at_work(client)
         window.take_screenshot(shot)
         yield client
 
 
-def preview_of(window: GimpWindow, dialog: str) -> tuple[int, int, int, int]:
-    """The box of the screen in which a dialog shows its preview."""
+def wait_for_text(window: GimpWindow, start: str) -> None:
+    """Wait until something that begins so stands in the dialog."""
+
+    def stands_there() -> bool:
+        return any(text.startswith(start) for text in window.says())
+
+    window.wait_until(stands_there, f"the dialog says {start}", PREVIEW_S)
+
+
+def wait_for_preview(window: GimpWindow, dialog: str) -> str:
+    """How the preview in a dialog looks once it is done."""
+    window.wait_until(lambda: not set(WHILE_THERE_IS_NONE) & set(window.says()), "it is done", PREVIEW_S)
     left, top, _width, _height = window.box_of(dialog)
-    return left, top, PREVIEW_PX, PREVIEW_PX
-
-
-def settled(window: GimpWindow, box: tuple[int, int, int, int]) -> str:
-    """How a box of the screen looks when it has not changed for a while."""
-    looks: list[str] = []
-
-    def is_still() -> bool:
-        looks.append(window.looks_of(box))
-        time.sleep(SETTLE_S)
-        return len(looks) > 2 and len(set(looks[-3:])) == 1
-
-    window.wait_until(is_still, "the preview stands still", PREVIEW_S)
-    return looks[-1]
+    return window.looks_of((left, top, PREVIEW_PX, PREVIEW_PX))
 
 
 # ── The dialog ───────────────────────────────────────────────────────────────────────────────────
@@ -229,10 +228,10 @@ def test_escape_in_the_dialog_leaves_the_image_alone(window: GimpWindow, procedu
         dialog = open_dialog(window, procedure)
         name = title_of(procedure).strip("^$")
         window.take_screenshot(f"{name}-dialog")
-        settled(window, preview_of(window, dialog))
+        wait_for_preview(window, dialog)
         window.take_screenshot(f"{name}-preview")
         window.press("alt+v")  # Advanced
-        time.sleep(SETTLE_S)
+        window.says()
         window.take_screenshot(f"{name}-advanced")
         check_that_all_is_on_the_screen(window, dialog)
         window.press("Escape")
@@ -248,15 +247,16 @@ def check_that_all_is_on_the_screen(window: GimpWindow, dialog: str) -> None:
 
 def test_the_preview_follows_the_settings(window: GimpWindow) -> None:
     dialog = open_dialog(window, STYLE, method="gallery", gallery_style="woodcut")
-    box = preview_of(window, dialog)
-    woodcut = settled(window, box)
+    window.press("alt+b")
+    plain = wait_for_preview(window, dialog)
+    window.press("alt+b")
+    woodcut = wait_for_preview(window, dialog)
     choose_in_gallery(window, 0, 2)
-    window.wait_until(lambda: window.looks_of(box) != woodcut, "the preview changes", PREVIEW_S)
-    charcoal = settled(window, box)
+    charcoal = wait_for_preview(window, dialog)
     window.take_screenshot("preview-of-another-style")
-    assert charcoal != woodcut
+    assert len({plain, woodcut, charcoal}) == 3
     choose_in_gallery(window, 0, 18)
-    window.wait_until(lambda: window.looks_of(box) == woodcut, "the preview is the first again", PREVIEW_S)
+    assert wait_for_preview(window, dialog) == woodcut, "the preview is not the first again"
     window.press("Escape")
     window.wait_for_end(title_of(STYLE))
 
@@ -282,7 +282,7 @@ def test_settings_can_be_reset_and_saved_and_a_style_kept_as_a_favourite(
 
 def reset_to_factory_defaults(window: GimpWindow) -> None:
     window.press("alt+r")
-    time.sleep(SETTLE_S)  # what there is to choose from is shown, and the first of two has the focus
+    window.says()  # what there is to choose from is shown, and the first of two has the focus
     window.press("Down", "Return")
 
 
@@ -292,7 +292,7 @@ def saved(window: GimpWindow, setting: str, first: Callable[[GimpWindow], None] 
     def has_setting() -> bool:
         first(window)
         window.press("alt+s")
-        time.sleep(SETTLE_S)
+        window.says()
         return setting in settings_file(window.gimp, STYLE, "default").read_text()
 
     return window.wait_until(has_setting, f"{setting} is saved")
@@ -306,7 +306,7 @@ def test_the_dialog_fits_in_another_theme_and_at_twice_the_size(
     screenshots = f"{gimp_version}-{look}"
     with shown(gimp_version, home, tmp_path, screenshots, scale=scale, more=more) as window:
         dialog = open_dialog(window, STYLE, method="gallery", gallery_style="great wave")
-        settled(window, preview_of(window, dialog))
+        wait_for_preview(window, dialog)
         window.take_screenshot("dialog")
         check_that_all_is_on_the_screen(window, dialog)
         window.press("Escape")
@@ -318,25 +318,31 @@ def test_the_dialog_fits_in_another_theme_and_at_twice_the_size(
 
 def choose_two_styles_and_clear_the_second(window: GimpWindow) -> None:
     choose_file(window, SAMPLES / "starry_night.jpg")
-    window.press("alt+v", "alt+d", "Return")  # Advanced, the button of the second style
+    window.press("alt+v")  # Advanced
+    window.says()
+    window.press("alt+d", "Return")  # the button of the second style
     window.wait_for("^Select a File$")
     window.press("ctrl+l")
     window.write(str(SAMPLES / "coffee.jpg"))
     time.sleep(SETTLE_S)
     window.confirm("^Select a File$")
+    window.wait_for(title_of(STYLE))
     window.take_screenshot("two-styles")
-    window.press("Tab", "space")  # the button that clears it
-    window.press("alt+v", "alt+m", "Down")  # the method: fast
+    window.press("Tab", "space", "alt+v")  # the button that clears it
+    window.says()
+    window.press("alt+m", "Down")  # the method: fast
 
 
 def dream_two_brief_frames_of_an_offered_layer(window: GimpWindow) -> None:
     window.press("alt+y", "Tab", "space")  # the menu beside Layers
-    time.sleep(SETTLE_S)
+    window.says()
     window.take_screenshot("layers-offered")
     window.press("Down", "Down", "Return")
     window.press("alt+i", "ctrl+a")
     window.write("2")
-    window.press("alt+v", "alt+f", "ctrl+a")  # Advanced, Frames
+    window.press("alt+v")  # Advanced
+    window.says()
+    window.press("alt+f", "ctrl+a")  # Frames
     window.write("2")
     window.press("Tab")
 
@@ -411,7 +417,7 @@ def test_each_kind_of_style_is_painted_in(
     choose_in_gallery(window, group, entry)
     if group:
         window.press("alt+m", "Down")  # the method: fast, after fine
-    time.sleep(2 * SETTLE_S)
+    window.says()
     window.take_screenshot(f"style-from-{request.node.callspec.id}")
     (made,) = run_and_wait(window, STYLE)
     assert made["name"].startswith(f"Style Transfer: {name}")
@@ -440,7 +446,7 @@ def test_a_cancelled_run_leaves_the_dialog_for_another_try(window: GimpWindow) -
     with long_run(window, "running") as client:
         last = last_values(window.gimp, DREAM)
         window.press("Return")
-        time.sleep(SETTLE_S)
+        window.says()
         assert is_at_work(client), "Return has ended the run"
         window.press("Escape")
         eventually(lambda: not is_at_work(client), "the backend has dropped the dream")
@@ -500,16 +506,14 @@ def test_an_error_is_told_in_the_dialog_and_its_details_can_be_copied(window: Gi
 
 def test_a_run_waits_for_its_turn(window: GimpWindow) -> None:
     before = window.image()
-    open_dialog(window, DREAM, **BRIEF)
+    wait_for_preview(window, open_dialog(window, DREAM, **BRIEF))
     with backend_process.connect() as client:
-        eventually(lambda: not is_at_work(client), "the preview is done", PREVIEW_S)
         picture = Picture(SIDE_PX, SIDE_PX, "RGB", "u8", bytes(3 * SIDE_PX * SIDE_PX))
         dream = DeepDream(network="squeezenet", iterations=500, octaves=1, start="noise")
         job = client.submit(dream, picture, Region(0, 0, SIDE_PX, SIDE_PX))
         window.press("alt+u")
-        time.sleep(3 * SETTLE_S)
+        wait_for_text(window, "Waiting: 1 job before this one")
         window.take_screenshot("waiting-for-its-turn")
-        assert window.is_open(title_of(DREAM))
         client.cancel(job)
         window.wait_for_end(title_of(DREAM), JOB_S)
     undo(window, before)
@@ -522,11 +526,9 @@ def test_the_window_is_never_held_up_while_a_job_runs(gimp_version: str, home: P
             small.resize(LARGE_PX).save(large)
     with shown(gimp_version, home, tmp_path, f"{gimp_version}-large", photo) as window:
         dialog = open_dialog(window, STYLE, iterations=40, size=256)
-        box = preview_of(window, dialog)
-        plain = settled(window, box)
+        plain = wait_for_preview(window, dialog)
         choose_file(window, style)
-        window.wait_until(lambda: window.looks_of(box) != plain, "the preview changes", PREVIEW_S)
-        settled(window, box)
+        assert wait_for_preview(window, dialog) != plain
         window.take_screenshot("before-the-run")
         begun = time.monotonic()
         (made,) = run_and_wait(window, STYLE)

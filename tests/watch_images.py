@@ -74,12 +74,11 @@ def describe_layer(image: Gimp.Image, layer: Gimp.Layer) -> dict[str, Any]:
     box = [*layer.get_offsets()[1:], width, height]
     mask, selection = layer.get_mask(), image.get_selection()
     settings = layer.get_parasite("atelier-settings")
-    read = read_once if settings else digest
     return {
         "name": layer.get_name(),
         "box": box,
-        "pixels": read(layer, (0, 0, width, height)),
-        "mask": read(mask, (0, 0, width, height)) if mask else None,
+        "pixels": read(layer, (0, 0, width, height), bool(settings)),
+        "mask": read(mask, (0, 0, width, height), bool(settings)) if mask else None,
         "settings": json.loads(bytes(settings.get_data())) if settings else None,
         "selected": None if Gimp.Selection.is_empty(image) else digest(selection, box),
     }
@@ -88,14 +87,19 @@ def describe_layer(image: Gimp.Image, layer: Gimp.Layer) -> dict[str, Any]:
 READ: dict[int, str] = {}
 
 
-def read_once(drawable: Gimp.Drawable, box: Sequence[int]) -> str:
-    """The digest of what a filter made, read as soon as it is there and never again.
+def read(drawable: Gimp.Drawable, box: Sequence[int], is_made: bool) -> str:
+    """The digest of pixels; of what a filter made, as it was when it was first there.
 
-    An undo takes it away, and GIMP kills a plug-in that reads from it in that moment.
+    An undo may take that away between any two looks at it, and GIMP kills a plug-in that then reads from
+    it. So nothing that is asked of it now may decide whether it is read again.
     """
     key = drawable.get_id()
-    READ[key] = READ.get(key) or digest(drawable, box)
-    return READ[key]
+    if key in READ:
+        return READ[key]
+    found = digest(drawable, box)
+    if is_made:
+        READ[key] = found
+    return found
 
 
 def digest(drawable: Gimp.Drawable, box: Sequence[int]) -> str:

@@ -1,8 +1,9 @@
-"""Put before a GIMP's Python: measures how long the filters' main loop is held up.
+"""Put before a GIMP's Python: measures how long the filters' main loop is held up, and answers questions.
 
 Python imports this at its start, where PYTHONPATH leads to it. In a filter's process, and in no other, a
 GLib timeout ticks; whenever it comes late, a line of JSON goes into the file that ATELIER_TEST_TICKS
 names: when that was by the monotonic clock, how late it came by the thread's own, and where it stood.
+What can be asked of such a process is said in `spoken`.
 """
 
 from __future__ import annotations
@@ -54,4 +55,7 @@ def tick_in_main_loop(file: str) -> None:
 
 
 if is_filter() and "ATELIER_TEST_TICKS" in os.environ:
+    from spoken import answer_questions
+
     tick_in_main_loop(os.environ["ATELIER_TEST_TICKS"])
+    answer_questions(Path(os.environ["ATELIER_TEST_QUESTION"]), Path(os.environ["ATELIER_TEST_ANSWER"]))
