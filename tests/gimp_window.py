@@ -99,10 +99,9 @@ class GimpWindow:
         self.wait_for_news()
 
     def wait_for_news(self) -> None:
-        """Wait until the image is described as it is now: of two descriptions one began after this call."""
-        for _ in range(2):
-            before = self._described.stat().st_mtime_ns
-            self.wait_until(lambda: self._described.stat().st_mtime_ns > before, "the image is described anew")
+        """Wait until the image is described as it is now: the first of two may have been begun before."""
+        self._wait_for_a_description()
+        self._wait_for_a_description()
 
     def open_from_menu(self, key: str, title: str) -> str:
         """Open Filters ▸ Neural ▸ the entry whose underlined letter is `key`; the dialog that it shows."""
@@ -210,6 +209,10 @@ class GimpWindow:
         self._do("xdotool", "windowmove", window, "0", "0", "windowsize", window, *size)
         self._do("xdotool", "mousemove", *size)  # where it points at nothing that explains itself
         time.sleep(SETTLE_S)
+
+    def _wait_for_a_description(self) -> None:
+        before = self._described.stat().st_mtime_ns
+        self.wait_until(lambda: self._described.stat().st_mtime_ns > before, "the image is described anew")
 
     def _filters(self) -> list[psutil.Process]:
         return filters_in(self._process.pid)
