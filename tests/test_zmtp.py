@@ -47,7 +47,7 @@ def port_of(router: zmq.Socket[bytes]) -> int:
 
 @pytest.fixture(scope="module")
 def dealer(router: zmq.Socket[bytes]) -> Iterator[Dealer]:
-    dealer = Dealer("127.0.0.1", port_of(router), *PLAIN, timeout_s=5)
+    dealer = Dealer("127.0.0.1", port_of(router), *PLAIN, timeout_s=20)
     yield dealer
     dealer.close()
 
@@ -92,13 +92,13 @@ def test_a_time_out_keeps_what_has_arrived() -> None:
         peer.sendall(b"e\x00\x03two")
 
     with peer_that(dribble) as port:
-        dealer = Dealer("127.0.0.1", port, *PLAIN, timeout_s=5)
+        dealer = Dealer("127.0.0.1", port, *PLAIN, timeout_s=20)
         with pytest.raises(TimeoutError):
             dealer.receive(timeout_s=0.1)
         with pytest.raises(TimeoutError):
             dealer.receive(timeout_s=0)
         waited.set()
-        assert dealer.receive(timeout_s=5) == [b"one", b"two"]
+        assert dealer.receive(timeout_s=20) == [b"one", b"two"]
         dealer.close()
 
 
@@ -113,8 +113,8 @@ def test_a_ping_is_answered_with_its_own_context() -> None:
         peer.sendall(b"\x00\x02ok")
 
     with peer_that(ping) as port:
-        dealer = Dealer("127.0.0.1", port, *PLAIN, timeout_s=5)
-        assert dealer.receive(timeout_s=5) == [b"ok"]
+        dealer = Dealer("127.0.0.1", port, *PLAIN, timeout_s=20)
+        assert dealer.receive(timeout_s=20) == [b"ok"]
         dealer.close()
     assert answers == [b"\x04\x09\x04PONGabcd"]
 
@@ -124,13 +124,13 @@ def test_libzmq_keeps_a_dealer_that_answers_its_pings() -> None:
     with router_with_a_password() as router:
         router.unbind(router.getsockopt_string(zmq.LAST_ENDPOINT))
         router.setsockopt(zmq.HEARTBEAT_IVL, 100)
-        router.setsockopt(zmq.HEARTBEAT_TIMEOUT, 2000)
+        router.setsockopt(zmq.HEARTBEAT_TIMEOUT, 4000)
         router.bind("tcp://127.0.0.1:*")
-        dealer = Dealer("127.0.0.1", port_of(router), *PLAIN, timeout_s=5)
-        for _ in range(25):
+        dealer = Dealer("127.0.0.1", port_of(router), *PLAIN, timeout_s=20)
+        for _ in range(45):
             with pytest.raises(TimeoutError):
                 dealer.receive(timeout_s=0.1)
-        dealer.send([b"still here"], timeout_s=5)
+        dealer.send([b"still here"], timeout_s=20)
         assert router.recv_multipart()[1] == b"still here"
         dealer.close()
 
@@ -147,7 +147,7 @@ def test_one_thread_sends_while_another_one_receives() -> None:
             exactly(peer, 5_000_000)
 
     with peer_that(slow) as port:
-        dealer = Dealer("127.0.0.1", port, *PLAIN, timeout_s=5)
+        dealer = Dealer("127.0.0.1", port, *PLAIN, timeout_s=20)
         sender = threading.Thread(target=lambda: dealer.send([bytes(20_000_000)], timeout_s=20))
         sender.start()
         for _ in range(1000):
@@ -168,13 +168,13 @@ def test_a_peer_that_takes_nothing_ends_in_a_time_out_and_an_ended_connection() 
         done.wait(20)
 
     with peer_that(deaf) as port:
-        dealer = Dealer("127.0.0.1", port, *PLAIN, timeout_s=5)
+        dealer = Dealer("127.0.0.1", port, *PLAIN, timeout_s=20)
         with pytest.raises(TimeoutError):
             dealer.send([bytes(50_000_000)], timeout_s=0.3)
         with pytest.raises(OSError):
-            dealer.send([b"more"], timeout_s=5)
+            dealer.send([b"more"], timeout_s=20)
         with pytest.raises(ZmtpError):
-            dealer.receive(timeout_s=5)
+            dealer.receive(timeout_s=20)
         dealer.close()
         done.set()
 
@@ -186,7 +186,7 @@ def test_a_peer_that_sends_without_end_ends_in_a_time_out() -> None:
             peer.sendall(b"\x04\x08\x07UNKNOWN" * 1000)
 
     with peer_that(chatter) as port:
-        dealer = Dealer("127.0.0.1", port, *PLAIN, timeout_s=5)
+        dealer = Dealer("127.0.0.1", port, *PLAIN, timeout_s=20)
         with pytest.raises(TimeoutError):
             dealer.receive(timeout_s=0.3)
         dealer.close()
@@ -202,7 +202,7 @@ def test_a_peer_that_never_answers_ends_in_a_time_out() -> None:
 
 def test_another_password_is_refused_in_so_many_words(router: zmq.Socket[bytes]) -> None:
     with pytest.raises(ZmtpError, match=r"refused the connection or its password: .*400"):
-        Dealer("127.0.0.1", port_of(router), PLAIN[0], "another password", timeout_s=5)
+        Dealer("127.0.0.1", port_of(router), PLAIN[0], "another password", timeout_s=20)
 
 
 def test_a_port_nobody_listens_on_is_an_error() -> None:
@@ -227,7 +227,7 @@ def test_a_port_nobody_listens_on_is_an_error() -> None:
 )
 def test_a_peer_of_another_kind_is_refused(bytes_sent: bytes) -> None:
     with peer_that(lambda peer: peer.sendall(bytes_sent)) as port, pytest.raises(ZmtpError):
-        Dealer("127.0.0.1", port, *PLAIN, timeout_s=5)
+        Dealer("127.0.0.1", port, *PLAIN, timeout_s=20)
 
 
 @pytest.mark.parametrize(
@@ -244,10 +244,10 @@ def test_a_peer_of_another_kind_is_refused(bytes_sent: bytes) -> None:
 def test_what_is_over_the_limits_is_refused_before_it_is_stored(frames: bytes) -> None:
     with peer_that(lambda peer: peer.sendall(GREETING + READY + frames)) as port:
         dealer = Dealer(
-            "127.0.0.1", port, *PLAIN, timeout_s=5, max_frame_bytes=200, max_message_bytes=150, max_frames=4
+            "127.0.0.1", port, *PLAIN, timeout_s=20, max_frame_bytes=200, max_message_bytes=150, max_frames=4
         )
         with pytest.raises(ZmtpError):
-            dealer.receive(timeout_s=5)
+            dealer.receive(timeout_s=20)
         dealer.close()
 
 
