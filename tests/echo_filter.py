@@ -14,9 +14,9 @@ from backend import memory
 from backend.worker import Run
 
 ECHO, ENDLESS, RAISE, CRASH, KILLED, NO_MEMORY, HANG, LONG_ERROR, SLOW, HOARD, SLUGGISH = range(11)
-SLOW_START_S = 8.0
+SLOW_START_S = 9.0
 SLUGGISH_STEP_S = 40.0
-SLOW_STEP_S = 6.0
+SLOW_STEP_S = 11.0
 HOARDED_BYTES = 100_000_000
 TOLD = 10**6
 """The step of a stubborn filter that was told that it is enough."""
