@@ -10,7 +10,7 @@ import shutil
 import time
 from array import array
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from outcomes import cases_in, write_outcomes
 
 import preview_scene
 import style_memory
-from atelier_protocol import AtelierError, Picture
+from atelier_protocol import AtelierError, JobCancelled, Picture, Progress, Queued
 from atelier_requests import DeepDream, StyleTransfer
 from backend_link import BackendLink
 from drawables import Unsuitable
@@ -31,7 +31,11 @@ from given_pictures import GivenPictures
 from preview_pane import PreviewPane
 from preview_request import SIDE_PX
 from procedures import FILTERS, argument
+from running import Running
 from settings_form import settings_form
+from status_bar import StatusBar
+from status_line import StatusLine
+from task import Task
 
 WIDTH, HEIGHT = 1000, 600
 COLOUR = (200, 100, 50)
@@ -419,6 +423,21 @@ def case_a_backend_that_cannot_start_is_tried_once() -> None:
             assert window.asked == 1
     finally:
         os.environ["ATELIER_HOME"] = home
+
+
+def case_a_run_that_is_enough_before_its_job_is_asked_for_is_not_computed_to_its_end() -> None:
+    dream = DeepDream(network="squeezenet", iterations=500, octaves=4, size=128)
+    with layer_of() as layer, Window(layer, GALLERY) as window:
+        window.wait()
+        task, heard = Task(FILTERS["plug-in-atelier-deepdream"], dream, [], 1), list[Queued | Progress]()
+        bar = StatusBar(task.title, task.frames)
+        run = Running(task, None, link=window.link, bar=bar, line=StatusLine(), pane=window.pane)
+        run.keep()
+        seen = preview_scene.scene(layer, None)
+        with suppress(JobCancelled):
+            window.link.result_of(dream, seen.content, seen.region, [], heard.append, run.started)
+        told = [said for said in heard if isinstance(said, Progress)]
+        assert all(said.step < said.total / 2 for said in told[:-1]), "the last one is of what there was"
 
 
 # ── The settings and the gallery ─────────────────────────────────────────────────────────────────

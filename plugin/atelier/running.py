@@ -65,10 +65,12 @@ class Running:
             raise JobCancelled("The run was cancelled.")
 
     def started(self, job: int) -> None:
-        """A frame was asked for; it may be that it is not wanted any more by now."""
+        """A frame was asked for; it may be that it is not wanted any more by now, or not for long."""
         self._job = job
         if self._is_cancelled:
             self._link.cancel(job)
+        elif self.is_content:
+            self._link.finish(job)
 
     def heard(self, frame: int, message: Queued | Progress) -> None:
         """Show how far frame `frame` is, in the dialog and on GIMP's status bar."""
