@@ -28,7 +28,7 @@ def outcomes(gimp: Gimp, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     """The tracebacks of what went wrong, by the names of scenes and cases; empty where all is well."""
     file = tmp_path_factory.mktemp("outcomes") / "outcomes.json"
     env = {**PYTHON_PATH, "OUTCOMES": str(file)}
-    done = gimp.run_python("import gimp_cases; gimp_cases.main()", env=env, timeout_s=500)
+    done = gimp.run_python("import gimp_cases; gimp_cases.main()", env=env, timeout_s=900)
     assert done.returncode == 0, done.stderr
     outcomes: dict[str, str] = json.loads(file.read_text())
     return outcomes

@@ -2,7 +2,8 @@
 
 Python imports this at its start, where PYTHONPATH leads to it. In a filter's process, and in no other, a
 GLib timeout ticks; whenever it comes late, a line of JSON goes into the file that ATELIER_TEST_TICKS
-names: when that was by the monotonic clock, how late it came by the thread's own, and where it stood.
+names: when that was by the monotonic clock, how late it came by the clock of its thread and of GIMP's,
+for whose answers it waits, and where it stood.
 What can be asked of such a process is said in `spoken`.
 """
 
@@ -28,14 +29,14 @@ def is_filter() -> bool:
 def tick_in_main_loop(file: str) -> None:
     """Have the main loop tick, and a thread look where it is when it does not."""
     from gi.repository import GLib
-    from own_clock import own_time_s
+    from own_clock import main_thread, own_time_s
 
-    main = threading.get_ident()
-    last, where, own = [time.monotonic()], [""], [own_time_s()]
+    main, gimp = threading.get_ident(), main_thread(os.getppid())
+    last, where, own = [time.monotonic()], [""], [own_time_s(gimp)]
 
     def tick() -> bool:
         since, own_before = last[0], own[0]
-        own[0] = own_time_s()
+        own[0] = own_time_s(gimp)
         late = own[0] - own_before
         if late > LATE_S:
             with Path(file).open("a", encoding="utf-8") as lines:
