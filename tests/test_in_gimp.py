@@ -17,7 +17,7 @@ from atelier_protocol import Result
 from atelier_requests import Identity
 
 TESTS = Path(__file__).parent
-START_S, END_S = 60.0, 20.0
+START_S, END_S = 120.0, 60.0
 DREAM_FOR_LONG = "import gimp_cases; gimp_cases.dream_for_long_and_then_briefly()"
 DREAM_FRAMES = "import gimp_cases; gimp_cases.dream_frames_until_killed()"
 CASES = re.findall(r"^def (case_\w+)", (TESTS / "gimp_cases.py").read_text(encoding="utf-8"), re.MULTILINE)
