@@ -55,9 +55,7 @@ def dealer(router: zmq.Socket[bytes]) -> Iterator[Dealer]:
 sizes = st.one_of(st.integers(0, 300), st.sampled_from([255, 256, 65_535, 65_536]), st.integers(0, 3_000_000))
 
 
-@settings(
-    max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.lists(sizes, min_size=1, max_size=20), st.randoms(use_true_random=False))
 def test_messages_of_any_shape_go_there_and_back(
     router: zmq.Socket[bytes], dealer: Dealer, shape: list[int], random: object
