@@ -23,8 +23,8 @@ from .weights import MissingWeights
 
 INIT_PX = 512
 """Longest side of the fast pastiche that the fine method begins with, coarsely anyway."""
-NOISE = {"fast": 0.05, "content": 0.05, "noise": 1.0}
-"""How much of what the fine method starts with is noise."""
+NOISE = {"fast": 0.05, "content": 0.05, "noise": 0.8}
+"""How much of what the fine method starts with is noise; from noise alone a draft never finds the photo."""
 
 _load_network = functools.lru_cache(maxsize=3)(networks.load_network)
 _load_decoder = functools.lru_cache(maxsize=1)(networks.load_decoder)

@@ -22,7 +22,7 @@ from .algorithms import Scene
 from .arrays import crop
 from .pyramid import size_of
 from .step import Steps
-from .styles import Style
+from .styles import Style, without_frame
 from .weights import MissingWeights
 
 PREVIEW_PX = 256
@@ -174,12 +174,15 @@ def _content(picture: Picture, request: PaintingRequest, device: torch.device) -
 
 
 def _styles(pictures: Sequence[Picture], request: PaintingRequest, device: torch.device) -> list[Style]:
-    """The style pictures, each with its weight, or the guide."""
+    """The style pictures, each with its weight, or the guide; without their frames."""
     if not pictures:
         raise ValueError(_NO_GUIDE if isinstance(request, DeepDream) else _NO_STYLE)
     weights = _weights(request, len(pictures))
     seen = (_read(picture, device) for picture in pictures)
-    return [Style(image, weight, visible) for (image, visible), weight in zip(seen, weights, strict=True)]
+    return [
+        without_frame(Style(image, weight, visible))
+        for (image, visible), weight in zip(seen, weights, strict=True)
+    ]
 
 
 _NO_STYLE = "Style transfer needs at least one style picture; choose one."

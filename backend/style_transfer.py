@@ -78,8 +78,7 @@ def stylize(
         init: image tensor of any size to start from, such as the fast method's pastiche; the
             content when None.
         noise: share of noise in what the first size starts with. A little of it helps where the
-            picture is flat, for a flat place gives the gradient no direction. With nothing else (1)
-            the content's detail is not put back either.
+            picture is flat, for a flat place gives the gradient no direction.
         tolerance: a size ends when the loss fell by less than this fraction over ten steps; 0: never.
         seed: of the noise.
 
@@ -95,7 +94,6 @@ def stylize(
     )
     sizes = _sizes(size_of(content), size, network)[-iterations:]
     pastiche = _begun(resize(content if init is None else init, sizes[0]), noise, seed)
-    enlarged = _without_detail if noise == 1 else restore_detail
     done = 0
     for level_size, share in zip(sizes, shared_out(iterations, len(sizes)), strict=True):
         target = resize(content, level_size)
@@ -107,7 +105,7 @@ def stylize(
             strength=strength,
             weights=weights,
         )
-        descent = OPTIMIZERS[optimizer](objective, enlarged(pastiche, target))
+        descent = OPTIMIZERS[optimizer](objective, restore_detail(pastiche, target))
         for index, descended in enumerate(_until_flat(islice(descent, share), tolerance), done + 1):
             pastiche = descended.image
             enough = index == iterations or (yield Step(index, iterations, pastiche))
@@ -116,7 +114,7 @@ def stylize(
         done += share
         if enough:
             break
-    yield Step(iterations, iterations, enlarged(pastiche, content).clamp(0, 1))
+    yield Step(iterations, iterations, restore_detail(pastiche, content).clamp(0, 1))
 
 
 def _until_flat(descent: Iterator[Descended], tolerance: float) -> Iterator[Descended]:
@@ -126,10 +124,6 @@ def _until_flat(descent: Iterator[Descended], tolerance: float) -> Iterator[Desc
         losses.append(descended.loss)
         if len(losses) > FLAT_STEPS and losses[-1] > (1 - tolerance) * losses[-1 - FLAT_STEPS]:
             return
-
-
-def _without_detail(pastiche: Tensor, target: Tensor) -> Tensor:
-    return resize(pastiche, size_of(target))
 
 
 def _sizes(content: Size, longest_px: int, network: Network) -> list[Size]:

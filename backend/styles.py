@@ -36,7 +36,7 @@ class Style(NamedTuple):
 
 
 def fitted(style: Style, content_size: Size, *, style_size: float, stretch: bool, minimum_px: int) -> Style:
-    """The style without a frame, at the size that suits a content of `content_size`.
+    """The style at the size that suits a content of `content_size`.
 
     Args:
         style: of any size.
@@ -50,7 +50,7 @@ def fitted(style: Style, content_size: Size, *, style_size: float, stretch: bool
         ValueError: nothing of the style is visible.
     """
     refuse_hidden(style)
-    image, weight, visible = without_frame(style)
+    image, weight, visible = style
     own = size_of(image)
     longest_px = min(round(style_size * max(content_size)), round(MOST_ENLARGED * max(own)))
     size = scaled(content_size if stretch else own, longest_px, minimum_px)

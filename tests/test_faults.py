@@ -47,7 +47,7 @@ from backend_client import BackendClient
 CHECKOUT = Path(__file__).parent.parent
 PHOTO, STYLE = CHECKOUT / "samples" / "chelsea.jpg", CHECKOUT / "samples" / "starry_night.jpg"
 LARGE, ALL_OF_IT = Picture(6000, 4000, "RGB", "u8", bytes(72_000_000)), Region(0, 0, 6000, 4000)
-ENDLESS = DeepDream(network="squeezenet", iterations=500, octaves=4, size=64)
+ENDLESS = DeepDream(iterations=500, octaves=4, size=64)
 HANG_S = 8
 """How long a worker may be silent here, where none is waited for in vain for the full time."""
 SUSPENDED_S = max(worker_side.HANG_S, backend_client.SILENCE_S) + 2

@@ -422,6 +422,16 @@ def test_the_gallery_has_as_many_styles_as_are_offered(models: Path) -> None:
     assert lengths == {len(atelier_requests.GALLERY)}
 
 
+@pytest.mark.parametrize("colours", ["style", "matched"])
+def test_a_style_s_frame_has_no_say(models: Path, colours: str) -> None:
+    framed = np.zeros((46, 102, 3), np.uint8)
+    framed[3:43, 3:99] = array(STYLE)
+    request_ = dataclasses.replace(FAST, colours=colours)
+    scan = Picture(102, 46, "RGB", "u8", framed.tobytes())
+    one, two = (result(submit(request_, picture(), REGION, style), models) for style in (STYLE, scan))
+    assert bytes(one.picture.pixels) == bytes(two.picture.pixels)
+
+
 def test_the_style_has_its_say(models: Path) -> None:
     one, two = (
         array(result(submit(FAST, picture(), REGION, picture(seed=s)), models).picture) for s in (8, 9)
