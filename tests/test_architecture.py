@@ -288,6 +288,13 @@ def test_a_module_does_not_come_to_know_what_it_must_not(module: str) -> None:
     assert not {name for name in reach(module) if name in forbidden or name.partition(".")[0] in forbidden}
 
 
+def test_of_the_plug_in_s_modules_those_that_the_backend_imports_are_installed_with_it() -> None:
+    project = (CHECKOUT / "pyproject.toml").read_text(encoding="utf-8")
+    (listed,) = re.findall(r"^py-modules = (\[.*?^\])", project, re.MULTILINE | re.DOTALL)
+    reached = set[str]().union(*(reach(module) for module in modules() if module.startswith("backend.")))
+    assert set(ast.literal_eval(listed)) == {name for name in reached & modules().keys() if "." not in name}
+
+
 def test_every_exception_is_caught_in_two_places_only() -> None:
     catching = [file for name, file in modules().items() for _ in _swallowing_handlers(file)]
     assert sorted(str(file.relative_to(CHECKOUT)) for file in catching) == sorted(BROAD_EXCEPTS)
