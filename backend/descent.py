@@ -20,7 +20,7 @@ from torch import Tensor
 
 Objective = Callable[[Tensor], tuple[float, Tensor]]
 
-HISTORY, LEAST_HISTORY = 10, 2
+HISTORY, LEAST_HISTORY = 10, 1
 """Steps that L-BFGS remembers; 100 of them converge no faster here and hold ten times the memory."""
 HISTORY_BYTES = 1 << 29
 """Where this does not hold all ten, L-BFGS remembers as many as it holds, in half as many bits."""
