@@ -90,7 +90,6 @@ def _ways(device: torch.device) -> Iterator[tuple[torch.device, float, str]]:
             yield torch.device("cpu"), share, ON_PROCESSOR
 
 
-
 def _on_device(
     submit: Submit, request: PaintingRequest, models: Path, device: torch.device, note: str
 ) -> Messages:
