@@ -13,10 +13,9 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 
 from .painter import Painter, paint
-from .pyramid import fit, resize, restore_detail, size_of
+from .pyramid import fit, size_of
 from .step import Step, Steps
 from .style_predictor import STYLE_PX, StylePredictor
 from .styles import Style, fitted, shares
@@ -71,16 +70,4 @@ def stylize(
         ]
         own_vector = predictor(own.image, own.visible)
         vector = torch.lerp(own_vector, torch.stack(vectors).sum(dim=0), strength)
-    small = resize(content, fit(size_of(content), size, MINIMUM_PX))
-    if visible is not None:
-        visible = _with_margin(resize(visible, size_of(small)).clamp(0, 1))
-    framed = _with_margin(small)
-    for step in paint(framed, vector, painter=painter, visible=visible, size=max(size_of(framed))):
-        image = step.image[..., MARGIN_PX:-MARGIN_PX, MARGIN_PX:-MARGIN_PX]
-        if step.index == step.total:
-            image = restore_detail(image, content).clamp(0, 1)
-        yield Step(step.index, step.total, image)
-
-
-def _with_margin(image: Tensor) -> Tensor:
-    return pad(image, [MARGIN_PX] * 4, mode="reflect")
+    yield from paint(content, vector, painter=painter, visible=visible, size=size, margin=MARGIN_PX)

@@ -208,7 +208,13 @@ class Painter(nn.Module):
 
 @torch.no_grad()
 def paint(
-    content: Tensor, style: Tensor, *, painter: Painter, visible: Tensor | None = None, size: int
+    content: Tensor,
+    style: Tensor,
+    *,
+    painter: Painter,
+    visible: Tensor | None = None,
+    size: int,
+    margin: int = 0,
 ) -> Steps:
     """Paint `content` in the style of a vector (1, `style_length`); a step for every tile of every layer.
 
@@ -220,12 +226,16 @@ def paint(
             the normalisations; None for all in full.
         size: longest side in pixels at which the picture is painted. A larger content keeps its
             own fine detail.
+        margin: pixels, reflected, that are painted around the picture and cut off again.
     """
-    small = resize(content, fit(size_of(content), size, MINIMUM_PX))
-    small = small.contiguous(memory_format=torch.channels_last)
-    total = _tile_count(painter, size_of(small)) + 1
-    for index, painting in enumerate(_painted(small, style, visible, painter), start=1):
-        picture = small if painting is None else restore_detail(painting, content).clamp(0, 1)
+    small = resize(content, fit(size_of(content), size, MINIMUM_PX + margin))
+    if visible is not None:
+        visible = pad(resize(visible, size_of(small)).clamp(0, 1), [margin] * 4, mode="reflect")
+    framed = pad(small, [margin] * 4, mode="reflect").contiguous(memory_format=torch.channels_last)
+    inner = Rectangle(margin, margin, framed.shape[-2] - margin, framed.shape[-1] - margin)
+    total = _tile_count(painter, size_of(framed)) + 1
+    for index, painting in enumerate(_painted(framed, style, visible, painter), start=1):
+        picture = small if painting is None else restore_detail(inner.of(painting), content).clamp(0, 1)
         yield Step(index, total, picture)
 
 
