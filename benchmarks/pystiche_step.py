@@ -10,9 +10,6 @@ process of its own. Ours is that of `gatys_step.py`.
 from __future__ import annotations
 
 import importlib
-import os
-import subprocess
-import sys
 import tempfile
 import warnings
 from collections.abc import Callable
@@ -25,7 +22,7 @@ from torch import Tensor
 from backend import memory, weights
 from backend.vision import torchvision
 from benchmarks import gatys_step
-from benchmarks.side_by_side import answer, compare, parser_of
+from benchmarks.side_by_side import answer, compare, install_peers, parser_of
 
 
 def main() -> None:
@@ -36,9 +33,7 @@ def main() -> None:
         answer(WAYS[way](size, options.models, torch.device(options.device)))
         return
     with tempfile.TemporaryDirectory() as folder:
-        pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "install"]
-        subprocess.run([*pip, "--no-deps", "--target", folder, "pystiche==1.0.1", "tqdm"], check=True)
-        os.environ["PYTHONPATH"] = os.pathsep.join([folder, os.environ.get("PYTHONPATH", "")])
+        install_peers(Path(folder), "pystiche==1.0.1", "tqdm")
         for size in options.sizes:
             compare(__file__, size, options, peer="pystiche")
 

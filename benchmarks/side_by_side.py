@@ -8,6 +8,7 @@ the machine is at.
 from __future__ import annotations
 
 import argparse
+import os
 import resource
 import statistics
 import subprocess
@@ -40,6 +41,13 @@ def parser_of(description: str) -> argparse.ArgumentParser:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
     return parser
+
+
+def install_peers(folder: Path, *packages: str) -> None:
+    """Packages, without what they share with us, for the processes that are started from now on."""
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "install"]
+    subprocess.run([*pip, "--no-deps", "--target", folder, *packages], check=True)
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])
 
 
 def answer(evaluate: Callable[[], Tensor]) -> None:
