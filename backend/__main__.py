@@ -21,13 +21,15 @@ from pathlib import Path
 import zmq
 from filelock import FileLock, Timeout
 
-from atelier_protocol import KEY_BYTES, BackendUnavailable
-from backend_process import Connection, atelier_home, connection_file, read_connection, write_connection
+from atelier_shared.errors import BackendUnavailable
+from atelier_shared.home import atelier_home, connection_file
+from atelier_shared.launcher import Connection, read_connection, write_connection
+from atelier_shared.signing import KEY_BYTES
 
-from . import memory
-from .gate import Gate
-from .server import Server
-from .worker import LocalWorker, Run
+from .compat import allocator
+from .serving.authentication import Gate
+from .serving.server import Server
+from .serving.worker import LocalWorker, Run
 
 IDLE_MINUTES = "10"
 ANNOUNCE_S = 1.0
@@ -61,7 +63,7 @@ def _options() -> argparse.ArgumentParser:
 
 
 def _serve(models: Path, idle_s: float) -> None:
-    memory.share_one_arena()
+    allocator.share_one_arena()
     key = secrets.token_bytes(KEY_BYTES)
     worker = LocalWorker(functools.partial(load_filters, models))
     with zmq.Context() as context, Gate(context, key) as gate:
@@ -78,9 +80,9 @@ def _serve(models: Path, idle_s: float) -> None:
 
 def load_filters(models: Path) -> Run:
     """What runs a job, in the worker's process: torch is imported there and nowhere else."""
-    from . import filters
+    from .jobs import run
 
-    return functools.partial(filters.run, models=models)
+    return functools.partial(run.run, models=models)
 
 
 @contextmanager

@@ -16,15 +16,15 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from backend import style_objective
-from backend.descent import lbfgs
-from backend.images import read
-from backend.networks import DEFAULTS, load_network
-from backend.picture_files import Canvas
-from backend.pyramid import resize
-from backend.style_objective import TILE_PX, Objective, Weights
-from backend.styles import Style
-from backend.tiles import tiles
+from backend.command.picture_files import Canvas
+from backend.imaging.resize import resize
+from backend.imaging.style_image import Style
+from backend.imaging.tiles import tiles
+from backend.jobs.picture_tensors import read
+from backend.networks.registry import DEFAULTS, load_network
+from backend.style import fine_loss
+from backend.style.fine_loss import TILE_PX, Objective, Weights
+from backend.style.optimizers import lbfgs
 
 CELL_PX = 16
 """Pixels that VGG19's four poolings before relu5_1 put together."""
@@ -81,7 +81,7 @@ def seams(width: int, height: int, models: Path) -> float:
         return gradient.diff(dim=-1)[..., [border - 1 for border in borders]].square().sum().item()
 
     in_tiles = energy()
-    style_objective.WHOLE_PIXELS = width * height
+    fine_loss.WHOLE_PIXELS = width * height
     return in_tiles / energy()
 
 

@@ -25,12 +25,13 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from backend import memory, weights
-from backend.deepdream import dream
-from backend.networks import load_network
-from backend.objectives import activation
-from backend.pyramid import octave_sizes, resize, size_of
-from backend.vision import torchvision
+from backend.compat import allocator
+from backend.compat.torchvision_import import torchvision
+from backend.dream.deepdream import dream
+from backend.dream.objectives import activation
+from backend.imaging.resize import octave_sizes, resize, size_of
+from backend.networks.registry import load_network
+from backend.weights import fetch
 
 PHOTO = Path(__file__).parents[1] / "samples" / "coffee.jpg"
 LAYER, ITERATIONS, STEP_SIZE, OCTAVES, OCTAVE_SCALE, JITTER, SEED = "Mixed_5d", 10, 0.01, 3, 1.4, 32, 1
@@ -94,7 +95,7 @@ def our_dream(models: Path, iterations: int) -> Callable[[Tensor], Tensor]:
             size=max(size_of(image)),
             seed=SEED,
         )
-        memory.keep_for(image[0, 0].numel())
+        allocator.keep_for(image[0, 0].numel())
         for step in steps:
             last = step.image  # one at a time, as a job holds them
         return last
@@ -111,7 +112,7 @@ def usual_dream(models: Path) -> Callable[[Tensor], Tensor]:
     network.load_state_dict(
         {
             name: values
-            for name, values in weights.load("inception-v3", models).items()
+            for name, values in fetch.load("inception-v3", models).items()
             if name in network.state_dict()
         }
     )

@@ -18,9 +18,10 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from backend import memory, weights
-from backend.networks import Network, load_network
-from backend.vision import torchvision
+from backend.compat import allocator
+from backend.compat.torchvision_import import torchvision
+from backend.networks.registry import Network, load_network
+from backend.weights import fetch
 from benchmarks.side_by_side import answer, compare, compare_errors, parser_of
 
 PHOTO = Path(__file__).parents[1] / "samples" / "chelsea.jpg"
@@ -33,7 +34,7 @@ def main() -> None:
     if options.one:
         way, size = options.one[0], int(options.one[1])
         if way == "ours":
-            memory.keep_for(size**2)
+            allocator.keep_for(size**2)
         work(way, size, options.models, torch.device(options.device))
         return
     for size in options.sizes:
@@ -62,7 +63,7 @@ def prepare(way: str, models: Path) -> Network:
 def stock_body(body: nn.Sequential, models: Path) -> nn.Sequential:
     """Torchvision's own modules up to the layer, padded as `body` is."""
     whole = torchvision.models.inception_v3(weights=None, aux_logits=False, init_weights=False)
-    whole.load_state_dict(weights.load("inception-v3", models), strict=False)
+    whole.load_state_dict(fetch.load("inception-v3", models), strict=False)
     layers = OrderedDict(whole.named_children())
     stock: OrderedDict[str, nn.Module] = OrderedDict()
     for name, ours in body.named_children():

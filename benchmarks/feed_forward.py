@@ -28,9 +28,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from backend import fast_style, gallery, memory, networks
-from backend.step import Step
-from backend.styles import Style
+from backend.compat import allocator
+from backend.imaging.step import Step
+from backend.imaging.style_image import Style
+from backend.networks import registry
+from backend.style import fast, gallery
 from benchmarks.side_by_side import Took, answer, install_peers
 
 SAMPLES = Path(__file__).parents[1] / "samples"
@@ -138,8 +140,8 @@ def bytes_of(image: Tensor) -> Tensor:
 
 
 def our_gallery(options: argparse.Namespace, size: tuple[int, int] = (SIDE_PX, SIDE_PX)) -> Job:
-    memory.keep_for(size[0] * size[1])
-    network = networks.load_gallery(options.models, CPU)
+    allocator.keep_for(size[0] * size[1])
+    network = registry.load_gallery(options.models, CPU)
     content, mix = picture("chelsea.jpg", size), [float(style == STYLE) for style in range(26)]
 
     def job() -> Tensor:
@@ -150,13 +152,13 @@ def our_gallery(options: argparse.Namespace, size: tuple[int, int] = (SIDE_PX, S
 
 
 def our_adain(options: argparse.Namespace, size: tuple[int, int] = (SIDE_PX, SIDE_PX)) -> Job:
-    memory.keep_for(size[0] * size[1])
-    network = networks.load_network("vgg19", options.models, CPU)
-    decoder = networks.load_decoder(options.models, CPU)
+    allocator.keep_for(size[0] * size[1])
+    network = registry.load_network("vgg19", options.models, CPU)
+    decoder = registry.load_decoder(options.models, CPU)
     content, style = picture("chelsea.jpg", size), picture("starry_night.jpg")
 
     def job() -> Tensor:
-        steps = fast_style.stylize(
+        steps = fast.stylize(
             tensor_of(content),
             [Style(tensor_of(style))],
             network=network,

@@ -23,11 +23,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from backend import losses, memory
-from backend.descent import lbfgs
-from backend.losses import gram_matrix
-from backend.networks import Network, load_network
-from backend.vision import torchvision
+from backend.compat import allocator
+from backend.compat.torchvision_import import torchvision
+from backend.networks.registry import Network, load_network
+from backend.style import losses
+from backend.style.losses import gram_matrix
+from backend.style.optimizers import lbfgs
 from benchmarks.side_by_side import answer, compare, compare_errors, parser_of
 
 SAMPLES = Path(__file__).parents[1] / "samples"
@@ -52,7 +53,7 @@ def main() -> None:
     if options.one:
         way, size = options.one[0], int(options.one[1])
         if way == "ours":
-            memory.keep_for(size**2)
+            allocator.keep_for(size**2)
         work(way, size, options.models, torch.device(options.device))
         return
     for size in options.sizes:

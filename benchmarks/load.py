@@ -31,10 +31,14 @@ from typing import Any
 
 import psutil
 
-import backend_process
-from atelier_protocol import JobCancelled, JobFailed, Picture, Queued, Region, Result
-from atelier_requests import DeepDream, Identity, Request, StyleTransfer
-from backend_client import BackendClient
+from atelier_shared import launcher
+from atelier_shared.client import BackendClient
+from atelier_shared.deepdream import DeepDream
+from atelier_shared.errors import JobCancelled, JobFailed
+from atelier_shared.messages import Picture, Queued, Region, Result
+from atelier_shared.request import Request
+from atelier_shared.requests import Identity
+from atelier_shared.style_transfer import StyleTransfer
 
 WORKER_SHARE, SERVER_BYTES = 0.05, 2e6
 QUIET_S, LONGEST_S = 3.0, 7200.0
@@ -50,7 +54,7 @@ def main() -> None:
         os.environ["ATELIER_HOME"] = home
         (Path(home) / "venv").symlink_to(sys.prefix)
         (Path(home) / "models").symlink_to(options.models.resolve())
-        with backend_process.connect() as client:
+        with launcher.connect() as client:
             broken = load(client, options)
             client.stop_backend()
             client.wait_until_gone()
@@ -198,7 +202,7 @@ def run(jobs: Sequence[Job], clients: int) -> list[Said]:
 
 def work(pipe: Any) -> None:
     """A client's process: do what comes through the pipe, and tell all that is heard."""
-    with backend_process.connect() as client:
+    with launcher.connect() as client:
         while True:
             ask(client, pipe.recv(), lambda word, more: pipe.send((word, time.monotonic(), more)))
             pipe.send(("next", time.monotonic(), ""))
@@ -271,7 +275,7 @@ class State:
 
 def state() -> dict[str, State]:
     """What server and worker have now."""
-    connection = backend_process.read_connection()
+    connection = launcher.read_connection()
     assert connection
     server = psutil.Process(connection.pid)
     (worker,) = (child for child in server.children() if "spawn_main" in " ".join(child.cmdline()))

@@ -23,12 +23,16 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-import backend_process
-from atelier_protocol import JobFailed, Picture, Region, Result
-from atelier_requests import Choice, DeepDream, Request, StyleTransfer, settings
-from backend_client import BackendClient
-from presets import PRESETS
-from preview_request import DELAY_S, SIDE_PX, light
+from atelier_shared import launcher
+from atelier_shared.client import BackendClient
+from atelier_shared.deepdream import DeepDream
+from atelier_shared.errors import JobFailed
+from atelier_shared.messages import Picture, Region, Result
+from atelier_shared.presets import PRESETS
+from atelier_shared.request import Request
+from atelier_shared.settings import Choice, settings
+from atelier_shared.style_transfer import StyleTransfer
+from ui.preview.request import DELAY_S, SIDE_PX, light
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 STYLE_PX = 1024
@@ -44,7 +48,7 @@ def main() -> None:
         os.environ["ATELIER_HOME"] = home
         (Path(home) / "venv").symlink_to(sys.prefix)
         (Path(home) / "models").symlink_to(options.models.resolve())
-        with backend_process.connect() as client:
+        with launcher.connect() as client:
             slowest_s = max(latency(client, name, request) for name, request in requests())
             client.stop_backend()
             client.wait_until_gone()

@@ -23,10 +23,10 @@ from pathlib import Path
 
 import zmq
 
-import backend_process
-from atelier_protocol import Picture, Region
-from atelier_requests import Identity
-from backend_client import BackendClient
+from atelier_shared import launcher
+from atelier_shared.client import BackendClient
+from atelier_shared.messages import Picture, Region
+from atelier_shared.requests import Identity
 
 WIDTH, HEIGHT = 4000, 3000
 ROUNDS = 15
@@ -37,7 +37,7 @@ with zmq.Context() as context, context.socket(zmq.ROUTER) as router:
     while True:
         router.send_multipart(router.recv_multipart(copy={copy}), copy={copy})
 """
-TORCH = "from backend.vision import torchvision"
+TORCH = "from backend.compat.torchvision_import import torchvision"
 
 
 def main() -> None:
@@ -46,8 +46,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as home:
         os.environ["ATELIER_HOME"] = home
         (Path(home) / "venv").symlink_to(sys.prefix)
-        cold = seconds(lambda: ask(backend_process.connect(), Picture(1, 1, "Y", "u8", b"x")))
-        with backend_process.connect() as client, Bare(copy=True) as bare, Bare(copy=False) as lean:
+        cold = seconds(lambda: ask(launcher.connect(), Picture(1, 1, "Y", "u8", b"x")))
+        with launcher.connect() as client, Bare(copy=True) as bare, Bare(copy=False) as lean:
             carriers = (bare.echo, lambda pixels: send_layer(client, pixels), lean.echo)
             times = [[seconds(functools.partial(carry, pixels)) for carry in carriers] for _ in range(ROUNDS)]
             warm = [seconds(warm_call) for _ in range(ROUNDS)]
@@ -78,7 +78,7 @@ def ask(client: BackendClient, picture: Picture) -> None:
 
 
 def warm_call() -> None:
-    ask(backend_process.connect(), Picture(1, 1, "Y", "u8", b"x"))
+    ask(launcher.connect(), Picture(1, 1, "Y", "u8", b"x"))
 
 
 def send_layer(client: BackendClient, pixels: bytes) -> None:

@@ -22,15 +22,16 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from backend import fast_style, memory, style_transfer
-from backend.images import read
-from backend.losses import content_loss, gram_matrix, style_loss, total_variation
-from backend.networks import DEFAULTS, Network, load_decoder, load_network
-from backend.picture_files import Canvas
-from backend.pyramid import fit, resize, size_of
-from backend.step import Step
-from backend.style_objective import CONTENT_WEIGHT, SMOOTHNESS, STYLE_WEIGHT
-from backend.styles import Style
+from backend.command.picture_files import Canvas
+from backend.compat import allocator
+from backend.imaging.resize import fit, resize, size_of
+from backend.imaging.step import Step
+from backend.imaging.style_image import Style
+from backend.jobs.picture_tensors import read
+from backend.networks.registry import DEFAULTS, Network, load_decoder, load_network
+from backend.style import fast, fine
+from backend.style.fine_loss import CONTENT_WEIGHT, SMOOTHNESS, STYLE_WEIGHT
+from backend.style.losses import content_loss, gram_matrix, style_loss, total_variation
 
 SAMPLES = Path(__file__).resolve().parent.parent / "samples"
 CPU = torch.device("cpu")
@@ -146,7 +147,7 @@ def plainly(content: Tensor, style: Tensor, evaluations: list[int], models: Path
 def ours(content: Tensor, style: Tensor, iterations: list[int], models: Path) -> Iterator[Snapshot]:
     """Every few of the pictures at the finest size, and the last one."""
     network, decoder = load_network("vgg19", models, CPU), load_decoder(models, CPU)
-    memory.keep_for(content[0, 0].numel())
+    allocator.keep_for(content[0, 0].numel())
     started = time.perf_counter()
     for step in painted(content, style, network, decoder, iterations[0]):
         seconds = time.perf_counter() - started
@@ -161,7 +162,7 @@ def painted(
     content: Tensor, style: Tensor, network: Network, decoder: nn.Module, iterations: int
 ) -> Iterator[Step]:
     begun = last(
-        fast_style.stylize(
+        fast.stylize(
             content,
             [Style(style)],
             network=network,
@@ -173,7 +174,7 @@ def painted(
             stretch=False,
         )
     )
-    yield from style_transfer.stylize(
+    yield from fine.stylize(
         content,
         [Style(style)],
         network=network,

@@ -18,8 +18,8 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from atelier_requests import GALLERY
-from presets import PRESETS
+from atelier_shared.gallery_styles import GALLERY
+from atelier_shared.presets import PRESETS
 
 DOCS = Path(__file__).parent
 SAMPLES = DOCS.parent / "samples"
@@ -97,7 +97,7 @@ def make(command: Sequence[str]) -> Image.Image:
     """The picture that a command line of `atelier` makes."""
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder, "made.png")
-        subprocess.run([sys.executable, "-m", "backend.cli", *command, "-o", made], check=True)
+        subprocess.run([sys.executable, "-m", "backend.command.cli", *command, "-o", made], check=True)
         return opened(made)
 
 

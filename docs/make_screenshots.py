@@ -45,7 +45,7 @@ def main() -> None:
         home.mkdir()
         user.mkdir()
         installed_in(home, MODELS)
-        make_thumbnails = [sys.executable, "-m", "backend.thumbnails", str(PHOTO), str(home)]
+        make_thumbnails = [sys.executable, "-m", "backend.command.thumbnails", str(PHOTO), str(home)]
         subprocess.run(make_thumbnails, cwd=CHECKOUT, check=True)
         gimp = Gimp(VERSION, CACHE / f"gimp-{VERSION}", user, home)
         make_profile(gimp, few_plugins=False)

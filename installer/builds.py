@@ -18,8 +18,8 @@ import sys
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
-from .home import INDEX_NOTE, Plan
-from .programs import InstallError, say
+from .paths import INDEX_NOTE, Plan
+from .process import InstallError, say
 
 CARDS = {
     "cuda": "NVIDIA's cards",

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from .home import WINDOWS, Home
-from .programs import say
-from .traces import is_ours, make_folder, remember
+from .paths import WINDOWS, Home
+from .process import say
+from .tracked_files import is_ours, make_folder, remember
 
 
 def install_command(home: Home) -> None:

@@ -12,13 +12,13 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from backend import gimps
+from backend.command import gimp_installations
 
 from .builds import check_asked_for, note_index, noted_index
-from .home import CHECKOUT, Home, Plan
 from .packages import install_packages, noted_packages, repair_packages, state
-from .programs import InstallError, environment, pip, run, say, why_failed
-from .traces import remember, remove
+from .paths import CHECKOUT, Home, Plan
+from .process import InstallError, environment, pip, run, say, why_failed
+from .tracked_files import remember, remove
 
 BACKEND_SOURCES = ("pyproject.toml", "README.md", "LICENSE", "backend", "plugin")
 LITTER = shutil.ignore_patterns("__pycache__", "*.egg-info")
@@ -121,7 +121,7 @@ def is_needed(note: Path, state: str) -> bool:
 
 def backend_state(plan: Plan) -> str:
     """What the installed backend was made from, and how."""
-    sources = [gimps.fingerprint(CHECKOUT / folder, "*.py") for folder in ("backend", "plugin")]
+    sources = [gimp_installations.fingerprint(CHECKOUT / folder, "*.py") for folder in ("backend", "plugin")]
     return "\n".join([f"{CHECKOUT} {'linked' if plan.link else 'copied'}", *sources])
 
 
@@ -148,15 +148,15 @@ def copy_sources(folder: Path) -> None:
 
 def folder_of_modules(home: Home) -> Path:
     """Where the backend's modules are: in its environment, or in the checkout that it is linked to."""
-    find = [str(home.python), "-I", "-c", "import backend_process; print(backend_process.__file__)"]
+    find = [str(home.python), "-I", "-c", "import atelier_shared; print(atelier_shared.__file__)"]
     done = subprocess.run(find, capture_output=True, text=True, check=False)
     if done.returncode:
         raise InstallError(why_failed(done.stderr))
-    return Path(done.stdout.strip()).parent
+    return Path(done.stdout.strip()).parent.parent
 
 
 def write_home_note(folder: Path, home: Home) -> None:
-    """Tell the modules in `folder` where Atelier's home is; `backend_process` reads it."""
+    """Tell the package in `folder` where Atelier's home is; `atelier_shared.home` reads it."""
     note = folder / "atelier-home.txt"
     if not note.is_relative_to(home.venv):
         remember(note, home)

@@ -15,9 +15,9 @@ from pathlib import Path
 
 from .builds import note_index
 from .environment import make_environment
-from .home import Home, Plan
 from .packages import download_packages
-from .programs import InstallError, say
+from .paths import Home, Plan
+from .process import InstallError, say
 from .weights import fetch_weights
 
 

@@ -20,8 +20,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from .builds import check_build
-from .home import CHECKOUT, Plan
-from .programs import InstallError, pip, say, why_failed
+from .paths import CHECKOUT, Plan
+from .process import InstallError, pip, say, why_failed
 
 REQUIREMENTS = CHECKOUT / "requirements.txt"
 LOCK = CHECKOUT / "requirements.lock"

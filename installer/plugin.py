@@ -12,14 +12,14 @@ import os
 import shutil
 from pathlib import Path
 
-from backend import gimps
-from backend.gimps import Gimp
+from backend.command import gimp_installations
+from backend.command.gimp_installations import Gimp
 
 from .environment import LITTER
-from .home import CHECKOUT, WINDOWS, Home, Plan
-from .programs import InstallError, say
+from .paths import CHECKOUT, WINDOWS, Home, Plan
+from .process import InstallError, say
 from .self_check import run_gimp
-from .traces import make_folder, remember, remove, signature
+from .tracked_files import make_folder, remember, remove, signature
 
 INTERPRETER = "atelier-gimp-python"
 PLUGIN = CHECKOUT / "plugin" / "atelier"
@@ -30,16 +30,18 @@ def install_plugin(plan: Plan, found: list[Gimp]) -> None:
     for gimp in found:
         if not gimp.profile.exists():
             make_profile(gimp, plan.home)
-    profiles = gimps.find_profiles()
+    profiles = gimp_installations.find_profiles()
     for profile in profiles:
         python = python_of_gimp(profile, found) if WINDOWS and not plan.link else None
-        place_plugin(gimps.plugin_folder(profile), plan, shebang=f"#!{INTERPRETER}" if python else None)
+        place_plugin(
+            gimp_installations.plugin_folder(profile), plan, shebang=f"#!{INTERPRETER}" if python else None
+        )
         if python:
             name_interpreter(profile, python, plan.home)
         say(f"The plug-in is in {profile}")
     if not profiles:
         say("No GIMP 3 was found; once it is there, run install.py again to give it the plug-in.")
-    for sentence in gimps.hindrances():
+    for sentence in gimp_installations.hindrances():
         say(sentence)
 
 
@@ -51,7 +53,7 @@ def make_profile(gimp: Gimp, home: Home) -> None:
 
 def place_plugin(target: Path, plan: Plan, *, shebang: str | None = None) -> None:
     """Put the plug-in at `target` in place of an older one, at once and whole."""
-    if os.path.lexists(target) and not (target / "atelier_protocol.py").exists():
+    if os.path.lexists(target) and not (target / "atelier_shared").exists():
         raise InstallError(f"{target} belongs to another plug-in: move it away and run install.py again.")
     make_folder(target.parent, plan.home)
     remember(target, plan.home)
@@ -83,7 +85,7 @@ def copy_plugin(folder: Path, home: Home, shebang: str | None) -> None:
         main.write_text(f"{shebang}\n{code}", encoding="utf-8", newline="\n")
     main.chmod(0o755)
     (folder / "atelier-home.txt").write_text(f"{home.folder}\n", encoding="utf-8")
-    home.plugin_fingerprint.write_text(gimps.fingerprint(folder), encoding="utf-8")
+    home.plugin_fingerprint.write_text(gimp_installations.fingerprint(folder), encoding="utf-8")
 
 
 def python_of_gimp(profile: Path, found: list[Gimp]) -> Path | None:

@@ -10,10 +10,10 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from backend.gimps import Gimp
+from backend.command.gimp_installations import Gimp
 
-from .home import CHECKOUT, Home, Plan
-from .programs import InstallError, run, say
+from .paths import CHECKOUT, Home, Plan
+from .process import InstallError, run, say
 
 PHOTO = CHECKOUT / "samples" / "chelsea.jpg"
 STYLE = CHECKOUT / "samples" / "starry_night.jpg"
@@ -72,14 +72,14 @@ def measure(plan: Plan) -> None:
     with tempfile.TemporaryDirectory(prefix="atelier-") as folder:
         for command in MEASURED:
             options = ["--device", plan.computes_on, "-o", str(Path(folder, f"{command[0]}.png"))]
-            run([str(plan.home.python), "-I", "-m", "backend.cli", *command, *options])
+            run([str(plan.home.python), "-I", "-m", "backend.command.cli", *command, *options])
 
 
 def paint_in_gimp(gimp: Gimp, plan: Plan) -> None:
     """Run the filter in a GIMP, with the user's own profile."""
     home = plan.home
     if gimp.is_flatpak:
-        run([str(home.python), "-I", "-c", "import backend_process; backend_process.connect().close()"])
+        run([str(home.python), "-I", "-c", "from atelier_shared import launcher; launcher.connect().close()"])
     paths = {"photo": str(PHOTO), "style": str(STYLE), "picture": str(home.picture)}
     run_gimp(gimp, IN_GIMP.format(**paths, device=plan.computes_on), home)
 

@@ -10,9 +10,9 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from .home import Home
-from .programs import say
-from .traces import is_ours, make_folder, remember, remove, signature
+from .paths import Home
+from .process import say
+from .tracked_files import is_ours, make_folder, remember, remove, signature
 
 UNIT = """\
 [Unit]

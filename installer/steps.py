@@ -14,17 +14,17 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from backend import gimps
-from backend.gimps import Gimp
+from backend.command import gimp_installations
+from backend.command.gimp_installations import Gimp
 
 from .builds import CARDS, noted_index
 from .command import install_command
+from .dry_run import installation, preparation, preview, removal
 from .environment import make_environment
-from .home import Home, Plan
 from .offline import open_folder, prepare
+from .paths import Home, Plan
 from .plugin import install_plugin
-from .preview import installation, preparation, preview, removal
-from .programs import InstallError, fail, say, why_not_written
+from .process import InstallError, fail, say, why_not_written
 from .self_check import check_itself, measure
 from .service import keep_service
 from .thumbnails import make_thumbnails
@@ -170,6 +170,6 @@ def install(plan: Plan) -> None:
 def look_around(plan: Plan) -> list[Gimp]:
     """Say where everything goes and which GIMPs there are."""
     say(f"Atelier goes into {plan.home.folder}")
-    found = gimps.find_gimps()
+    found = gimp_installations.find_gimps()
     say("GIMPs found: " + (", ".join(map(str, found)) or "none, only the command line will work"))
     return found

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from .environment import stop_backend
-from .home import Home
-from .programs import say
+from .paths import Home
+from .process import say
 from .service import end_service
-from .traces import remembered, remove, remove_if_ours
+from .tracked_files import remembered, remove, remove_if_ours
 
 
 def uninstall(home: Home) -> None:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from .home import Plan
-from .programs import InstallError, pip_settings, run, say
+from .paths import Plan
+from .process import InstallError, pip_settings, run, say
 
 
 def fetch_weights(plan: Plan) -> None:
     """The trained networks."""
     say("Looking for the networks' weights …")
     official = ["--official"] if plan.official_weights else []
-    fetch = [str(plan.home.python), "-I", "-m", "backend.weights", *official, str(plan.home.models)]
+    fetch = [str(plan.home.python), "-I", "-m", "backend.weights.fetch", *official, str(plan.home.models)]
     try:
         run(fetch, **pip_settings(plan))
     except InstallError as error:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from conftest import PICTURE, WHOLE
 
-import backend_process
-from atelier_protocol import Picture, Progress, Region, Result
-from atelier_requests import Identity, Request
-from backend_client import BackendClient
+from atelier_shared import launcher
+from atelier_shared.client import BackendClient
+from atelier_shared.messages import Picture, Progress, Region, Result
+from atelier_shared.request import Request
+from atelier_shared.requests import Identity
 
 
 def make(client: BackendClient, picture: Picture = PICTURE, region: Region = WHOLE) -> Picture:
@@ -24,5 +25,5 @@ def begin(client: BackendClient, endless: Request) -> int:
 
 
 def assert_works() -> None:
-    with backend_process.connect() as client:
+    with launcher.connect() as client:
         assert make(client) == PICTURE

@@ -15,10 +15,11 @@ import psutil
 import pytest
 from gimp_session import Gimp, make_profile
 
-import backend_process
-from atelier_protocol import JobCancelled, Picture, Queued, Region
-from atelier_requests import Identity
-from backend_client import BackendClient
+from atelier_shared import launcher
+from atelier_shared.client import BackendClient
+from atelier_shared.errors import JobCancelled
+from atelier_shared.messages import Picture, Queued, Region
+from atelier_shared.requests import Identity
 
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
@@ -82,7 +83,7 @@ def stop_backend(home: Path) -> None:
     """End the backend that runs for an installation, if one does."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ATELIER_HOME", str(home))
-        connection = backend_process.read_connection()
+        connection = launcher.read_connection()
     if connection:
         with contextlib.suppress(psutil.NoSuchProcess):  # it may have ended by itself
             backend = psutil.Process(connection.pid)

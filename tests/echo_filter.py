@@ -8,10 +8,10 @@ import signal
 import time
 from collections.abc import Generator
 
-from atelier_protocol import Message, Progress, Result, Submit
-from atelier_requests import DeepDream
-from backend import memory
-from backend.worker import Run
+from atelier_shared.deepdream import DeepDream
+from atelier_shared.messages import Message, Progress, Result, Submit
+from backend.compat import allocator
+from backend.serving.worker import Run
 
 ECHO, ENDLESS, RAISE, CRASH, KILLED, NO_MEMORY, HANG, LONG_ERROR, SLOW, HOARD, SLUGGISH = range(11)
 SLOW_START_S = 9.0
@@ -58,7 +58,7 @@ def run(submit: Submit) -> Generator[Message, bool | None, None]:
         yield Progress(submit.job, 1, 2)
         time.sleep(SLUGGISH_STEP_S)
     elif seed == HOARD:
-        memory.keep_for(1)
+        allocator.keep_for(1)
         bytearray(HOARDED_BYTES)
     elif seed == LONG_ERROR:
         raise RuntimeError("é" * 100_000)

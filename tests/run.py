@@ -83,12 +83,12 @@ def make_environment() -> None:
         stamp.write_text(wanted)
     (packages,) = VENV.glob("lib/python3*/site-packages")
     (packages / "atelier-checkout.pth").write_text(f"{CHECKOUT}\n{CHECKOUT / 'plugin' / 'atelier'}\n")
-    _run("weights", PYTHON, "-m", "backend.weights", MODELS)
+    _run("weights", PYTHON, "-m", "backend.weights.fetch", MODELS)
 
 
 def get_gimp(version: str) -> None:
     """A GIMP of that version or, where Debian has moved on, a newer one."""
-    gimp_root = CHECKOUT / "tests" / "gimp_root.py"
+    gimp_root = CHECKOUT / "tests" / "gimp" / "gimp_root.py"
     _run(f"GIMP {version}", sys.executable, gimp_root, version, CACHE / f"gimp-{version}")
 
 

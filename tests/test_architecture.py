@@ -1,4 +1,4 @@
-"""The rules that hold across files: who may import whom, what is never caught, loaded, skipped or written."""
+"""The rules that hold across files: who may import whom, and what is never caught, loaded, skipped or written."""
 
 from __future__ import annotations
 
@@ -14,202 +14,52 @@ import pytest
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 SOURCE_FOLDERS = {"plugin/atelier": "", "backend": "backend.", "installer": "installer.", ".": ""}
-PACKAGES = ("backend", "installer")
 
-# Every module of the project, and all that it imports besides the standard library.
+# Each folder, and what its modules may import besides the standard library and each other.
+# The most specific entry applies. A gi module is named as in `gi.Gtk`.
 MAY_IMPORT = {
-    # The plug-in: the standard library, and gi where there is a GIMP or a window.
-    "atelier_requests": "",
-    "atelier_protocol": "atelier_requests",
-    "zmtp": "",
-    "backend_client": "atelier_protocol atelier_requests zmtp",
-    "backend_process": "atelier_protocol atelier_requests backend_client",
-    "backend_link": "gi atelier_protocol atelier_requests backend_client backend_process",
-    "schedule": "",
-    "durations": "atelier_requests schedule",
-    "frames": "atelier_protocol atelier_requests",
-    "presets": "atelier_requests",
-    "dream_layers": "atelier_requests",
-    "pace": "atelier_protocol",
-    "translation": "gi atelier_protocol atelier_requests",
-    "drawables": "gi atelier_protocol atelier_requests translation",
-    "given_pictures": "gi atelier_protocol drawables",
-    "procedures": "gi atelier_requests dream_layers presets translation",
-    "style_memory": "backend_process",
-    "style_sources": (
-        "gi atelier_protocol atelier_requests backend_process presets procedures style_memory translation"
-    ),
-    "gallery_view": "gi style_sources translation",
-    "galleries": "gi gallery_view procedures style_memory style_sources",
-    "preview_request": "atelier_requests durations",
-    "preview_scene": "gi atelier_protocol drawables preview_request translation",
-    "preview_pane": (
-        "gi atelier_protocol atelier_requests backend_link drawables given_pictures preview_request"
-        " preview_scene translation"
-    ),
-    "task": (
-        "gi atelier_protocol atelier_requests backend_link backend_process drawables durations frames"
-        " given_pictures procedures translation"
-    ),
-    "failure": "gi atelier_protocol backend_process",
-    "status_bar": "gi atelier_protocol translation",
-    "status_line": "gi translation",
-    "settings_form": "gi atelier_requests dream_layers procedures translation",
-    "running": (
-        "gi atelier_protocol backend_link durations pace preview_pane status_bar status_line task translation"
-    ),
-    "dialog": (
-        "gi atelier_protocol backend_link drawables durations failure galleries given_pictures preview_pane"
-        " procedures running settings_form status_bar status_line style_memory task translation"
-    ),
-    "atelier": (
-        "gi atelier_protocol backend_link dialog drawables failure given_pictures procedures status_bar task"
-        " translation"
-    ),
-    # The wire's other end: no networks.
-    "backend.__init__": "",
-    "backend.channel": "atelier_protocol",
-    "backend.gate": "zmq atelier_protocol",
-    "backend.server": "zmq atelier_protocol backend.gate backend.memory",
-    "backend.worker": "atelier_protocol backend.channel backend.memory",
-    # Weights and networks.
-    "backend.vision": "torch torchvision",
-    "backend.array_pickles": "numpy",
-    "backend.onnx_files": "torch",
-    "backend.conversions": "torch backend.array_pickles backend.onnx_files backend.vision",
-    "backend.weight_sources": "torch backend.conversions",
-    "backend.weights": (
-        "torch safetensors backend.array_pickles backend.conversions backend.vision backend.weight_sources"
-    ),
-    "backend.definitions": "torch backend.conversions backend.vision",
-    "backend.receptive_fields": "torch",
-    "backend.winograd": "torch",
-    "backend.kernels": "torch backend.winograd",
-    "backend.kernel_choice": "torch backend.winograd",
-    "backend.memory": "",
+    "atelier_shared": "",
+    "host": "atelier_shared gi.Babl gi.Gegl gi.Gimp gi.Gio gi.GLib gi.GObject",
+    "ui": "atelier_shared host gi",
+    "atelier": "atelier_shared host ui gi",
+    "backend.compat": "torch torchvision",
+    "backend.imaging": "torch",
+    "backend.networks.cpu": "torch atelier_shared.home",
+    "backend.weights": "torch numpy safetensors backend.compat atelier_shared.networks",
     "backend.networks": (
-        "torch backend.conversions backend.definitions backend.kernel_choice backend.kernels backend.painter"
-        " backend.receptive_fields backend.style_predictor backend.vision backend.weights"
+        "torch backend.compat backend.imaging backend.networks.cpu backend.weights atelier_shared.home"
+        " atelier_shared.networks"
     ),
-    # The algorithms: no wire.
-    "backend.step": "torch",
-    "backend.devices": "torch",
-    "backend.losses": "torch",
-    "backend.descent": "torch",
-    "backend.pyramid": "torch",
-    "backend.tiles": "torch",
-    "backend.styles": "torch backend.pyramid",
-    "backend.colours": "torch backend.pyramid backend.styles",
-    "backend.smoothing": "torch backend.pyramid backend.vision",
-    "backend.tiled_features": "torch backend.networks backend.pyramid backend.tiles",
-    "backend.style_objective": (
-        "torch backend.losses backend.networks backend.pyramid backend.styles"
-        " backend.tiled_features"
+    "backend.style": "torch backend.imaging backend.networks atelier_shared.schedule",
+    "backend.dream": "torch backend.compat backend.imaging backend.networks",
+    "backend.jobs": (
+        "torch numpy backend.compat backend.dream backend.imaging backend.networks backend.style"
+        " backend.weights atelier_shared"
     ),
-    "backend.style_transfer": (
-        "torch backend.descent backend.networks backend.pyramid backend.step backend.style_objective"
-        " backend.styles schedule"
+    "backend.serving": "zmq backend.compat.allocator atelier_shared",
+    "backend.__main__": "zmq filelock backend.compat.allocator backend.jobs backend.serving atelier_shared",
+    "backend.command": (
+        "torch numpy PIL filelock tqdm backend.__main__ backend.compat backend.jobs backend.weights"
+        " atelier_shared"
     ),
-    "backend.fast_style": (
-        "torch backend.networks backend.pyramid backend.step backend.styles backend.tiles"
-    ),
-    "backend.painter": "torch backend.pyramid backend.step backend.tiles",
-    "backend.gallery": "torch backend.painter backend.step",
-    "backend.style_predictor": "torch backend.pyramid",
-    "backend.light_style": (
-        "torch backend.painter backend.pyramid backend.step backend.style_predictor backend.styles"
-    ),
-    "backend.objectives": "torch backend.definitions backend.networks backend.pyramid backend.tiled_features",
-    "backend.deepdream": (
-        "torch backend.networks backend.objectives backend.pyramid backend.smoothing backend.step"
-        " backend.tiled_features"
-    ),
-    # Where wire and networks meet.
-    "backend.arrays": "numpy atelier_protocol",
-    "backend.images": "numpy torch atelier_protocol backend.arrays backend.pyramid",
-    "backend.class_names": "",
-    "backend.speeds": "durations",
-    "backend.algorithms": (
-        "torch atelier_requests backend.class_names backend.deepdream backend.fast_style backend.gallery"
-        " backend.light_style backend.memory backend.networks backend.objectives backend.pyramid backend.step"
-        " backend.style_transfer backend.styles backend.weights"
-    ),
-    "backend.filters": (
-        "torch atelier_protocol atelier_requests durations backend.algorithms backend.arrays"
-        " backend.colours backend.deepdream backend.devices backend.images backend.pyramid backend.speeds"
-        " backend.step backend.styles backend.tiles backend.weights"
-    ),
-    "backend.thumbnails": "numpy torch PIL atelier_requests backend.algorithms presets",
-    # What a person starts.
-    "backend.gimps": "",
-    "backend.picture_files": "numpy PIL atelier_protocol backend.arrays",
-    "backend.doctor": (
-        "torch atelier_protocol atelier_requests backend.devices backend.gimps backend.weights"
-        " backend_process"
-    ),
-    "backend.cli": (
-        "filelock tqdm atelier_protocol atelier_requests backend.__main__ backend.doctor"
-        " backend.picture_files backend_process dream_layers durations frames presets"
-    ),
-    "backend.__main__": (
-        "filelock zmq atelier_protocol backend.filters backend.gate backend.memory backend.server"
-        " backend.worker backend_process"
-    ),
-    # What installs it: the standard library alone.
-    "installer.__init__": "",
-    "installer.home": "",
-    "installer.programs": "installer.home",
-    "installer.traces": "installer.home installer.programs",
-    "installer.builds": "installer.home installer.programs",
-    "installer.packages": "installer.builds installer.home installer.programs",
-    "installer.environment": (
-        "backend.gimps installer.builds installer.home installer.packages installer.programs installer.traces"
-    ),
-    "installer.weights": "installer.home installer.programs",
-    "installer.offline": (
-        "installer.builds installer.environment installer.home installer.packages installer.programs"
-        " installer.weights"
-    ),
-    "installer.command": "installer.home installer.programs installer.traces",
-    "installer.self_check": "backend.gimps installer.home installer.programs",
-    "installer.thumbnails": "installer.home installer.programs installer.self_check",
-    "installer.plugin": (
-        "backend.gimps installer.environment installer.home installer.programs installer.self_check"
-        " installer.traces"
-    ),
-    "installer.service": "installer.home installer.programs installer.traces",
-    "installer.uninstall": (
-        "installer.environment installer.home installer.programs installer.service installer.traces"
-    ),
-    "installer.preview": (
-        "backend.gimps installer.environment installer.home installer.packages installer.programs"
-        " installer.service installer.traces"
-    ),
-    "installer.steps": (
-        "backend.gimps installer.builds installer.command installer.environment installer.home"
-        " installer.offline installer.plugin installer.preview installer.programs installer.self_check"
-        " installer.service installer.thumbnails installer.uninstall installer.weights"
-    ),
-    "install": "installer.steps",
+    "installer": "backend.command.gimp_installations",
+    "install": "installer",
 }
 
-# What a module must not come to know by way of others either.
+# What a folder must not import by way of others either.
 MUST_NOT_REACH = {
     "atelier": "zmq torch numpy PIL backend",
-    "backend_process": "gi zmq torch numpy PIL backend",
-    "backend.server": "gi torch numpy backend.worker backend.filters",
-    "backend.worker": "gi zmq torch numpy backend.server backend.filters",
-    "backend.style_transfer": "gi zmq PIL atelier_protocol atelier_requests",
-    "backend.fast_style": "gi zmq PIL atelier_protocol atelier_requests",
-    "backend.deepdream": "gi zmq PIL atelier_protocol atelier_requests",
-    "backend.tiles": "gi zmq PIL atelier_protocol atelier_requests",
-    "backend.filters": "gi zmq",
+    "atelier_shared": "gi",
+    "backend.serving": "gi torch numpy backend.jobs",
+    "backend.style": "gi zmq PIL atelier_shared.messages",
+    "backend.dream": "gi zmq PIL atelier_shared.messages",
+    "backend.jobs": "gi zmq",
     "install": "gi zmq torch torchvision numpy PIL safetensors tqdm filelock",
 }
 
-BROAD_EXCEPTS = {"backend/worker.py", "plugin/atelier/atelier.py"}
+BROAD_EXCEPTS = {"backend/serving/worker.py", "plugin/atelier/atelier.py"}
 UNSAFE_TO_LOAD = {"pickle", "marshal", "shelve", "dill", "cloudpickle"}
-ADMITS_ARRAYS_ALONE = CHECKOUT / "backend" / "array_pickles.py"
+ADMITS_ARRAYS_ALONE = CHECKOUT / "backend" / "weights" / "numpy_pickle.py"
 WAYS_NOT_TO_RUN = {"skip", "skipif", "skipTest", "importorskip", "xfail"}
 REGISTRY = re.compile(r"\b(?:pypi|pythonhosted|debian|anaconda)\.(?:org|com|net|io)\b|download\.pytorch")
 PATH_OF_A_MACHINE = re.compile(r"(?<![\w.~$}/:])/(?:home|Users|root|work|mnt)/\w")
@@ -230,26 +80,31 @@ def tracked_files() -> tuple[str, ...]:
 
 @cache
 def modules() -> dict[str, Path]:
-    """The project's modules, not its tests, by the names that imports have for them."""
-    return {
-        prefix + file.stem: file
-        for folder, prefix in SOURCE_FOLDERS.items()
-        for file in sorted((CHECKOUT / folder).glob("*.py"))
-    }
+    """The project's modules, not its tests, by the names that imports use."""
+    found = {}
+    for folder, prefix in SOURCE_FOLDERS.items():
+        for file in sorted((CHECKOUT / folder).glob("*.py" if folder == "." else "**/*.py")):
+            name = prefix + ".".join(file.relative_to(CHECKOUT / folder).with_suffix("").parts)
+            found[name.removesuffix(".__init__")] = file
+    return found
 
 
 @cache
 def imports(module: str) -> frozenset[str]:
-    """What a module imports, wherever in it: the project's modules, and others by their package alone."""
-    found = set()
-    tree = ast.parse(modules()[module].read_text(encoding="utf-8"))
-    for name in _imported_names(tree, package=module.rpartition(".")[0]):
-        package = name.partition(".")[0]
-        if name in modules():
-            found.add(name)
-        elif package not in PACKAGES and package not in sys.stdlib_module_names:
-            found.add(package)
-    return frozenset(found)
+    """What a module imports, wherever in it, except the standard library."""
+    file = modules()[module]
+    package = module if file.name == "__init__.py" else module.rpartition(".")[0]
+    names = map(_shortened, _imported_names(ast.parse(file.read_text(encoding="utf-8")), package))
+    return frozenset(name for name in names if name.partition(".")[0] not in sys.stdlib_module_names)
+
+
+def _shortened(name: str) -> str:
+    """A module of the project's, a module of gi, as in `gi.Gtk`, or the top-level name of another library."""
+    while name not in modules() and name.rpartition(".")[0] in modules():
+        name = name.rpartition(".")[0]
+    if name in modules() or name.startswith("gi.repository."):
+        return name.replace("gi.repository", "gi")
+    return name.partition(".")[0]
 
 
 def _imported_names(tree: ast.AST, package: str = "") -> Iterator[str]:
@@ -257,13 +112,14 @@ def _imported_names(tree: ast.AST, package: str = "") -> Iterator[str]:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            base = ".".join(filter(None, [package if node.level else "", node.module]))
-            yield from (base, *(f"{base}.{alias.name}" for alias in node.names))
+            parents = package.split(".")[: 1 - node.level or None] if node.level else []
+            base = ".".join(filter(None, [*parents, node.module]))
+            yield from (f"{base}.{alias.name}" for alias in node.names)
 
 
 @cache
 def reach(module: str) -> frozenset[str]:
-    """All that a module comes to import, directly or by way of the project's modules."""
+    """All that a module imports, directly or by way of the project's modules."""
     found, unexplored = set[str](), {module}
     while unexplored:
         new = imports(unexplored.pop()) - found
@@ -272,27 +128,46 @@ def reach(module: str) -> frozenset[str]:
     return frozenset(found)
 
 
-def test_every_module_is_in_the_table() -> None:
-    assert modules().keys() == MAY_IMPORT.keys()
+def folder_of(module: str) -> str:
+    """The most specific entry of MAY_IMPORT that a module belongs to."""
+    return max((folder for folder in MAY_IMPORT if is_in(module, folder)), key=len, default="")
 
 
-@pytest.mark.parametrize("module", MAY_IMPORT)
-def test_a_module_imports_what_it_may_and_may_import_no_more(module: str) -> None:
-    used, permitted = imports(module), set(MAY_IMPORT[module].split())
-    assert used == permitted
+def is_in(name: str, folder: str) -> bool:
+    return name == folder or name.startswith(f"{folder}.")
 
 
-@pytest.mark.parametrize("module", MUST_NOT_REACH)
-def test_a_module_does_not_come_to_know_what_it_must_not(module: str) -> None:
-    forbidden = set(MUST_NOT_REACH[module].split())
-    assert not {name for name in reach(module) if name in forbidden or name.partition(".")[0] in forbidden}
+@pytest.mark.parametrize("module", [name for name in modules() if name != "backend"])
+def test_a_module_imports_what_its_folder_may(module: str) -> None:
+    own = folder_of(module)
+    permitted = MAY_IMPORT[own].split()
+    for name in imports(module):
+        is_own = name in modules() and folder_of(name) == own
+        assert is_own or any(is_in(name, each) for each in permitted), name
 
 
-def test_of_the_plug_in_s_modules_those_that_the_backend_imports_are_installed_with_it() -> None:
+@pytest.mark.parametrize("folder", MAY_IMPORT)
+def test_a_rule_permits_nothing_that_is_not_used(folder: str) -> None:
+    used = {name for module in modules() if folder_of(module) == folder for name in imports(module)}
+    unused = [each for each in MAY_IMPORT[folder].split() if not any(is_in(name, each) for name in used)]
+    assert not unused
+
+
+@pytest.mark.parametrize("folder", MUST_NOT_REACH)
+def test_a_folder_does_not_reach_what_it_must_not(folder: str) -> None:
+    reached = {name for module in modules() if is_in(module, folder) for name in reach(module)}
+    assert not [name for name in reached for each in MUST_NOT_REACH[folder].split() if is_in(name, each)]
+
+
+def test_every_package_of_the_backend_is_installed() -> None:
     project = (CHECKOUT / "pyproject.toml").read_text(encoding="utf-8")
-    (listed,) = re.findall(r"^py-modules = (\[.*?^\])", project, re.MULTILINE | re.DOTALL)
-    reached = set[str]().union(*(reach(module) for module in modules() if module.startswith("backend.")))
-    assert set(ast.literal_eval(listed)) == {name for name in reached & modules().keys() if "." not in name}
+    (listed,) = re.findall(r"^packages = (\[.*?^\])", project, re.MULTILINE | re.DOTALL)
+    packages = {
+        name
+        for name, file in modules().items()
+        if file.name == "__init__.py" and is_in(name, "backend") | is_in(name, "atelier_shared")
+    }
+    assert set(ast.literal_eval(listed)) == packages
 
 
 def test_every_exception_is_caught_in_two_places_only() -> None:
@@ -325,7 +200,7 @@ def test_nothing_is_unpickled_but_arrays() -> None:
 
 
 def test_no_test_is_left_out() -> None:
-    for file in (CHECKOUT / "tests").glob("*.py"):
+    for file in (CHECKOUT / "tests").rglob("*.py"):
         tree = ast.parse(file.read_text(encoding="utf-8"))
         named = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
         assert not named & WAYS_NOT_TO_RUN, file

@@ -18,15 +18,15 @@ gi.require_versions({"Babl": "0.1", "Gegl": "0.4", "Gimp": "3.0"})
 gi.require_versions({"Gdk": "3.0", "GimpUi": "3.0", "Gtk": "3.0"})
 from gi.repository import Gimp, GLib, GObject
 
-from atelier_protocol import AtelierError, JobCancelled
-from backend_link import BackendLink
-from drawables import Unsuitable, the_layer
-from failure import Failure
-from given_pictures import GivenPictures
-from procedures import FILTERS, Filter, declare_arguments
-from status_bar import StatusBar
-from task import make, pictures, task_of
-from translation import _, translated
+from atelier_shared.errors import AtelierError, JobCancelled
+from host.error_report import Failure
+from host.event_loop_client import BackendLink
+from host.filters import FILTERS, Filter, declare_arguments
+from host.layer_pixels import Unsuitable, the_layer
+from host.picture_cache import GivenPictures
+from host.progress_reporter import StatusBar
+from host.run import make, pictures, task_of
+from host.translation import _, translated
 
 
 class Atelier(Gimp.PlugIn):  # type: ignore[misc]  # gi has no types
@@ -106,7 +106,7 @@ def _run(
 ) -> Gimp.Layer:
     chosen, layer = FILTERS[procedure.get_name()], the_layer(image, drawables)
     if run_mode == Gimp.RunMode.INTERACTIVE:
-        import dialog
+        from ui import dialog
 
         return dialog.layer_made(procedure, config, chosen, layer, attempt)
     if run_mode == Gimp.RunMode.NONINTERACTIVE and pictures(config, chosen):

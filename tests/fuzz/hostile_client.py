@@ -13,31 +13,24 @@ import zmq
 from fuzz.messages import BETWEEN_FRAMES
 from fuzz.messages import WORDS as MESSAGE_WORDS
 
-from atelier_protocol import (
-    GATE_NAME,
-    NONCE_BYTES,
+from atelier_shared.client import BackendClient
+from atelier_shared.codec import in_pieces, joined, pack, unpack
+from atelier_shared.messages import (
     PROTOCOL_VERSION,
     Hello,
     Message,
     Picture,
     Region,
     Result,
-    Seal,
     Submit,
     Welcome,
     Wish,
-    gate_password,
-    in_pieces,
-    joined,
-    pack,
-    unpack,
-    unsealed,
 )
-from atelier_requests import Identity
-from backend.gate import Gate
-from backend.server import Server
-from backend_client import BackendClient
-from zmtp import GREETING
+from atelier_shared.requests import Identity
+from atelier_shared.signing import GATE_NAME, NONCE_BYTES, Seal, gate_password, unsealed
+from atelier_shared.zmtp import GREETING
+from backend.serving.authentication import Gate
+from backend.serving.server import Server
 
 KEY = b"k" * 32
 PICTURE, WHOLE = Picture(1, 1, "Y", "u8", b"x"), Region(0, 0, 1, 1)

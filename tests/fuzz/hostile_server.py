@@ -5,9 +5,9 @@ from __future__ import annotations
 import socket
 from unittest import mock
 
-from atelier_protocol import AtelierError
-from backend_client import BackendClient
-from zmtp import COMMAND, GREETING, LONG, MORE, Dealer
+from atelier_shared.client import BackendClient
+from atelier_shared.errors import AtelierError
+from atelier_shared.zmtp import COMMAND, GREETING, LONG, MORE, Dealer
 
 WELCOME = b"\x04\x08\x07WELCOME"
 READY = b"\x04\x29\x05READY\x0bSocket-Type\x00\x00\x00\x06ROUTER\x08Identity\x00\x00\x00\x00"

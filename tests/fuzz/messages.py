@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 
-from atelier_protocol import CHANNELS, DEPTH_BYTES, MESSAGES, ProtocolError, pack, unpack
-from atelier_requests import REQUESTS, settings
+from atelier_shared.codec import pack, unpack
+from atelier_shared.errors import ProtocolError
+from atelier_shared.messages import CHANNELS, DEPTH_BYTES, MESSAGES
+from atelier_shared.requests import REQUESTS
+from atelier_shared.settings import settings
 
 BETWEEN_FRAMES = b"\n"
 FIELDS = {field.name for kind in MESSAGES.values() for field in dataclasses.fields(kind)}

@@ -6,7 +6,7 @@ import tempfile
 import warnings
 from pathlib import Path
 
-from backend.picture_files import Canvas, PictureFileError
+from backend.command.picture_files import Canvas, PictureFileError
 
 FILE = Path(tempfile.mkdtemp(prefix="atelier-fuzz-"), "style")
 WORDS = [

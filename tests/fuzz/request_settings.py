@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 
-from atelier_requests import REQUESTS, Number, WrongSetting, settings
+from atelier_shared.requests import REQUESTS
+from atelier_shared.settings import Number, WrongSetting, settings
 
 WORDS = [
     *(name.encode() + b"\n{" for name in REQUESTS),

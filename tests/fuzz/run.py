@@ -23,10 +23,9 @@ from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent
 CHECKOUT, CORPUS = FOLDER.parent.parent, FOLDER / "corpus"
-TARGETS = sorted(file.stem for file in FOLDER.glob("*.py") if file.stem != "run")
+TARGETS = sorted(file.stem for file in FOLDER.glob("*.py") if file.stem not in ("run", "test_fuzz"))
 INSTRUMENTED = [
-    *("atelier_protocol", "atelier_requests", "backend_client", "backend_process", "durations", "zmtp"),
-    *("backend", "PIL"),
+    *("atelier_shared", "backend", "PIL"),
 ]
 LONGEST_BYTES = 4096
 LONGEST_KEPT_BYTES = 1500

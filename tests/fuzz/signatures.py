@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from atelier_protocol import Beat, ProtocolError, Seal, pack
+from atelier_shared.codec import pack
+from atelier_shared.errors import ProtocolError
+from atelier_shared.messages import Beat
+from atelier_shared.signing import Seal
 
 KEY, NONCES = b"k" * 32, ("a" * 64, "b" * 64)
 GENUINE = [bytes(frame) for frame in Seal(KEY, *NONCES, backend=False).close(pack(Beat()))]

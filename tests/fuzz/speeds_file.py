@@ -6,8 +6,9 @@ import math
 import tempfile
 from pathlib import Path
 
-from atelier_requests import StyleTransfer
-from durations import SPEEDS_FILE, estimate, in_words, kind, read_speeds
+from atelier_shared.estimate import estimate, in_words, kind, read_speeds
+from atelier_shared.home import SPEEDS_FILE
+from atelier_shared.style_transfer import StyleTransfer
 
 HOME = Path(tempfile.mkdtemp(prefix="atelier-fuzz-"))
 REQUEST = StyleTransfer()

@@ -1,0 +1,1 @@
+"""Operations on image tensors that need no network."""

@@ -1,0 +1,116 @@
+"""Pictures of the wire ↔ image tensors: depth, channels, and alpha kept aside.
+
+Nothing here knows of networks, algorithms or sockets.
+
+Sources:
+    Gortler et al. 1996, *The Lumigraph*, SIGGRAPH, section 3.4 (pull-push)
+    ITU-R BT.709-6, item 3.2 (luma)
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import avg_pool2d, interpolate
+
+from atelier_shared.messages import CHANNELS, Picture
+
+from ..imaging.resize import fit, resize, size_of
+from .picture_arrays import as_array, as_picture
+
+WHITE = {"u8": 255.0, "u16": 65535.0, "f32": 1.0}
+REC_709_LUMA = (0.2126, 0.7152, 0.0722)
+
+
+class Seen(NamedTuple):
+    """An image tensor, and how much of each pixel is to be seen, (1, 1, H, W) in [0, 1]; None: all of it."""
+
+    image: Tensor
+    visible: Tensor | None
+
+
+def read(picture: Picture) -> Seen:
+    """The colours of `picture` as an image tensor, and its alpha where that hides anything.
+
+    Gray is replicated to three channels. Float values beyond [0, 1] are clamped to it. Pixels that
+    are wholly transparent hold arbitrary colours: they take those of the nearest others instead.
+
+    Raises:
+        ValueError: a float picture holds a value that is no finite number.
+    """
+    planes = np.moveaxis(as_array(picture), -1, 0).astype(np.float32, order="C")
+    if not np.isfinite(planes).all():
+        raise ValueError("The picture holds values that are no finite numbers; flatten or repair it first.")
+    planes /= WHITE[picture.depth]
+    image = torch.from_numpy(planes).clamp_(0, 1)[None]
+    colours, alpha = image.tensor_split([_colour_channels(picture)], dim=1)
+    hides = _has_alpha(picture) and bool((alpha < 1).any())
+    if hides:
+        colours = fill_transparent(colours, alpha)
+    return Seen(colours.expand(1, 3, -1, -1).contiguous(), alpha if hides else None)
+
+
+def write(image: Tensor, like: Picture, *, opaque: bool = False) -> Picture:
+    """An image tensor in the channels and depth of `like`, a picture of the same size.
+
+    The alpha of `like` is kept bit for bit, and so are the colours of its wholly transparent
+    pixels, unless the picture is to be `opaque`. Gray is the Rec. 709 luma of the coded values.
+    Values beyond [0, 1] are clamped to it.
+    """
+    image = image.detach().to("cpu", torch.float32).clamp(0, 1)[0]
+    colours = _colour_channels(like)
+    if colours == 1:
+        image = torch.tensordot(torch.tensor(REC_709_LUMA), image, dims=1)[None]
+    if like.depth != "f32":
+        image = (image * WHITE[like.depth]).round()
+    made = as_array(like).copy()
+    made[..., :colours] = np.moveaxis(image.numpy(), 0, -1)
+    if opaque and _has_alpha(like):
+        made[..., -1] = WHITE[like.depth]
+    elif _has_alpha(like):
+        hidden = made[..., -1] <= 0
+        made[hidden] = as_array(like)[hidden]
+    return as_picture(made, like.channels, like.depth)
+
+
+def small(image: Tensor, longest: int) -> Picture:
+    """An image tensor as an 8-bit RGB picture of at most `longest` pixels a side; never enlarged."""
+    reduced = resize(image.detach(), fit(size_of(image), longest))
+    pixels = (reduced[0].clamp(0, 1) * 255).round().to("cpu", torch.uint8)
+    return as_picture(np.moveaxis(pixels.numpy(), 0, -1), "RGB", "u8")
+
+
+def fill_transparent(image: Tensor, alpha: Tensor) -> Tensor:
+    """Give each wholly transparent pixel the colour of its neighbourhood, weighted by alpha.
+
+    Args:
+        image: (1, C, H, W), finite.
+        alpha: (1, 1, H, W) in [0, 1].
+    """
+    hidden = alpha <= 0
+    return torch.where(hidden, _pull_push(image, alpha), image) if hidden.any() else image
+
+
+def _pull_push(image: Tensor, weight: Tensor) -> Tensor:
+    """Gortler et al. 1996, section 3.4: average down until nothing is missing, then fill upwards."""
+    if weight.numel() == 1 or (weight >= 1).all():
+        return image
+    total = _sum_of_blocks(weight)
+    average = _sum_of_blocks(image * weight) / total.clamp_min(torch.finfo(total.dtype).tiny)
+    coarse = _pull_push(average, total.clamp_max(1))
+    return torch.lerp(interpolate(coarse, image.shape[-2:], mode="bilinear"), image, weight)
+
+
+def _sum_of_blocks(values: Tensor) -> Tensor:
+    return avg_pool2d(values, 2, ceil_mode=True, divisor_override=1)
+
+
+def _colour_channels(picture: Picture) -> int:
+    return CHANNELS[picture.channels] - _has_alpha(picture)
+
+
+def _has_alpha(picture: Picture) -> bool:
+    return picture.channels.endswith("A")

@@ -1,0 +1,91 @@
+"""A network that sums up a style picture in a vector, for a painter's normalisations.
+
+Knows image tensors; nothing of painters. MobileNet v2 with its batch norms folded, whose last map
+gives a style vector instead of classes.
+
+Differs from torchvision's definition: as trained, a layer that halves the picture pads its far sides
+alone.
+
+Sources:
+    Ghiasi et al. 2017, *Exploring the Structure of a Real-Time, Arbitrary Neural Artistic Stylization
+    Network*, BMVC, section 2 (style prediction network)
+    Sandler et al. 2018, *MobileNetV2: Inverted Residuals and Linear Bottlenecks*, CVPR, table 2
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import pad, relu6
+
+from ..imaging.resize import resize, size_of
+
+STYLE_LENGTH = 100
+STYLE_PX = 256
+"""Longest side of the style pictures that the network was trained with."""
+
+STAGES = ((16, 1, 1), (24, 2, 2), (32, 3, 2), (64, 4, 2), (96, 3, 1), (160, 3, 2), (320, 1, 1))
+"""Channels, number of blocks, stride of the first."""
+
+
+class Block(nn.Module):
+    """An inverted residual: to more channels, a filter in each, to fewer again."""
+
+    def __init__(self, before: int, after: int, expansion: int, stride: int) -> None:
+        super().__init__()
+        wide = before * expansion
+        self.expand = nn.Conv2d(before, wide, 1) if expansion > 1 else None
+        self.depthwise = nn.Conv2d(wide, wide, 3, stride, groups=wide)
+        self.project = nn.Conv2d(wide, after, 1)
+        self.residual = stride == 1 and before == after
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Features (1, before, h, w) to (1, after, ⌈h / stride⌉, ⌈w / stride⌉)."""
+        values = features if self.expand is None else relu6(self.expand(features))
+        values = relu6(self.depthwise(_padded(values, self.depthwise)))
+        projected: Tensor = self.project(values)
+        return features + projected if self.residual else projected
+
+
+class StylePredictor(nn.Module):
+    """From a style picture to its style vector."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 32, 3, stride=2)
+        blocks: list[Block] = []
+        before = 32
+        for after, count, stride in STAGES:
+            for index in range(count):
+                blocks.append(Block(before, after, 6 if blocks else 1, stride if index == 0 else 1))
+                before = after
+        self.blocks = nn.Sequential(*blocks)
+        self.head = nn.Conv2d(before, 1280, 1)
+        self.vector = nn.Conv2d(1280, STYLE_LENGTH, 1)
+        self.eval().requires_grad_(False)
+
+    def forward(self, image: Tensor, visible: Tensor | None = None) -> Tensor:
+        """The style vector (1, 100) of an image tensor.
+
+        `visible`, (1, 1, H, W) in [0, 1], is how much each pixel counts; None stands for all of them
+        in full. What is hidden takes the mean colour of the rest, for a position sees far around it.
+        """
+        if visible is None:
+            visible = torch.ones_like(image[:, :1])
+        image = torch.lerp(_mean(image, visible), image, visible)
+        features = relu6(self.stem(_padded(image, self.stem)))
+        features = relu6(self.head(self.blocks(features)))
+        vector: Tensor = self.vector(_mean(features, resize(visible, size_of(features)).clamp_min(0)))
+        return vector.flatten(1)
+
+
+def _mean(values: Tensor, counts: Tensor) -> Tensor:
+    """The mean over all positions, (1, C, 1, 1), each counted so much."""
+    return (values * counts).sum(dim=(2, 3), keepdim=True) / counts.sum()
+
+
+def _padded(values: Tensor, layer: nn.Conv2d) -> Tensor:
+    """So many zeros around `values` that a 3×3 `layer` gives a position for every stride begun."""
+    (stride, _), (height, width) = layer.stride, size_of(values)
+    across, down = (max(0, (-(-side // stride) - 1) * stride + 3 - side) for side in (width, height))
+    return pad(values, (across // 2, across - across // 2, down // 2, down - down // 2))

@@ -1,0 +1,150 @@
+"""torchvision's networks as sequences of named layers, filled with their weights.
+
+A layer is called as the papers or torchvision call it. Batch norms are folded into the convolutions
+before them. Whoever has a classifier ends with it, as the layer "classes", applied at every position.
+
+Sources:
+    Simonyan and Zisserman 2015, *Very Deep Convolutional Networks*, ICLR
+    Iandola et al. 2016, *SqueezeNet* (1.1 as the authors published it later)
+    Szegedy et al. 2015, *Going Deeper with Convolutions*, CVPR (GoogLeNet)
+    Szegedy et al. 2016, *Rethinking the Inception Architecture*, CVPR (Inception v3)
+    He et al. 2016, *Deep Residual Learning*, CVPR (ResNet-50)
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+
+from ..compat.torchvision_import import torchvision
+from ..weights.convert import Tensors
+
+Layers = OrderedDict[str, nn.Module]
+
+CLASSES = "classes"
+"""The layer of a classifier, (1, 1000, h, w); a class' logit is its mean over all positions."""
+
+SQUEEZENET_LAYERS = (
+    *("pool1", "fire2", "fire3"),
+    *("pool3", "fire4", "fire5"),
+    *("pool5", "fire6", "fire7", "fire8", "fire9"),
+)
+
+
+def vgg(definition: Callable[..., Any], tensors: Tensors) -> nn.Sequential:
+    """A VGG up to its last convolution and ReLU, named conv1_1, relu1_1, … as in the papers."""
+    layers: Layers = OrderedDict()
+    block, index = 1, 1
+    for layer in _without_values(definition).features[:-1]:
+        if isinstance(layer, nn.Conv2d):
+            layers[f"conv{block}_{index}"] = layer
+        elif isinstance(layer, nn.ReLU):
+            layers[f"relu{block}_{index}"] = nn.ReLU()  # torchvision's own overwrites what it is given
+            index += 1
+        else:
+            layers[f"pool{block}"] = layer
+            block, index = block + 1, 1
+    body = nn.Sequential(layers)
+    body.load_state_dict(tensors, assign=True)
+    return body
+
+
+def squeezenet(tensors: Tensors) -> nn.Sequential:
+    """SqueezeNet 1.1: conv1 with its ReLU, fire2 to fire9, the pools between them, the classes.
+
+    Differs from Iandola et al. 2016: no ReLU after the classes, for where it lets nothing through there
+    is no way up to dream along.
+    """
+    whole = _without_values(torchvision.models.squeezenet1_1)
+    convolution, relu, *rest = whole.features
+    layers: Layers = OrderedDict(conv1=nn.Sequential(convolution, relu))
+    layers.update(zip(SQUEEZENET_LAYERS, rest, strict=True))
+    layers[CLASSES] = nn.Sequential(whole.classifier[1])
+    body = nn.Sequential(layers)
+    body.load_state_dict(tensors, assign=True)
+    return body
+
+
+def googlenet(tensors: Tensors) -> nn.Sequential:
+    """GoogLeNet: conv1 to conv3, inception3a to inception5b, the pools between them, the classes."""
+    whole = _without_values(torchvision.models.googlenet, aux_logits=False, init_weights=False)
+    return nn.Sequential(_layers(whole, tensors))
+
+
+def inception(tensors: Tensors) -> nn.Sequential:
+    """Inception v3: Conv2d_1a_3x3 to Mixed_7c, the pools between them, the classes if they have weights.
+
+    Differs from Szegedy et al. 2016: the layers before Mixed_5b reflect the picture at its border. They
+    were trained without padding, which leaves the border unseen, and a frame around what is painted.
+    """
+    whole = _without_values(torchvision.models.inception_v3, aux_logits=False, init_weights=False)
+    if "fc.weight" not in tensors:
+        del whole.fc
+    layers = _layers(whole, tensors)
+    for name in ("Conv2d_1a_3x3", "maxpool1", "Conv2d_2a_3x3", "Conv2d_4a_3x3", "maxpool2"):
+        layers[name] = nn.Sequential(nn.ReflectionPad2d(1), layers[name])
+    return nn.Sequential(layers)
+
+
+def resnet50(tensors: Tensors) -> nn.Sequential:
+    """ResNet-50: conv1 with its ReLU, maxpool, the blocks, the classes.
+
+    The blocks of a stage are layer3_1, layer3_2, …; the last one has the stage's own name, layer3.
+    """
+    whole = _layers(_without_values(torchvision.models.resnet50), tensors)
+    layers: Layers = OrderedDict(conv1=nn.Sequential(whole["conv1"], whole["relu"]), maxpool=whole["maxpool"])
+    for stage in ("layer1", "layer2", "layer3", "layer4"):
+        *blocks, last = whole[stage].children()
+        layers.update((f"{stage}_{number}", block) for number, block in enumerate(blocks, start=1))
+        layers[stage] = last
+    layers[CLASSES] = whole[CLASSES]
+    return nn.Sequential(layers)
+
+
+def use_average_pooling(body: nn.Sequential) -> None:
+    """Make the pools between layers take means instead of maxima (Gatys et al. 2016, section 2)."""
+    for name, layer in body.named_children():
+        if isinstance(layer, nn.MaxPool2d):
+            shape = (layer.kernel_size, layer.stride, layer.padding, layer.ceil_mode)
+            setattr(body, name, nn.AvgPool2d(*shape, count_include_pad=False))
+        elif isinstance(layer, nn.Sequential):  # a pool behind its padding
+            use_average_pooling(layer)
+
+
+def _without_values(definition: Callable[..., Any], **options: bool) -> Any:
+    """A network of torchvision's that holds no values yet: random ones would take seconds."""
+    with torch.device("meta"):
+        return definition(weights=None, **options)
+
+
+def _layers(whole: nn.Module, tensors: Tensors) -> Layers:
+    """The parts of a network of torchvision's in their order, filled, from the image to the classes."""
+    whole.load_state_dict(tensors, assign=True)
+    _fold_batch_norms(whole.eval())
+    layers = OrderedDict(whole.named_children())
+    del layers["avgpool"]
+    layers.pop("dropout", None)
+    if isinstance(linear := layers.pop("fc", None), nn.Linear):
+        layers[CLASSES] = _at_every_position(linear)
+    return layers
+
+
+def _fold_batch_norms(whole: nn.Module) -> None:
+    for parent in list(whole.modules()):
+        for (name, convolution), (norm_name, norm) in itertools.pairwise(list(parent.named_children())):
+            if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                setattr(parent, name, nn.utils.fuse_conv_bn_eval(convolution, norm))
+                setattr(parent, norm_name, nn.Identity())
+
+
+def _at_every_position(linear: nn.Linear) -> nn.Conv2d:
+    """The linear map as a 1×1 convolution; the mean of what it gives is what it gives for the mean."""
+    convolution = nn.Conv2d(linear.in_features, linear.out_features, kernel_size=1)
+    values = {"weight": linear.weight[..., None, None], "bias": linear.bias}
+    convolution.load_state_dict(values, assign=True)
+    return convolution

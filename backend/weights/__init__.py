@@ -1,0 +1,1 @@
+"""Trained weights: sources, download, conversion, storage."""

@@ -1,0 +1,109 @@
+"""Atelier's home folder: where it is, the names of the files in it, and how they are written and read.
+
+Files are replaced as a whole, so that a reader never sees half of one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+NOTE_OF_THE_HOME = "atelier-home.txt"
+"""The installer writes the home's path into this file, in the folder that holds `atelier_shared`."""
+CONNECTION_FILE = "connection.json"
+LOCK_FILE = "backend.lock"
+LOG_FILE = "backend.log"
+SPEEDS_FILE = "speeds.json"
+STYLES_FILE = "styles.json"
+KERNELS_FILE = "kernels.json"
+MODELS_FOLDER = "models"
+THUMBNAILS_FOLDER = "thumbnails"
+
+MAX_JSON_BYTES = 1_000_000
+
+
+# ── Paths ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def atelier_home() -> Path:
+    """Return the folder that holds everything of Atelier except the plug-in.
+
+    It is the folder that ATELIER_HOME names, otherwise the one that the installer noted beside this
+    package, otherwise `.atelier` in the user's own folder. An XDG folder would differ inside a Flatpak.
+    """
+    if home := os.environ.get("ATELIER_HOME"):
+        return Path(home).expanduser().absolute()
+    note = Path(__file__).parent.with_name(NOTE_OF_THE_HOME)
+    if note.exists():
+        return Path(note.read_text(encoding="utf-8").strip())
+    return Path.home() / ".atelier"
+
+
+def connection_file() -> Path:
+    """Return the file in which the running backend says how to reach it."""
+    return atelier_home() / CONNECTION_FILE
+
+
+def log_file() -> Path:
+    """Return the backend's log."""
+    return atelier_home() / LOG_FILE
+
+
+def backend_python() -> Path:
+    """Return the Python that runs the backend."""
+    venv = atelier_home() / "venv"
+    return venv / "Scripts" / "pythonw.exe" if sys.platform == "win32" else venv / "bin" / "python"
+
+
+# ── Files ────────────────────────────────────────────────────────────────────────────────────────
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a draft beside `path` that replaces it at the end of the block.
+
+    If the block raises, `path` stays as it was and the draft is removed.
+
+    Raises:
+        OSError: the draft cannot take the place of `path`.
+    """
+    draft = path.with_name(f".{path.stem}-{os.getpid()}{path.suffix}")
+    draft.unlink(missing_ok=True)
+    try:
+        yield draft
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def write_privately(path: Path, text: str) -> None:
+    """Replace `path` by a file with `text` that only this user can read and write.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    with replacing(path) as draft:
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+
+
+def read_json_object(path: Path, max_bytes: int = MAX_JSON_BYTES) -> dict[str, Any]:
+    """Return the JSON object in a small file of notes; an empty one if it is missing or damaged."""
+    try:
+        content = path.read_bytes()
+        value = json.loads(content) if len(content) <= max_bytes else {}
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def write_json_object(path: Path, value: dict[str, Any]) -> None:
+    """Replace a small file of notes. A file that cannot be written is ignored: notes can be lost."""
+    with contextlib.suppress(OSError), replacing(path) as draft:
+        draft.write_text(json.dumps(value, indent=1), encoding="utf-8")

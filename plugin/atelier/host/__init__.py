@@ -1,0 +1,1 @@
+"""The filters inside GIMP, without windows: procedures, layers, runs. gi, no Gtk."""

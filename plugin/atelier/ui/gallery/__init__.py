@@ -1,0 +1,1 @@
+"""The gallery of styles, presets, files, layers and patterns."""

@@ -1,0 +1,62 @@
+"""torchvision can be imported beside any torch, and its real errors are not hidden."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from backend.compat import torchvision_import
+
+CHECKOUT = Path(__file__).parents[2]
+
+
+def import_vision(fake_torchvision: Path, source: str) -> subprocess.CompletedProcess[str]:
+    """Import `backend.vision` in a fresh Python where torchvision is `source`."""
+    (fake_torchvision / "torchvision.py").write_text(source)
+    places = os.pathsep.join([str(fake_torchvision), str(CHECKOUT)])
+    return subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "from backend.compat.torchvision_import import torchvision; print(torchvision.answer)",
+        ],
+        env=os.environ | {"PYTHONPATH": places},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_torchvision_builds_networks_that_run() -> None:
+    with torch.no_grad():
+        features = torchvision_import.torchvision.models.squeezenet1_1(weights=None).features(
+            torch.zeros(1, 3, 64, 64)
+        )
+    assert features.shape == (1, 512, 3, 3)
+
+
+def test_operators_are_defined_only_where_the_binary_did_not_load() -> None:
+    loaded = torchvision_import.torchvision.extension._has_ops()
+    assert hasattr(torchvision_import, "_library") is not loaded
+
+
+@pytest.mark.parametrize("operator", ["nms", "qnms"])
+def test_a_missing_operator_is_defined_and_the_import_tried_again(tmp_path: Path, operator: str) -> None:
+    source = f"""
+import torch
+if not hasattr(torch.ops.torchvision, {operator!r}):
+    raise RuntimeError("operator torchvision::nms does not exist")
+answer = 42
+"""
+    assert import_vision(tmp_path, source).stdout.split() == ["42"]
+
+
+def test_another_error_of_torchvision_is_not_hidden(tmp_path: Path) -> None:
+    done = import_vision(tmp_path, "raise RuntimeError('the disk is on fire')")
+    assert done.returncode == 1
+    assert "the disk is on fire" in done.stderr

@@ -1,0 +1,405 @@
+"""DeepDream: its gradient, its octaves, its tiles, and what it promises about pixels and sizes."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from collections import OrderedDict
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor, nn
+from torch.nn.functional import max_pool2d
+
+from backend.dream import deepdream
+from backend.dream.deepdream import ascent, dream, step, tiled_gradient, zoomed
+from backend.dream.objectives import Objective, activation
+from backend.networks.registry import Network, load_network
+
+SAMPLES = Path(__file__).parents[2] / "samples"
+SECOND = activation({"second": 1.0})
+SETTINGS: dict[str, Any] = {
+    "objective": SECOND,
+    "strength": 1.0,
+    "iterations": 3,
+    "step_size": 0.02,
+    "octaves": 2,
+    "octave_scale": 1.5,
+    "jitter": 5,
+    "size": 64,
+    "seed": 7,
+}
+
+
+class Blinkered(Network):
+    """A network that sees nothing around a tile, or says so."""
+
+    def halo_px(self, layers: Sequence[str]) -> int:
+        return 0 * super().halo_px(layers)
+
+
+def tiny(kind: type[Network] = Network, scale: float = 1.0) -> Network:
+    """Two seeded convolutions, smooth throughout, that shrink by 4; the first's features times `scale`."""
+    torch.manual_seed(0)
+    first = nn.Sequential(nn.Conv2d(3, 4, kernel_size=3, stride=2, padding=1), nn.Tanh())
+    second = nn.Sequential(nn.Conv2d(4, 5, kernel_size=5, stride=2, padding=2), nn.Tanh())
+    first.append(Times(scale))
+    second.insert(0, Times(1 / scale))
+    return kind(nn.Identity(), nn.Sequential(OrderedDict(first=first, second=second)), minimum_px=12)
+
+
+class Times(nn.Module):
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, values: Tensor) -> Tensor:
+        return self.factor * values
+
+
+def brightness(layer: nn.Module | None = None) -> Network:
+    """A network whose one feature is the image itself: every expected value can be worked out."""
+    return Network(nn.Identity(), nn.Sequential(OrderedDict(it=layer or nn.Identity())), minimum_px=1)
+
+
+@pytest.fixture
+def network() -> Network:
+    return tiny()
+
+
+def noise(height: int, width: int, seed: int = 1) -> Tensor:
+    return torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(seed))
+
+
+def final(image: Tensor, network: Any, **changed: Any) -> Tensor:
+    *_, last = dream(image, network=network, **SETTINGS | changed)
+    return last.image
+
+
+def test_a_step_changes_a_value_by_the_step_size_in_the_mean() -> None:
+    image = torch.tensor([0.1, 0.2, 0.6]).reshape(1, 3, 1, 1)
+    direction = torch.tensor([1.0, 2.0, 6.0]).reshape(1, 3, 1, 1)  # 3 in the mean
+    stepped = step(image, direction, 0.03, torch.ones(1, 1, 1, 1))
+    assert stepped.flatten().tolist() == pytest.approx([0.11, 0.22, 0.66])
+
+
+def test_a_step_counts_what_is_visible_alone() -> None:
+    image, visible = torch.full((1, 3, 1, 4), 0.5), torch.tensor([1.0, 0.0, 0.0, 0.0]).reshape(1, 1, 1, 4)
+    stepped = step(image, torch.ones_like(image), 0.03, visible)
+    assert stepped[0, 0, 0].tolist() == pytest.approx([0.53, 0.5, 0.5, 0.5])
+
+
+def test_a_step_stays_between_black_and_white() -> None:
+    image = torch.tensor([0.0, 0.5, 1.0]).reshape(1, 3, 1, 1)
+    direction = torch.tensor([-1.0, 1.0, 1.0]).reshape(1, 3, 1, 1)
+    assert step(image, direction, 9.0, torch.ones(1, 1, 1, 1)).flatten().tolist() == [0, 1, 1]
+
+
+def test_the_picture_is_rolled_for_the_network_and_back() -> None:
+    class Corner(nn.Module):
+        def forward(self, image: Tensor) -> Tensor:
+            only = torch.zeros_like(image)
+            only[..., 0, 0] = 1
+            return image * only
+
+    image = torch.full((1, 3, 4, 5), 0.5)
+    upwards = ascent(image, brightness(Corner()), activation({"it": 1.0}), [1, 2], torch.ones(1, 1, 4, 5))
+    assert upwards[0, 0].nonzero().tolist() == [[3, 3]]  # rolled by 1, 2 it comes to the corner
+
+
+def test_layers_share_the_ascent_by_their_weights_whatever_their_scale(network: Network) -> None:
+    image, whole = noise(32, 40), torch.ones(1, 1, 32, 40)
+
+    def upwards(made_of: Network, **layers: float) -> Tensor:
+        return ascent(image, made_of, activation(layers), [3, -2], whole)
+
+    first, second = upwards(network, first=1.0), upwards(network, second=1.0)
+    assert first.abs().mean().item() == pytest.approx(1)
+    both = upwards(network, first=0.5, second=2.0)
+    torch.testing.assert_close(both, 0.5 * first + 2 * second)
+    torch.testing.assert_close(upwards(tiny(scale=1e3), first=0.5, second=2.0), both)
+
+
+def test_a_picture_that_excites_nothing_stays_as_it_is() -> None:
+    black = torch.zeros(1, 3, 16, 16)
+    assert final(black, brightness(), objective=activation({"it": 1.0})).equal(black)
+
+
+@pytest.mark.parametrize("smoothing", ["none", "gaussian", "laplacian"])
+def test_the_objective_rises_with_every_step_of_an_octave(network: Network, smoothing: str) -> None:
+    image = noise(32, 40)
+    changed = {"octaves": 1, "iterations": 8, "jitter": 0, "smoothing": smoothing, "step_size": 0.01}
+    steps = dream(image, network=network, **SETTINGS | changed)
+    values = [height(step.image, network) for step in steps]
+    assert values == sorted(values)
+    assert values[-1] > 1.05 * height(image, network)
+
+
+def height(image: Tensor, network: Any, objective: Objective = SECOND) -> float:
+    """How far up the objective's mountain the image is: its sum over all positions of its layers."""
+    found = network.features(image, objective.layers)
+    return sum(objective.excitement(layer, found[layer]).sum().item() for layer in objective.layers)
+
+
+@pytest.mark.parametrize("side", [8, 32, 64])
+def test_tiles_give_the_gradient_of_the_whole(
+    network: Network, side: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image, visible = noise(100, 170), noise(100, 170)[:, :1]
+    whole = tiled_gradient(image, network, SECOND, "second", visible)
+    cut_tiles(monkeypatch, side)
+    torch.testing.assert_close(
+        tiled_gradient(image, network, SECOND, "second", visible), whole, rtol=1e-4, atol=1e-7
+    )
+
+
+def test_a_halo_that_is_too_small_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+    image, visible = noise(100, 170), torch.ones(1, 1, 100, 170)
+    whole = tiled_gradient(image, tiny(), SECOND, "second", visible)
+    cut_tiles(monkeypatch, 32)
+    gradient = tiled_gradient(image, tiny(Blinkered), SECOND, "second", visible)
+    assert (gradient - whole).norm() > 1e-2 * whole.norm()
+
+
+def cut_tiles(monkeypatch: pytest.MonkeyPatch, side: int) -> None:
+    monkeypatch.setattr(deepdream, "TILE_PX", side)
+    monkeypatch.setattr(deepdream, "NARROWEST_TILE_PX", side)
+
+
+def test_steps_count_every_iteration_of_every_octave(network: Network) -> None:
+    steps = list(dream(noise(30, 48), network=network, **SETTINGS))
+    assert [(step.index, step.total) for step in steps] == [(i, 6) for i in range(1, 7)]
+    assert [step.image.shape[-2:] for step in steps] == [(20, 32)] * 3 + [(30, 48)] * 3
+    assert not any(step.image.requires_grad for step in steps)
+
+
+def test_octaves_too_small_for_the_network_are_left_out(network: Network) -> None:
+    steps = list(dream(noise(20, 40), network=network, **SETTINGS | {"octaves": 6}))
+    assert {step.total for step in steps} == {2 * 3}  # 20 px and 13 px; 9 px is less than 12
+
+
+@pytest.mark.parametrize(("height", "width"), [(3, 50), (50, 1), (1, 1), (200, 90)])
+def test_every_size_comes_back_in_its_own_size(network: Network, height: int, width: int) -> None:
+    image = noise(height, width)
+    made = final(image, network)
+    assert made.shape == image.shape
+    assert not made.equal(image)
+
+
+def test_a_picture_beyond_the_working_size_keeps_its_fine_detail(network: Network) -> None:
+    stripes = torch.zeros(1, 3, 128, 128)
+    stripes[..., ::2] = 0.2
+    stripes += 0.4
+    made = final(stripes, network, size=32)
+    difference = (made[..., ::2] - made[..., 1::2]).mean()
+    assert difference.item() == pytest.approx(0.2, abs=0.01)
+    assert not made.allclose(stripes, atol=0.01)
+
+
+def test_strength_is_the_share_of_the_dream(network: Network) -> None:
+    image = 0.3 + 0.4 * noise(30, 30)
+    nothing, half, full = (final(image, network, strength=s, octaves=1) for s in (0.0, 0.5, 1.0))
+    assert nothing.equal(image)
+    torch.testing.assert_close(half, (image + full) / 2)
+
+
+def test_the_values_stay_in_range(network: Network) -> None:
+    made = final(noise(40, 40), network, step_size=0.5)
+    assert made.min() >= 0
+    assert made.max() <= 1
+
+
+def test_the_seed_decides_the_picture(network: Network) -> None:
+    image = noise(40, 40)
+    first = final(image, network, seed=3)
+    torch.rand(5)  # the global generator has no part in it
+    assert final(image, network, seed=3).equal(first)
+    assert not final(image, network, seed=4).equal(first)
+
+
+def test_the_picture_given_is_left_alone(network: Network) -> None:
+    image = noise(40, 40)
+    before = image.clone()
+    final(image, network)
+    assert image.equal(before)
+
+
+@pytest.mark.parametrize("taken", [1, 4, 6])
+def test_cancelling_at_any_step_frees_what_was_held(network: Network, taken: int) -> None:
+    steps = dream(noise(40, 40), network=network, **SETTINGS)
+    *_, held = [weakref.ref(step.image) for step in islice(steps, taken)]
+    steps.close()
+    gc.collect()
+    assert held() is None
+
+
+def stopped(after: int, image: Tensor, network: Any, **changed: Any) -> Tensor:
+    """What comes of a dream that was told after so many steps that it is enough."""
+    steps = dream(image, network=network, **SETTINGS | changed)
+    *_, _latest = islice(steps, after)
+    last = steps.send(True)
+    assert last.index == last.total
+    assert not list(steps)
+    return last.image
+
+
+@pytest.mark.parametrize("after", [1, 3])
+def test_stopped_in_a_coarse_octave_it_is_the_dream_of_that_size(network: Network, after: int) -> None:
+    image, visible = noise(30, 48), noise(30, 48)[:, :1].round()
+    closed = {"iterations": after, "octaves": 1, "size": 32}
+    for changed in ({"strength": 0.5}, {"visible": visible}):
+        made = stopped(after, image, network, iterations=4, **changed)
+        assert made.equal(final(image, network, **changed | closed))
+        assert not made.equal(image)
+
+
+@pytest.mark.parametrize("after", [1, 2])
+def test_stopped_in_the_only_octave_it_is_the_dream_of_so_many_steps(network: Network, after: int) -> None:
+    image, visible = noise(60, 48), noise(60, 48)[:, :1]
+    changed = {"octaves": 1, "size": 40, "visible": visible}  # enlarged at the end
+    assert stopped(after, image, network, **changed).equal(
+        final(image, network, **changed | {"iterations": after})
+    )
+
+
+@pytest.mark.parametrize("after", [4, 5])
+def test_stopped_in_the_last_octave_it_has_what_the_coarser_ones_dreamt(network: Network, after: int) -> None:
+    image = noise(30, 48)
+    *_, latest = islice(dream(image, network=network, **SETTINGS), after)
+    made = stopped(after, image, network)
+    torch.testing.assert_close(made, latest.image)
+    assert not made.allclose(final(image, network), atol=0.01)
+
+
+def test_after_its_last_step_nothing_is_left_to_stop(network: Network) -> None:
+    image = noise(30, 48)
+    steps = dream(image, network=network, **SETTINGS)
+    *_, last = islice(steps, 6)
+    with pytest.raises(StopIteration):
+        steps.send(True)
+    assert last.image.equal(final(image, network))
+
+
+# ── What is not visible ──────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def visible() -> Tensor:
+    """The left half of 40 × 60 px, with a soft edge."""
+    return torch.cat([torch.ones(30), torch.tensor([0.7, 0.3]), torch.zeros(28)]).expand(1, 1, 40, 60)
+
+
+@pytest.mark.parametrize("smoothing", ["none", "gaussian", "laplacian"])
+def test_what_is_not_visible_stays_as_it_is(network: Network, visible: Tensor, smoothing: str) -> None:
+    image = noise(40, 60)
+    hidden = visible.expand_as(image) == 0
+    made = final(image, network, visible=visible, smoothing=smoothing)
+    assert made[hidden].equal(image[hidden])
+    assert not made[~hidden].allclose(image[~hidden], atol=0.01)
+
+
+def test_what_is_not_visible_does_not_steer(network: Network, visible: Tensor) -> None:
+    image, striking = noise(40, 60), noise(40, 60).round()
+    near = max_pool2d(visible, kernel_size=33, stride=1, padding=16) > 0  # what a visible position sees
+    other = torch.where(near, image, striking)
+    changed = {"visible": visible, "octaves": 1, "jitter": 0}
+    made, also = final(image, network, **changed), final(other, network, **changed)
+    assert not other.equal(image)
+    seen = visible.expand_as(image) > 0
+    assert also[seen].equal(made[seen])
+
+
+def test_a_picture_visible_everywhere_is_dreamt_upon_as_one_without_transparency(
+    network: Network,
+) -> None:
+    image = noise(40, 60)
+    made = final(image, network, visible=torch.ones(1, 1, 40, 60))
+    torch.testing.assert_close(made, final(image, network))
+
+
+def test_a_picture_of_which_nothing_is_visible_comes_back(network: Network) -> None:
+    image = noise(40, 60)
+    assert final(image, network, visible=torch.zeros(1, 1, 40, 60)).equal(image)
+
+
+# ── Beginnings and films ─────────────────────────────────────────────────────────────────────────
+
+
+def test_noise_is_the_same_for_the_same_seed_and_grey_in_the_mean() -> None:
+    first = deepdream.noise((60, 80), 3, torch.device("cpu"))
+    assert first.shape == (1, 3, 60, 80)
+    assert first.mean().item() == pytest.approx(0.5, abs=0.01)
+    assert deepdream.noise((60, 80), 3, torch.device("cpu")).equal(first)
+    assert not deepdream.noise((60, 80), 4, torch.device("cpu")).equal(first)
+
+
+def test_zooming_doubles_the_distance_from_the_centre() -> None:
+    image = torch.zeros(1, 3, 41, 41)
+    image[..., 18:23, 24:29] = 1  # its centre 6 px right of the picture's
+    twice = zoomed(image, 2.0)
+    assert twice.shape == image.shape
+    rows, columns = (twice[0, 0] > 0.5).nonzero(as_tuple=True)
+    assert rows.double().mean().item() == pytest.approx(20, abs=0.1)
+    assert columns.double().mean().item() == pytest.approx(20 + 2 * 6, abs=0.1)
+    assert twice[0, 0].sum().item() == pytest.approx(4 * 25, rel=0.05)
+
+
+def test_a_zoom_of_one_changes_nothing() -> None:
+    image = noise(20, 31)
+    torch.testing.assert_close(zoomed(image, 1.0), image, rtol=0, atol=1e-5)
+
+
+# ── The real networks ────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def cat() -> Tensor:
+    with Image.open(SAMPLES / "chelsea.jpg") as photograph:
+        return torch.from_numpy(np.array(photograph)).permute(2, 0, 1)[None] / 255
+
+
+DREAMS = {"inception-v3": "Mixed_5d", "vgg19": "relu4_2", "vgg16": "relu4_2", "squeezenet": "fire8"}
+
+
+@pytest.mark.parametrize(("name", "layer"), DREAMS.items())
+def test_every_network_dreams_more_of_what_it_sees(models: Path, cat: Tensor, name: str, layer: str) -> None:
+    face = cat[..., 60:180, 100:220]
+    network = load_network(name, models, torch.device("cpu"))
+    objective = activation({layer: 1.0})
+    *_, last = dream(face, network=network, **SETTINGS | {"objective": objective, "size": 120})
+    assert height(last.image, network, objective) > 1.2 * height(face, network, objective)
+
+
+@pytest.mark.parametrize(
+    ("name", "layer"),
+    [("inception-v3", "Mixed_5d"), ("inception-v3", "Mixed_7c"), ("vgg19", "relu5_4"), ("vgg16", "relu5_3"),
+     ("squeezenet", "classes")],
+)  # fmt: skip
+@pytest.mark.parametrize(
+    ("accelerated", "difference"),
+    [(False, 1e-4), (True, 3e-3)],  # fast kernels round otherwise, and a value near 0 may change its sign
+)
+def test_the_networks_tiles_have_no_seams(
+    models: Path,
+    cat: Tensor,
+    name: str,
+    layer: str,
+    accelerated: bool,
+    difference: float,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    network = load_network(name, models, torch.device("cpu"), accelerated=accelerated)
+    objective = activation({layer: 1.0})
+    wide = torch.cat([cat, cat.flip(3), cat], dim=3)  # the deepest layer sees 672 px to either side
+    strip = wide[..., 80 : 85 + network.minimum_px, :]
+    visible = strip[:, :1].round()
+    whole = tiled_gradient(strip, network, objective, layer, visible)
+    cut_tiles(monkeypatch, 256)
+    tiled = tiled_gradient(strip, network, objective, layer, visible)
+    assert (tiled - whole).norm() < difference * whole.norm()

@@ -1,0 +1,797 @@
+"""What is checked inside GIMP, in one start of it: every scene, and every function named `case_…`.
+
+`test_in_gimp.py` starts it and reads the outcomes. Only GIMP's Python can import it.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import random
+import struct
+import threading
+from array import array
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import gi
+
+gi.require_versions({"Babl": "0.1", "Gegl": "0.4", "Gimp": "3.0"})
+from gi.repository import Babl, Gegl, Gimp, Gio
+from gimp_scenes import SCENES, Scene
+from outcomes import cases_in, write_outcomes
+
+from atelier_shared.deepdream import DeepDream
+from atelier_shared.messages import Progress, Queued
+from atelier_shared.settings import Choice, Number
+from host import layer_pixels
+from host.filters import FILTERS, argument
+from host.progress_reporter import words
+
+# Large enough for babl to change to the tables with which it converts many pixels.
+WIDTH, HEIGHT = 320, 240
+LAYER_WIDTH, LAYER_HEIGHT = 300, 220
+SAMPLES = Path(__file__).parents[2] / "samples"
+QUICK = {"size": 64, "iterations": 1, "octaves": 1, "jitter": 0, "network": "squeezenet"}
+STATUS = Gimp.PDBStatusType
+MANY_ITEMS = 200
+"""More than a GIMP comes to number that runs one case alone."""
+
+
+def main() -> None:
+    """Try everything."""
+    scenes = {name: functools.partial(try_scene, scene) for name, scene in SCENES.items()}
+    write_outcomes(scenes | cases_in(globals()))
+
+
+# ── GIMP, as a script uses it ────────────────────────────────────────────────────────────────────
+
+
+def call(filter_name: str, image: Any, drawables: list[Any], **arguments: Any) -> list[Any]:
+    """Run a filter without a dialog; the status, and the new layer or the sentence that says why not."""
+    procedure = Gimp.get_pdb().lookup_procedure(f"plug-in-atelier-{filter_name}")
+    config = procedure.create_config()
+    config.set_property("run-mode", Gimp.RunMode.NONINTERACTIVE)
+    config.set_property("image", image)
+    config.set_core_object_array("drawables", drawables)
+    for name, value in arguments.items():
+        config.set_property(name.replace("_", "-"), value)
+    values = procedure.run(config)
+    return [values.index(index) for index in range(values.length())]
+
+
+def dream(image: Any, source: Any, **arguments: Any) -> Any:
+    status, layer = call("deepdream", image, [source], **{**QUICK, **arguments})
+    assert status == STATUS.SUCCESS, layer
+    return layer
+
+
+def read(drawable: Any, box: tuple[int, int, int, int] | None = None, babl: str | None = None) -> bytes:
+    """The pixels of a box, or of all of a drawable; as they are stored unless `babl` says otherwise."""
+    box = box or (0, 0, drawable.get_width(), drawable.get_height())
+    buffer = drawable.get_buffer()
+    pixels: bytes = buffer.get(Gegl.Rectangle.new(*box), 1.0, babl, Gegl.AbyssPolicy.NONE)
+    return pixels
+
+
+def colours(layer: Any, box: tuple[int, int, int, int] | None = None) -> list[bytes]:
+    """The pixels as they are stored, without alpha; babl could leave it out too, but not exactly."""
+    pixels = read(layer, box)
+    size = layer.get_bpp()
+    colour = (
+        size
+        if not layer.has_alpha()
+        else size // (2 if layer.is_gray() else 4) * (1 if layer.is_gray() else 3)
+    )
+    return [pixels[i : i + colour] for i in range(0, len(pixels), size)]
+
+
+def write(drawable: Any, babl: str, pixels: bytes) -> None:
+    buffer = drawable.get_buffer()
+    buffer.set(Gegl.Rectangle.new(0, 0, drawable.get_width(), drawable.get_height()), babl, pixels)
+    buffer.flush()
+    drawable.update(0, 0, drawable.get_width(), drawable.get_height())
+
+
+def composite(image: Any) -> Any:
+    """What is seen of an image."""
+    seen = Gimp.Layer.new_from_visible(image, image, "seen")
+    pixels = read(seen)
+    size = len(pixels) // (seen.get_width() * seen.get_height())
+    seen.delete()
+    return [pixels[i : i + size] for i in range(0, len(pixels), size)]
+
+
+def all_layers(image: Any) -> list[Any]:
+    top = image.get_layers()
+    return [*top, *(child for layer in top if layer.is_group() for child in layer.get_children())]
+
+
+# ── Scenes ───────────────────────────────────────────────────────────────────────────────────────
+
+
+@contextmanager
+def staged(scene: Scene) -> Iterator[tuple[Any, Any]]:
+    """The image of a scene and the layer that a filter is to run on."""
+    base = Gimp.ImageBaseType.GRAY if scene.gray else Gimp.ImageBaseType.RGB
+    image = Gimp.Image.new_with_precision(WIDTH, HEIGHT, base, getattr(Gimp.Precision, scene.precision))
+    try:
+        if scene.profile:
+            assert image.set_color_profile(getattr(Gimp.ColorProfile, scene.profile)())
+        yield image, _stage(image, scene)
+    finally:
+        image.delete()
+
+
+def _stage(image: Any, scene: Scene) -> Any:
+    chance = random.Random(7)
+    add_layer(image, chance, "backdrop", WIDTH, HEIGHT, alpha=False)
+    group = None
+    if scene.grouped:
+        group = Gimp.GroupLayer.new(image, "group")
+        image.insert_layer(group, None, 0)
+        add_layer(image, chance, "sibling below", 40, 30, alpha=True, group=group)
+    source = add_layer(image, chance, "source", LAYER_WIDTH, LAYER_HEIGHT, alpha=scene.alpha, group=group)
+    source.set_offsets(*scene.offset)
+    add_layer(image, chance, "small one above", 10, 10, alpha=True, group=group)
+    if scene.masked:
+        mask = source.create_mask(Gimp.AddMaskType.WHITE)
+        source.add_mask(mask)
+        write(mask, "Y u8", chance.randbytes(LAYER_WIDTH * LAYER_HEIGHT))
+    select(image, scene.selection)
+    image.set_selected_layers([source])
+    return source
+
+
+def add_layer(
+    image: Any, chance: random.Random, name: str, width: int, height: int, *, alpha: bool, group: Any = None
+) -> Any:
+    """A new topmost layer of noise; the first rows of one with alpha are transparent."""
+    gray = image.get_base_type() == Gimp.ImageBaseType.GRAY
+    kind = getattr(Gimp.ImageType, f"{'GRAY' if gray else 'RGB'}{'A' if alpha else ''}_IMAGE")
+    layer = Gimp.Layer.new(image, name, width, height, kind, 100.0, Gimp.LayerMode.NORMAL)
+    image.insert_layer(layer, group, 0)
+    pixels = bytearray(chance.randbytes(width * height * 8))
+    clear = width * min(5, height)
+    pixels[6 : clear * 8 : 8] = pixels[7 : clear * 8 : 8] = bytes(clear)
+    write(layer, "R'G'B'A u16", bytes(pixels))
+    return layer
+
+
+def select(image: Any, selection: str) -> None:
+    if selection == "rectangle":
+        image.select_rectangle(Gimp.ChannelOps.REPLACE, 20, 15, 50, 200)
+    elif selection == "feathered ellipse":
+        Gimp.context_push()
+        Gimp.context_set_feather(True)
+        Gimp.context_set_feather_radius(8, 8)
+        image.select_ellipse(Gimp.ChannelOps.REPLACE, 25, 25, 60, 50)
+        Gimp.context_pop()
+
+
+def selected_box(image: Any, source: Any) -> tuple[int, int, int, int]:
+    """The box around what is selected of a layer, in the image's coordinates."""
+    _found, x, y = source.get_offsets()
+    _found, selected, left, top, right, bottom = Gimp.Selection.bounds(image)
+    if not selected:
+        return x, y, LAYER_WIDTH, LAYER_HEIGHT
+    left, top = max(left, x), max(top, y)
+    return left, top, min(right, x + LAYER_WIDTH) - left, min(bottom, y + LAYER_HEIGHT) - top
+
+
+def try_scene(scene: Scene) -> None:
+    with staged(scene) as (image, source):
+        box = selected_box(image, source)
+        parent, place = source.get_parent(), image.get_item_position(source)
+        stored = {layer.get_id(): read(layer) for layer in all_layers(image) if not layer.is_group()}
+        seen = composite(image)
+
+        layer = dream(image, source)
+
+        assert (*layer.get_offsets()[1:], layer.get_width(), layer.get_height()) == box
+        assert layer.has_alpha()
+        assert layer.get_parent() == parent
+        assert (image.get_item_position(layer), image.get_item_position(source)) == (place, place + 1)
+        assert image.get_selected_layers() == [source]
+        others = [other for other in all_layers(image) if other.get_id() in stored]
+        assert len(others) == len(stored) == len(all_layers(image)) - 1 - scene.grouped
+        assert all(read(other) == stored[other.get_id()] for other in others)
+        check_mask(scene, image, source, layer, box)
+        check_composite(image, seen, layer, box)
+        check_that_nothing_shifts(scene, image, source, box)
+
+
+def check_mask(scene: Scene, image: Any, source: Any, layer: Any, box: tuple[int, int, int, int]) -> None:
+    mask = layer.get_mask()
+    if not scene.selection and not scene.masked:
+        assert mask is None
+        return
+    x, y, width, height = box
+    _found, left, top = source.get_offsets()
+    selection = image.get_selection()
+    if not scene.masked:
+        assert read(mask) == read(selection, box)
+    elif not scene.selection:
+        assert read(mask) == read(source.get_mask())
+    else:
+        own = array("f", read(source.get_mask(), (x - left, y - top, width, height), "Y float"))
+        chosen = array("f", read(selection, box, "Y float"))
+        both = array("f", read(mask, None, "Y float"))
+        step = 1 / 255 if scene.precision.startswith("U8") else 1e-6
+        assert all(abs(a * b - c) <= step / 2 + 1e-6 for a, b, c in zip(own, chosen, both, strict=True))
+
+
+def check_composite(image: Any, seen: list[bytes], layer: Any, box: tuple[int, int, int, int]) -> None:
+    """Nothing changes where nothing of the new layer is to be seen, and something does where it is."""
+    mask = layer.get_mask()
+    opacity = array("f", read(mask, None, "Y float")) if mask else array("f", [1.0]) * (box[2] * box[3])
+    now = composite(image)
+    changed = {i for i, (a, b) in enumerate(zip(seen, now, strict=True)) if a != b}
+    x, y, width, height = box
+    shown = {
+        (y + row) * WIDTH + x + column: opacity[row * width + column]
+        for row in range(height)
+        for column in range(width)
+        if 0 <= x + column < WIDTH and 0 <= y + row < HEIGHT
+    }
+    assert changed <= {i for i, opaque in shown.items() if opaque > 0}
+    plain = {i for i, opaque in shown.items() if opaque > 0.5}
+    assert len(changed & plain) > len(plain) / 2
+
+
+def check_that_nothing_shifts(scene: Scene, image: Any, source: Any, box: tuple[int, int, int, int]) -> None:
+    """A dream of no strength is the source again: the same pixels, in the same place."""
+    layer = dream(image, source, strength=0.0)
+    x, y, width, height = box
+    _found, left, top = source.get_offsets()
+    inside = (x - left, y - top, width, height)
+    if scene.precision.startswith("U8") or scene.precision in ("U16_NON_LINEAR", "U16_PERCEPTUAL"):
+        assert colours(layer) == colours(source, inside)
+        return
+    linear, space = "YA float" if scene.gray else "RGBA float", Babl.format_get_space(source.get_format())
+    light = Babl.get_name(Babl.format_with_space(linear, space))
+    made, given = array("f", read(layer, None, light)), array("f", read(source, inside, light))
+    tolerance = 1e-3 if scene.precision.startswith("HALF") else 2e-5
+    assert all(abs(a - b) <= tolerance for a, b in zip(made, given, strict=True))
+
+
+# ── Procedures ───────────────────────────────────────────────────────────────────────────────────
+
+
+def case_both_filters_are_in_the_menu() -> None:
+    for name, label in (("style-transfer", "_Style Transfer…"), ("deepdream", "_DeepDream…")):
+        procedure = Gimp.get_pdb().lookup_procedure(f"plug-in-atelier-{name}")
+        assert procedure.get_menu_label() == label
+        assert procedure.get_menu_paths() == ["<Image>/Filters/_Neural"]
+        assert procedure.get_image_types() == "RGB*, GRAY*"
+
+
+def case_arguments_are_those_of_the_settings() -> None:
+    for name, chosen in FILTERS.items():
+        arguments = {a.name: a for a in Gimp.get_pdb().lookup_procedure(name).get_arguments()}
+        pictures = [source.name for source in chosen.sources]
+        common = ["run-mode", "image", "drawables"]
+        assert list(arguments) == common + pictures + [argument(setting) for setting in chosen.settings]
+        config = Gimp.get_pdb().lookup_procedure(name).create_config()
+        assert all(config.get_property(picture) is None for picture in pictures)
+        for setting in chosen.settings:
+            declared = arguments[argument(setting)]
+            assert config.get_property(declared.name) == setting.default
+            assert declared.nick == setting.label
+            if isinstance(setting, Number):
+                assert (declared.minimum, declared.maximum) == (setting.low, setting.high)
+            elif isinstance(setting, Choice):
+                for option in setting.options:
+                    config.set_property(declared.name, option)
+                    assert config.get_property(declared.name) == option
+
+
+# ── Runs ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def settings_of(layer: Any) -> dict[str, Any]:
+    parasite = layer.get_parasite("atelier-settings")
+    assert parasite.is_persistent()
+    assert parasite.is_undoable()
+    recorded: dict[str, Any] = json.loads(bytes(parasite.get_data()))
+    return recorded
+
+
+def case_a_dream_is_named_and_remembers_its_settings() -> None:
+    with staged(Scene()) as (image, source):
+        layer = dream(image, source, layers="fire5", strength=0.5, step_size=0.125)
+        assert layer.get_name() == "DeepDream: fire5"
+        chosen = {**QUICK, "layers": "fire5", "strength": 0.5, "step_size": 0.125}
+        assert settings_of(layer) == {"filter": "deepdream", **vars(DeepDream()), "frames": 1, **chosen}
+
+
+def stylize(image: Any, source: Any, **arguments: Any) -> list[Any]:
+    quick = {"method": "fast", "size": 64, "iterations": 1}
+    return call("style-transfer", image, [source], **{**quick, **arguments})
+
+
+def style(name: str = "starry_night.jpg") -> Any:
+    return Gio.File.new_for_path(str(SAMPLES / name))
+
+
+def case_both_methods_of_style_transfer_paint_and_remember_the_style() -> None:
+    for method in ("fast", "fine"):
+        with staged(Scene(precision="U16_NON_LINEAR", profile="new_rgb_adobe")) as (image, source):
+            before = read(source)
+            images = len(Gimp.get_images())
+            status, layer = stylize(image, source, style=style(), method=method)
+            assert status == STATUS.SUCCESS, layer
+            assert layer.get_name() == "Style Transfer: starry_night"
+            recorded = settings_of(layer)
+            assert (recorded["filter"], recorded["method"]) == ("style-transfer", method)
+            assert recorded["pictures"] == [style().get_uri()]
+            assert "frames" not in recorded
+            assert read(source) == before
+            assert len(Gimp.get_images()) == images, "the style picture stays open"
+
+
+def save(image: Any, path: Path) -> None:
+    assert Gimp.file_save(Gimp.RunMode.NONINTERACTIVE, image, Gio.File.new_for_path(str(path)), None)
+
+
+def new_picture(name: str, width: int, height: int, pixels: bytes) -> Any:
+    """A file that GIMP has written, of opaque 8-bit RGB."""
+    image = Gimp.Image.new(width, height, Gimp.ImageBaseType.RGB)
+    kind, mode = Gimp.ImageType.RGBA_IMAGE, Gimp.LayerMode.NORMAL
+    layer = Gimp.Layer.new(image, "", width, height, kind, 100.0, mode)
+    image.insert_layer(layer, None, 0)
+    write(layer, "R'G'B' u8", pixels)
+    path = Path(os.environ["OUTCOMES"]).with_name(name)
+    save(image, path)
+    image.delete()
+    return Gio.File.new_for_path(str(path))
+
+
+def case_a_style_may_be_gray_indexed_transparent_or_layered() -> None:
+    folder = Path(os.environ["OUTCOMES"]).parent
+    for name, scene in (("gray.png", Scene(gray=True)), ("alpha.xcf", Scene(alpha=True, grouped=True))):
+        with staged(scene) as (image, _source):
+            save(image, folder / name)
+    with staged(Scene()) as (image, _source):
+        image.flatten()
+        make_indexed(image)
+        save(image, folder / "indexed.png")
+    for name in ("gray.png", "alpha.xcf", "indexed.png"):
+        for scene in (Scene(), Scene(gray=True, precision="FLOAT_LINEAR")):
+            with staged(scene) as (image, source):
+                status, layer = stylize(image, source, style=Gio.File.new_for_path(str(folder / name)))
+                assert status == STATUS.SUCCESS, layer
+
+
+def case_a_large_style_is_made_smaller_and_keeps_its_colours() -> None:
+    red, blue = b"\xff\x00\x00", b"\x00\x00\xff"
+    file = new_picture("large.png", 1500, 600, (red * 750 + blue * 750) * 600)
+    adobe = Scene(precision="U16_NON_LINEAR", profile="new_rgb_adobe")
+    sides = (
+        (Scene(), "B", (255, 0, 0), (0, 0, 255)),
+        (adobe, "H", (219, 0, 0), (0, 0, 251)),  # sRGB's red and blue in AdobeRGB, of 255
+    )
+    for scene, typecode, *expected in sides:
+        with staged(scene) as (_image, source):
+            picture = layer_pixels.read_picture(file, source, 512)
+        assert (picture.width, picture.height, picture.channels) == (1024, 410, "RGBA")
+        values = array(typecode, picture.pixels)
+        white = 256**values.itemsize - 1
+        for first, colour in zip((0, 524), expected, strict=True):
+            side = [values[i + 4 * first : i + 4 * (first + 500)] for i in range(0, len(values), 4096)]
+            for channel, value in enumerate((*colour, 255)):
+                found = {255 * v / white for row in side for v in row[channel::4]}
+                assert all(abs(v - value) < 2 for v in found), (scene, channel, value, found)
+    with staged(Scene()) as (_image, source):
+        assert layer_pixels.read_picture(file, source, 1200).width == 1200
+
+
+def reading(given: Any, like: Any) -> tuple[int, int, str, list[bytes]]:
+    """A style as the filter sends it: its size, channels, and pixels."""
+    picture = layer_pixels.read_picture(given, like, 512)
+    size = picture.pixel_bytes
+    pixels = [bytes(picture.pixels[i : i + size]) for i in range(0, len(picture.pixels), size)]
+    return picture.width, picture.height, picture.channels, pixels
+
+
+def case_a_style_may_be_a_layer_of_any_image_through_its_selection() -> None:
+    with staged(Scene(alpha=True, offset=(9, 14), grouped=True)) as (other, style_layer):
+        before = read(style_layer), [layer.get_id() for layer in all_layers(other)]
+        with staged(Scene()) as (image, source):
+            images = len(Gimp.get_images())
+            width, height, channels, whole = reading(style_layer, source)
+            assert (width, height, channels) == (LAYER_WIDTH, LAYER_HEIGHT, "RGBA")
+            assert b"".join(whole) == before[0]
+            select(other, "rectangle")
+            _width, _height, _channels, part = reading(style_layer, source)
+            inside = {(x, y) for x in range(20 - 9, 70 - 9) for y in range(15 - 14, 215 - 14)}
+            for index, (pixel, all_of_it) in enumerate(zip(part, whole, strict=True)):
+                shows = (index % LAYER_WIDTH, index // LAYER_WIDTH) in inside
+                assert pixel == all_of_it if shows else pixel[3] == 0
+            status, layer = stylize(image, source, style_layer=style_layer)
+            assert status == STATUS.SUCCESS, layer
+            assert layer.get_name() == "Style Transfer: source"
+            assert len(Gimp.get_images()) == images
+        assert (read(style_layer), [layer.get_id() for layer in all_layers(other)]) == before
+
+
+def case_a_style_from_the_layers_own_image_does_not_heed_its_selection() -> None:
+    with staged(Scene(selection="rectangle", masked=True)) as (image, source):
+        backdrop = image.get_layers()[-1]
+        _width, _height, channels, pixels = reading(backdrop, source)
+        assert channels == "RGBA"
+        assert [pixel[:3] for pixel in pixels] == colours(backdrop)
+        assert {pixel[3] for pixel in pixels} == {255}
+        _width, _height, channels, pixels = reading(source, source)
+        assert channels == "RGBA"
+        assert [pixel[3] for pixel in pixels] == list(read(source.get_mask()))
+
+
+PATTERN_WIDTH, PATTERN_HEIGHT = 20, 30
+
+
+def new_pattern(name: str, pixels: bytes) -> Any:
+    """A pattern of 8-bit RGB that GIMP finds among its own."""
+    kind, header = b"GPAT", name.encode() + b"\0"
+    numbers = 24 + len(header), 1, PATTERN_WIDTH, PATTERN_HEIGHT, 3
+    folder = Path(Gimp.directory()) / "patterns"
+    folder.mkdir(exist_ok=True)
+    (folder / f"{name}.pat").write_bytes(struct.pack(">5I", *numbers) + kind + header + pixels)
+    Gimp.patterns_refresh()
+    return Gimp.Pattern.get_by_name(name)
+
+
+def case_a_style_may_be_a_pattern_which_is_repeated() -> None:
+    stride = 3 * PATTERN_WIDTH
+    drawn = random.Random(3).randbytes(stride * PATTERN_HEIGHT)
+    pattern = new_pattern("noise", drawn)
+    rows = [drawn[y * stride : (y + 1) * stride] * 26 for y in range(PATTERN_HEIGHT)] * 18
+    expected = b"".join(rows)
+    with staged(Scene()) as (image, source):
+        width, height, channels, pixels = reading(pattern, source)
+        assert (width, height, channels) == (520, 540, "RGBA")
+        assert b"".join(pixel[:3] for pixel in pixels) == expected
+        assert {pixel[3] for pixel in pixels} == {255}
+
+        status, layer = stylize(image, source, style_pattern=pattern)
+        assert status == STATUS.SUCCESS, layer
+        assert layer.get_name() == "Style Transfer: noise"
+        file = new_picture("noise.png", width, height, expected)
+        assert read(layer) == read(stylize(image, source, style=file)[1]), "the backend got something else"
+    with staged(Scene(gray=True, precision="U16_NON_LINEAR")) as (_image, source):
+        assert reading(pattern, source)[:3] == (520, 540, "YA")
+
+
+def case_several_styles_are_mixed() -> None:
+    with staged(Scene()) as (image, source):
+        one = stylize(image, source, style=style())[1]
+        both = stylize(image, source, style=style(), second_style=style("coffee.jpg"))[1]
+        weighted = {"style": style(), "second_style": style("coffee.jpg"), "style_weights": "9, 1"}
+        mostly_one = stylize(image, source, **weighted)[1]
+        assert settings_of(both)["pictures"] == [style().get_uri(), style("coffee.jpg").get_uri()]
+        assert read(one) != read(both) != read(mostly_one)
+        sentence = "There are 3 weights for 1 style pictures: give each its own."
+        said = stylize(image, source, style=style(), style_weights="1, 2, 3")
+        assert_refused(said, sentence, STATUS.EXECUTION_ERROR)
+
+
+def case_the_gallery_wants_no_style() -> None:
+    with staged(Scene()) as (image, source):
+        status, layer = stylize(image, source, method="gallery")
+        assert status == STATUS.SUCCESS, layer
+        assert layer.get_name() == f"Style Transfer: {settings_of(layer)['gallery_style']}"
+
+
+def case_a_picture_that_is_not_needed_is_not_read() -> None:
+    unreadable = Gio.File.new_for_path(__file__)
+    with staged(Scene()) as (image, source):
+        status, layer = stylize(image, source, method="gallery", style=unreadable)
+        assert status == STATUS.SUCCESS, layer
+        assert "pictures" not in settings_of(layer)
+        layer = dream(image, source, objective="class", imagenet_class="7", guide=unreadable)
+        assert "pictures" not in settings_of(layer)
+
+
+def case_a_dream_follows_a_guide_or_a_class() -> None:
+    with staged(Scene()) as (image, source):
+        plain = dream(image, source)
+        guided = dream(image, source, guide=style())
+        by_layer = dream(image, source, guide_layer=image.get_layers()[-1])
+        retriever = dream(image, source, objective="class", imagenet_class="golden retriever")
+        assert len({read(layer) for layer in (plain, guided, by_layer, retriever)}) == 4
+        assert read(guided) == read(dream(image, source, objective="guide", guide=style()))
+        assert settings_of(guided)["objective"] == "guide"
+        assert guided.get_name() == "DeepDream: starry_night"
+        assert retriever.get_name() == "DeepDream: golden retriever"
+        assert_refused(call("deepdream", image, [source], objective="guide"), "Choose a guide picture first.")
+
+
+def case_frames_are_layers_above_the_source() -> None:
+    with staged(Scene(alpha=True, grouped=True, selection="rectangle")) as (image, source):
+        box, layers = selected_box(image, source), len(all_layers(image))
+        last = dream(image, source, frames=3, zoom=1.1)
+        siblings = source.get_parent().get_children()
+        made = siblings[siblings.index(last) : siblings.index(source)]
+        assert [layer.get_name() for layer in made] == [
+            f"DeepDream: squeezenet, frame {number}" for number in (3, 2, 1)
+        ]
+        assert len({read(layer) for layer in made}) == 3
+        assert [settings_of(layer)["frames"] for layer in made] == [3, 3, 3]
+        for layer in made:
+            assert (*layer.get_offsets()[1:], layer.get_width(), layer.get_height()) == box
+            assert read(layer.get_mask()) == read(image.get_selection(), box)
+        assert image.get_selected_layers() == [source]
+        assert len(all_layers(image)) == layers + 3
+
+
+def case_noise_fills_a_blank_layer() -> None:
+    with staged(Scene(alpha=True)) as (image, source):
+        source.fill(Gimp.FillType.TRANSPARENT)
+        sentence = "Nothing is to be seen here, all is transparent: choose another part or layer."
+        assert_refused(call("deepdream", image, [source], **QUICK), sentence, STATUS.EXECUTION_ERROR)
+        layer = dream(image, source, start="noise")
+        assert set(read(layer)[3::4]) == {255}
+        assert len(set(colours(layer))) > 100
+
+
+def case_a_text_of_another_form_is_refused() -> None:
+    with staged(Scene()) as (image, source):
+        status, sentence = call("deepdream", image, [source], channels="all")
+        assert status == STATUS.CALLING_ERROR
+        assert sentence == "Channels: “all” are no channels: write one as 12, or several as 12-20."
+        status, sentence = call("deepdream", image, [source], layers="Mixed_9z")
+        assert status == STATUS.EXECUTION_ERROR
+        assert "Mixed_9z" in sentence and "Mixed_5d" in sentence
+
+
+def case_a_float_layer_with_a_value_that_is_no_number_is_refused() -> None:
+    with staged(Scene(precision="FLOAT_LINEAR")) as (image, source):
+        width, height = source.get_width(), source.get_height()
+        write(source, "RGBA float", array("f", [float("nan")] * (4 * width * height)).tobytes())
+        status, sentence = call("deepdream", image, [source], **QUICK)
+        assert status == STATUS.EXECUTION_ERROR
+        assert "no finite numbers" in sentence
+
+
+def case_the_last_values_are_used_again() -> None:
+    last = "GimpProcedureConfigRun-plug-in-atelier-deepdream.last"
+    folder = Path(Gimp.directory()) / "plug-in-settings"
+    folder.mkdir(exist_ok=True)
+    (folder / last).write_text("(iterations 2)\n(octaves 1)\n(size 64)\n(seed 5)\n")
+    with staged(Scene()) as (image, source):
+        arguments = {"run_mode": Gimp.RunMode.WITH_LAST_VALS}
+        status, layer = call("deepdream", image, [source], **arguments)
+        assert status == STATUS.SUCCESS, layer
+        recorded = settings_of(layer)
+        assert (recorded["iterations"], recorded["octaves"], recorded["seed"]) == (2, 1, 5)
+
+
+def case_locks_of_the_source_and_its_group_are_no_obstacle() -> None:
+    with staged(Scene(grouped=True)) as (image, source):
+        for item in (source, source.get_parent()):
+            item.set_lock_content(True)
+        source.set_lock_position(True)
+        dream(image, source)
+
+
+def case_the_same_seed_dreams_the_same() -> None:
+    with staged(Scene(selection="rectangle")) as (image, source):
+        once, again, other = (dream(image, source, jitter=8, seed=seed) for seed in (3, 3, 4))
+        assert read(once) == read(again) != read(other)
+
+
+def case_a_text_layer_stays_one_and_is_dreamt_of_in_a_new_layer() -> None:
+    with staged(Scene()) as (image, _source):
+        text = Gimp.TextLayer.new(image, "Atelier", Gimp.context_get_font(), 60.0, Gimp.Unit.pixel())
+        image.insert_layer(text, None, 0)
+        text.set_offsets(40, 30)
+        before = read(text)
+
+        layer = dream(image, text)
+
+        assert not layer.is_text_layer()
+        assert image.get_layers()[:2] == [layer, text]
+        assert layer.get_offsets() == text.get_offsets()
+        assert (layer.get_width(), layer.get_height()) == (text.get_width(), text.get_height())
+        assert colours(layer) != colours(text)
+        assert read(layer)[3::4] == before[3::4], "the letters have another shape"
+        assert text.is_text_layer()
+        assert (text.get_text(), text.get_font_size()[0]) == ("Atelier", 60.0)
+        assert read(text) == before
+
+
+def dream_for_long_and_then_briefly() -> None:
+    """The first dream is to be killed by whoever called; the second is to go well nevertheless."""
+    with staged(Scene()) as (image, source):
+        layers = len(all_layers(image))
+        status, sentence = call("deepdream", image, [source], size=512, iterations=500, octaves=12)
+        assert status != STATUS.SUCCESS, sentence
+        assert len(all_layers(image)) == layers
+        dream(image, source)
+
+
+def dream_frames_until_killed() -> None:
+    """Whoever called kills the filter between two frames; no layer may be left, in no image either."""
+    with staged(Scene()) as (image, source):
+        before = layers_of_gimp()
+        status, sentence = call("deepdream", image, [source], **{**QUICK, "size": 256}, frames=500)
+        assert status != STATUS.SUCCESS, sentence
+        assert layers_of_gimp() == before
+
+
+def dream_for_long_until_gimp_quits() -> None:
+    """GIMP quits in the middle of a dream, when told to: nobody comes back here."""
+    procedure = Gimp.get_pdb().lookup_procedure("gimp-quit")
+    config = procedure.create_config()
+    config.set_property("force", True)
+
+    def quit_gimp() -> None:
+        wait_until_told()
+        procedure.run(config)
+
+    threading.Thread(target=quit_gimp, daemon=True).start()
+    dream_for_long_and_then_briefly()
+
+
+def dream_when_told() -> None:
+    """One layer more is there then, and it is another picture."""
+    with staged(Scene()) as (image, source):
+        layers = len(all_layers(image))
+        wait_until_told()
+        layer = dream(image, source)
+        assert len(all_layers(image)) == layers + 1
+        assert colours(layer) != colours(source)
+
+
+def wait_until_told() -> None:
+    """Until whoever called has opened and closed the FIFO that it named."""
+    Path(os.environ["WAIT_AT"]).read_bytes()
+
+
+def layers_of_gimp() -> set[int]:
+    """The numbers of all layers that GIMP knows, be they in an image or not."""
+    return {number for number in range(1, MANY_ITEMS) if Gimp.Item.id_is_layer(number)}
+
+
+def case_how_far_a_run_is_in_words() -> None:
+    assert words("DeepDream", 0, 1, Progress(1, 3, 40)) == "DeepDream: step 3 of 40"
+    assert words("DeepDream", 1, 5, Progress(1, 3, 40)) == "DeepDream: frame 2 of 5, step 3 of 40"
+    assert words("DeepDream", 0, 1, Queued(1, 0)) == "DeepDream"
+    assert words("DeepDream", 0, 1, Queued(1, 1)) == "Waiting: 1 job before this one"
+    assert words("DeepDream", 0, 1, Queued(1, 2)) == "Waiting: 2 jobs before this one"
+
+
+def case_what_is_larger_than_a_strip_is_read_and_written_whole() -> None:
+    strip, turns = layer_pixels.STRIP_PX, list[None]()
+    with staged(Scene(masked=True)) as (_image, source):
+        whole = layer_pixels.cut_out(source)
+        layer_pixels.STRIP_PX = 7 * LAYER_WIDTH
+        try:
+            cutout = layer_pixels.cut_out(source, lambda: turns.append(None))
+            content, _region = layer_pixels.content_of(cutout)
+            layer = layer_pixels.new_layer(cutout, content, "in strips", "{}")
+        finally:
+            layer_pixels.STRIP_PX = strip
+        assert cutout.mask == whole.mask
+        assert content == layer_pixels.content_of(whole)[0]
+        assert len(turns) == -(-LAYER_HEIGHT // 7)
+        assert (colours(layer), read(layer.get_mask())) == (colours(source), read(source.get_mask()))
+        layer.delete()
+
+
+# ── Refusals ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def assert_refused(outcome: list[Any], sentence: str, status: Any = STATUS.CALLING_ERROR) -> None:
+    assert outcome == [status, sentence], outcome
+
+
+def make_indexed(image: Any) -> None:
+    palette = Gimp.ConvertPaletteType.WEB
+    assert image.convert_indexed(Gimp.ConvertDitherType.NONE, palette, 0, False, False, "")
+
+
+def case_an_indexed_image_is_refused() -> None:
+    with staged(Scene()) as (image, source):
+        make_indexed(image)
+        sentence = "The image is indexed: choose Image ▸ Mode ▸ RGB, then run the filter again."
+        assert_refused(call("deepdream", image, [source]), sentence)
+
+
+def case_anything_but_one_layer_is_refused() -> None:
+    with staged(Scene()) as (image, source):
+        two = [source, image.get_layers()[0]]
+        sentence = "The filter works on one layer, and {} are selected: select one."
+        assert_refused(call("deepdream", image, two), sentence.format(2))
+        assert_refused(call("deepdream", image, []), sentence.format(0))
+
+
+def case_a_group_is_refused() -> None:
+    with staged(Scene(grouped=True)) as (image, source):
+        sentence = "A layer group has no pixels of its own: select a layer in it, or merge it."
+        assert_refused(call("deepdream", image, [source.get_parent()]), sentence)
+
+
+def case_a_layer_mask_is_refused() -> None:
+    with staged(Scene(masked=True)) as (image, source):
+        sentence = "A layer mask is being edited: click on the picture beside it, then try again."
+        assert_refused(call("deepdream", image, [source.get_mask()]), sentence)
+
+
+def case_a_channel_is_refused() -> None:
+    with staged(Scene(selection="rectangle")) as (image, _source):
+        channel = Gimp.Selection.save(image)
+        sentence = "A channel is selected: select a layer in the Layers dialog instead."
+        assert_refused(call("deepdream", image, [channel]), sentence)
+
+
+def case_a_floating_selection_is_refused() -> None:
+    with staged(Scene(selection="rectangle")) as (image, source):
+        Gimp.edit_copy([source])
+        (floating,) = Gimp.edit_paste(source, True)
+        sentence = "There is a floating selection: anchor it (Ctrl+H), then run the filter again."
+        for drawable in (floating, source):
+            assert_refused(call("deepdream", image, [drawable]), sentence)
+        Gimp.floating_sel_anchor(floating)
+
+
+def case_a_selection_beside_the_layer_is_refused() -> None:
+    with staged(Scene(selection="rectangle", offset=(75, 0))) as (image, source):
+        layers = len(all_layers(image))
+        sentence = "The selection lies outside the layer: select a part of it, or nothing at all."
+        assert_refused(call("deepdream", image, [source]), sentence)
+        assert len(all_layers(image)) == layers
+
+
+def case_a_style_that_is_no_picture_or_breaks_off_is_refused() -> None:
+    broken_off = new_picture("broken off.png", 300, 200, random.Random(5).randbytes(3 * 300 * 200))
+    path = Path(broken_off.get_path())
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with staged(Scene()) as (image, source):
+        assert_refused(stylize(image, source), "Choose a style picture first.")
+        for file in (Gio.File.new_for_path(__file__), broken_off):
+            sentence = f"GIMP cannot read a picture from {file.get_parse_name()}: choose another one."
+            assert_refused(stylize(image, source, style=file), sentence)
+
+
+def case_a_style_of_which_nothing_is_visible_is_refused() -> None:
+    file = Gio.File.new_for_path(str(Path(os.environ["OUTCOMES"]).with_name("hidden.xcf")))
+    with staged(Scene()) as (image, _source):
+        for layer in image.get_layers():
+            layer.set_visible(False)
+        save(image, Path(file.get_path()))
+    with staged(Scene()) as (image, source):
+        images = len(Gimp.get_images())
+        sentence = "Nothing of hidden is visible: show a layer of it, or choose another picture."
+        assert_refused(stylize(image, source, style=file), sentence)
+        assert len(Gimp.get_images()) == images
+
+
+def case_a_low_layer_is_painted_in_the_style_of_one_pixel() -> None:
+    with staged(Scene()) as (image, _source):
+        low = add_layer(image, random.Random(2), "low", 90, 3, alpha=False)
+        pixel = new_picture("pixel.png", 1, 1, bytes((200, 30, 30)))
+        for method in ("fast", "fine", "light"):
+            status, layer = stylize(image, low, style=pixel, method=method)
+            assert status == STATUS.SUCCESS, layer
+            assert (layer.get_width(), layer.get_height()) == (90, 3)
+        assert dream(image, low).get_height() == 3
+
+
+def case_a_missing_style_or_a_folder_is_refused_by_gimp_itself() -> None:
+    with staged(Scene()) as (image, source):
+        for path in (SAMPLES / "missing.jpg", SAMPLES):
+            status, _sentence = stylize(image, source, style=Gio.File.new_for_path(str(path)))
+            assert status == STATUS.CALLING_ERROR
+
+
+def case_missing_weights_are_told_and_leave_no_trace() -> None:
+    with staged(Scene()) as (image, source):
+        layers = len(all_layers(image))
+        status, sentence = call("deepdream", image, [source], network="inception-v3-torchvision")
+        assert status == STATUS.EXECUTION_ERROR
+        assert "python3 install.py --official-weights" in sentence
+        assert len(all_layers(image)) == layers

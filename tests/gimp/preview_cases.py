@@ -1,0 +1,500 @@
+"""What is checked of the dialogs' parts inside GIMP, with a screen and a backend: all functions `case_…`.
+
+`test_preview_pane.py` starts it and reads the outcomes. Only GIMP's Python can import it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from array import array
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import gi
+
+gi.require_versions({"Babl": "0.1", "Gegl": "0.4", "Gimp": "3.0", "GimpUi": "3.0", "Gtk": "3.0"})
+from gi.repository import Gdk, Gegl, Gimp, GimpUi, Gio, GLib, GObject, Gtk
+from outcomes import cases_in, write_outcomes
+
+from atelier_shared.deepdream import DeepDream
+from atelier_shared.errors import AtelierError, JobCancelled
+from atelier_shared.messages import Picture, Progress, Queued
+from atelier_shared.style_transfer import StyleTransfer
+from host.event_loop_client import BackendLink
+from host.filters import FILTERS, argument
+from host.layer_pixels import Unsuitable
+from host.picture_cache import GivenPictures
+from host.progress_reporter import StatusBar
+from host.run import Task
+from ui.gallery import recent
+from ui.gallery.gallery import galleries
+from ui.preview import rendering
+from ui.preview.pane import PreviewPane
+from ui.preview.request import SIDE_PX
+from ui.run_progress import Running
+from ui.settings_form import settings_form
+from ui.status_line import StatusLine
+
+WIDTH, HEIGHT = 1000, 600
+COLOUR = (200, 100, 50)
+WITHIN_S = 90.0
+GALLERY = StyleTransfer(method="gallery")
+STARRY_NIGHT = Path(__file__).parents[2] / "samples" / "starry_night.jpg"
+
+
+def main() -> None:
+    """Try everything."""
+    GimpUi.init("atelier-tests")
+    write_outcomes(cases_in(globals()))
+
+
+# ── Layers ───────────────────────────────────────────────────────────────────────────────────────
+
+
+@contextmanager
+def layer_of(
+    *, gray: bool = False, alpha: bool = False, precision: str = "U8_NON_LINEAR", adobe: bool = False
+) -> Iterator[Any]:
+    """A layer whose left half has COLOUR and whose right half is black, in an image of its own."""
+    base = Gimp.ImageBaseType.GRAY if gray else Gimp.ImageBaseType.RGB
+    image = Gimp.Image.new_with_precision(WIDTH, HEIGHT, base, getattr(Gimp.Precision, precision))
+    if adobe:
+        image.set_color_profile(Gimp.ColorProfile.new_rgb_adobe())
+    kinds = Gimp.ImageType
+    kind = (
+        (kinds.GRAYA_IMAGE if alpha else kinds.GRAY_IMAGE)
+        if gray
+        else (kinds.RGBA_IMAGE if alpha else kinds.RGB_IMAGE)
+    )
+    layer = Gimp.Layer.new(image, "layer", WIDTH, HEIGHT, kind, 100.0, Gimp.LayerMode.NORMAL)
+    image.insert_layer(layer, None, 0)
+    left, right = (*COLOUR, 128 if alpha else 255), (0, 0, 0, 255)
+    row = [value / 255 for value in left * (WIDTH // 2) + right * (WIDTH // 2)]
+    write(layer, "R'G'B'A float", array("f", row).tobytes() * HEIGHT)  # babl garbles 8 bits written as 16
+    try:
+        yield layer
+    finally:
+        image.delete()
+
+
+def write(drawable: Any, babl: str, pixels: bytes) -> None:
+    buffer = drawable.get_buffer()
+    buffer.set(Gegl.Rectangle.new(0, 0, WIDTH, HEIGHT), babl, pixels)
+    buffer.flush()
+    drawable.update(0, 0, WIDTH, HEIGHT)
+
+
+def read(drawable: Any, box: tuple[int, int, int, int], babl: str) -> bytes:
+    pixels: bytes = drawable.get_buffer().get(Gegl.Rectangle.new(*box), 1.0, babl, Gegl.AbyssPolicy.NONE)
+    return pixels
+
+
+def pixel(picture: Picture, x: int, y: int) -> tuple[int, ...]:
+    start = (y * picture.width + x) * picture.pixel_bytes
+    return tuple(bytes(picture.pixels[start : start + picture.pixel_bytes]))
+
+
+def assert_near(found: tuple[int, ...], wanted: tuple[int, ...], within: int = 2) -> None:
+    assert len(found) == len(wanted), (found, wanted)
+    assert all(abs(a - b) <= within for a, b in zip(found, wanted, strict=True)), (found, wanted)
+
+
+# ── What a preview is made of ────────────────────────────────────────────────────────────────────
+
+
+def case_small_pixels_are_the_layers_in_srgb_whatever_its_coding() -> None:
+    for precision in ("U8_NON_LINEAR", "U16_NON_LINEAR", "FLOAT_LINEAR", "HALF_LINEAR"):
+        for adobe in (False, True):
+            for alpha in (False, True):
+                with layer_of(alpha=alpha, precision=precision, adobe=adobe) as layer:
+                    content = rendering.scene(layer, None).content
+                    assert content.channels == ("RGBA" if alpha else "RGB")
+                    assert (content.width, content.height) == (SIDE_PX, 204)
+                    assert_near(pixel(content, 40, 100), (*COLOUR, 128)[: 4 if alpha else 3])
+                    assert_near(pixel(content, 300, 100), (0, 0, 0, 255)[: 4 if alpha else 3])
+
+
+def case_grey_layers_are_grey() -> None:
+    for alpha in (False, True):
+        with layer_of(gray=True, alpha=alpha) as layer:
+            content = rendering.scene(layer, None).content
+            assert content.channels == ("YA" if alpha else "Y")
+            wanted = read(layer, (10, 10, 1, 1), "Y'A u8" if alpha else "Y' u8")
+            assert_near(pixel(content, 40, 100), tuple(wanted))
+            seen = rendering.before(rendering.scene(layer, None))
+            assert (seen.get_width(), seen.get_height()) == (SIDE_PX, 204)
+
+
+def case_the_selection_and_the_layers_mask_are_soft() -> None:
+    for precision in ("U8_NON_LINEAR", "FLOAT_LINEAR"):
+        with layer_of(precision=precision) as layer:
+            image = layer.get_image()
+            Gimp.Selection.all(image)
+            write(image.get_selection(), "Y float", array("f", [0.5] * WIDTH * HEIGHT).tobytes())
+            seen = rendering.scene(layer, None)
+            assert seen.mask is not None and len(seen.mask) == seen.region.width * seen.region.height
+            assert_near(tuple(set(seen.mask)), (128,), within=3)
+            mask = layer.create_mask(Gimp.AddMaskType.WHITE)
+            layer.add_mask(mask)
+            write(mask, "Y float", array("f", [0.25] * WIDTH * HEIGHT).tobytes())
+            assert_near(tuple(set(rendering.scene(layer, None).mask or b"")), (32,), within=3)
+            layer.set_apply_mask(False)
+            assert_near(tuple(set(rendering.scene(layer, None).mask or b"")), (128,), within=3)
+
+
+def case_a_part_is_seen_and_what_lies_around_it_is_sent() -> None:
+    with layer_of() as layer:
+        layer.set_offsets(50, 20)
+        layer.get_image().select_rectangle(Gimp.ChannelOps.REPLACE, 450, 120, 200, 100)
+        seen = rendering.scene(layer, None)
+        assert (seen.content.width, seen.content.height) == (200 + 2 * 96, 100 + 2 * 96)
+        assert (seen.region.x, seen.region.y, seen.region.width, seen.region.height) == (96, 96, 200, 100)
+        assert seen.part == 1.0
+        assert seen.mask == b"\xff" * 20_000
+        assert rendering.is_small(layer)
+        assert bytes(seen.content.pixels) == read(layer, (304, 4, 392, 292), "R'G'B' u8")
+
+
+def case_a_detail_has_the_layers_own_pixels() -> None:
+    with layer_of() as layer:
+        Gimp.Drawable.edit_fill(layer, Gimp.FillType.BACKGROUND)
+        seen = rendering.scene(layer, (0.5, 0.5))
+        assert not rendering.is_small(layer)
+        assert (seen.region.width, seen.region.height) == (SIDE_PX, SIDE_PX)
+        around = (330 - 96, 130 - 96, SIDE_PX + 2 * 96, SIDE_PX + 2 * 96)
+        assert bytes(seen.content.pixels) == read(layer, around, "R'G'B' u8")
+        assert abs(seen.part - 532 / WIDTH) < 1e-9
+        corner = rendering.scene(layer, (0.0, 1.0))
+        assert (corner.region.x, corner.region.y) == (0, 96)
+        assert rendering.moved(layer, (0.5, 0.5), 100, -1000) == (0.6, SIDE_PX / HEIGHT / 2)
+
+
+def case_what_is_not_selected_stays_as_it_is() -> None:
+    with layer_of() as layer:
+        image = layer.get_image()
+        image.select_ellipse(Gimp.ChannelOps.REPLACE, 0, 0, WIDTH, HEIGHT)
+        seen = rendering.scene(layer, None)
+        green = Picture(20, 10, "RGB", "u8", bytes((0, 255, 0)) * 200)
+        before, after = rendering.before(seen), rendering.after(seen, green)
+        assert at(before, 100, 100) == COLOUR
+        assert at(after, 100, 100) == (0, 255, 0)
+        assert at(after, 2, 2) == at(before, 2, 2) == COLOUR
+
+
+def case_a_selection_beside_the_layer_and_a_layer_that_is_gone_are_told() -> None:
+    with layer_of() as layer:
+        layer.get_image().select_rectangle(Gimp.ChannelOps.REPLACE, 0, 0, 10, 10)
+        layer.set_offsets(50, 50)
+        assert_unsuitable(layer, "The selection lies outside the layer")
+    assert_unsuitable(layer, "The layer was deleted")
+
+
+def assert_unsuitable(layer: Any, sentence: str) -> None:
+    try:
+        rendering.scene(layer, None)
+    except Unsuitable as error:
+        assert str(error).startswith(sentence), error
+    else:
+        raise AssertionError("a scene was made")
+
+
+def at(pixbuf: Any, x: int, y: int) -> tuple[int, ...]:
+    start = y * pixbuf.get_rowstride() + x * pixbuf.get_n_channels()
+    return tuple(pixbuf.get_pixels()[start : start + 3])
+
+
+# ── The pane ─────────────────────────────────────────────────────────────────────────────────────
+
+
+class Window:
+    """A window with a preview of a layer, whose request a test may change."""
+
+    def __init__(self, layer: Any, request: Any, given: tuple[Any, ...] = ()) -> None:
+        self.request, self.given, self.asked = request, given, 0
+        self.link = BackendLink(lambda: self.pane.refresh_soon())
+        self.submit = self.link.submit
+        self.link.submit = self._counted  # type: ignore[assignment,method-assign]
+        self.pane = PreviewPane(layer, GivenPictures(layer), self.link, self._wanted)
+        self.window = Gtk.Window()
+        self.window.add(self.pane)
+        self.window.show_all()
+        self.pane.refresh_soon()
+
+    def _wanted(self) -> Any:
+        if isinstance(self.request, AtelierError):
+            raise self.request
+        return self.request, self.given
+
+    def _counted(self, *arguments: Any) -> int:
+        self.asked += 1
+        return self.submit(*arguments)
+
+    def __enter__(self) -> Window:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.window.destroy()
+        self.link.close()
+
+    @property
+    def says(self) -> str:
+        return str(self.pane._line.get_text())
+
+    @property
+    def pixels(self) -> bytes:
+        """What is seen."""
+        pixbuf = self.pane._image.get_pixbuf()
+        return bytes(pixbuf.get_pixels()) if pixbuf else b""
+
+    def change(self, request: Any) -> None:
+        self.request = request
+        self.pane.refresh_soon()
+
+    def wait(self) -> bytes:
+        """What is seen once all is done."""
+        self.wait_until(lambda: not self.pane._delay, "the preview is asked for")
+        self.wait_until(lambda: self.pane._job is None, "the preview is done")
+        return self.pixels
+
+    def wait_until(self, holds: Callable[[], bool], what: str) -> None:
+        deadline = time.monotonic() + WITHIN_S
+        while not holds():
+            assert time.monotonic() < deadline, f"in vain that {what}; it says {self.says!r}"
+            GLib.MainContext.default().iteration(False)
+            time.sleep(0.001)
+
+
+def press(widget: Any, kind: Any, **fields: Any) -> None:
+    event = Gdk.Event.new(kind)
+    for name, value in fields.items():
+        setattr(event, name, value)
+    widget.emit(
+        {
+            Gdk.EventType.BUTTON_PRESS: "button-press-event",
+            Gdk.EventType.BUTTON_RELEASE: "button-release-event",
+            Gdk.EventType.MOTION_NOTIFY: "motion-notify-event",
+            Gdk.EventType.KEY_PRESS: "key-press-event",
+        }[kind],
+        event,
+    )
+
+
+def case_a_change_changes_the_picture() -> None:
+    with layer_of() as layer, Window(layer, GALLERY) as window:
+        window.wait_until(lambda: window.says == "Atelier is starting…" or window.asked > 0, "it starts")
+        first = window.wait()
+        assert window.says == ""
+        assert first != rendering.before(rendering.scene(layer, None)).get_pixels()
+        window.change(StyleTransfer(method="gallery", gallery_style="woodcut"))
+        assert window.wait() != first
+        assert window.asked == 2
+        window.change(GALLERY)
+        assert window.wait() == first
+        window.pane.refresh_soon()
+        window.wait()
+        assert window.asked == 3, "nothing had changed"
+
+
+def case_the_newest_request_cancels_the_older() -> None:
+    with layer_of() as layer, Window(layer, GALLERY) as window:
+        first = window.wait()
+        window.change(DeepDream(network="vgg16", layers="relu5_3"))
+        window.wait_until(lambda: window.asked == 2, "the dream is asked for")
+        window.change(GALLERY)
+        assert window.wait() == first
+        assert not window.link._jobs or len(window.link._jobs) == 1
+        window.wait_until(lambda: not window.link._jobs, "the dream has ended, too")
+
+
+def case_changes_in_quick_succession_are_one() -> None:
+    with layer_of() as layer, Window(layer, GALLERY) as window:
+        for strength in range(10):
+            window.change(StyleTransfer(method="gallery", strength=strength / 10))
+        window.wait()
+        assert window.asked == 1
+
+
+def case_the_layer_is_seen_while_a_button_is_held() -> None:
+    with layer_of() as layer, Window(layer, GALLERY) as window:
+        made = window.wait()
+        original = rendering.before(rendering.scene(layer, None)).get_pixels()
+        box = window.pane.get_children()[0]
+        press(box, Gdk.EventType.BUTTON_PRESS)
+        assert window.pixels == original
+        press(box, Gdk.EventType.BUTTON_RELEASE)
+        assert window.pixels == made
+        window.pane._before.set_active(True)
+        assert window.pixels == original
+        window.pane._before.set_active(False)
+        assert window.pixels == made
+        window.wait()
+        assert window.asked == 1
+
+
+def case_a_detail_is_dragged() -> None:
+    with layer_of() as layer, Window(layer, GALLERY) as window:
+        whole = window.wait()
+        window.pane._detail.set_active(True)
+        original = rendering.before(rendering.scene(layer, (0.5, 0.5))).get_pixels()
+        assert window.pixels == original
+        detail = window.wait()
+        assert detail not in (original, whole)
+        box = window.pane.get_children()[0]
+        press(box, Gdk.EventType.BUTTON_PRESS, x=100.0, y=100.0)
+        press(box, Gdk.EventType.MOTION_NOTIFY, x=200.0, y=100.0)
+        assert window.pixels == rendering.before(rendering.scene(layer, (0.4, 0.5))).get_pixels()
+        press(box, Gdk.EventType.BUTTON_RELEASE)
+        assert window.wait() not in (detail, window.pixels[:0])
+        press(box, Gdk.EventType.KEY_PRESS, keyval=Gdk.KEY_Right)
+        assert window.wait() != detail
+        window.pane._detail.set_active(False)
+        assert window.wait() == whole
+
+
+def case_styles_are_read_once() -> None:
+    style = Gio.File.new_for_path(str(STARRY_NIGHT))
+    with layer_of() as layer, Window(layer, StyleTransfer(), (style,)) as window:
+        first = window.wait()
+        assert window.says == "", window.says
+        assert len(window.pane._given) == 1
+        window.change(StyleTransfer(strength=0.5))
+        assert window.wait() != first
+        assert len(window.pane._given) == 1
+        window.given = (layer, Gimp.context_get_pattern())
+        window.pane.refresh_soon()
+        assert window.wait() != first
+        assert window.says == "", window.says
+        assert len(window.pane._given) == 3
+
+
+def case_a_given_file_is_read_once_until_it_changes_and_a_layer_for_every_run() -> None:
+    place = Path(os.environ["EMPTY_HOME"]) / "style.jpg"
+    shutil.copyfile(STARRY_NIGHT, place)
+    file = Gio.File.new_for_path(str(place))
+    with layer_of() as layer, layer_of() as style:
+        given = GivenPictures(layer)
+        first, of_layer = given.seen(file, 512), given.seen(style, 512)
+        assert given.latest(file, 900) is first
+        shutil.copyfile(STARRY_NIGHT.with_name("coffee.jpg"), place)
+        assert given.latest(file, 512).pixels != first.pixels
+        write(style, "R'G'B' u8", bytes(3 * WIDTH * HEIGHT))
+        assert given.seen(style, 512) is of_layer
+        assert not any(given.latest(style, 512).pixels[0:3])
+
+
+def case_what_is_wrong_is_said_and_what_is_missing_is_left_to_the_dialog() -> None:
+    with layer_of() as layer, Window(layer, Unsuitable("Choose a style picture first.")) as window:
+        assert window.wait() == rendering.before(rendering.scene(layer, None)).get_pixels()
+        assert window.says == ""
+        window.change(DeepDream(network="squeezenet", layers="Mixed_9z"))
+        window.wait()
+        assert "Mixed_9z" in window.says
+        window.change(GALLERY)
+        window.wait()
+        assert window.says == ""
+
+
+def case_nothing_is_asked_during_a_run_whose_picture_is_shown() -> None:
+    with layer_of() as layer, Window(layer, GALLERY) as window:
+        made = window.wait()
+        window.pane.pause()
+        window.change(StyleTransfer(method="gallery", strength=0.5))
+        window.wait()
+        assert window.asked == 1
+        window.pane.show(Picture(2, 1, "RGB", "u8", bytes((0, 255, 0)) * 2))
+        assert set(window.pixels[1::3]) == {255}
+        window.pane.resume()
+        window.pane.refresh_soon()
+        assert window.wait() != made
+        assert window.asked == 2
+
+
+def case_a_backend_that_cannot_start_is_tried_once() -> None:
+    home = os.environ["ATELIER_HOME"]
+    os.environ["ATELIER_HOME"] = os.environ["EMPTY_HOME"]
+    try:
+        with layer_of() as layer, Window(layer, GALLERY) as window:
+            window.wait()
+            until = time.monotonic() + 1.5
+            window.wait_until(lambda: time.monotonic() > until, "some time passes")
+            assert "is not installed" in window.says
+            assert window.asked == 1
+    finally:
+        os.environ["ATELIER_HOME"] = home
+
+
+def case_a_run_that_is_enough_before_its_job_is_asked_for_is_not_computed_to_its_end() -> None:
+    dream = DeepDream(network="squeezenet", iterations=500, octaves=4, size=128)
+    with layer_of() as layer, Window(layer, GALLERY) as window:
+        window.wait()
+        task, heard = Task(FILTERS["plug-in-atelier-deepdream"], dream, [], 1), list[Queued | Progress]()
+        bar = StatusBar(task.title, task.frames)
+        run = Running(task, None, link=window.link, bar=bar, line=StatusLine(), pane=window.pane)
+        run.keep()
+        seen = rendering.scene(layer, None)
+        with suppress(JobCancelled):
+            window.link.result_of(dream, seen.content, seen.region, [], heard.append, run.started)
+        told = [said for said in heard if isinstance(said, Progress)]
+        assert all(said.step < said.total / 2 for said in told[:-1]), "the last one is of what there was"
+
+
+# ── The settings and the gallery ─────────────────────────────────────────────────────────────────
+
+
+def config_of(name: str) -> tuple[Any, Any]:
+    """A filter's procedure and its settings, at their defaults."""
+    procedure = Gimp.get_pdb().lookup_procedure(name)
+    return procedure, procedure.create_config()
+
+
+def menu_beside(control: Any) -> list[Any]:
+    """What the menu button of a control offers now."""
+    (button,) = (part for part in control.get_children() if isinstance(part, Gtk.MenuButton))
+    return [item for item in button.get_popup().get_children() if item.get_sensitive()]
+
+
+def case_what_may_stand_in_a_text_is_offered_for_the_network() -> None:
+    for name, chosen in FILTERS.items():
+        procedure, config = config_of(name)
+        dialog = GimpUi.ProcedureDialog.new(procedure, config, "")
+        form = settings_form(dialog, config, chosen, Gtk.Label())
+        for setting in (each for each in chosen.settings if each.name in chosen.offered):
+            control = dialog.get_widget(argument(setting), GObject.TYPE_NONE)
+            for network in ("squeezenet", "vgg16"):
+                config.set_property("network", network)
+                offered = menu_beside(control)
+                assert [item.get_label() for item in offered] == [
+                    text for text, _group in chosen.offered[setting.name](network)
+                ]
+                offered[-1].activate()
+                assert config.get_property(argument(setting)) == offered[-1].get_label()
+                chosen.request(**{setting.name: offered[-1].get_label()})
+        form.destroy()
+        dialog.destroy()
+
+
+def case_a_gallery_reads_what_was_noted_once_whenever_it_is_filled() -> None:
+    noted, read = recent.recall, 0
+
+    def counted() -> Any:
+        nonlocal read
+        read += 1
+        return noted()
+
+    _procedure, config = config_of("plug-in-atelier-style-transfer")
+    recent.recall = counted
+    try:
+        gallery = galleries(config, FILTERS["plug-in-atelier-style-transfer"])
+        assert read == 1
+        config.set_property("gallery-style", "dusk")
+        config.set_property("method", "gallery")
+        assert read == 1
+        gallery.refresh()
+        assert read == 2
+    finally:
+        recent.recall = noted
+    gallery.destroy()

@@ -1,0 +1,42 @@
+"""The preview inside real GIMPs, with a screen that nobody sees and a real backend: see `preview_cases`."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from gimp_session import Gimp
+from gimp_window import HEIGHT, WIDTH, running
+
+TESTS = Path(__file__).parent
+CASES = re.findall(r"^def (case_\w+)", (TESTS / "preview_cases.py").read_text(encoding="utf-8"), re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def outcomes(gimp: Gimp, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The tracebacks of what went wrong, by the names of cases; empty where all is well."""
+    folder = tmp_path_factory.mktemp("preview")
+    file = folder / "outcomes.json"
+    screen = ["Xvfb", "-screen", "0", f"{WIDTH}x{HEIGHT}x24", "-nolisten", "tcp", "-displayfd", "1"]
+    with (folder / "xvfb.log").open("wb") as log:
+        enter = str(gimp.folder / "enter")
+        with running([enter, *screen], gimp.environment, log.fileno()) as xvfb:
+            assert xvfb.stdout
+            env = {
+                "DISPLAY": f":{xvfb.stdout.readline().decode().strip()}",
+                "PYTHONPATH": f"{TESTS}:{TESTS.parent.parent / 'plugin' / 'atelier'}",
+                "OUTCOMES": str(file),
+                "EMPTY_HOME": str(folder),
+            }
+            done = gimp.run_python("import preview_cases; preview_cases.main()", env=env, timeout_s=400)
+    assert done.returncode == 0, done.stderr
+    outcomes: dict[str, str] = json.loads(file.read_text())
+    return outcomes
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_preview(outcomes: dict[str, str], name: str) -> None:
+    if outcomes[name]:
+        pytest.fail(outcomes[name], pytrace=False)

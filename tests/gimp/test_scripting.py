@@ -1,0 +1,104 @@
+"""docs/scripting.md: its examples run in real GIMPs as they stand there, and its tables are complete."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from gimp_session import Gimp, make_profile
+from PIL import Image
+
+from atelier_shared.deepdream import FRAMES, DeepDream
+from atelier_shared.settings import Choice, Number, Setting, settings
+from atelier_shared.style_transfer import StyleTransfer
+
+CHECKOUT = Path(__file__).parents[2]
+GUIDE = (CHECKOUT / "docs" / "scripting.md").read_text(encoding="utf-8")
+SAMPLES = CHECKOUT / "samples"
+FEW_OPTIONS = 10
+RUN_S = 180.0
+ARGUMENTS = """
+from gi.repository import Gimp
+for name in ("style-transfer", "deepdream"):
+    for argument in Gimp.get_pdb().lookup_procedure("plug-in-atelier-" + name).get_arguments():
+        print("ARGUMENT", argument.name)
+"""
+
+
+@pytest.fixture(scope="module")
+def gimp(gimp_version: str, gimp: Gimp, tmp_path_factory: pytest.TempPathFactory) -> Gimp:
+    """A GIMP that has Script-Fu too."""
+    user = tmp_path_factory.mktemp(f"scripting-{gimp_version}")
+    scripted = Gimp(gimp_version, gimp.folder, user, gimp.atelier_home)
+    make_profile(scripted, few_plugins=True)
+    (installed,) = gimp.folder.glob("root/usr/lib/*/gimp/3.0/plug-ins/script-fu")
+    shutil.copytree(installed, scripted.profile / "plug-ins" / "script-fu")
+    return scripted
+
+
+def example(language: str) -> tuple[str, str]:
+    """The file that an example is kept in, and the example."""
+    pattern = rf"`([\w.]+)` [^`]*```{language}\n(.*?)```"
+    (found,) = re.findall(pattern, GUIDE, re.DOTALL)
+    return found[0], found[1]
+
+
+def command_for(file: str, gimp: Gimp) -> str:
+    """The command line that the guide gives for a file, for a GIMP of the tests."""
+    (command,) = re.findall(rf"^    gimp-console (.*{re.escape(file)}.*)$", GUIDE, re.MULTILINE)
+    return f"'{gimp.folder / 'gimp-console'}' -i {command}"
+
+
+@pytest.mark.parametrize("language", ["python", "scheme"])
+def test_an_example_makes_a_picture(gimp: Gimp, language: str, tmp_path: Path) -> None:
+    file, code = example(language)
+    (tmp_path / file).write_text(code, encoding="utf-8")
+    shutil.copy(SAMPLES / "chelsea.jpg", tmp_path / "photo.jpg")
+    shutil.copy(SAMPLES / "starry_night.jpg", tmp_path / "painting.jpg")
+
+    done = subprocess.run(
+        command_for(file, gimp),
+        shell=True,
+        cwd=tmp_path,
+        env=gimp.environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=RUN_S,
+    )
+
+    assert done.returncode == 0, done.stderr
+    with Image.open(tmp_path / "photo.jpg") as photo, Image.open(tmp_path / "painted.png") as painted:
+        assert painted.size == photo.size
+        assert painted.convert("RGB").tobytes() != photo.convert("RGB").tobytes()
+
+
+def test_every_argument_is_in_the_tables(gimp: Gimp) -> None:
+    done = gimp.run_python(ARGUMENTS)
+    arguments = set(re.findall(r"^ARGUMENT (\S+)$", done.stdout, re.MULTILINE))
+    assert len(arguments) > len({setting.name for setting in settings(DeepDream)})
+    assert arguments <= set(re.findall(r"`([\w-]+)`", GUIDE))
+
+
+@pytest.mark.parametrize(
+    "setting", [*settings(StyleTransfer), *settings(DeepDream), FRAMES], ids=lambda setting: str(setting.name)
+)
+def test_the_tables_say_what_a_setting_may_be(setting: Setting) -> None:
+    assert row(setting) + "\n" in GUIDE
+
+
+def row(setting: Setting) -> str:
+    """A setting's row in a table of the guide."""
+    return f"| `{setting.name.replace('_', '-')}` | {values_of(setting)} | {setting.default} |"
+
+
+def values_of(setting: Setting) -> str:
+    if isinstance(setting, Number):
+        return f"{setting.low} to {setting.high}"
+    if isinstance(setting, Choice):
+        few = len(setting.options) < FEW_OPTIONS
+        return ", ".join(setting.options) if few else f"one of {len(setting.options)} names"
+    return "text"

@@ -1,0 +1,741 @@
+"""install.py on folders of the test's own, and once for real: a fresh checkout, an empty home, and GIMP."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import stop_backend
+from gimp_session import Gimp, make_profile
+from PIL import Image, ImageChops, ImageStat
+
+from atelier_shared.deepdream import DeepDream
+from atelier_shared.estimate import estimate, read_speeds
+from atelier_shared.gallery_styles import GALLERY
+from atelier_shared.presets import PRESETS
+from atelier_shared.style_transfer import StyleTransfer
+from backend.command import gimp_installations
+from installer import (
+    command,
+    environment,
+    offline,
+    plugin,
+    process,
+    self_check,
+    service,
+    tracked_files,
+    weights,
+)
+from installer.paths import CHECKOUT, Home, Plan
+from installer.process import InstallError
+from installer.uninstall import uninstall
+
+PROGRAMS = ("sh", "id", "mkdir", "touch", "sleep", "mount", "unshare", "git")
+
+
+@pytest.fixture
+def user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty home folder of a user who has few programs, and no GIMP."""
+    folder, process = tmp_path / "user", tmp_path / "bin"
+    folder.mkdir()
+    process.mkdir()
+    for name in PROGRAMS:
+        (process / name).symlink_to(shutil.which(name) or pytest.fail(f"{name} is not on the PATH"))
+    monkeypatch.setenv("HOME", str(folder))
+    monkeypatch.setenv("PATH", str(process))
+    for name in ("GIMP3_DIRECTORY", "XDG_CONFIG_HOME", "ATELIER_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    return folder
+
+
+@pytest.fixture
+def home(user: Path) -> Home:
+    """Atelier's home in it, with the programs that an environment would have."""
+    home = Home(user / ".atelier")
+    home.python.parent.mkdir(parents=True)
+    return home
+
+
+def listing(folder: Path) -> dict[str, str]:
+    """Every path under a folder, and what a link leads to or a file holds."""
+    return {
+        str(path.relative_to(folder)): str(path.readlink()) if path.is_symlink() else content(path)
+        for path in sorted(folder.rglob("*"))
+    }
+
+
+def content(path: Path) -> str:
+    return path.read_bytes().hex() if path.is_file() else "folder"
+
+
+# ── The plug-in ──────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_plugin_goes_into_every_profile(home: Home, user: Path) -> None:
+    profiles = [user / ".config/GIMP" / version for version in ("3.0", "3.2")]
+    for profile in profiles:
+        profile.mkdir(parents=True)
+    plugin.install_plugin(Plan(home), [])
+    for profile in profiles:
+        folder = profile / "plug-ins/atelier"
+        assert os.access(folder / "atelier.py", os.X_OK)
+        assert (folder / "atelier-home.txt").read_text() == f"{home.folder}\n"
+        assert home.plugin_fingerprint.read_text() == gimp_installations.fingerprint(folder)
+        assert not list(folder.rglob("__pycache__"))
+        assert list((profile / "plug-ins").iterdir()) == [folder]
+
+
+def test_without_a_profile_nothing_is_made_for_gimp(
+    home: Home, user: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plugin.install_plugin(Plan(home), [])
+    assert not (user / ".config").exists()
+    assert "No GIMP 3 was found" in capsys.readouterr().out
+
+
+def test_a_gimp_that_was_never_started_makes_its_profile_itself(home: Home, user: Path) -> None:
+    profile = user / ".config/GIMP/3.2"
+    console = user / "gimp-console"
+    console.write_text(f"#!/bin/sh\nmkdir -p {profile}\ntouch {profile}/made-by-gimp\n")
+    console.chmod(0o755)
+    plugin.install_plugin(Plan(home), [gimp_installations.Gimp((str(console),), "3.2.6")])
+    assert (profile / "made-by-gimp").exists()
+    assert (profile / "plug-ins/atelier/atelier.py").exists()
+
+
+def test_an_older_plugin_is_replaced_whole(home: Home, user: Path) -> None:
+    folder = user / "plug-ins/atelier"
+    plugin.place_plugin(folder, Plan(home))
+    (folder / "left-over.py").touch()
+    os.utime(folder / "atelier.py", (0, 0))
+    plugin.place_plugin(folder, Plan(home))
+    assert not (folder / "left-over.py").exists()
+    assert time.time() - (folder / "atelier.py").stat().st_mtime < 60, "GIMP looks again only at a new file"
+
+
+def test_an_interrupted_replacement_is_taken_up(home: Home, user: Path) -> None:
+    plugins = user / "plug-ins"
+    plugin.place_plugin(plugins / "atelier", Plan(home))
+    (plugins / "atelier").rename(plugins / ".atelier-old")
+    (plugins / ".atelier-new").mkdir()
+    plugin.place_plugin(plugins / "atelier", Plan(home))
+    assert list(plugins.iterdir()) == [plugins / "atelier"]
+
+
+@pytest.mark.parametrize(
+    ("script", "patience_s", "reason"),
+    [
+        ("exec sleep 60", 0.3, "did not finish in 0 seconds"),
+        ("echo RuntimeError: no display; exit 3", self_check.GIMP_S, "no display"),
+    ],
+)
+def test_a_gimp_that_makes_no_profile_is_a_sentence(
+    home: Home, user: Path, monkeypatch: pytest.MonkeyPatch, script: str, patience_s: float, reason: str
+) -> None:
+    console = user / "gimp-console"
+    console.write_text(f"#!/bin/sh\n{script}\n")
+    console.chmod(0o755)
+    monkeypatch.setattr(self_check, "GIMP_S", patience_s)
+    with pytest.raises(InstallError, match=reason):
+        plugin.install_plugin(Plan(home), [gimp_installations.Gimp((str(console),), "3.2.6")])
+
+
+def test_a_link_that_leads_nowhere_and_is_not_ours_stays(home: Home, user: Path) -> None:
+    folder = user / "plug-ins/atelier"
+    folder.parent.mkdir()
+    folder.symlink_to(user / "on-another-disk")
+    with pytest.raises(InstallError, match="belongs to another plug-in"):
+        plugin.place_plugin(folder, Plan(home))
+    assert folder.readlink() == user / "on-another-disk"
+
+
+def test_a_plugin_that_is_not_ours_stays(home: Home, user: Path) -> None:
+    folder = user / "plug-ins/atelier"
+    folder.mkdir(parents=True)
+    (folder / "atelier.py").write_text("somebody else's")
+    before = listing(user / "plug-ins")
+    with pytest.raises(InstallError, match="belongs to another plug-in"):
+        plugin.place_plugin(folder, Plan(home))
+    assert listing(user / "plug-ins") == before
+
+
+def test_a_link_leads_to_the_checkout_and_a_copy_can_follow(
+    home: Home, user: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = user / "checkout"
+    shutil.copytree(plugin.PLUGIN, source, ignore=environment.LITTER)
+    monkeypatch.setattr(plugin, "PLUGIN", source)
+    folder = user / "plug-ins/atelier"
+    plugin.place_plugin(folder, Plan(home, link=True))
+    assert folder.readlink() == source
+    plugin.place_plugin(folder, Plan(home))
+    assert not folder.is_symlink()
+    assert (source / "atelier.py").exists()
+
+
+@pytest.fixture
+def on_windows(user: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """GIMP's settings where Windows has them."""
+    monkeypatch.setattr(plugin, "WINDOWS", True)
+    monkeypatch.setattr(gimp_installations, "profiles_folder", lambda: user / "Roaming/GIMP")
+    return user / "Roaming/GIMP"
+
+
+def test_on_windows_the_plugin_asks_for_the_python_of_its_gimp(
+    home: Home, user: Path, on_windows: Path
+) -> None:
+    found = []
+    for version in ("3.0", "3.2"):
+        (on_windows / version).mkdir(parents=True)
+        found.append(
+            gimp_installations.Gimp((str(user / f"GIMP {version}" / "gimp-console.exe"),), f"{version}.0")
+        )
+    before = listing(on_windows)
+    plugin.install_plugin(Plan(home), found)
+    for gimp in found:
+        main = gimp_installations.plugin_folder(gimp.profile) / "atelier.py"
+        assert main.read_text().startswith('#!atelier-gimp-python\n"""')
+        assert (
+            main.read_text().partition("\n")[2]
+            == (plugin.PLUGIN / "atelier.py").read_text().partition("\n")[2]
+        )
+        for suffix, program in (("", "python.exe"), ("_win", "pythonw.exe")):
+            said = (gimp.profile / f"interpreters/atelier-gimp-python{suffix}.interp").read_text()
+            python = Path(gimp.command[0]).with_name(program).as_posix()
+            assert said.splitlines()[1:] == [f"atelier-gimp-python={python}"]
+    assert home.plugin_fingerprint.read_text() == gimp_installations.fingerprint(
+        gimp_installations.plugin_folder(on_windows / "3.0")
+    )
+    uninstall(home)
+    assert listing(on_windows) == before
+
+
+def test_a_real_gimp_goes_by_that_name(home: Home, tmp_path: Path) -> None:
+    """The rule is the same on every system."""
+    gimp = Gimp("3.2", Path(os.environ["ATELIER_TEST_CACHE"], "gimp-3.2"), tmp_path / "gimp", home.folder)
+    make_profile(gimp, few_plugins=True)
+    plugin.place_plugin(
+        gimp_installations.plugin_folder(gimp.profile), Plan(home), shebang=f"#!{plugin.INTERPRETER}"
+    )
+    taken = "assert Gimp.get_pdb().procedure_exists('plug-in-atelier-deepdream')"
+    assert gimp.run_python(taken).returncode
+    plugin.name_interpreter(gimp.profile, Path("/usr/bin/python3"), home)
+    assert gimp.run_python(taken).returncode == 0
+
+
+# ── The command ──────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_command_is_linked_twice(home: Home, user: Path) -> None:
+    command.install_command(home)
+    command.install_command(home)
+    assert (user / ".local/bin/atelier").readlink() == home.command
+    assert home.command.readlink() == home.program("atelier")
+
+
+@pytest.mark.parametrize("foreign", ["file", "/bin/true", "/on-another-disk/atelier"])
+def test_another_program_of_that_name_stays(home: Home, user: Path, foreign: str) -> None:
+    place = user / ".local/bin/atelier"
+    place.parent.mkdir(parents=True)
+    if foreign == "file":
+        place.write_text("somebody else's")
+    else:
+        place.symlink_to(foreign)
+    before = listing(place.parent)
+    command.install_command(home)
+    assert listing(place.parent) == before
+    uninstall(home)
+    assert listing(place.parent) == before
+
+
+# ── The service ──────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def systemctl(user: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A systemctl that writes down what it is told."""
+    said = user / "told.txt"
+    (user / "systemctl").write_text(f'#!/bin/sh\necho "$@" >> {said}\n')
+    (user / "systemctl").chmod(0o755)
+    monkeypatch.setenv("PATH", str(user), prepend=os.pathsep)
+    return said
+
+
+def test_the_service_is_started_and_goes_with_all_the_rest(home: Home, user: Path, systemctl: Path) -> None:
+    before = listing(user)
+    service.keep_service(home, wanted=True)
+    unit = user / ".config/systemd/user/atelier.service"
+    assert f'ExecStart="{home.program("atelier")}" serve\n' in unit.read_text()
+    assert f'Environment="ATELIER_HOME={home.folder}"\n' in unit.read_text()
+    told = "daemon-reload|enable atelier.service|restart atelier.service"
+    assert systemctl.read_text() == "".join(f"--user {line}\n" for line in told.split("|"))
+    service.keep_service(home, wanted=False)
+    assert systemctl.read_text().count("restart") == 2, "the one that is there is of another version now"
+    uninstall(home)
+    assert "--user disable --now atelier.service\n" in systemctl.read_text()
+    systemctl.unlink()
+    assert listing(user).items() <= before.items()
+
+
+def test_a_service_that_nobody_wants_is_not_made(home: Home, user: Path, systemctl: Path) -> None:
+    before = listing(user)
+    service.keep_service(home, wanted=False)
+    assert listing(user) == before
+
+
+def test_without_systemd_the_service_is_a_sentence(
+    home: Home, user: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", str(user))
+    before = listing(user)
+    service.keep_service(home, wanted=True)
+    assert f"'{home.program('atelier')} serve' at login" in capsys.readouterr().out
+    assert listing(user) == before
+
+
+def test_a_unit_of_that_name_that_is_not_ours_stays(
+    home: Home, user: Path, systemctl: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    service.unit_file().parent.mkdir(parents=True)
+    service.unit_file().write_text("somebody else's")
+    service.keep_service(home, wanted=True)
+    assert "is not Atelier's" in capsys.readouterr().out
+    uninstall(home)
+    assert service.unit_file().read_text() == "somebody else's"
+    assert not systemctl.exists()
+
+
+# ── Uninstall ────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_uninstall_leaves_what_was_there_before(
+    home: Home, user: Path, linked: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = user / "checkout"
+    shutil.copytree(plugin.PLUGIN, source, ignore=environment.LITTER)
+    monkeypatch.setattr(plugin, "PLUGIN", source)
+    (user / ".config/GIMP/3.0/plug-ins/another").mkdir(parents=True)
+    (user / ".config/GIMP/3.2").mkdir(parents=True)
+    (user / ".config/GIMP/3.0/gimprc").write_text("the user's")
+    tracked_files.remove(home.folder)
+    before = listing(user)
+    home.venv.mkdir(parents=True)
+    home.models.mkdir()
+    if linked:
+        environment.write_home_note(source, home)
+    plugin.install_plugin(Plan(home, link=linked), [])
+    command.install_command(home)
+    assert listing(user) != before
+    uninstall(home)
+    assert listing(user) == before
+
+
+def test_uninstall_takes_nothing_that_somebody_else_put_in_its_place(home: Home, user: Path) -> None:
+    folder = user / ".config/GIMP/3.0/plug-ins/atelier"
+    folder.parent.mkdir(parents=True)
+    plugin.install_plugin(Plan(home), [])
+    command.install_command(home)
+    (folder / "atelier-home.txt").write_text("/another/installation\n")
+    (user / ".local/bin/atelier").unlink()
+    (user / ".local/bin/atelier").write_text("the user's own")
+    uninstall(home)
+    assert (folder / "atelier.py").exists()
+    assert (user / ".local/bin/atelier").read_text() == "the user's own"
+
+
+def test_uninstall_takes_the_small_pictures_and_what_was_noted(home: Home) -> None:
+    home.thumbnails.mkdir()
+    for place in (home.thumbnails / "style-woodcut.png", home.folder / "styles.json"):
+        place.touch()
+    uninstall(home)
+    assert not home.folder.exists()
+
+
+def test_uninstall_takes_no_other_file_of_its_folder(home: Home) -> None:
+    foreign = home.folder / "thesis.txt"
+    foreign.write_text("ten years of work")
+    uninstall(home)
+    assert list(home.folder.iterdir()) == [foreign]
+
+
+def test_uninstall_where_nothing_is_installed_says_so(user: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    uninstall(Home(user / ".atelier"))
+    assert "not installed" in capsys.readouterr().out
+    assert not listing(user)
+
+
+# ── Steps ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_step_is_done_again_only_after_a_change_or_a_failure(home: Home) -> None:
+    def needed(state: str, *, fails: bool = False) -> bool:
+        with environment.step_done_once(home, "note.txt", state) as is_needed:
+            if fails:
+                raise InstallError("stopped half-way")
+        return is_needed
+
+    assert needed("one")
+    assert not needed("one")
+    with pytest.raises(InstallError):
+        needed("two", fails=True)
+    assert needed("two")
+    assert needed("one")
+
+
+def test_where_the_backend_was_installed_is_not_part_of_what_it_was_installed_from(
+    home: Home, user: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The note of that lies in the checkout itself where the backend is linked to it."""
+    for folder in ("backend", "plugin"):
+        shutil.copytree(CHECKOUT / folder, user / folder, ignore=environment.LITTER)
+    monkeypatch.setattr(environment, "CHECKOUT", user)
+    before = environment.backend_state(Plan(home, link=True))
+    environment.write_home_note(user / "plugin/atelier", home)
+    assert environment.backend_state(Plan(home, link=True)) == before
+    (user / "backend/cli.py").write_text("")
+    assert environment.backend_state(Plan(home, link=True)) != before
+
+
+def test_a_backend_that_cannot_be_imported_is_a_sentence(home: Home) -> None:
+    home.python.write_text(
+        "#!/bin/sh\necho 'ModuleNotFoundError: No module named atelier_shared' >&2; exit 1\n"
+    )
+    home.python.chmod(0o755)
+    with pytest.raises(InstallError, match="No module named atelier_shared"):
+        environment.folder_of_modules(home)
+
+
+def test_an_environment_whose_python_is_gone_runs_no_backend(home: Home) -> None:
+    home.python.symlink_to("/python/that/was/uninstalled")
+    home.program("atelier").write_text(f"#!{home.python}\n")
+    home.program("atelier").chmod(0o755)
+    (home.folder / "connection.json").touch()
+    environment.stop_backend(home)
+
+
+# ── The environment as a whole ───────────────────────────────────────────────────────────────────
+
+
+def test_an_environment_that_does_not_get_whole_gives_way_to_the_earlier_one(home: Home, user: Path) -> None:
+    (home.venv / "earlier").touch()
+    before = listing(user)
+    with pytest.raises(InstallError), environment.made_anew(home):
+        (home.venv / "half").mkdir(parents=True)
+        raise InstallError("the network is gone")
+    assert listing(user) == before
+
+
+def test_so_does_one_that_was_killed_while_it_was_made(home: Home, user: Path) -> None:
+    (home.venv / "earlier").touch()
+    before = listing(user)
+    home.venv.rename(home.earlier_venv)
+    (home.venv / "half").mkdir(parents=True)
+    environment.restore_earlier(home)
+    assert listing(user) == before
+
+
+def test_an_upgrade_leaves_nothing_of_the_earlier_environment(home: Home, user: Path) -> None:
+    (home.venv / "earlier").touch()
+    with environment.made_anew(home):
+        assert not home.venv.exists()
+        home.venv.mkdir()
+    assert list(home.folder.iterdir()) == [home.venv]
+    assert not list(home.venv.iterdir())
+
+
+# ── A folder for the network ─────────────────────────────────────────────────────────────────────
+
+
+def test_a_folder_of_another_kind_or_half_filled_is_refused(home: Home, tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    with pytest.raises(InstallError, match="not filled to its end"):
+        offline.open_folder(folder, home)
+    (folder / "kind.txt").write_text("Python 3.10 on Windows ARM64\n")
+    with pytest.raises(InstallError, match=r"is for Python 3\.10 on Windows ARM64, and this is Python"):
+        offline.open_folder(folder, home)
+    assert not home.models.exists()
+
+
+def test_weights_are_copied_whole_and_only_where_they_differ(home: Home, tmp_path: Path) -> None:
+    source = tmp_path / "models"
+    source.mkdir()
+    for name in ("same", "damaged", "missing"):
+        (source / f"{name}.safetensors").write_bytes(b"weights")
+    home.models.mkdir()
+    for name, content in {"same": b"weights", "damaged": b"weight?", "own": b"official"}.items():
+        (home.models / f"{name}.safetensors").write_bytes(content)
+    os.utime(home.models / "same.safetensors", (0, 0))
+    offline.copy_weights(source, home.models)
+    files = {file.stem: file.read_bytes() for file in home.models.iterdir()}
+    assert files == {"same": b"weights", "damaged": b"weights", "missing": b"weights", "own": b"official"}
+    assert (home.models / "same.safetensors").stat().st_mtime == 0
+
+
+@pytest.mark.parametrize("content", [b"\xff" * 100, None], ids=["tampered with", "missing"])
+def test_weights_of_the_folder_that_are_not_those_of_atelier_are_refused(
+    home: Home, models: Path, tmp_path: Path, content: bytes | None
+) -> None:
+    """Their hash is looked at before they are opened: what is in this file would not even parse."""
+    folder, decoder = tmp_path / "folder", "adain-decoder.safetensors"
+    for place in (folder / "models", folder / "wheels", home.models):
+        place.mkdir(parents=True)
+    for file in models.glob("*.safetensors"):
+        if file.name != decoder:
+            (home.models / file.name).symlink_to(file)
+    if content:
+        (folder / "models" / decoder).write_bytes(content)
+    (folder / "kind.txt").write_text(offline.kind())
+    link_environment(home)
+    offline.open_folder(folder, home)
+    with pytest.raises(InstallError, match="lacks weights or has damaged ones"):
+        weights.fetch_weights(Plan(home, offline=folder))
+
+
+def link_environment(home: Home) -> None:
+    """Let the tests' environment stand for the one that would be installed."""
+    tracked_files.remove(home.venv)
+    home.venv.symlink_to(sys.prefix)
+
+
+# ── What would be done ───────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("options", [(), ("--upgrade", "--service"), ("--uninstall",)])
+def test_a_dry_run_changes_nothing(home: Home, user: Path, options: tuple[str, ...]) -> None:
+    (user / ".config/GIMP/3.2").mkdir(parents=True)
+    plugin.install_plugin(Plan(home), [])
+    command.install_command(home)
+    before = listing(user)
+    done = run_installer("--dry-run", *options)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "Nothing was changed."
+    said = [line for line in done.stdout.splitlines() if line.startswith("Would ")]
+    assert any(str(user / ".config/GIMP/3.2") in line for line in said)
+    assert any(str(home.venv) in line for line in said)
+    assert "--uninstall" in options or any("small pictures" in line for line in said)
+    assert listing(user) == before
+
+
+def test_a_dry_run_of_a_folder_for_the_network_speaks_of_no_gimp(user: Path) -> None:
+    (user / ".config/GIMP/3.2").mkdir(parents=True)
+    before = listing(user)
+    done = run_installer("--dry-run", "--prepare-offline", str(user / "folder"))
+    assert done.returncode == 0, done.stderr
+    *_, last_part, end = done.stdout.splitlines()
+    assert last_part.startswith(f"Would fill {user / 'folder'} with ")
+    assert end == "Nothing was changed."
+    assert "GIMP" not in done.stdout
+    assert listing(user) == before
+
+
+def test_a_dry_run_where_nothing_is_installed_makes_nothing(user: Path) -> None:
+    assert run_installer("--dry-run").returncode == 0
+    assert not listing(user)
+
+
+# ── Troubles ────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("said", "advice"),
+    [
+        ("NewConnectionError(...)\nERROR: No matching distribution found for torch", "network"),
+        ("ERROR: Could not install packages: [Errno 28] No space left on device", "disk is full"),
+        ("ERROR: No matching distribution found for torch==2.13.0", "64-bit Python"),
+        ("ERROR: [Errno 30] Read-only file system: '/x'", "ATELIER_HOME"),
+        ("working …\natelier: The style picture is empty; choose another.", "^The style picture is empty"),
+    ],
+)
+def test_a_programs_failure_becomes_a_sentence(said: str, advice: str) -> None:
+    with pytest.raises(InstallError, match=advice) as caught:
+        process.run([sys.executable, "-c", f"import sys; sys.exit({said!r})"])
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("pretence", "why"),
+    [("sys.version_info = (3, 9, 18)", "3.10 or newer"), ("sys.maxsize = 2**31 - 1", "64 bits")],
+)
+def test_a_python_that_cannot_do_it_is_a_sentence(user: Path, pretence: str, why: str) -> None:
+    code = f"import runpy, sys; {pretence}; runpy.run_path(sys.argv[1], run_name='__main__')"
+    done = run(sys.executable, "-c", code, str(CHECKOUT / "install.py"))
+    assert done.returncode == 1
+    assert why in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not listing(user)
+
+
+def test_the_sentence_can_be_said_by_any_python() -> None:
+    tree = ast.parse((CHECKOUT / "install.py").read_text(), feature_version=(3, 4))
+    assert not [node for node in ast.walk(tree) if isinstance(node, (ast.JoinedStr, ast.AnnAssign))]
+    first, second, look, *rest = tree.body[1:]
+    assert [ast.unparse(node) for node in (first, second)] == ["import platform", "import sys"]
+    assert isinstance(look, ast.If)
+    assert rest
+
+
+def test_a_home_that_cannot_be_written_is_a_sentence(user: Path) -> None:
+    (user / "file").touch()
+    done = run_installer(ATELIER_HOME=str(user / "file" / "home"))
+    assert done.returncode == 1
+    assert done.stderr.startswith("install.py: ")
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_home_that_is_read_only_is_a_sentence(user: Path) -> None:
+    as_root = [] if os.geteuid() == 0 else ["--map-root-user"]
+    unshare = ["unshare", "--mount", "--propagation", "private", *as_root]
+    mount = 'mount -t tmpfs -o ro none "$HOME" && exec "$0" "$1"'
+    done = run(*unshare, "sh", "-c", mount, sys.executable, str(CHECKOUT / "install.py"))
+    assert done.returncode == 1
+    sentence = f"install.py: {user / '.atelier'} may not be written to: make it writable, or name another"
+    assert done.stderr.startswith(sentence)
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_python_without_venv_is_a_sentence(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(InstallError, match="python3-venv"):
+        environment.make_venv(home)
+
+
+def test_a_picture_that_is_still_the_photograph_is_no_painting(home: Home) -> None:
+    home.python.symlink_to(sys.executable)
+    Image.open(self_check.PHOTO).save(home.picture)
+    with pytest.raises(InstallError, match="painted nothing"):
+        self_check.check_painted(home)
+
+
+def test_how_fast_the_usual_methods_are_is_known_after_the_installation(
+    home: Home, models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link_environment(home)
+    home.models.symlink_to(models)
+    monkeypatch.setenv("ATELIER_HOME", str(home.folder))
+    self_check.measure(Plan(home))
+    stop_backend(home.folder)
+    speeds = read_speeds(home.folder)
+    assert estimate(StyleTransfer(), 4000, 3000, speeds)
+    assert estimate(DeepDream(), 4000, 3000, speeds)
+
+
+def test_what_gimp_said_is_the_reason(home: Home) -> None:
+    home.log.write_text("noise\nTraceback:\nRuntimeError: it does not see the plug-in\nmore noise\n")
+    assert self_check.what_gimp_said(home.log) == "it does not see the plug-in"
+    home.log.write_text("noise\n")
+    assert str(home.log) in self_check.what_gimp_said(home.log)
+
+
+# ── The whole, for real ──────────────────────────────────────────────────────────────────────────
+
+
+WITHOUT_NETWORK = """
+import fcntl, os, socket, struct, sys
+with socket.socket() as any_socket:  # SIOCSIFFLAGS: the loopback up and running, and there is nothing else
+    fcntl.ioctl(any_socket, 0x8914, struct.pack("16sh22x", b"lo", 0x41))
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+@pytest.mark.timeout(1800)
+def test_from_a_clone_to_a_painted_picture_and_back(
+    user: Path, clone: Path, atelier_home: Path, gimp_consoles: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = clone.with_name("a folder")
+    monkeypatch.setenv("PATH", f"{user}/.local/bin:{gimp_consoles}", prepend=os.pathsep)
+    offline.fill(folder, Plan(Home(atelier_home)))
+
+    as_root = [] if os.geteuid() == 0 else ["--map-root-user"]
+    alone = ["unshare", "--net", *as_root, sys.executable, "-c", WITHOUT_NETWORK]
+    done = run(*alone, sys.executable, str(clone / "install.py"), "--offline", str(folder))
+    check_installed(done, clone, user)
+    assert run("atelier", "stop").returncode == 0, "nothing outside reaches its loopback"
+    done = run_installer(checkout=clone)
+    check_installed(done, clone, user)
+    assert "Installing" not in done.stdout, "the second run found all in its place"
+
+    assert run("atelier", "doctor").returncode == 0
+    (user / ".config/GIMP/3.0/plug-ins/atelier/atelier.py").chmod(0o644)
+    assert run("atelier", "doctor").returncode == 1
+
+    done = run_installer("--uninstall", checkout=clone)
+    assert done.returncode == 0, done.stdout + done.stderr
+    left = {str(path.relative_to(user)) for path in [*user.glob("*"), *user.glob(".local/*")]}
+    assert left <= {".config", ".cache", ".local", ".local/share"}, "GIMP's own folders"
+    assert not list(user.rglob("atelier*"))
+
+
+@pytest.fixture
+def clone(user: Path) -> Iterator[Path]:
+    """What a clone would hold; no gigabyte of what is made from it stays, and no backend."""
+    clone, home = user.parent / "clone", Home(user / ".atelier")
+    copy_checkout(clone)
+    yield clone
+    stop_backend(home.folder)
+    for folder in (clone, clone.with_name("a folder"), home.venv, home.earlier_venv, home.models):
+        tracked_files.remove(folder)
+
+
+def copy_checkout(folder: Path) -> None:
+    """Copy what a clone would have, and what is not committed yet, whomever the checkout belongs to."""
+    settings = folder.with_name("gitconfig")
+    settings.write_text("[safe]\n\tdirectory = *\n")
+    listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    trusting = os.environ | {"GIT_CONFIG_GLOBAL": str(settings)}
+    listed = subprocess.check_output(listing, cwd=CHECKOUT, env=trusting, text=True)
+    for name in filter(None, listed.split("\0")):
+        if (CHECKOUT / name).exists():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(CHECKOUT / name, folder / name)
+
+
+def check_installed(done: subprocess.CompletedProcess[str], clone: Path, user: Path) -> None:
+    """Check that install.py ended with a picture that both GIMPs painted, and left no litter."""
+    assert done.returncode == 0, done.stdout + done.stderr
+    picture = Path(done.stdout.splitlines()[-1])
+    assert picture == user / ".atelier/self-check.png"
+    assert change(clone / "samples/chelsea.jpg", picture) > 20
+    assert len(list((user / ".atelier/thumbnails").glob("*.png"))) == len(GALLERY) + len(PRESETS)
+    assert done.stdout.count(" paints chelsea.jpg") == 2, "in GIMP 3.0 and in 3.2"
+    assert estimate(StyleTransfer(), 4000, 3000, read_speeds(user / ".atelier"))
+    assert not [*clone.glob("build"), *clone.rglob("*.egg-info")]
+
+
+@pytest.fixture
+def gimp_consoles(monkeypatch: pytest.MonkeyPatch) -> str:
+    """The folders of a real GIMP 3.0 and 3.2 for the PATH; pip keeps what it fetches with them."""
+    cache = Path(os.environ["ATELIER_TEST_CACHE"])
+    monkeypatch.setenv("PIP_CACHE_DIR", str(cache / "pip"))
+    return f"{cache / 'gimp-3.0'}:{cache / 'gimp-3.2'}"
+
+
+def change(photo: Path, picture: Path) -> float:
+    """The mean difference of two pictures of one size, of 255."""
+    with Image.open(photo) as before, Image.open(picture) as after:
+        assert before.size == after.size
+        difference = ImageChops.difference(before.convert("RGB"), after.convert("RGB"))
+        return sum(ImageStat.Stat(difference).mean) / 3
+
+
+def run(*command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def run_installer(
+    *options: str, checkout: Path = CHECKOUT, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """Run install.py as a person would, but from somewhere else."""
+    command = [sys.executable, str(checkout / "install.py"), *options]
+    environment = os.environ | variables
+    return subprocess.run(command, env=environment, cwd="/", capture_output=True, text=True, check=False)

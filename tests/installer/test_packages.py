@@ -1,0 +1,488 @@
+"""The lock, and a real pip that goes by it: packages of the test's own, spoilt, cut off, and out of room."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import hashlib
+import importlib.metadata
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import threading
+import venv
+import zipfile
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from installer import builds, environment, offline, packages, steps
+from installer.paths import CHECKOUT, Home, Plan
+from installer.process import InstallError
+
+PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
+SYSTEMS = ("linux", "win32", "darwin")
+
+
+# ── The lock ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def requirements(lines: list[str]) -> list[Requirement]:
+    return [Requirement(line.partition(" #")[0]) for line in lines if line and not line.startswith("#")]
+
+
+ASKED_FOR = requirements(packages.REQUIREMENTS.read_text().splitlines())
+LOCKED = requirements([packages.pin(entry) for entry in packages.lock_entries()])
+
+
+def test_the_lock_has_what_is_asked_for_but_for_torch() -> None:
+    asked_for = {(r.name, str(r.specifier)) for r in ASKED_FOR if r.name not in packages.TORCH}
+    assert asked_for <= {(r.name, str(r.specifier)) for r in LOCKED}
+    assert not {r.name for r in LOCKED} & set(packages.TORCH)
+
+
+def test_the_lock_has_all_that_this_environment_needs() -> None:
+    needed, seen = [r.name for r in ASKED_FOR], set[str]()
+    while needed:
+        name = canonicalize_name(needed.pop())
+        if name not in seen:
+            seen.add(name)
+            further = map(Requirement, importlib.metadata.requires(name) or [])
+            needed += [r.name for r in further if not r.marker or r.marker.evaluate({"extra": ""})]
+    assert len(seen) > len({r.name for r in ASKED_FOR})
+    assert seen <= {r.name for r in LOCKED} | set(packages.TORCH)
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+@pytest.mark.parametrize("python", PYTHONS)
+def test_each_python_on_each_system_gets_one_version_of_a_package(python: str, system: str) -> None:
+    here = {"python_version": python, "python_full_version": f"{python}.1", "sys_platform": system}
+    names = [r.name for r in LOCKED if not r.marker or r.marker.evaluate(here)]
+    assert len(names) == len(set(names))
+    assert {"numpy", "pillow", "pyzmq", "jinja2", "networkx"} <= set(names)
+
+
+def test_every_entry_has_hashes_and_names_no_place() -> None:
+    entries = packages.lock_entries()
+    assert len(entries) > 20
+    assert all(re.search(r"--hash=sha256:[0-9a-f]{64}", entry) for entry in entries)
+    assert "//" not in packages.LOCK.read_text()
+
+
+# ── A pip of the test's own ──────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture(scope="module")
+def pip_alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with nothing in it but the pip of the tests' environment."""
+    folder = tmp_path_factory.mktemp("pip")
+    site = Path(sysconfig.get_path("purelib"))
+    for source in site.glob("pip*"):
+        shutil.copytree(source, folder / source.name, ignore=shutil.ignore_patterns("RECORD"))
+    return folder
+
+
+@pytest.fixture
+def plan(tmp_path: Path, pip_alone: Path, monkeypatch: pytest.MonkeyPatch) -> Plan:
+    """An empty environment, a folder of packages that its pip knows, and a lock of them."""
+    home = Home(tmp_path / "home")
+    venv.create(home.venv, symlinks=True)
+    (site,) = home.venv.glob("lib/python3*/site-packages")
+    (site / "pip.pth").write_text(f"{pip_alone}\n")
+    (tmp_path / "wheels").mkdir()
+    monkeypatch.setattr(packages, "LOCK", tmp_path / "requirements.lock")
+    monkeypatch.setattr(packages, "REQUIREMENTS", tmp_path / "requirements.txt")
+    for name, value in {
+        "PIP_CONFIG_FILE": os.devnull,
+        "PIP_NO_INDEX": "1",
+        "PIP_FIND_LINKS": str(tmp_path / "wheels"),
+        "PIP_RETRIES": "1",
+        "PIP_CACHE_DIR": str(tmp_path / "cache"),
+    }.items():
+        monkeypatch.setenv(name, value)
+    return Plan(home)
+
+
+def make_wheel(folder: Path, name: str, requires: str = "", size: int = 10) -> str:
+    """Write a package with one module and what it needs, and return its line of a lock."""
+    info, module = f"{name}-1.0.dist-info", b"#" * size
+    with zipfile.ZipFile(folder / f"{name}-1.0-py3-none-any.whl", "w") as wheel:
+        wheel.writestr(f"{name}.py", module)
+        wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n{requires}")
+        wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        digest = base64.urlsafe_b64encode(hashlib.sha256(module).digest()).decode().rstrip("=")
+        wheel.writestr(f"{info}/RECORD", f"{name}.py,sha256={digest},{size}\n{info}/RECORD,,\n")
+    whole = hashlib.sha256(Path(str(wheel.filename)).read_bytes()).hexdigest()
+    return f"{name.replace('_', '-')}==1.0 \\\n    --hash=sha256:{whole}\n"
+
+
+def make_packages(folder: Path) -> None:
+    """Two packages, one of which needs the other; both are locked."""
+    wheels = folder / "wheels"
+    lines = [make_wheel(wheels, "painter", "Requires-Dist: brush\n"), make_wheel(wheels, "brush")]
+    packages.LOCK.write_text("# made by hand\n" + "".join(lines))
+    packages.REQUIREMENTS.write_text("painter==1.0\n")
+
+
+def module_of(plan: Plan, name: str) -> Path:
+    (site,) = plan.home.venv.glob("lib/python3*/site-packages")
+    return site / f"{name}.py"
+
+
+def test_what_is_asked_for_comes_with_what_it_needs(plan: Plan, tmp_path: Path) -> None:
+    make_packages(tmp_path)
+    packages.install_packages(plan)
+    assert module_of(plan, "painter").exists()
+    assert module_of(plan, "brush").exists()
+    assert packages.to_install(plan) == []
+    assert packages.damaged_packages(plan.home.python) == []
+
+
+def test_another_file_of_the_same_version_is_refused(plan: Plan, tmp_path: Path) -> None:
+    make_packages(tmp_path)
+    make_wheel(tmp_path / "wheels", "brush", size=11)
+    with pytest.raises(InstallError, match="refused"):
+        packages.install_packages(plan)
+    assert not module_of(plan, "brush").exists()
+    assert not module_of(plan, "painter").exists()
+
+
+def test_what_the_lock_does_not_have_is_refused(plan: Plan, tmp_path: Path) -> None:
+    make_packages(tmp_path)
+    packages.LOCK.write_text(re.sub(r"^brush(.*\n){2}", "", packages.LOCK.read_text(), flags=re.M))
+    with pytest.raises(InstallError, match=r"brush==1\.0 is not in requirements\.lock"):
+        packages.install_packages(plan)
+    assert not module_of(plan, "painter").exists()
+
+
+def test_torch_alone_need_not_be_locked(plan: Plan, tmp_path: Path) -> None:
+    make_packages(tmp_path)
+    make_wheel(tmp_path / "wheels", "torch")
+    packages.REQUIREMENTS.write_text("torch==1.0\npainter==1.0\n")
+    packages.install_packages(plan)
+    assert module_of(plan, "torch").exists()
+
+
+def test_a_damaged_package_is_found_and_replaced(plan: Plan, tmp_path: Path) -> None:
+    make_packages(tmp_path)
+    packages.install_packages(plan)
+    module_of(plan, "brush").write_text("spoilt")
+    assert packages.damaged_packages(plan.home.python) == ["brush==1.0"]
+    packages.repair_packages(plan)
+    assert module_of(plan, "brush").read_text() == "#" * 10
+    module_of(plan, "painter").unlink()
+    packages.repair_packages(plan)
+    assert module_of(plan, "painter").exists()
+    assert packages.damaged_packages(plan.home.python) == []
+
+
+# ── Which torch ──────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def torch_for_nvidia(plan: Plan, tmp_path: Path) -> Home:
+    """A torch that brings a library for NVIDIA cards along."""
+    make_wheel(tmp_path / "wheels", "torch", "Requires-Dist: nvidia-cublas\n")
+    packages.LOCK.write_text(make_wheel(tmp_path / "wheels", "nvidia_cublas"))
+    packages.REQUIREMENTS.write_text("torch==1.0\n")
+    return plan.home
+
+
+@pytest.fixture(params=builds.CARDS)
+def machine(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A machine with the driver of one kind of device, which it names."""
+    device = str(request.param)
+    monkeypatch.setattr("shutil.which", {"cuda": lambda name: name}.get(device, lambda _: None))
+    libraries = {"ze_intel_gpu": "libze_intel_gpu.so.1"} if device == "xpu" else {}
+    monkeypatch.setattr("ctypes.util.find_library", libraries.get)
+    monkeypatch.setattr(builds, "AMD_DRIVER", tmp_path / "kfd")
+    if device == "rocm":
+        (tmp_path / "kfd").touch()
+    if device == "mps":
+        monkeypatch.setattr("sys.platform", "darwin")
+        monkeypatch.setattr("platform.machine", lambda: "arm64")
+    return device
+
+
+FOR_NVIDIA = ["torch==1.0", "nvidia-cublas==1.0"]
+HEARD = {
+    "cuda": "",
+    "rocm": "a driver for AMD's cards, and the build of torch that pip finds is for NVIDIA's cards",
+    "xpu": "a driver for Intel's cards, and the build of torch that pip finds is for NVIDIA's cards",
+    "mps": "a driver for Apple's graphics, and the build of torch that pip finds is for NVIDIA's cards",
+    "cpu": "gigabytes large, and computes on the processor as well",
+}
+
+
+def test_the_build_that_suits_the_machine_is_named_with_where_it_is(
+    machine: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert builds.present_device() == machine
+    builds.check_build(Plan(Home(Path())), FOR_NVIDIA)
+    said = capsys.readouterr().out
+    assert HEARD[machine] in said
+    assert ("address of its index to --torch-index" in said) == (machine != "cuda")
+
+
+def test_the_processor_that_was_asked_for_computes_with_any_build(
+    torch_for_nvidia: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    packages.install_packages(Plan(torch_for_nvidia, device="cpu"))
+    assert module_of(Plan(torch_for_nvidia), "nvidia_cublas").exists()
+    assert HEARD["cpu"] in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("device", ["rocm", "xpu", "mps"])
+def test_a_card_that_was_asked_for_ends_it_before_another_build_is_fetched(
+    torch_for_nvidia: Home, device: str
+) -> None:
+    advice = "no Mac" if device == "mps" else "is for NVIDIA's cards: give the address of its index to"
+    with pytest.raises(InstallError, match=advice):
+        packages.install_packages(Plan(torch_for_nvidia, device=device))
+    assert not module_of(Plan(torch_for_nvidia), "torch").exists()
+
+
+@pytest.mark.parametrize(
+    ("installed", "device", "index", "is_well"),
+    [
+        ("torch==1.0", "cuda", None, False),
+        ("torch==1.0", "cuda", "an address", True),
+        ("torch==1.0+cpu", "cuda", "an address", False),
+        ("torch==1.0+cu130", "cuda", "an address", True),
+        ("torch==1.0+rocm6.4", "rocm", "an address", True),
+        ("torch==1.0+rocm6.4", "cuda", "an address", True),
+        ("torch==1.0+xpu", "xpu", "an address", True),
+        ("torch==1.0+xpu", "rocm", "an address", False),
+        ("torch==1.0+xpu", "cpu", "an address", True),
+        ("brush==1.0", "rocm", None, True),
+    ],
+)
+def test_a_device_goes_with_the_builds_that_compute_on_it(
+    installed: str, device: str, index: str | None, is_well: bool
+) -> None:
+    plan = Plan(Home(Path()), device=device, torch_index=index)
+    if is_well:
+        builds.check_build(plan, [installed])
+    else:
+        with pytest.raises(InstallError, match="wants the build of torch for"):
+            builds.check_build(plan, [installed])
+
+
+def test_torch_for_the_processor_is_fetched_without_a_word(
+    torch_for_nvidia: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_wheel(tmp_path / "wheels", "torch")
+    packages.install_packages(Plan(torch_for_nvidia, device="cpu"))
+    assert not module_of(Plan(torch_for_nvidia), "nvidia_cublas").exists()
+    assert "--torch-index" not in capsys.readouterr().out
+
+
+def test_an_index_is_remembered_for_the_next_environment_until_another_is_named(
+    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its torch is told from the usual one by what that brings along: a version that is not locked."""
+    make_wheel(tmp_path / "wheels", "torch", "Requires-Dist: nvidia-cublas\n")
+    packages.LOCK.write_text(make_wheel(tmp_path / "wheels", "nvidia_cublas").replace("==1.0", "==0.9"))
+    packages.REQUIREMENTS.write_text("torch==1.0\n")
+    empty = shutil.copytree(plan.home.venv, tmp_path / "empty", symlinks=True)
+    make_empty = partial(shutil.copytree, empty, symlinks=True)
+    monkeypatch.setattr(environment, "make_venv", lambda home: make_empty(home.venv))
+    monkeypatch.setattr(environment, "install_backend", lambda _: None)
+
+    def install(*options: str) -> bool:
+        """Whether it was made anew."""
+        monkeypatch.setattr("sys.argv", ["install.py", *options])
+        asked_for = steps.plan_of(steps.parse_options(), plan.home)
+        anew = environment.is_to_be_made_anew(asked_for)
+        environment.make_environment(asked_for)
+        return anew
+
+    with pytest.raises(InstallError):
+        install("--upgrade")
+    assert install("--torch-index", "an address")
+    assert builds.noted_index(plan.home.folder) == "an address"
+    assert not install()
+    assert not install("--torch-index", "an address")
+    assert install("--upgrade")
+    plan.home.python.unlink()
+    plan.home.python.symlink_to("/python/that/was/uninstalled")
+    assert install()
+    module_of(plan, "torch").write_text("spoilt")
+    assert not install("--repair")
+    assert module_of(plan, "torch").read_text() == "#" * 10
+    with pytest.raises(InstallError):
+        install("--torch-index", "")
+    assert builds.noted_index(plan.home.folder) == "an address", "the earlier environment is still there"
+    packages.LOCK.write_text(packages.LOCK.read_text().replace("==0.9", "==1.0"))
+    assert install("--torch-index", "")
+    assert builds.noted_index(plan.home.folder) is None
+    with pytest.raises(InstallError, match="wants the build of torch for AMD's cards"):
+        install("--device", "rocm")
+
+
+def test_a_folder_for_the_network_brings_the_note_of_its_index_along(
+    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_packages(tmp_path)
+    plan.home.models.mkdir()
+    offline.fill(tmp_path / "folder", dataclasses.replace(plan, torch_index="an address"))
+    monkeypatch.setattr("sys.argv", ["install.py", "--offline", str(tmp_path / "folder")])
+    assert steps.plan_of(steps.parse_options(), plan.home).torch_index == "an address"
+    offline.fill(tmp_path / "folder", plan)
+    assert steps.plan_of(steps.parse_options(), plan.home).torch_index is None
+
+
+def test_a_torch_of_another_index_may_bring_other_versions_of_what_belongs_to_it(
+    torch_for_nvidia: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packages.LOCK.write_text(packages.LOCK.read_text().replace("cublas==1.0", "cublas==0.9"))
+    with pytest.raises(InstallError):
+        packages.install_packages(Plan(torch_for_nvidia, device="cuda"))
+    packages.install_packages(Plan(torch_for_nvidia, torch_index="an address"))
+    assert module_of(Plan(torch_for_nvidia), "nvidia_cublas").exists()
+
+
+# ── The network ──────────────────────────────────────────────────────────────────────────────────
+
+
+class CutsOff(SimpleHTTPRequestHandler):
+    """Serves a folder of packages, and cuts the first answer that holds a package off at its half."""
+
+    ranges: list[str]
+
+    def do_GET(self) -> None:
+        file = Path(self.directory, Path(self.path).name)
+        self.send_answer(file.read_bytes() if file.suffix == ".whl" else self.listing())
+
+    def listing(self) -> bytes:
+        wheels = sorted(Path(self.directory).glob(f"{Path(self.path).name}*.whl"))
+        return "".join(f'<a href="/{wheel.name}">{wheel.name}</a>' for wheel in wheels).encode()
+
+    def send_answer(self, content: bytes) -> None:
+        asked, is_package = self.headers.get("Range"), self.path.endswith(".whl")
+        start = int(asked.removeprefix("bytes=").partition("-")[0]) if asked else 0
+        self.send_response(206 if start else 200)
+        self.send_header("Content-Type", "application/zip" if is_package else "text/html")
+        self.send_header("Content-Length", str(len(content) - start))
+        self.send_header("ETag", '"one"')
+        self.send_header("Cache-Control", "max-age=600")
+        if start:
+            self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
+        self.end_headers()
+        if is_package:
+            self.ranges.append(asked or "all of it")
+        half = is_package and len(self.ranges) == 1
+        self.wfile.write(content[start : len(content) // 2] if half else content[start:])
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def index(plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """An index of packages whose first answer breaks off; what was asked for, range by range."""
+    ranges: list[str] = []
+    handler = type("Handler", (CutsOff,), {"ranges": ranges})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(handler, directory=str(tmp_path / "wheels")))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    monkeypatch.delenv("PIP_NO_INDEX")
+    monkeypatch.delenv("PIP_FIND_LINKS")
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setenv("PIP_INDEX_URL", f"http://127.0.0.1:{server.server_port}/simple")
+    monkeypatch.setenv("PIP_TRUSTED_HOST", "127.0.0.1")  # pip keeps nothing of an http that it does not trust
+    yield ranges
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_a_download_that_breaks_off_goes_on_where_it_was(
+    plan: Plan, tmp_path: Path, index: list[str]
+) -> None:
+    line = make_wheel(tmp_path / "wheels", "brush", size=1_000_000)
+    packages.LOCK.write_text(line)
+    packages.get_exactly(plan, ["brush==1.0"], "install")
+    assert module_of(plan, "brush").stat().st_size == 1_000_000
+    size = (tmp_path / "wheels/brush-1.0-py3-none-any.whl").stat().st_size
+    assert index[0] == "all of it"
+    assert index[1] == f"bytes={size // 2}-"
+
+
+def test_what_was_fetched_is_not_fetched_again(plan: Plan, tmp_path: Path, index: list[str]) -> None:
+    packages.LOCK.write_text(make_wheel(tmp_path / "wheels", "brush"))
+    index.append("nothing is cut off")
+    packages.get_exactly(plan, ["brush==1.0"], "install")
+    asked_for = len(index)
+    packages.get_exactly(plan, ["brush==1.0"], "install", "--force-reinstall")
+    assert len(index) == asked_for
+
+
+@pytest.mark.parametrize("refuses", [True, False], ids=["refuses", "is dead"])
+def test_a_proxy_that_does_not_do_its_work_is_named(
+    plan: Plan, index: list[str], monkeypatch: pytest.MonkeyPatch, refuses: bool
+) -> None:
+    packages.LOCK.write_text("brush==1.0 \\\n    --hash=sha256:" + 64 * "0")
+    address = os.environ["PIP_INDEX_URL"].removesuffix("/simple") if refuses else "http://127.0.0.1:9"
+    monkeypatch.setenv("PIP_INDEX_URL", "https://packages.invalid/simple")
+    monkeypatch.setenv("https_proxy", address.replace("//", "//me:secret@"))
+    with pytest.raises(InstallError, match=r"the proxy 127\.0\.0\.1, and run install\.py again") as caught:
+        packages.get_exactly(plan, ["brush==1.0"], "install")
+    assert "secret" not in str(caught.value)
+
+
+def test_no_network_is_a_sentence(plan: Plan, index: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    packages.LOCK.write_text("brush==1.0 \\\n    --hash=sha256:" + 64 * "0")
+    monkeypatch.setenv("PIP_INDEX_URL", "https://packages.invalid/simple")
+    with pytest.raises(InstallError, match="check the network connection, and run"):
+        packages.get_exactly(plan, ["brush==1.0"], "install")
+
+
+# ── The disk ─────────────────────────────────────────────────────────────────────────────────────
+
+MAKE_ENVIRONMENT = """
+import sys
+from pathlib import Path
+from installer import environment, packages
+from installer.home import Home, Plan
+from installer.programs import InstallError
+folder = Path(sys.argv[1])
+packages.LOCK, packages.REQUIREMENTS = folder / "requirements.lock", folder / "requirements.txt"
+try:
+    environment.make_environment(Plan(Home(folder / "home")))
+except InstallError as error:
+    print("InstallError:", error)
+"""
+
+
+def on_a_small_disk(folder: Path, size: str, code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run Python code with a file system of that size at `folder`, in a name space of its own."""
+    mount = 'mount -t tmpfs -o size="$0" none "$1" && exec "$2" -c "$3" "$4"'
+    as_root = [] if os.geteuid() == 0 else ["--map-root-user"]
+    unshare = ["unshare", "--mount", "--propagation", "private", *as_root]
+    command = [*unshare, "sh", "-c", mount, size, str(folder), sys.executable, code, *arguments]
+    return subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("size", ["4m", "40m"], ids=["for the environment", "for the packages"])
+def test_a_full_disk_is_a_sentence_and_nothing_half_written_stays(
+    plan: Plan, tmp_path: Path, size: str
+) -> None:
+    packages.LOCK.write_text(make_wheel(tmp_path / "wheels", "brush", size=60_000_000))
+    packages.REQUIREMENTS.write_text("brush==1.0\n")
+    shutil.rmtree(plan.home.venv)
+    listing = "\nprint('left:', *Path(sys.argv[1], 'home').rglob('*'))"
+    done = on_a_small_disk(plan.home.folder, size, MAKE_ENVIRONMENT + listing, str(tmp_path))
+    said = done.stdout.splitlines()
+    assert said[-2:] == ["InstallError: The disk is full: make room and run install.py again.", "left:"], done

@@ -1,0 +1,484 @@
+"""Attacks on the real backend and the real client; each must come to nothing. SECURITY.md lists them."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import zmq
+from conftest import eventually, installed_in
+
+from atelier_shared import launcher
+from atelier_shared.client import BackendClient
+from atelier_shared.codec import PIECE_BYTES, in_pieces, joined, pack
+from atelier_shared.deepdream import DeepDream
+from atelier_shared.errors import ProtocolError
+from atelier_shared.messages import PROTOCOL_VERSION, Beat, Picture, Region, Result
+from atelier_shared.requests import Identity
+from atelier_shared.settings import WrongSetting
+from atelier_shared.signing import MAX_GREETING_BYTES, Seal, gate_password
+from atelier_shared.style_transfer import StyleTransfer
+from atelier_shared.zmtp import GREETING, LONG, MORE, ZmtpError
+from backend.serving.authentication import HANDSHAKE_MS, MAX_STRANGERS
+
+PICTURE, WHOLE = Picture(3, 2, "RGB", "u8", bytes(range(18))), Region(0, 0, 3, 2)
+NOBODY = 65534
+MEGABYTE = 1_000_000
+ENOUGH_BYTES = 40 * MEGABYTE
+"""More than a backend may grow under attack: MAX_STRANGERS pieces are 17 MB."""
+MOST_DESCRIPTORS = 500
+"""More than it may have of strangers, of whom there are thousands: it cuts them a little after they come."""
+
+
+@pytest.fixture(scope="module")
+def home(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A real backend's home; it must have lived through all attacks."""
+    home = installed_in(tmp_path_factory.mktemp("attacked"), models)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ATELIER_HOME", str(home))
+        assert_works()
+        pid = connection().pid
+        yield home
+        assert connection().pid == pid, "the backend has ended meanwhile"
+        with connection().open() as client:
+            client.stop_backend()
+            client.wait_until_gone()
+
+
+def connection() -> launcher.Connection:
+    found = launcher.read_connection()
+    assert found
+    return found
+
+
+def assert_works() -> None:
+    with launcher.connect() as client:
+        *_, last = client.messages(client.submit(Identity(), PICTURE, WHOLE))
+        assert isinstance(last, Result) and last.picture == PICTURE
+
+
+def memory() -> int:
+    return int(psutil.Process(connection().pid).memory_info().rss)
+
+
+def descriptors() -> int:
+    return psutil.Process(connection().pid).num_fds()
+
+
+def visitor() -> socket.socket:
+    return socket.create_connection(("127.0.0.1", connection().port), 5)
+
+
+def hello(password: str) -> bytes:
+    command = b"\x05HELLO\x07atelier" + bytes([len(password)]) + password.encode()
+    return b"\x04" + bytes([len(command)]) + command
+
+
+# ── One who does not know the key ────────────────────────────────────────────────────────────────
+
+
+def answer_to(said: bytes) -> bytes:
+    """All that the backend says to a visitor before it hangs up."""
+    heard = b""
+    with visitor() as peer, suppress(ConnectionError):
+        peer.settimeout(HANDSHAKE_MS / 1000 + 15)
+        peer.sendall(said)
+        while piece := peer.recv(65536):
+            heard += piece
+    return heard
+
+
+@pytest.mark.usefixtures("home")
+@pytest.mark.parametrize(
+    "said",
+    [
+        GREETING + hello("0" * 64),
+        GREETING + hello(""),
+        GREETING.replace(b"PLAIN", b"NULL\0") + b"\x04\x1a\x05READY\x0bSocket-Type\0\0\0\x06DEALER",
+        GREETING.replace(b"\x03\x01", b"\x03\x00") + hello("0" * 64),
+        b"\x01\x00\x00" + b"\x00\x05hello",
+        GREETING + b"\x00\x05hello",
+        GREETING + b"\x04\x1d\x08INITIATE\x0bSocket-Type\0\0\0\x06DEALER",
+    ],
+    ids=["wrong-key", "no-password", "no-mechanism", "zmtp-3.0", "zmtp-1", "message-first", "no-hello"],
+)
+def test_who_does_not_know_the_key_is_never_let_in(said: bytes) -> None:
+    """ZMTP's READY, or WELCOME, would say that one is."""
+    heard = answer_to(said)
+    assert b"READY" not in heard and b"WELCOME" not in heard
+    assert_works()
+
+
+@pytest.mark.usefixtures("home")
+def test_the_key_of_another_backend_or_another_port_opens_nothing() -> None:
+    there = connection()
+    key = bytes.fromhex(there.key)
+    for password in (gate_password(secrets.token_bytes(32), there.port), gate_password(key, there.port ^ 1)):
+        assert b"WELCOME" not in answer_to(GREETING + hello(password))
+    with pytest.raises(ZmtpError, match="refused the connection or its password"):
+        BackendClient(there.port, secrets.token_bytes(32))
+
+
+def test_what_a_squatter_hears_opens_no_other_port(home: Path) -> None:
+    """It listens where a backend was, and hears the password, which the real one's port does not know."""
+    heard: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as squatter:
+
+        def squat() -> None:
+            peer, _ = squatter.accept()
+            with peer, suppress(OSError):
+                peer.sendall(GREETING + b"\x04\x08\x07WELCOME")
+                while piece := peer.recv(65536):  # until the client has waited long enough for more
+                    heard.append(piece)
+
+        thread = threading.Thread(target=squat)
+        thread.start()
+        key = bytes.fromhex(connection().key)
+        with pytest.raises((OSError, ProtocolError)):
+            BackendClient(squatter.getsockname()[1], key)
+        thread.join()
+    overheard = b"".join(heard)
+    assert gate_password(key, squatter_port_of(overheard, key)).encode() in overheard
+    assert key not in overheard and connection().key.encode() not in overheard
+    assert b"WELCOME" not in answer_to(overheard[: overheard.index(b"INITIATE") - 3])
+
+
+def squatter_port_of(overheard: bytes, key: bytes) -> int:
+    """The port whose password was overheard."""
+    return next(port for port in range(1024, 65536) if gate_password(key, port).encode() in overheard)
+
+
+# ── One who wants to make it spend ───────────────────────────────────────────────────────────────
+
+
+def grows_little_while(attack: Callable[[], object]) -> None:
+    """The backend's memory and descriptors stay bounded in an attack, and go back after it; it works on."""
+    assert_works()
+    before, files = memory(), descriptors()
+    most = [before, files]
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(0.02):
+            most[:] = max(most[0], memory()), max(most[1], descriptors())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        attack()
+        assert_works()
+    finally:
+        over.set()
+        watcher.join()
+    assert most[0] - before < ENOUGH_BYTES, f"it grew by {(most[0] - before) / MEGABYTE:.0f} MB"
+    assert most[1] - files < MOST_DESCRIPTORS, f"it opened {most[1] - files} more descriptors"
+    eventually(lambda: descriptors() <= files + 2, "the descriptors are as many as before")
+
+
+@pytest.mark.usefixtures("home")
+def test_thousands_who_say_nothing_cost_little_and_keep_nobody_out() -> None:
+    def crowd() -> None:
+        with ExitStack() as stack:
+            for _ in range(3000):
+                with suppress(OSError):
+                    stack.enter_context(visitor())
+            assert_works()
+
+    grows_little_while(crowd)
+
+
+@pytest.mark.usefixtures("home")
+def test_a_byte_now_and_then_holds_a_connection_for_seconds_only() -> None:
+    def drip() -> None:
+        began = time.monotonic()
+        with visitor() as slow, suppress(ConnectionError):
+            for byte in GREETING + hello("0" * 64):
+                slow.sendall(bytes([byte]))
+                time.sleep(0.1)
+        assert time.monotonic() - began < HANDSHAKE_MS / 1000 + 8, "it was not cut off in the middle"
+
+    grows_little_while(drip)
+
+
+@pytest.mark.usefixtures("home")
+@pytest.mark.parametrize("size", [PIECE_BYTES, PIECE_BYTES + 1, 2**31 - 1, 2**63 - 1])
+def test_a_stranger_s_long_command_is_not_waited_for(size: int) -> None:
+    """libzmq hears commands before the password; each of many sends as much as it can of one."""
+
+    def pour() -> None:
+        with ExitStack() as stack:
+            strangers = [stack.enter_context(visitor()) for _ in range(2 * MAX_STRANGERS)]
+            for stranger in strangers:
+                stranger.settimeout(0.2)
+                with suppress(OSError):
+                    stranger.sendall(GREETING + b"\x06" + struct.pack(">Q", size) + bytes(PIECE_BYTES - 1))
+            with suppress(OSError):
+                for _ in range(200):
+                    strangers[-1].sendall(bytes(MEGABYTE))
+
+    grows_little_while(pour)
+
+
+@pytest.mark.usefixtures("home")
+def test_a_million_tiny_frames_of_a_stranger_are_not_heard() -> None:
+    def pour() -> None:
+        with visitor() as stranger, suppress(OSError):
+            stranger.sendall(GREETING + hello("0" * 64) + bytes([MORE, 0]) * 1_000_000)
+
+    grows_little_while(pour)
+
+
+@pytest.mark.usefixtures("home")
+def test_a_million_tiny_frames_of_one_who_knows_the_key_are_refused() -> None:
+    """The password alone does not make a message."""
+    with zmq.Context() as context, context.socket(zmq.DEALER) as insider:
+        insider.setsockopt(zmq.LINGER, 0)
+        insider.setsockopt(zmq.RCVTIMEO, 200_000)
+        insider.setsockopt_string(zmq.PLAIN_USERNAME, "atelier")
+        there = connection()
+        insider.setsockopt_string(zmq.PLAIN_PASSWORD, gate_password(bytes.fromhex(there.key), there.port))
+        insider.connect(f"tcp://127.0.0.1:{there.port}")
+        for _ in range(1_000_000):
+            insider.send(b"", zmq.SNDMORE)
+        insider.send(b"")
+        assert b'"refused"' in insider.recv_multipart()[1]
+    assert_works()
+
+
+# ── A server that is none ────────────────────────────────────────────────────────────────────────
+
+WELCOME_AND_READY = GREETING + b"\x04\x08\x07WELCOME" + b"\x04\x06\x05READY"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        WELCOME_AND_READY + bytes([LONG]) + struct.pack(">Q", 2**31 - 1),
+        WELCOME_AND_READY + bytes([MORE, 0]) * 1_000_000,
+        WELCOME_AND_READY + (bytes([MORE | LONG]) + struct.pack(">Q", 60_000) + bytes(60_000)) * 50,
+        GREETING + bytes([LONG | 4]) + struct.pack(">Q", 2**62),
+        GREETING + b"\x04\x08\x07WELCOME" * 1000,
+        *(WELCOME_AND_READY + bytes([n]) * 200_000 for n in (0, 1, 4, 255)),
+    ],
+    ids=["long-frame", "tiny-frames", "long-message", "long-command", "welcomes", "0", "1", "4", "255"],
+)
+def test_a_hostile_server_gets_neither_memory_nor_belief(said: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=answer, args=(server, said))
+        thread.start()
+        before = psutil.Process().memory_info().rss
+        with pytest.raises((OSError, ProtocolError)):
+            BackendClient(server.getsockname()[1], b"k" * 32)
+        assert psutil.Process().memory_info().rss - before < ENOUGH_BYTES
+        thread.join()
+
+
+def answer(server: socket.socket, said: bytes) -> None:
+    peer, _ = server.accept()
+    with peer, suppress(OSError):
+        peer.sendall(said)
+        peer.shutdown(socket.SHUT_WR)
+        while peer.recv(65536):
+            pass
+
+
+def test_pieces_are_the_frames_again_and_nothing_else_is() -> None:
+    frames = [b"", b"x", bytes(PIECE_BYTES - 1), bytes(PIECE_BYTES), bytes(3 * PIECE_BYTES + 1)]
+    assert joined(in_pieces(frames)) == frames
+    assert all(len(piece) <= PIECE_BYTES for piece in in_pieces(frames))
+    for wrong in ([bytes(PIECE_BYTES)], [bytes(PIECE_BYTES + 1), b""]):
+        with pytest.raises(ProtocolError):
+            joined(wrong)
+    assert MAX_GREETING_BYTES < PIECE_BYTES
+
+
+# ── Messages that were overheard ─────────────────────────────────────────────────────────────────
+
+
+def test_what_one_side_signed_is_refused_when_sent_back_to_it_again_or_in_another_connection() -> None:
+    """Reflection, replay, and a change of connection; test_server.py has the same over the wire."""
+    key, nonces = b"k" * 32, ("a" * 64, "b" * 64)
+    client, backend = Seal(key, *nonces, backend=False), Seal(key, *nonces, backend=True)
+    signed = client.close(pack(Beat()))
+    with pytest.raises(ProtocolError):
+        client.open(signed)
+    assert backend.open(signed)
+    for receiver in (
+        backend,
+        Seal(key, "c" * 64, "b" * 64, backend=True),
+        Seal(b"x" * 32, *nonces, backend=True),
+    ):
+        with pytest.raises(ProtocolError):
+            receiver.open(signed)
+
+
+@pytest.mark.usefixtures("home")
+def test_no_other_version_is_spoken_whoever_asks_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    for version in (0, 1, PROTOCOL_VERSION - 1, PROTOCOL_VERSION + 1, -1):
+        monkeypatch.setattr("atelier_shared.client.PROTOCOL_VERSION", version)
+        with pytest.raises(ProtocolError):
+            connection().open()
+    monkeypatch.undo()
+    assert_works()
+
+
+# ── Another user of this computer ────────────────────────────────────────────────────────────────
+
+AS_ANOTHER = """
+import encodings.idna, json, os, signal, socket, struct, sys  # all of it while it may be read
+port, pid, file, uid = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], int(sys.argv[4])
+if os.geteuid() == 0:
+    os.setgroups([]); os.setgid(uid); os.setuid(uid)
+said = {"uid": os.geteuid(), "key": None, "stopped": None, "poured": 0}
+try:
+    said["key"] = open(file).read()
+except OSError as error:
+    said["key"] = type(error).__name__
+try:
+    os.kill(pid, signal.SIGTERM) if os.geteuid() == uid else None
+except OSError as error:
+    said["stopped"] = type(error).__name__
+greeting = bytes.fromhex(sys.argv[5])
+peers = []
+for _ in range(500):
+    try:
+        peer = socket.create_connection(("127.0.0.1", port), 1)
+        peer.sendall(greeting + b"\\x06" + struct.pack(">Q", 2**31 - 1))
+        peers.append(peer)
+        peer.settimeout(0.05)
+        while True:
+            peer.sendall(bytes(1 << 20)); said["poured"] += 1
+    except OSError:
+        pass
+print(json.dumps(said))
+"""
+
+
+def test_another_user_can_neither_read_the_key_nor_spend_memory_nor_stop_it(home: Path) -> None:
+    """Where the tests are not root's, this user plays the other one: the mode alone is looked at."""
+    there, file, said = connection(), home / "connection.json", {}
+    assert file.stat().st_mode & 0o777 == 0o600
+    for folder in file.parents:  # were all of them open, it would be the file's mode alone that protects it
+        if os.geteuid() == 0 and folder.is_relative_to(os.path.realpath("/tmp")) and folder != Path("/tmp"):
+            folder.chmod(folder.stat().st_mode | 0o055)
+
+    def attack() -> None:
+        words = [sys.executable, "-S", "-c", AS_ANOTHER, there.port, there.pid, file, NOBODY, GREETING.hex()]
+        done = subprocess.run(list(map(str, words)), capture_output=True, text=True, timeout=400, cwd="/")
+        assert done.returncode == 0, done.stderr
+        said.update(json.loads(done.stdout))
+
+    grows_little_while(attack)
+    assert psutil.pid_exists(there.pid)
+    if os.geteuid() == 0:
+        assert (said["uid"], said["key"], said["stopped"]) == (NOBODY, "PermissionError", "PermissionError")
+
+
+# ── Files ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def png(width: int, height: int, *chunks: tuple[bytes, bytes]) -> bytes:
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    parts = [(b"IHDR", header), *chunks, (b"IEND", b"")]
+    body = (struct.pack(">I", len(d)) + k + d + struct.pack(">I", zlib.crc32(k + d)) for k, d in parts)
+    return b"\x89PNG\r\n\x1a\n" + b"".join(body)
+
+
+def tiff(width: int, height: int, *entries: tuple[int, int, int, int]) -> bytes:
+    fields = [(256, 4, 1, width), (257, 4, 1, height), (258, 3, 1, 8), (262, 3, 1, 1), *entries]
+    packed = b"".join(struct.pack("<HHII", *field) for field in sorted(fields))
+    return b"II*\0\x08\0\0\0" + struct.pack("<H", len(fields)) + packed + bytes(4)
+
+
+def jpeg(width: int, height: int) -> bytes:
+    frame = struct.pack(">BHHB", 8, height, width, 1) + b"\x01\x11\x00"
+    return (
+        b"\xff\xd8\xff\xc0"
+        + struct.pack(">H", len(frame) + 2)
+        + frame
+        + b"\xff\xda\0\x08\1\1\0\0\x3f\0\xff\xd9"
+    )
+
+
+ZEROS = zlib.compress(bytes(200 * MEGABYTE), 9)
+CRAFTED = {
+    "a bomb of pixels": png(60_000, 60_000, (b"IDAT", zlib.compress(b"\0"))),
+    "a bomb of text": png(1, 1, (b"zTXt", b"key\0\0" + ZEROS), (b"IDAT", zlib.compress(bytes(4)))),
+    "a bomb of a profile": png(1, 1, (b"iCCP", b"p\0\0" + ZEROS)),
+    "sides of 2**31": png(2**31 - 1, 2**31 - 1),
+    "no sides": png(0, 0, (b"IDAT", b"")),
+    "a TIFF as large as it says": tiff(2**31, 2**31, (273, 4, 1, 8), (279, 4, 1, 2**32 - 1)),
+    "a TIFF with endless strips": tiff(8, 8, (273, 4, 2**30, 8), (279, 4, 2**30, 8)),
+    "a TIFF whose tag is everywhere": tiff(8, 8, (700, 1, 2**32 - 1, 0)),
+    "a JPEG as large as it says": jpeg(65_500, 65_500),
+    "a JPEG of nothing": jpeg(0, 0),
+    "a picture in PostScript": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n",
+}
+
+
+@pytest.mark.parametrize("name", CRAFTED)
+def test_a_crafted_style_file_gets_a_sentence_and_no_memory(tmp_path: Path, name: str) -> None:
+    """In a process with 400 MB more than it begins with: what asks for more of it fails there."""
+    (tmp_path / "style.png").write_bytes(CRAFTED[name])
+    done = subprocess.run(
+        [sys.executable, "-c", READ_IN_LITTLE_MEMORY, str(tmp_path / "style.png")],
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.strip().endswith("."), done.stdout
+
+
+READ_IN_LITTLE_MEMORY = """
+import resource, sys, warnings
+from pathlib import Path
+from backend.picture_files import Canvas, PictureFileError
+pages = int(Path("/proc/self/statm").read_text().split()[0])
+resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + 400_000_000,) * 2)
+warnings.simplefilter("ignore")
+try:
+    print(Canvas.load(Path(sys.argv[1])).picture, "was read.")
+except PictureFileError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize("name", ["/etc/passwd", "../../secret", "vgg19/../../x", "a\0b", "", "~/x", "C:\\x"])
+def test_a_path_is_no_name_of_anything(name: str) -> None:
+    """Names from outside choose from what there is: they are never made into a file's name."""
+    for wrong in ({"network": name}, {"gallery_style": name}, {"method": name}, {"device": name}):
+        with pytest.raises(WrongSetting):
+            StyleTransfer(**dict[str, Any](wrong))
+    for wrong in ({"network": name}, {"objective": name}):
+        with pytest.raises(WrongSetting):
+            DeepDream(**dict[str, Any](wrong))
+    if name:
+        with pytest.raises(WrongSetting):
+            StyleTransfer(gallery_mix=name)
+
+
+@pytest.mark.usefixtures("home")
+@pytest.mark.parametrize("layers", ["/etc/passwd", "../../secret", "__class__", "conv1_1.__init__"])
+def test_a_path_is_no_layer_and_opens_no_file(layers: str) -> None:
+    from atelier_shared.errors import JobFailed
+
+    photo = Picture(64, 64, "RGB", "u8", bytes(3 * 64 * 64))
+    request = DeepDream(layers=layers, network="squeezenet", size=64, iterations=1, octaves=1)
+    with connection().open() as client, pytest.raises(JobFailed) as failure:
+        list(client.messages(client.submit(request, photo, Region(0, 0, 64, 64))))
+    assert failure.value.reason == "bad-request"

@@ -1,0 +1,546 @@
+"""Faults that are really caused: real processes killed, suspended, starved of memory or cut off.
+
+docs/faults.md lists these and those that are caused in other modules. After each the person has a
+sentence, the next job works, and no process is left.
+"""
+
+from __future__ import annotations
+
+import ast
+import concurrent.futures
+import contextlib
+import os
+import resource
+import select
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from backend_jobs import assert_works, begin, make
+from conftest import (
+    PICTURE,
+    WHOLE,
+    eventually,
+    installed_in,
+    is_at_work,
+    jobs_ahead,
+    prepared,
+    processes_with,
+)
+from gimp_session import Gimp, filter_of, make_profile, started
+from PIL import Image
+
+from atelier_shared import client, launcher
+from atelier_shared.client import BackendClient
+from atelier_shared.deepdream import DeepDream
+from atelier_shared.errors import BackendSilent, JobFailed
+from atelier_shared.messages import Picture, Region, Result
+from atelier_shared.requests import Identity
+from backend.command import cli
+from backend.command.picture_files import Canvas, PictureFileError
+from backend.serving import worker as worker_side
+
+CHECKOUT = Path(__file__).parents[2]
+PHOTO, STYLE = CHECKOUT / "samples" / "chelsea.jpg", CHECKOUT / "samples" / "starry_night.jpg"
+LARGE, ALL_OF_IT = Picture(6000, 4000, "RGB", "u8", bytes(72_000_000)), Region(0, 0, 6000, 4000)
+ENDLESS = DeepDream(iterations=500, octaves=4, size=64)
+HANG_S = 8
+"""How long a worker may be silent here, where none is waited for in vain for the full time."""
+SUSPENDED_S = max(worker_side.HANG_S, client.SILENCE_S) + 2
+"""A minute: longer than anybody waits for a word."""
+START_S, END_S = 120.0, 60.0
+"""How long GIMP may take to start a filter, and the backend to drop the job of one that is gone."""
+
+IMPATIENT = f"""
+import functools, sys
+import backend.__main__ as backend
+backend.LocalWorker = functools.partial(backend.LocalWorker, hang_s={HANG_S})
+sys.exit(backend.main([]))
+"""
+
+
+@pytest.fixture
+def home(tmp_path: Path, models: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An installation of this test's own; no process of it may be left at the end."""
+    home = tmp_path / "home"
+    home.mkdir(mode=0o700)
+    monkeypatch.setenv("ATELIER_HOME", str(installed_in(home, models)))
+    yield home
+    if client := launcher.connect_if_running():
+        with client:
+            client.stop_backend()
+    assert_nothing_runs(home)
+
+
+def run_instead(home: Path, *command: str, **variables: str) -> None:
+    """Have the installation's backend be started by another command, with more variables."""
+    (home / "venv").unlink()
+    python = home / "venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    env = [f"{name}={value}" for name, value in variables.items()]
+    words = " ".join(f"'{word}'" for word in ("env", *env, sys.executable, *command))
+    python.write_text(f"#!/bin/sh\nexec {words}\n")
+    python.chmod(0o755)
+
+
+def backend() -> psutil.Process:
+    connection = launcher.read_connection()
+    assert connection
+    return psutil.Process(connection.pid)
+
+
+def worker() -> psutil.Process:
+    """The backend's child that computes; it has just been started, where the backend has."""
+    eventually(lambda: bool(workers()), "there is a worker")
+    (found,) = workers()
+    return found
+
+
+def workers() -> list[psutil.Process]:
+    """The backend's children that compute; multiprocessing keeps another one to clean up after them."""
+    found = []
+    for child in backend().children():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if "spawn_main" in " ".join(child.cmdline()):
+                found.append(child)
+    return found
+
+
+def assert_nothing_runs(home: Path) -> None:
+    eventually(lambda: not processes_with("ATELIER_HOME", home), "no process is left")
+
+
+# ── The backend is killed ────────────────────────────────────────────────────────────────────────
+
+
+def while_its_worker_starts(client: BackendClient) -> int:
+    worker().suspend()
+    job = client.submit(Identity(), PICTURE, WHOLE)
+    next(client.messages(job))
+    return job
+
+
+def while_the_job_waits(client: BackendClient) -> int:
+    client.submit(ENDLESS, PICTURE, WHOLE)
+    job = client.submit(Identity(), PICTURE, WHOLE)
+    assert next(client.messages(job)).type == "queued"
+    return job
+
+
+def while_it_sends_the_result(client: BackendClient) -> int:
+    """A part of a message has come: nothing else that is said here is longer than one reading."""
+    job = client.submit(Identity(), LARGE, ALL_OF_IT)
+    parts = 0
+    while parts < 10:
+        select.select([client], [], [])
+        parts = 0 if client.read() else parts + 1
+    return job
+
+
+def while_it_is_at_work(client: BackendClient) -> int:
+    return begin(client, ENDLESS)
+
+
+@pytest.mark.parametrize(
+    "bring_it_there",
+    [while_its_worker_starts, while_the_job_waits, while_it_is_at_work, while_it_sends_the_result],
+)
+def test_a_killed_backend_is_told_at_every_stage_of_a_job(
+    home: Path, bring_it_there: Callable[[BackendClient], int]
+) -> None:
+    with launcher.connect() as client:
+        job, suspended = bring_it_there(client), worker()
+        backend().kill()
+        with contextlib.suppress(psutil.NoSuchProcess):  # it has found that the backend is gone
+            suspended.resume()
+        with pytest.raises(BackendSilent, match="ended before the picture was done; run the filter again"):
+            list(client.messages(job))
+    assert_nothing_runs(home)
+    assert_works()
+
+
+def test_a_backend_killed_while_a_job_is_sent_to_it_is_told(home: Path) -> None:
+    with launcher.connect() as client, concurrent.futures.ThreadPoolExecutor() as pool:
+        backend().suspend()
+        sending = pool.submit(client.submit, Identity(), LARGE, ALL_OF_IT)
+        eventually(sending.running, "it is sent")
+        backend().kill()
+        with pytest.raises(BackendSilent, match="ended before the picture was done"):
+            sending.result()
+    assert_nothing_runs(home)
+    assert_works()
+
+
+def test_a_command_whose_backend_is_killed_says_so_and_leaves_no_file(home: Path, tmp_path: Path) -> None:
+    out = tmp_path / "pictures" / "out.png"
+    out.parent.mkdir()
+    with atelier("dream", PHOTO, "-o", out, "--iterations", "500") as command:
+        with launcher.connect() as client:
+            eventually(lambda: is_at_work(client), "it dreams")
+        backend().kill()
+        _, said = command.communicate(timeout=60)
+    assert command.returncode == 1
+    assert said.decode().splitlines()[-1].endswith("run the filter again, it will be started anew.")
+    assert list(out.parent.iterdir()) == []
+    assert_works()
+
+
+def atelier(*words: str | Path) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "backend.command.cli", *map(str, words)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+# ── The worker is killed, hangs, or has no memory ────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("jobs_before", [0, 1], ids=["while it starts", "while it waits"])
+def test_a_worker_killed_before_it_begins_a_job_is_nobody_s_loss(home: Path, jobs_before: int) -> None:
+    with launcher.connect() as client:
+        for _ in range(jobs_before):
+            assert make(client) == PICTURE
+        job, killed = while_its_worker_starts(client), worker()
+        killed.kill()
+        *_, last = client.messages(job)
+        assert isinstance(last, Result)
+        assert worker() != killed
+
+
+def test_workers_that_are_killed_before_they_begin_a_job_are_told_at_the_second(home: Path) -> None:
+    with launcher.connect() as client, concurrent.futures.ThreadPoolExecutor() as pool:
+        job, told = while_its_worker_starts(client), threading.Event()
+        killed = pool.submit(kill_workers_until, told)
+        with pytest.raises(JobFailed, match="choose a smaller working size or close") as failure:
+            try:
+                list(client.messages(job))
+            finally:
+                told.set()
+        assert failure.value.reason == "worker-died"
+        assert len(killed.result()) in (2, 3)  # the first may be dead before it is asked, and not count
+        assert make(client) == PICTURE
+
+
+def kill_workers_until(told: threading.Event) -> set[psutil.Process]:
+    """Kill every process that would compute, and return which there were."""
+    killed: set[psutil.Process] = set()
+    while not told.wait(0.01):
+        for found in set(workers()) - killed:
+            found.kill()
+            killed.add(found)
+    return killed
+
+
+def test_a_worker_killed_between_jobs_is_nobody_s_loss(home: Path) -> None:
+    with launcher.connect() as client:
+        assert make(client) == PICTURE
+        killed = worker()
+        killed.kill()
+        eventually(lambda: killed.status() == psutil.STATUS_ZOMBIE, "it has ended")
+        threads = Path(f"/proc/{killed.pid}/task")
+        eventually(lambda: len(list(threads.iterdir())) == 1, "its threads have ended, too")
+        assert make(client) == PICTURE
+
+
+def test_a_worker_that_hangs_in_a_job_is_told_ended_and_replaced(home: Path) -> None:
+    run_instead(home, "-c", IMPATIENT)
+    with launcher.connect() as client:
+        job, hung = begin(client, ENDLESS), worker()
+        hung.suspend()
+        with pytest.raises(JobFailed, match=f"no sign of life for {HANG_S} seconds") as failure:
+            list(client.messages(job))
+        assert failure.value.reason == "worker-hung"
+        assert not hung.is_running()
+        assert make(client) == PICTURE
+
+
+@pytest.mark.parametrize("megabytes", [10, 150], ids=["to take the picture", "to compute"])
+def test_a_worker_without_memory_is_told_and_the_next_job_works(home: Path, megabytes: int) -> None:
+    """A limit on the process: what it has, and a little more."""
+    with launcher.connect() as client:
+        assert make(client) == PICTURE
+        starved = worker()
+        limit = starved.memory_info().vms + megabytes * 1_000_000
+        resource.prlimit(starved.pid, resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
+        with pytest.raises(JobFailed, match="not enough memory for this picture") as failure:
+            list(client.messages(client.submit(DeepDream(size=4096, octaves=1), LARGE, ALL_OF_IT)))
+        assert failure.value.reason == "out-of-memory"
+        if starved.is_running():
+            resource.prlimit(starved.pid, resource.RLIMIT_AS, (resource.RLIM_INFINITY,) * 2)
+        assert make(client) == PICTURE
+
+
+# ── Everything stands still for a while ──────────────────────────────────────────────────────────
+
+
+def test_a_backend_that_stands_still_is_told_and_can_be_stopped(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with launcher.connect() as client:
+        job = begin(client, ENDLESS)
+        monkeypatch.setattr(client, "SILENCE_S", 2.0)
+        backend().suspend()
+        with pytest.raises(BackendSilent, match="said nothing for 2 seconds; end it with 'atelier stop'"):
+            list(client.messages(job))
+    assert cli.main(["stop"]) == 0
+    assert capsys.readouterr().out == "The backend has ended.\n"
+    assert_nothing_runs(home)
+    assert_works()
+
+
+WAITING_CLIENT = """
+from atelier_shared import launcher
+from atelier_shared.deepdream import DeepDream
+from atelier_shared.messages import Picture, Region
+with launcher.connect() as client:
+    picture = Picture(64, 64, "RGB", "u8", bytes(12288))
+    request = DeepDream(network="squeezenet", iterations=150, octaves=1, size=256)
+    for message in client.messages(client.submit(request, picture, Region(0, 0, 64, 64))):
+        print(message.type, flush=True)
+"""
+
+
+def test_a_job_goes_on_after_the_machine_was_suspended(home: Path) -> None:
+    """For longer than either side waits for a word of the other."""
+    with subprocess.Popen([sys.executable, "-c", WAITING_CLIENT], stdout=subprocess.PIPE) as client:
+        assert client.stdout
+        while client.stdout.readline() != b"progress\n":
+            assert client.poll() is None
+        everything = [psutil.Process(client.pid), backend(), worker()]
+        for process in everything:
+            process.suspend()
+        time.sleep(SUSPENDED_S)
+        for process in everything:
+            process.resume()
+        assert client.stdout.read().splitlines()[-1] == b"result"
+    assert client.returncode == 0
+    assert [backend(), worker()] == everything[1:]
+    assert_works()
+
+
+BACK_AND_FORTH = """
+import itertools, time
+right, jumps = time.time_ns, itertools.cycle((604_800, -604_800))
+time.time_ns = lambda: right() + next(jumps) * 10**9
+time.time = lambda: time.time_ns() / 1e9
+"""
+
+
+def test_a_clock_that_jumps_disturbs_nothing(home: Path, tmp_path: Path) -> None:
+    """By a week, forth and back, whenever somebody looks at it."""
+    (tmp_path / "sitecustomize.py").write_text(BACK_AND_FORTH)
+    run_instead(home, "-m", "backend", PYTHONPATH=f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}")
+    with launcher.connect() as client:
+        log = (home / "backend.log").read_text(encoding="utf-8")
+        job = begin(client, ENDLESS)
+        client.finish(job)
+        *_, last = client.messages(job)
+        assert isinstance(last, Result)
+        assert make(client) == PICTURE
+    assert log and time.strftime("%Y-%m-%d") not in log, "nobody's clock has jumped"
+
+
+@pytest.mark.parametrize("folder", ["backend", "plugin/atelier"])
+def test_nothing_waits_by_a_clock_that_can_be_set(folder: str) -> None:
+    for file in (CHECKOUT / folder).glob("*.py"):
+        names = {ast.unparse(node) for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))}
+        assert not names & {"time.time", "time.time_ns", "datetime", "from time import time"}, file
+
+
+# ── The file that says where the backend is ──────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, lambda file: os.truncate(file, 20)], ids=["lost", "cut"])
+def test_a_running_backend_writes_its_file_again(home: Path, damage: Callable[[Path], None]) -> None:
+    assert_works()
+    before = backend()
+    damage(home / "connection.json")
+    assert_works()
+    assert backend() == before
+    assert sorted(path.name for path in home.glob("connection*")) == ["connection.json"]
+
+
+def test_a_file_that_does_not_fit_on_the_disk_is_not_left_there_in_part(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ATELIER_HOME", str(tmp_path))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, before[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            launcher.write_connection(launcher.Connection(1, 1, "ab" * 32))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list(tmp_path.iterdir()) == []
+
+
+# ── The client is killed, or is one of several ───────────────────────────────────────────────────
+
+LARGE_CLIENT = """
+from atelier_shared import launcher
+from atelier_shared.messages import Picture, Region
+from atelier_shared.requests import Identity
+with launcher.connect() as client:
+    print("ready", flush=True)
+    input()
+    picture = Picture(6000, 4000, "RGB", "u8", bytes(72_000_000))
+    client.submit(Identity(), picture, Region(0, 0, 6000, 4000))
+    print("sent", flush=True)
+    input()
+"""
+
+
+@pytest.mark.parametrize("taken", [False, True], ids=["while it sends", "while its result is sent"])
+def test_a_client_killed_with_half_a_picture_on_its_way_is_forgotten(home: Path, taken: bool) -> None:
+    assert_works()
+    before = backend()
+    with subprocess.Popen([sys.executable, "-c", LARGE_CLIENT], stdin=-1, stdout=-1) as client:
+        assert client.stdin and client.stdout
+        assert client.stdout.readline() == b"ready\n"
+        if not taken:
+            before.suspend()
+        client.stdin.write(b"\n")
+        client.stdin.flush()
+        if taken:
+            assert client.stdout.readline() == b"sent\n"
+            with launcher.connect() as other:
+                assert make(other) == PICTURE  # so the large one is done, and nobody reads it
+        client.kill()
+        client.wait()
+        before.resume()
+        client.stdin.close()
+    assert_works()
+    assert backend() == before
+
+
+def quit_gimp(gimp: Gimp, _running: subprocess.Popen[bytes]) -> int:
+    os.close(held_in(gimp))
+    return 0
+
+
+def end_by_the_system(_gimp: Gimp, running: subprocess.Popen[bytes]) -> int:
+    running.terminate()
+    return 1
+
+
+@pytest.mark.parametrize("end", [quit_gimp, end_by_the_system])
+def test_a_gimp_that_ends_during_a_job_takes_the_filter_and_its_job_along(
+    gimp_version: str, home: Path, tmp_path: Path, end: Callable[[Gimp, subprocess.Popen[bytes]], int]
+) -> None:
+    """It ends by itself, with the exit status that `end` returns."""
+    gimp = new_gimp(gimp_version, home, tmp_path)
+    assert_works()
+    with begun(gimp, "dream_for_long_until_gimp_quits") as running:
+        asking = filter_of(running)
+        with launcher.connect() as client:
+            eventually(lambda: is_at_work(client), "the filter has the backend dream", START_S)
+            before = [backend(), worker()]
+            assert asking.is_running()
+            status = end(gimp, running)
+            eventually(lambda: not is_at_work(client), "the backend has dropped the dream", END_S)
+        _, said = running.communicate(timeout=END_S)
+        assert running.returncode == status, said.decode()
+        eventually(lambda: not processes_with("GIMP3_DIRECTORY", gimp.profile), "all of GIMP has ended")
+    assert [backend(), worker()] == before
+    assert_works()
+
+
+def test_two_gimps_and_a_command_that_begin_at_once_are_all_served_by_one_backend(
+    home: Path, tmp_path: Path
+) -> None:
+    """Before any backend runs."""
+    out = tmp_path / "out.png"
+    style = ("style", PHOTO, "--style", STYLE, "-o", out, "--method", "fast", "--size", "64")
+    older, newer = new_gimp("3.0", home, tmp_path), new_gimp("3.2", home, tmp_path)
+    with begun(older, "dream_when_told") as one, begun(newer, "dream_when_told") as other:
+        waiting = [held_in(older), held_in(newer)]
+        with atelier(*style) as command:
+            for each in waiting:
+                os.close(each)
+            eventually(lambda: launcher.read_connection() is not None, "one of them starts a backend")
+            before = [backend(), worker()]
+            hold_up_until_there_are_jobs(3)
+            for process in (one, other, command):
+                _, said = process.communicate(timeout=120)
+                assert process.returncode == 0, said.decode()
+    with Image.open(out) as painted, Image.open(PHOTO) as photo:
+        assert painted.size == photo.size and painted.tobytes() != photo.tobytes()
+    assert [backend(), worker()] == before
+    assert_works()
+
+
+def new_gimp(version: str, home: Path, folder: Path) -> Gimp:
+    """A GIMP with a profile of this test's own."""
+    gimp = Gimp(version, prepared("ATELIER_TEST_CACHE") / f"gimp-{version}", folder / version, home)
+    make_profile(gimp, few_plugins=True)
+    return gimp
+
+
+def begun(gimp: Gimp, name: str) -> contextlib.AbstractContextManager[subprocess.Popen[bytes]]:
+    """A GIMP that runs a function of `gimp_cases` in which it waits at a FIFO to be told to go on."""
+    os.mkfifo(gimp.user / "waiting")
+    code = f"import gimp_cases; gimp_cases.{name}()"
+    return started(gimp, code, {"WAIT_AT": str(gimp.user / "waiting")})
+
+
+def held_in(gimp: Gimp) -> int:
+    """Once it waits, the descriptor that is to be closed to tell it to go on."""
+    opened: list[int] = []
+
+    def does_it_wait() -> bool:
+        with contextlib.suppress(OSError):  # it does not
+            opened.append(os.open(gimp.user / "waiting", os.O_WRONLY | os.O_NONBLOCK))
+        return bool(opened)
+
+    eventually(does_it_wait, "GIMP waits to be told to go on", START_S)
+    return opened[0]
+
+
+def hold_up_until_there_are_jobs(count: int) -> None:
+    """Have the worker stand still until so many jobs of others are there at the same time."""
+    held_up = worker()
+    held_up.suspend()
+    with launcher.connect() as client:
+        job = client.submit(Identity(), PICTURE, WHOLE)
+        try:
+            eventually(lambda: jobs_ahead(client) == count + 1, f"{count} others have asked", START_S)
+        finally:
+            held_up.resume()
+        *_, last = client.messages(job)
+        assert isinstance(last, Result)
+
+
+# ── A style that changes while it is read ────────────────────────────────────────────────────────
+
+
+def test_a_picture_that_changes_while_it_is_read_is_whole_or_refused_with_a_sentence(tmp_path: Path) -> None:
+    """It is written over in place, slowly, and read all the while until both have come of it."""
+    file, done = tmp_path / "style.png", threading.Event()
+    Image.effect_noise((256, 256), 100).save(file)
+    whole = file.read_bytes()
+
+    def write_over_and_over() -> None:
+        while not done.is_set():
+            with file.open("wb") as style:
+                for start in range(0, len(whole), 4096):
+                    style.write(whole[start : start + 4096])
+                    style.flush()
+
+    writing = threading.Thread(target=write_over_and_over)
+    writing.start()
+    outcomes: set[Picture | None] = set()
+    try:
+        deadline = time.monotonic() + 60
+        while len(outcomes) < 2 and time.monotonic() < deadline:
+            try:
+                outcomes.add(Canvas.load(file).picture)
+            except PictureFileError as error:
+                assert str(file) in str(error) and str(error).endswith(".")
+                outcomes.add(None)
+    finally:
+        done.set()
+        writing.join()
+    assert outcomes == {None, Canvas.load(file).picture}

@@ -1,0 +1,646 @@
+"""The server with the plug-in's own client and with libzmq's DEALER, over real sockets."""
+
+from __future__ import annotations
+
+import multiprocessing
+import secrets
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing.context import SpawnProcess
+from pathlib import Path
+
+import echo_filter
+import psutil
+import pytest
+import zmq
+from conftest import eventually, installed_in
+from echo_filter import TOLD
+
+from atelier_shared import launcher
+from atelier_shared.client import BackendClient
+from atelier_shared.codec import joined, pack, unpack
+from atelier_shared.deepdream import DeepDream
+from atelier_shared.errors import JobCancelled, JobFailed, ProtocolError, VersionMismatch
+from atelier_shared.messages import (
+    PROTOCOL_VERSION,
+    Beat,
+    Cancel,
+    Failed,
+    Frame,
+    Hello,
+    Message,
+    Picture,
+    Progress,
+    Queued,
+    Refused,
+    Region,
+    Result,
+    Submit,
+    Welcome,
+)
+from atelier_shared.requests import Identity
+from atelier_shared.signing import GATE_NAME, NONCE_BYTES, Seal, backend_proof, gate_password, unsealed
+from backend.serving.authentication import Gate
+from backend.serving.server import Server
+from backend.serving.worker import LocalWorker
+
+PICTURE = Picture(3, 2, "RGB", "u8", bytes(range(18)))
+WHOLE = Region(0, 0, 3, 2)
+LITTLE_BYTES = 4_000_000
+HANG_S = 7.0
+"""How long a worker may be silent where that is tried: longer than it takes to start where all is slow."""
+LARGE, ALL_OF_IT = Picture(4000, 1500, "RGB", "u8", bytes(18_000_000)), Region(0, 0, 4000, 1500)
+
+
+@dataclass
+class Running:
+    port: int
+    key: bytes
+    server: Server
+    thread: threading.Thread
+
+    def client(self) -> BackendClient:
+        return BackendClient(self.port, self.key)
+
+
+@pytest.fixture
+def backend(request: pytest.FixtureRequest) -> Iterator[Running]:
+    """A server with a worker that runs the scripted filter."""
+    options = getattr(request, "param", {})
+    key = secrets.token_bytes(32)
+    patience = {name: options[name] for name in ("hang_s", "patience_s") if name in options}
+    worker = LocalWorker(options.get("load", echo_filter.load), **patience)
+    with zmq.Context() as context, Gate(context, key) as gate:
+        port = gate.port
+        server = Server(gate, key, worker.start, idle_s=options.get("idle_s", 60.0))
+        thread = threading.Thread(target=server.serve)
+        thread.start()
+        yield Running(port, key, server, thread)
+        if thread.is_alive():
+            with BackendClient(port, key) as client:
+                client.stop_backend()
+        thread.join(60)
+        worker.close()
+        assert not thread.is_alive()
+
+
+class Stranger:
+    """A libzmq DEALER that may break the rules, but knows the key."""
+
+    def __init__(self, port: int, key: bytes) -> None:
+        self.context = zmq.Context()
+        self.socket = self.context.socket(zmq.DEALER)
+        self.socket.setsockopt(zmq.LINGER, 0)
+        self.socket.setsockopt(zmq.RCVTIMEO, 20_000)
+        self.socket.setsockopt_string(zmq.PLAIN_USERNAME, GATE_NAME)
+        self.socket.setsockopt_string(zmq.PLAIN_PASSWORD, gate_password(key, port))
+        self.socket.connect(f"tcp://127.0.0.1:{port}")
+
+    def __enter__(self) -> Stranger:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.socket.close()
+        self.context.term()
+
+    def send(self, frames: Sequence[Frame]) -> None:
+        self.socket.send_multipart(frames)
+
+    def receive(self) -> tuple[bytes, Message]:
+        signature, *frames = self.socket.recv_multipart()
+        return signature, unpack(frames)
+
+    def greet(self, key: bytes) -> Seal:
+        nonce = secrets.token_hex(NONCE_BYTES)
+        self.send(unsealed(pack(Hello(PROTOCOL_VERSION, nonce))))
+        _, welcome = self.receive()
+        assert isinstance(welcome, Welcome)
+        assert welcome.proof == backend_proof(key, nonce, welcome.nonce)
+        return Seal(key, nonce, welcome.nonce, backend=False)
+
+    def next_unsigned(self, seal: Seal) -> Message:
+        """The next message that is not signed; what is signed comes before it as it must."""
+        while True:
+            signature, *frames = self.socket.recv_multipart()
+            if not signature:
+                return unpack(frames)
+            seal.open([signature, *frames])
+
+    def next_but_beats(self, seal: Seal) -> Message:
+        """The next message that says something; all are signed as they must be."""
+        while True:
+            message = unpack(seal.open(self.socket.recv_multipart()))
+            if not isinstance(message, Beat):
+                return message
+
+
+def result(client: BackendClient, job: int) -> Result:
+    *_, last = client.messages(job)
+    assert isinstance(last, Result)
+    return last
+
+
+def assert_works(backend: Running) -> None:
+    with backend.client() as client:
+        assert result(client, client.submit(Identity(), PICTURE, WHOLE)).picture == PICTURE
+
+
+def test_a_job_is_queued_reported_on_and_answered(backend: Running) -> None:
+    with backend.client() as client:
+        job = client.submit(Identity(), PICTURE, WHOLE)
+        assert list(client.messages(job)) == answers_to(job)
+
+
+def test_a_second_client_waits_is_told_its_place_and_is_served(backend: Running) -> None:
+    with backend.client() as first, backend.client() as second, backend.client() as third:
+        endless = first.submit(DeepDream(seed=echo_filter.ENDLESS), PICTURE, WHOLE)
+        progress = (message for message in first.messages(endless) if isinstance(message, Progress))
+        next(progress)
+        waiting = second.submit(Identity(), PICTURE, WHOLE)
+        messages = second.messages(waiting)
+        assert next(messages) == Queued(waiting, 1)
+        last = third.submit(Identity(), PICTURE, WHOLE)
+        third_messages = third.messages(last)
+        assert next(third_messages) == Queued(last, 2)
+        first.cancel(endless)
+        with pytest.raises(JobCancelled):
+            list(progress)
+        assert list(messages) == answers_to(waiting)
+        assert list(third_messages) == [Queued(last, 1), *answers_to(last)]
+
+
+def answers_to(job: int) -> list[Message]:
+    """What is said of a job from its beginning on."""
+    return [Queued(job, 0), Progress(job, 1, 1), Result(job, PICTURE)]
+
+
+def test_a_waiting_job_can_be_cancelled_and_those_behind_it_move_up(backend: Running) -> None:
+    with backend.client() as client, backend.client() as other:
+        endless = client.submit(DeepDream(seed=echo_filter.ENDLESS), PICTURE, WHOLE)
+        next(message for message in client.messages(endless) if isinstance(message, Progress))
+        waiting = client.submit(Identity(), PICTURE, WHOLE)
+        assert next(client.messages(waiting)) == Queued(waiting, 1)
+        last = other.submit(Identity(), PICTURE, WHOLE)
+        messages = other.messages(last)
+        assert next(messages) == Queued(last, 2)
+        client.cancel(waiting)
+        with pytest.raises(JobCancelled):
+            list(client.messages(waiting))
+        assert next(messages) == Queued(last, 1)
+
+
+def test_a_job_that_is_enough_ends_with_its_result(backend: Running) -> None:
+    with backend.client() as client, backend.client() as other:
+        job = client.submit(DeepDream(seed=echo_filter.ENDLESS), PICTURE, WHOLE)
+        messages = client.messages(job)
+        next(message for message in messages if isinstance(message, Progress))
+        behind = other.submit(Identity(), PICTURE, WHOLE)
+        client.finish(job)
+        *_, step, last = messages
+        assert (step, last) == (Progress(job, 1, 1), Result(job, PICTURE))
+        assert list(other.messages(behind))[-3:] == answers_to(behind)
+
+
+def test_a_job_that_is_enough_at_once_does_its_first_step(backend: Running) -> None:
+    with backend.client() as client:
+        job = client.submit(DeepDream(seed=echo_filter.ENDLESS), PICTURE, WHOLE)
+        client.finish(job)
+        begun, step, *_, last = client.messages(job)
+        assert begun == Queued(job, 0)
+        assert isinstance(step, Progress) and step.preview == PICTURE
+        assert last == Result(job, PICTURE)
+
+
+def test_a_waiting_job_that_is_enough_is_dropped(backend: Running) -> None:
+    with backend.client() as client:
+        endless = client.submit(DeepDream(seed=echo_filter.ENDLESS), PICTURE, WHOLE)
+        next(message for message in client.messages(endless) if isinstance(message, Progress))
+        waiting = client.submit(Identity(), PICTURE, WHOLE)
+        client.finish(waiting)
+        with pytest.raises(JobCancelled):
+            list(client.messages(waiting))
+        client.finish(endless)
+        assert result(client, endless).picture == PICTURE
+
+
+def test_finishing_twice_or_what_is_not_there_harms_nobody(backend: Running) -> None:
+    with backend.client() as client, backend.client() as other:
+        job = client.submit(DeepDream(seed=echo_filter.ENDLESS), PICTURE, WHOLE)
+        messages = client.messages(job)
+        next(message for message in messages if isinstance(message, Progress))
+        other.finish(job)  # another client's number
+        client.finish(job + 1)
+        waiting = other.submit(Identity(), PICTURE, WHOLE)
+        assert next(other.messages(waiting)) == Queued(waiting, 1)  # so what came before it was heeded
+        assert all(isinstance(next(messages), Progress) for _ in range(50))
+        for _ in range(2):
+            client.finish(job)
+        assert [message.type for message in messages].count("result") == 1
+        client.finish(job)
+        assert list(client.messages(client.submit(Identity(), PICTURE, WHOLE)))[-1].type == "result"
+
+
+@pytest.mark.parametrize("backend", [{"load": echo_filter.load_stubborn}], indirect=True)
+def test_a_cancel_after_a_finish_still_counts(backend: Running) -> None:
+    with backend.client() as client:
+        job = client.submit(DeepDream(seed=echo_filter.ENDLESS), PICTURE, WHOLE)
+        messages = client.messages(job)
+        client.finish(job)
+        told = (message for message in messages if isinstance(message, Progress) and message.step == TOLD)
+        next(told)
+        client.cancel(job)
+        with pytest.raises(JobCancelled):
+            list(messages)
+
+
+@pytest.mark.parametrize("backend", [{"hang_s": HANG_S}], indirect=True)
+def test_thousands_of_wishes_do_not_block_a_process_that_is_at_work(backend: Running) -> None:
+    """It reads between steps alone, and the pipe to it does not hold them all."""
+    with backend.client() as client:
+        job = client.submit(DeepDream(seed=echo_filter.SLOW), PICTURE, WHOLE)
+        for _ in range(20_000):
+            client.finish(job)
+        assert result(client, job).picture == PICTURE
+
+
+@pytest.mark.parametrize("backend", [{"patience_s": 1.0}], indirect=True)
+def test_a_cancelled_job_does_not_end_its_long_step_first(backend: Running) -> None:
+    with backend.client() as client:
+        job = client.submit(DeepDream(seed=echo_filter.SLUGGISH), PICTURE, WHOLE)
+        messages = client.messages(job)
+        next(message for message in messages if isinstance(message, Progress))
+        (at_work,) = multiprocessing.active_children()
+        client.cancel(job)
+        with pytest.raises(JobCancelled):
+            list(messages)
+        assert not at_work.is_alive()
+    assert_works(backend)
+
+
+def test_many_clients_may_vanish_at_once(backend: Running) -> None:
+    with backend.client() as client:
+        endless = client.submit(DeepDream(seed=echo_filter.ENDLESS), PICTURE, WHOLE)
+        progress = (message for message in client.messages(endless) if isinstance(message, Progress))
+        next(progress)
+        for place in range(1, 6):
+            with backend.client() as other:
+                assert next(other.messages(other.submit(Identity(), PICTURE, WHOLE))).type == "queued", place
+        client.cancel(endless)
+        with pytest.raises(JobCancelled):
+            list(progress)
+    assert_works(backend)
+
+
+def test_one_job_too_many_is_refused_with_a_sentence(
+    backend: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backend.serving.server.MAX_WAITING", 1)
+    with backend.client() as client:
+        endless = client.submit(DeepDream(seed=echo_filter.ENDLESS), PICTURE, WHOLE)
+        next(message for message in client.messages(endless) if isinstance(message, Progress))
+        client.submit(Identity(), PICTURE, WHOLE)
+        with pytest.raises(JobFailed, match="try again later") as failure:
+            list(client.messages(client.submit(Identity(), PICTURE, WHOLE)))
+    assert failure.value.reason == "busy"
+
+
+@pytest.mark.parametrize("backend", [{"load": echo_filter.load_slowly, "hang_s": HANG_S}], indirect=True)
+def test_a_worker_that_takes_long_to_load_does_not_hang(backend: Running) -> None:
+    """It reads nothing meanwhile, and a picture larger than the socket's buffer waits for it."""
+    with backend.client() as client:
+        assert result(client, client.submit(Identity(), LARGE, ALL_OF_IT)).picture == LARGE
+
+
+@pytest.mark.parametrize("backend", [{"load": echo_filter.load_slowly}], indirect=True)
+def test_cancelling_while_the_worker_starts_holds_nobody_up(backend: Running) -> None:
+    """A picture larger than the socket's buffer waits for a process that does not read yet."""
+    with backend.client() as client:
+        job = client.submit(DeepDream(seed=echo_filter.ENDLESS), LARGE, ALL_OF_IT)
+        assert next(client.messages(job)) == Queued(job, 0)
+        client.cancel(job)
+        backend.client().close()  # raises where its greeting waits for the worker
+        with pytest.raises(JobCancelled):
+            list(client.messages(job))
+    assert_works(backend)
+
+
+def test_the_job_of_a_vanished_client_is_dropped(backend: Running) -> None:
+    with backend.client() as client:
+        job = client.submit(DeepDream(seed=echo_filter.ENDLESS), PICTURE, WHOLE)
+        next(message for message in client.messages(job) if isinstance(message, Progress))
+    assert_works(backend)
+
+
+@pytest.mark.parametrize(
+    ("seed", "reason"),
+    [
+        (echo_filter.RAISE, "bad-request"),
+        (echo_filter.NO_MEMORY, "out-of-memory"),
+        (echo_filter.LONG_ERROR, "internal"),
+        (echo_filter.CRASH, "worker-died"),
+        (echo_filter.KILLED, "worker-died"),
+    ],
+)
+def test_a_failing_job_ends_with_a_sentence_and_the_next_one_runs(
+    backend: Running, seed: int, reason: str
+) -> None:
+    with backend.client() as client, pytest.raises(JobFailed) as failure:
+        list(client.messages(client.submit(DeepDream(seed=seed), PICTURE, WHOLE)))
+    assert failure.value.reason == reason
+    assert str(failure.value).endswith(".")
+    assert_works(backend)
+
+
+@pytest.mark.parametrize("backend", [{"hang_s": HANG_S}], indirect=True)
+def test_a_hanging_worker_is_ended_and_the_next_job_runs(backend: Running) -> None:
+    with backend.client() as client, pytest.raises(JobFailed) as failure:
+        list(client.messages(client.submit(DeepDream(seed=echo_filter.HANG), PICTURE, WHOLE)))
+    assert failure.value.reason == "worker-hung"
+    assert_works(backend)
+
+
+@pytest.mark.parametrize("backend", [{"idle_s": 5.0}], indirect=True)
+def test_the_server_ends_itself_when_nobody_needs_it(backend: Running) -> None:
+    assert_works(backend)
+    backend.thread.join(60)
+    assert not backend.thread.is_alive()
+
+
+def own_memory(process: psutil.Process) -> int:
+    """The bytes that a process has but for those of files."""
+    memory = process.memory_info()
+    return memory.rss - memory.shared
+
+
+def test_the_room_of_large_pictures_is_given_back(
+    tmp_path: Path, models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also what other threads had it for: libzmq's own, and the one that hears the worker."""
+    monkeypatch.setenv("ATELIER_HOME", str(installed_in(tmp_path, models)))
+    with launcher.connect() as client:
+        connection = launcher.read_connection()
+        assert connection
+        server = psutil.Process(connection.pid)
+        before = own_memory(server)
+        for _ in range(4):
+            assert result(client, client.submit(Identity(), LARGE, ALL_OF_IT)).picture == LARGE
+        eventually(lambda: own_memory(server) < before + LITTLE_BYTES, "the server's memory is as before")
+        client.stop_backend()
+        client.wait_until_gone()
+
+
+def is_gone(pid: int) -> bool:
+    return not psutil.pid_exists(pid)
+
+
+def test_a_released_worker_is_started_anew() -> None:
+    worker = LocalWorker(echo_filter.load, release_s=0.1)
+    for _ in range(2):
+        done = threading.Event()
+
+        def note(message: Message, done: threading.Event = done) -> None:
+            if isinstance(message, Result):
+                done.set()
+
+        worker.start(Submit(1, Identity(), PICTURE, WHOLE), note)
+        assert done.wait(60)
+        process = worker._process
+        assert process and process.pid
+        # The process itself is not asked: the keeper waits for its end, and two cannot.
+        eventually(partial(is_gone, process.pid), "the worker has ended")
+    worker.close()
+
+
+def test_a_worker_gives_back_what_its_jobs_had_when_it_is_quiet() -> None:
+    worker, done = LocalWorker(echo_filter.load), threading.Event()
+
+    def note(message: Message) -> None:
+        if isinstance(message, Result):
+            done.set()
+
+    worker.start(Submit(1, DeepDream(seed=echo_filter.HOARD), PICTURE, WHOLE), note)
+    assert done.wait(60)
+    assert worker._process
+    process = psutil.Process(worker._process.pid)
+    eventually(lambda: own_memory(process) < echo_filter.HOARDED_BYTES, "it gives back what it kept")
+    worker.close()
+
+
+def test_a_worker_is_closed_while_its_process_is_started_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    worker = LocalWorker(echo_filter.load, release_s=0.1)
+    eventually(lambda: worker._channel is None, "it is released")
+    starting, killed, reported = threading.Event(), threading.Event(), list[Message]()
+    start, kill = SpawnProcess.start, SpawnProcess.kill
+
+    def start_slowly(process: SpawnProcess) -> None:
+        starting.set()
+        assert killed.wait(20)
+        start(process)
+
+    def kill_and_tell(process: SpawnProcess) -> None:
+        if starting.is_set():  # and not when the one before was released
+            killed.set()
+        kill(process)
+
+    monkeypatch.setattr(SpawnProcess, "start", start_slowly)
+    monkeypatch.setattr(SpawnProcess, "kill", kill_and_tell)
+    worker.start(Submit(1, Identity(), PICTURE, WHOLE), reported.append)
+    assert starting.wait(20)
+    worker.close()
+    assert isinstance(reported[-1], (Failed, Result))
+
+
+# ── Breaking the rules ───────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "frames",
+    [
+        [b""],
+        [b"", b""],
+        [b"", b"no json"],
+        [b"", b"[]"],
+        [b"", b'{"type": "hello", "version": 2, "nonce": "short"}'],
+        [b"", *pack(Cancel(1))],
+        [b"x" * 32, *pack(Cancel(1))],
+        [b"", b"{}" * 60_000],
+        [b""] * 40,
+    ],
+    ids=[
+        "nothing",
+        "empty",
+        "not-json",
+        "not-an-object",
+        "bad-nonce",
+        "unsigned",
+        "stranger",
+        "large",
+        "many",
+    ],
+)
+def test_a_first_message_that_is_no_greeting_is_refused(backend: Running, frames: list[bytes]) -> None:
+    with Stranger(backend.port, backend.key) as stranger:
+        stranger.send(frames)
+        signature, answer = stranger.receive()
+        assert signature == b"" and isinstance(answer, Refused)
+    assert_works(backend)
+
+
+def test_another_version_is_refused_with_what_to_do(
+    backend: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("atelier_shared.client.PROTOCOL_VERSION", PROTOCOL_VERSION + 1)
+    with pytest.raises(VersionMismatch, match=r"install\.py"):
+        backend.client()
+    monkeypatch.undo()
+    assert_works(backend)
+
+
+def test_after_a_forged_message_the_real_one_still_counts(backend: Running) -> None:
+    with Stranger(backend.port, backend.key) as client:
+        seal = client.greet(backend.key)
+        signed = seal.close(pack(Submit(7, Identity(), PICTURE, WHOLE)))
+        altered = [*signed[:-1], bytes(18)]
+        for forged in ([b"x" * 32, *signed[1:]], altered, signed[:1], [*signed, b"more"]):
+            client.send([bytes(frame) for frame in forged])
+            assert isinstance(client.next_unsigned(seal), Refused)
+        client.send([bytes(frame) for frame in signed])
+        answers = [client.next_but_beats(seal) for _ in range(3)]
+        assert answers == [Queued(7, 0), Progress(7, 1, 1), Result(7, PICTURE)]
+
+
+def test_a_replayed_message_is_refused(backend: Running) -> None:
+    with Stranger(backend.port, backend.key) as client:
+        seal = client.greet(backend.key)
+        signed = [bytes(frame) for frame in seal.close(pack(Submit(1, Identity(), PICTURE, WHOLE)))]
+        client.send(signed)
+        assert [client.next_but_beats(seal).type for _ in range(3)] == ["queued", "progress", "result"]
+        client.send(signed)
+        assert isinstance(client.next_but_beats(seal), Refused)
+        with Stranger(backend.port, backend.key) as other:
+            others = other.greet(backend.key)
+            other.send(signed)
+            assert isinstance(other.next_unsigned(others), Refused)
+
+
+def test_a_signed_message_out_of_range_is_refused_and_nothing_lost(backend: Running) -> None:
+    with Stranger(backend.port, backend.key) as client:
+        seal = client.greet(backend.key)
+        header = bytes(pack(Submit(1, DeepDream(), PICTURE, WHOLE))[0])
+        header = header.replace(b'"octaves": 4', b'"octaves": 4000')
+        client.send([bytes(frame) for frame in seal.close([header, PICTURE.pixels])])
+        refused = client.next_but_beats(seal)
+        assert isinstance(refused, Refused) and "octaves must be from" in refused.sentence
+        client.send([bytes(frame) for frame in seal.close(pack(Submit(2, Identity(), PICTURE, WHOLE)))])
+        assert client.next_but_beats(seal) == Queued(2, 0)
+
+
+def test_a_job_number_used_twice_is_refused(backend: Running) -> None:
+    with Stranger(backend.port, backend.key) as client:
+        seal = client.greet(backend.key)
+        for _ in range(2):
+            submit = Submit(1, DeepDream(seed=echo_filter.ENDLESS), PICTURE, WHOLE)
+            client.send([bytes(frame) for frame in seal.close(pack(submit))])
+        kinds = set()
+        while "refused" not in kinds:
+            kinds.add(client.next_but_beats(seal).type)
+        assert "queued" in kinds
+
+
+def test_the_oldest_strangers_are_forgotten_and_a_known_client_is_not(
+    backend: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backend.serving.server.MAX_CLIENTS", 4)
+    with backend.client() as client, ExitStack() as crowd:
+        assert result(client, client.submit(Identity(), PICTURE, WHOLE))
+        strangers = [crowd.enter_context(Stranger(backend.port, backend.key)) for _ in range(5)]
+        seals = [stranger.greet(backend.key) for stranger in strangers]
+        assert len(backend.server._clients) == 4
+        for stranger, seal in ((strangers[0], seals[0]), (strangers[-1], seals[-1])):
+            stranger.send(seal.close(pack(Submit(1, Identity(), PICTURE, WHOLE))))
+        assert isinstance(strangers[0].next_unsigned(seals[0]), Refused)
+        assert strangers[-1].next_but_beats(seals[-1]) == Queued(1, 0)
+        assert result(client, client.submit(Identity(), PICTURE, WHOLE))
+
+
+# ── A squatter on the port ───────────────────────────────────────────────────────────────────────
+
+
+KEY = b"k" * 32
+
+
+def heard(squatter: Gate) -> list[bytes]:
+    """The next message to one who, the worst there is, lets in whoever knows the key."""
+    while not squatter.router.poll(20):
+        squatter.attend()
+    return [bytes(frame) for frame in joined([frame.buffer for frame in squatter.receive()])]
+
+
+def test_a_squatter_learns_neither_key_nor_pixels() -> None:
+    """One who took the port after a crash sees a greeting, cannot prove itself, and sees no more."""
+    seen: list[bytes] = []
+    with zmq.Context() as context, Gate(context, KEY) as squatter:
+
+        def squat() -> None:
+            identity, *frames = heard(squatter)
+            seen.extend(frames)
+            forged = Welcome(PROTOCOL_VERSION, secrets.token_hex(32), secrets.token_hex(32))
+            squatter.router.send_multipart([identity, *unsealed(pack(forged))])
+            if squatter.router.poll(1000):
+                seen.extend(heard(squatter))
+
+        thread = threading.Thread(target=squat)
+        thread.start()
+        with pytest.raises(ProtocolError):
+            BackendClient(squatter.port, KEY)
+        thread.join()
+    assert len(seen) == 2
+    hello = unpack(seen[1:])
+    assert isinstance(hello, Hello)
+    assert KEY not in b"".join(seen) and KEY.hex().encode() not in b"".join(seen)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b'{"type": "refused", "version": 2, "sentence": "Run something harmful."}',
+        b'{"type": "refused", "version": 3, "sentence": "Run something harmful."}',
+        b'{"type": "welcome", "version": 2, "nonce": "\\ud800", "proof": "\\ud800"}',
+        b'{"type": "beat"}',
+    ],
+    ids=["refused", "other-version", "surrogates", "beat"],
+)
+def test_a_squatter_s_words_never_reach_the_person(answer: bytes) -> None:
+    with zmq.Context() as context, Gate(context, KEY) as squatter:
+
+        def squat() -> None:
+            identity, *_ = heard(squatter)
+            squatter.router.send_multipart([identity, b"", answer])
+
+        thread = threading.Thread(target=squat)
+        thread.start()
+        with pytest.raises(ProtocolError) as refusal:
+            BackendClient(squatter.port, KEY)
+        thread.join()
+    assert "harmful" not in str(refusal.value)
+
+
+def test_a_squatter_that_relays_an_old_welcome_is_found_out(backend: Running) -> None:
+    """The proof answers to a fresh nonce, so one that was overheard is worth nothing."""
+    with Stranger(backend.port, backend.key) as spy:
+        spy.send(unsealed(pack(Hello(PROTOCOL_VERSION, secrets.token_hex(NONCE_BYTES)))))
+        _, overheard = spy.receive()
+    with zmq.Context() as context, Gate(context, backend.key) as squatter:
+
+        def squat() -> None:
+            identity, *_ = heard(squatter)
+            squatter.router.send_multipart([identity, *unsealed(pack(overheard))])
+
+        thread = threading.Thread(target=squat)
+        thread.start()
+        with pytest.raises(ProtocolError):
+            BackendClient(squatter.port, backend.key)
+        thread.join()

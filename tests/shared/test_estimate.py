@@ -1,0 +1,160 @@
+"""How long a job will take: its work, what was noted of others, and the words for it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from atelier_shared.deepdream import DeepDream
+from atelier_shared.estimate import MOST_BYTES, Speed, estimate, in_words, kind, read_speeds, work
+from atelier_shared.home import SPEEDS_FILE
+from atelier_shared.requests import Identity
+from atelier_shared.schedule import shared_out
+from atelier_shared.style_transfer import StyleTransfer
+from backend.jobs import timings
+from backend.networks.registry import Network, load_network
+from backend.style import fine
+
+
+@pytest.fixture(scope="module")
+def network(models: Path) -> Network:
+    return load_network("squeezenet", models, torch.device("cpu"))
+
+
+@pytest.mark.parametrize(
+    ("request_", "pixel_steps"),
+    [
+        (StyleTransfer(method="fast", size=100), 100 * 50),
+        (StyleTransfer(method="gallery", size=4000), 1000 * 500),
+        # the smaller one of two sizes has 30 steps
+        (StyleTransfer(iterations=70, size=256), 256 * 128 * (40 + 30 / 4)),
+        (StyleTransfer(strength=0.0), 0),
+        (DeepDream(iterations=3, octaves=2, octave_scale=2.0, size=100), 3 * 100 * 50 * 1.25),
+        (DeepDream(iterations=3, octaves=1, size=100, layers="fire2, fire5:0.5"), 3 * 100 * 50 * 2),
+        (
+            DeepDream(iterations=3, octaves=1, size=100, layers="fire2, fire5", objective="class"),
+            3 * 100 * 50,
+        ),
+        (Identity(), 0),
+    ],
+)
+def test_work_is_pixels_times_steps_over_all_sizes(
+    request_: StyleTransfer | DeepDream | Identity, pixel_steps: float
+) -> None:
+    assert work(request_, 1000, 500) == pytest.approx(pixel_steps)
+
+
+@pytest.mark.parametrize("iterations", [8, 60, 120, 500])
+@pytest.mark.parametrize("longest_px", [64, 300, 1024])
+def test_the_work_of_the_fine_method_is_that_of_the_sizes_and_steps_that_it_paints_with(
+    network: Network, iterations: int, longest_px: int
+) -> None:
+    sizes = fine._sizes((1000, 1000), longest_px, network)
+    steps = shared_out(iterations, len(sizes))
+    painted = sum(height * width * count for (height, width), count in zip(sizes, steps, strict=True))
+    request = StyleTransfer(size=longest_px, iterations=iterations)
+    assert work(request, 1000, 1000) == pytest.approx(painted, rel=0.02)
+
+
+def test_a_better_quality_is_more_work() -> None:
+    draft, good, best = (work(StyleTransfer(quality=q), 6000, 4000) for q in ("draft", "good", "best"))
+    assert draft < good < best
+
+
+def test_kinds_differ_in_what_makes_jobs_slow_and_in_nothing_else() -> None:
+    assert kind(StyleTransfer(seed=3), "cpu") == kind(StyleTransfer(quality="best"), "cpu")
+    others = (
+        kind(StyleTransfer(), "cuda"),
+        kind(StyleTransfer(network="vgg16"), "cpu"),
+        kind(StyleTransfer(method="fast"), "cpu"),
+        kind(DeepDream(), "cpu"),
+    )
+    assert len({kind(StyleTransfer(), "cpu"), *others}) == 5
+    assert kind(StyleTransfer(method="fast", network="vgg16"), "cpu") == others[2]
+
+
+def test_what_was_noted_is_what_the_next_job_goes_by(tmp_path: Path) -> None:
+    request = StyleTransfer(method="fast", size=100, device="cpu")
+    assert estimate(request, 1000, 500, read_speeds(tmp_path)) is None
+    timings.note(tmp_path, kind(request, "cpu"), seconds=2.0, work=1000.0)
+    assert estimate(request, 1000, 500, read_speeds(tmp_path)) == pytest.approx(10.0)
+    timings.note(tmp_path, kind(request, "cpu"), seconds=3.0, work=1500.0)
+    assert estimate(request, 1000, 500, read_speeds(tmp_path)) == pytest.approx(10.0)
+
+
+def test_a_newer_job_counts_more(tmp_path: Path) -> None:
+    timings.note(tmp_path, "job", seconds=10.0, work=10.0)
+    timings.note(tmp_path, "job", seconds=30.0, work=10.0)
+    assert read_speeds(tmp_path) == {"job 1e1": Speed(35.0, 15.0)}
+
+
+def test_previews_do_not_make_one_forget_how_fast_a_picture_was(tmp_path: Path) -> None:
+    picture, preview = DeepDream(device="cpu"), DeepDream(device="cpu", size=128, iterations=3)
+    large, small = work(picture, 1000, 1000), work(preview, 1000, 1000)
+    timings.note(tmp_path, kind(preview, "cpu"), seconds=5.0, work=small)
+    first = estimate(picture, 1000, 1000, read_speeds(tmp_path))
+    assert first == pytest.approx(5.0 * large / small), "all that is known is better than nothing"
+    timings.note(tmp_path, kind(picture, "cpu"), seconds=60.0, work=large)
+    for _ in range(50):
+        timings.note(tmp_path, kind(preview, "cpu"), seconds=0.5, work=small)
+    known = read_speeds(tmp_path)
+    assert estimate(picture, 1000, 1000, known) == pytest.approx(60.0)
+    assert estimate(preview, 1000, 1000, known) == pytest.approx(0.5)
+    assert estimate(DeepDream(device="cpu", network="vgg16"), 1000, 1000, known) is None
+
+
+def test_what_does_nothing_takes_no_time(tmp_path: Path) -> None:
+    request = StyleTransfer(method="fast", strength=0.0, device="cpu")
+    timings.note(tmp_path, kind(request, "cpu"), seconds=2.0, work=1000.0)
+    assert estimate(request, 1000, 500, read_speeds(tmp_path)) == 0.0
+
+
+def test_a_job_that_did_nothing_is_not_noted(tmp_path: Path) -> None:
+    timings.note(tmp_path, "job", seconds=1.0, work=0.0)
+    assert not (tmp_path / SPEEDS_FILE).exists()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\xff\xfe", b"[1, 2]", b"{", b"[" * 60_000, b'{"a": [0, 1], "b": [1, null], "c": [1], "d": 3}',
+     b'{"a": [1, Infinity], "b": [1, 1e-300]}', b"{}" + b" " * MOST_BYTES],
+)  # fmt: skip
+def test_a_damaged_file_is_no_obstacle(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / SPEEDS_FILE).write_bytes(content)
+    assert read_speeds(tmp_path) == {}
+    timings.note(tmp_path, "job", seconds=1.0, work=2.0)
+    assert read_speeds(tmp_path) == {"job 1e0": Speed(1.0, 2.0)}
+
+
+def test_the_file_stays_small_and_keeps_the_newest(tmp_path: Path) -> None:
+    many = {f"job {number}": [1.0, 1.0] for number in range(2 * timings.MOST_NAMES)}
+    (tmp_path / SPEEDS_FILE).write_text(json.dumps(many))
+    timings.note(tmp_path, "new", seconds=1.0, work=1.0)
+    assert len(read_speeds(tmp_path)) == timings.MOST_NAMES
+    assert "new 1e0" in read_speeds(tmp_path)
+    assert [file.name for file in tmp_path.iterdir()] == [SPEEDS_FILE]
+
+
+def test_a_folder_that_cannot_be_written_to_is_no_obstacle(tmp_path: Path) -> None:
+    timings.note(tmp_path / "missing", "job", seconds=1.0, work=1.0)
+    assert read_speeds(tmp_path / "missing") == {}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "sentence"),
+    [
+        (None, "How long it takes was not measured yet on this computer"),
+        (0.0, "Takes about 1 s"),
+        (7.4, "Takes about 7 s"),
+        (41.0, "Takes about 40 s"),
+        (175.0, "Takes about 3 min"),
+        (26 * 60.0, "Takes about 25 min"),
+        (7300.0, "Takes about 2 h"),
+    ],
+)
+def test_the_words_promise_no_more_than_is_known(seconds: float | None, sentence: str) -> None:
+    template, count = in_words(seconds)
+    assert template.format(count=count) == sentence

@@ -1,0 +1,314 @@
+"""Finding and starting the backend, with real processes; and what becomes of a job when one is killed."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from backend_jobs import assert_works, begin, make
+from conftest import eventually, installed_in, processes_with
+
+from atelier_shared import launcher
+from atelier_shared.deepdream import DeepDream
+from atelier_shared.errors import BackendSilent, BackendUnavailable, JobFailed
+from atelier_shared.messages import Picture, Region
+from backend import __main__ as backend_main
+
+PICTURE = Picture(3, 2, "RGB", "u8", bytes(range(18)))
+WHOLE = Region(0, 0, 3, 2)
+PHOTO = Path(__file__).parents[2] / "samples" / "chelsea.jpg"
+ENDLESS = DeepDream(iterations=500, octaves=1, size=64)
+
+
+@pytest.fixture
+def home(tmp_path: Path, models: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An installation of this test's own; no process of it may be left at the end."""
+    monkeypatch.setenv("ATELIER_HOME", str(installed_in(tmp_path, models)))
+    yield tmp_path
+    if client := launcher.connect_if_running():
+        with client:
+            client.stop_backend()
+    eventually(lambda: not processes_of(tmp_path), "no process is left")
+
+
+def processes_of(home: Path) -> list[psutil.Process]:
+    """The processes that serve an installation, whoever started them."""
+    return processes_with("ATELIER_HOME", home)
+
+
+def backends_of(home: Path) -> list[int]:
+    """The process ids of the backends of an installation."""
+    found = []
+    for process in processes_of(home):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if process.cmdline()[1:] == ["-m", "backend"]:
+                found.append(process.pid)
+    return found
+
+
+def backend_pid() -> int:
+    connection = launcher.read_connection()
+    assert connection
+    return connection.pid
+
+
+def worker_of(backend: int) -> psutil.Process:
+    """The backend's child that computes; multiprocessing keeps another one to clean up after it."""
+    return max(psutil.Process(backend).children(), key=lambda child: child.memory_info().rss)
+
+
+# ── Starting ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_first_call_starts_a_backend_and_the_next_one_finds_it(home: Path) -> None:
+    assert launcher.connect_if_running() is None
+    assert_works()
+    first = backend_pid()
+    assert_works()
+    assert backend_pid() == first
+    assert (home / "connection.json").stat().st_mode & 0o777 == 0o600
+    assert os.getsid(first) == first
+
+
+def test_calls_at_the_same_time_start_one_backend(home: Path) -> None:
+    call = "from atelier_shared import launcher as b; b.connect().close(); print(b.read_connection().pid)"
+    calls = [subprocess.Popen([sys.executable, "-c", call], stdout=subprocess.PIPE) for _ in range(4)]
+    pids = {process.communicate()[0] for process in calls}
+    assert len(pids) == 1
+    assert backend_pid() == int(pids.pop())
+    eventually(lambda: backends_of(home) == [backend_pid()], "one backend is left")
+
+
+def said(**changes: object) -> str:
+    """A connection file with something changed."""
+    return json.dumps({"port": 1, "pid": 1, "key": "ab" * 32} | changes)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *("", "{", "[]", '{"port": 1}', "[" * 3000, " " * 5000 + said(port=1)),
+        *(said(key="zz"), said(port=0), said(port="1"), said(port=1e400), said(pid=-1), said(key=[1])),
+    ],
+    ids=[
+        *("empty", "cut", "list", "part", "deep", "large"),
+        *("bad-key", "no-port", "text", "infinite", "everybody", "no-key"),
+    ],
+)
+def test_a_damaged_connection_file_counts_as_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str
+) -> None:
+    monkeypatch.setenv("ATELIER_HOME", str(tmp_path))
+    (tmp_path / "connection.json").write_text(content)
+    (tmp_path / "connection.json").chmod(0o600)
+    assert launcher.read_connection() is None
+
+
+def owned_by_another(file: Path) -> None:
+    os.chown(file, 65534, 65534) if os.geteuid() == 0 else file.chmod(0o640)
+
+
+def made_a_link(file: Path) -> None:
+    file.rename(file.with_name("elsewhere"))
+    file.symlink_to("elsewhere")
+
+
+def made_a_pipe(file: Path) -> None:
+    file.unlink()
+    os.mkfifo(file, 0o600)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *(lambda file: file.chmod(0o644), lambda file: file.chmod(0o602)),
+        *(owned_by_another, made_a_link, made_a_pipe),
+    ],
+    ids=["readable", "writable", "owner", "link", "pipe"],
+)
+def test_a_connection_file_that_others_may_have_read_or_written_is_not_trusted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: Callable[[Path], object]
+) -> None:
+    monkeypatch.setenv("ATELIER_HOME", str(tmp_path))
+    launcher.write_connection(launcher.Connection(40_000, 1, "ab" * 32))
+    assert launcher.read_connection() == launcher.Connection(40_000, 1, "ab" * 32)
+    change(tmp_path / "connection.json")
+    with pytest.raises(BackendUnavailable, match=r"connection\.json is not trusted.*remove it"):
+        launcher.connect()
+
+
+def test_a_connection_file_left_over_is_no_obstacle(home: Path) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        launcher.write_connection(launcher.Connection(unused.getsockname()[1], 1, "ab" * 32))
+        assert_works()
+
+
+def test_a_port_taken_by_somebody_else_is_no_obstacle(home: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as squatter:
+        launcher.write_connection(launcher.Connection(squatter.getsockname()[1], 1, "ab" * 32))
+        thread = threading.Thread(target=answer_in_http, args=(squatter,))
+        thread.start()
+        assert_works()
+        thread.join()
+
+
+def answer_in_http(server: socket.socket) -> None:
+    peer, _ = server.accept()
+    with peer, contextlib.suppress(OSError):  # the client may have hung up
+        peer.sendall(b"HTTP/1.1 400 Bad Request\r\n" * 9)
+
+
+def test_the_backend_ends_when_nobody_needs_it_and_the_next_call_works(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ATELIER_IDLE_MINUTES", "0.08")
+    assert_works()
+    eventually(lambda: not processes_of(home), "no process is left")
+    assert not (home / "connection.json").exists()
+    assert_works()
+
+
+def test_the_backend_s_environment_is_free_of_what_gimp_set(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("LD_PRELOAD", "PYTHONHOME", "GI_TYPELIB_PATH", "GIMP3_DIRECTORY"):
+        monkeypatch.setenv(name, "/nowhere")
+    assert_works()
+    assert "/nowhere" not in psutil.Process(backend_pid()).environ().values()
+
+
+def test_a_backend_that_is_not_installed_gets_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ATELIER_HOME", str(tmp_path))
+    with pytest.raises(BackendUnavailable, match=r"install\.py"):
+        launcher.connect()
+
+
+def test_a_backend_that_cannot_start_gets_a_sentence(home: Path) -> None:
+    (home / "venv").unlink()
+    (home / "venv" / "bin").mkdir(parents=True)
+    (home / "venv" / "bin" / "python").symlink_to("/bin/false")
+    with pytest.raises(BackendUnavailable, match=r"atelier doctor"):
+        launcher.connect()
+
+
+def without_a_place_for_the_log(home: Path) -> str:
+    (home / "backend.log").mkdir()
+    return "backend.log"
+
+
+def with_a_python_that_may_not_be_run(home: Path) -> str:
+    (home / "venv").unlink()
+    (home / "venv" / "bin").mkdir(parents=True)
+    (home / "venv" / "bin" / "python").write_text("no program")
+    return "python"
+
+
+@pytest.mark.parametrize("hinder", [without_a_place_for_the_log, with_a_python_that_may_not_be_run])
+def test_a_system_that_refuses_to_start_the_backend_is_a_sentence(
+    home: Path, hinder: Callable[[Path], str]
+) -> None:
+    sentence = rf"refuses .*{hinder(home)} \(.*\): see to it that you own {home}"
+    with pytest.raises(BackendUnavailable, match=sentence):
+        launcher.connect()
+
+
+def test_inside_a_snap_the_person_is_told_how_to_start_it(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SNAP_NAME", "gimp")
+    with pytest.raises(BackendUnavailable, match="atelier serve"):
+        launcher.connect()
+    assert not processes_of(home)
+
+
+def test_waiting_may_give_up(home: Path) -> None:
+    def give_up() -> None:
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        launcher.connect(waiting=give_up)
+    eventually(lambda: (home / "connection.json").exists(), "the backend has started all the same")
+
+
+# ── Killing, in the middle of a job ──────────────────────────────────────────────────────────────
+
+
+def test_a_killed_worker_is_reported_and_the_next_job_runs(home: Path) -> None:
+    with launcher.connect() as client:
+        job = begin(client, ENDLESS)
+        worker_of(backend_pid()).kill()
+        with pytest.raises(JobFailed) as failure:
+            list(client.messages(job))
+        assert failure.value.reason == "worker-died"
+        assert make(client) == PICTURE
+
+
+def test_a_killed_backend_is_reported_leaves_no_process_and_the_next_call_works(home: Path) -> None:
+    with launcher.connect() as client:
+        job = begin(client, ENDLESS)
+        os.kill(backend_pid(), signal.SIGKILL)
+        with pytest.raises(BackendSilent):
+            list(client.messages(job))
+    eventually(lambda: not processes_of(home), "no process is left")
+    assert_works()
+
+
+def test_a_backend_told_to_end_by_the_system_leaves_nothing(home: Path) -> None:
+    with launcher.connect() as client:
+        begin(client, ENDLESS)
+        os.kill(backend_pid(), signal.SIGTERM)
+        client.wait_until_gone()
+    eventually(lambda: not processes_of(home), "no process is left")
+    assert not (home / "connection.json").exists()
+
+
+def test_a_backend_told_to_end_while_it_announces_itself_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The signal comes when the thread that keeps the file has just been started."""
+    monkeypatch.setenv("ATELIER_HOME", str(tmp_path))
+    started, start = list[threading.Thread](), threading.Thread.start
+
+    def start_and_be_told_to_end(thread: threading.Thread) -> None:
+        start(thread)
+        started.append(thread)
+        raise SystemExit
+
+    monkeypatch.setattr(threading.Thread, "start", start_and_be_told_to_end)
+    connection = launcher.Connection(40_000, os.getpid(), "ab" * 32)
+    with pytest.raises(SystemExit), backend_main._announced(connection):
+        pass
+    assert [thread.is_alive() for thread in started] == [False]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_killed_client_loses_its_job_and_leaves_no_file(home: Path, tmp_path: Path) -> None:
+    """The command line, killed while it waits: the next client need not wait for 500 steps."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    dream = ["dream", str(PHOTO), "-o", str(folder / "out.png"), "--iterations", "500"]
+    command = subprocess.Popen([sys.executable, "-m", "backend.command.cli", *dream], stderr=subprocess.PIPE)
+    assert command.stderr
+    seen = b""
+    while b"/2000" not in seen:
+        said = os.read(command.stderr.fileno(), 4096)
+        assert said, f"the command ended before its first step: {seen.decode()}"
+        seen += said
+    command.kill()
+    command.wait()
+    command.stderr.close()
+    assert_works()
+    assert list(folder.iterdir()) == []

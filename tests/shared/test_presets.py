@@ -1,0 +1,21 @@
+"""The presets of dreams: each names settings that there are, and sets all that another one may have set."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from atelier_shared.deepdream import DeepDream
+from atelier_shared.presets import CONTROLLED, PRESETS
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_names_settings_that_there_are_and_changes_the_dream(name: str) -> None:
+    values: dict[str, Any] = dict(PRESETS[name].settings)
+    assert DeepDream(**values) != DeepDream()
+
+
+def test_presets_set_all_that_decides_what_is_dreamt_of() -> None:
+    """A preset of a layer's channels would do nothing while a class or a guide is the objective."""
+    assert {"objective", "network", "layers", "channels"} <= CONTROLLED

@@ -1,0 +1,230 @@
+"""Packing, limits and signing, as pure functions of bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from atelier_shared.codec import MAX_FRAMES, pack, unpack
+from atelier_shared.deepdream import DeepDream
+from atelier_shared.errors import ProtocolError
+from atelier_shared.messages import (
+    Beat,
+    Cancel,
+    Cancelled,
+    Failed,
+    Finish,
+    Frame,
+    Hello,
+    Message,
+    Picture,
+    Progress,
+    Queued,
+    Refused,
+    Region,
+    Result,
+    Stop,
+    Submit,
+    Welcome,
+)
+from atelier_shared.requests import Identity
+from atelier_shared.signing import DIGEST_PIECE_BYTES, Seal, frame_digest
+from atelier_shared.style_transfer import StyleTransfer
+
+GRAY = Picture(2, 1, "Y", "u8", b"\x00\xff")
+DEEP = Picture(1, 2, "RGBA", "f32", bytes(32))
+KEY = bytes(range(32))
+
+EVERY_MESSAGE: list[Message] = [
+    Hello(1, "ab"),
+    Welcome(1, "ab", "cd"),
+    Refused(1, "No."),
+    Submit(1, StyleTransfer(method="fast", strength=0.5), DEEP, Region(0, 1, 1, 1), (GRAY, DEEP)),
+    Submit(2, DeepDream(layers="Mixed_6a", channels="3-5"), GRAY, Region(0, 0, 2, 1)),
+    Submit(3, Identity(), GRAY, Region(1, 0, 1, 1)),
+    Cancel(3),
+    Finish(3),
+    Stop(),
+    Queued(1, 2),
+    Progress(1, 2, 3),
+    Progress(1, 2, 3, GRAY),
+    Result(1, DEEP, "So."),
+    Failed(1, "bad-request", "No."),
+    Cancelled(1),
+    Beat(),
+]
+
+
+@pytest.mark.parametrize("message", EVERY_MESSAGE, ids=lambda message: message.type)
+def test_a_message_comes_out_as_it_went_in(message: Message) -> None:
+    assert unpack(pack(message)) == message
+
+
+def header(**changes: object) -> list[Frame]:
+    """A Submit of the GRAY picture with parts of its header replaced; None removes one."""
+    frames = pack(EVERY_MESSAGE[5])
+    fields = json.loads(bytes(frames[0])) | changes
+    return [json.dumps({k: v for k, v in fields.items() if v is not None}).encode(), *frames[1:]]
+
+
+def request(**changes: object) -> list[Frame]:
+    return header(request={"filter": "deepdream"} | changes)
+
+
+PICTURE = {"width": 2, "height": 1, "channels": "Y", "depth": "u8"}
+
+MALFORMED: dict[str, list[Frame]] = {
+    "no frames": [],
+    "too many frames": [b"{}"] * (MAX_FRAMES + 1),
+    "a long header": [b" " * 70_000],
+    "not JSON": [b"\xff\xfe"],
+    "JSON nested without end": [b"[" * 60_000],
+    "not an object": [b"[1]"],
+    "no type": [b"{}"],
+    "an unknown type": [b'{"type": "surprise"}'],
+    "a type that is no text": [b'{"type": {}}'],
+    "a field missing": header(job=None),
+    "a field too many": header(colour="red"),
+    "a number as text": header(job="1"),
+    "a boolean as number": header(job=True),
+    "a fraction as number": header(job=1.5),
+    "pixels missing": header()[:1],
+    "pixels too many": [*header(), b"x"],
+    "pixels too short": [header()[0], b"x"],
+    "a picture of no width": header(content=PICTURE | {"width": 0}),
+    "a picture of fractional width": header(content=PICTURE | {"width": 2.0}),
+    "a picture too wide": header(content=PICTURE | {"width": 2**20}),
+    "unknown channels": header(content=PICTURE | {"channels": "CMYK"}),
+    "channels that are no text": header(content=PICTURE | {"channels": []}),
+    "an unknown depth": header(content=PICTURE | {"depth": "f64"}),
+    "pixels in the header": header(content=PICTURE | {"pixels": "xx"}),
+    "a picture that is none": header(content=3),
+    "styles that are no list": header(styles=3),
+    "a region outside": header(region={"x": 1, "y": 0, "width": 2, "height": 1}),
+    "a region left of it": header(region={"x": -1, "y": 0, "width": 2, "height": 1}),
+    "an empty region": header(region={"x": 0, "y": 0, "width": 0, "height": 1}),
+    "a region of text": header(region={"x": "0", "y": 0, "width": 2, "height": 1}),
+    "an unknown filter": header(request={"filter": "blur"}),
+    "no filter": header(request={}),
+    "an unknown setting": request(colour=1),
+    "a setting too small": request(octaves=0),
+    "a setting too large": request(strength=1.01),
+    "a setting that is no number": request(strength="1"),
+    "a setting that is not finite": [
+        bytes(request()[0]).replace(b"}, ", b', "strength": NaN}, ', 1),
+        b"\x00\xff",
+    ],
+    "a number too large for a float": request(strength=10**400),
+    "a whole number beyond all bounds": request(octaves=10**400),
+    "styles missing": header(styles=None),
+    "a fraction where whole numbers are asked": request(octaves=2.5),
+    "an unknown choice": request(network="vgg5"),
+    "a choice that is no text": request(network=["vgg19"]),
+    "a text of another form": request(layers="Mixed_6a:none"),
+    "a text that is none": request(layers=["Mixed_6a"]),
+    "an endless text": request(layers="x" * 2000),
+}
+
+
+@pytest.mark.parametrize("frames", MALFORMED.values(), ids=MALFORMED.keys())
+def test_a_malformed_message_is_refused(frames: list[Frame]) -> None:
+    with pytest.raises(ProtocolError):
+        unpack(frames)
+
+
+@given(st.lists(st.binary(max_size=200), max_size=4))
+def test_random_frames_are_refused_and_nothing_else_happens(frames: list[bytes]) -> None:
+    with pytest.raises(ProtocolError):
+        unpack(frames)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+)
+
+
+@given(st.sampled_from(["job", "request", "content", "region", "styles"]), json_values)
+def test_any_value_in_any_field_is_taken_or_refused(name: str, value: object) -> None:
+    try:
+        message = unpack(header(**{name: value}))
+    except ProtocolError:
+        return
+    assert isinstance(message, Submit)
+
+
+# ── Signing ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def seals() -> tuple[Seal, Seal]:
+    return Seal(KEY, "one", "two", backend=False), Seal(KEY, "one", "two", backend=True)
+
+
+def test_the_signature_is_the_one_that_the_specification_describes() -> None:
+    """Computed a second time, from docs/protocol.md, with nothing of the program's."""
+    client, _ = seals()
+    frames: list[Frame] = [b"header", b"pixels" * 2_000_000]
+    client.close([b"the first message"])
+    signature = client.close(frames)[0]
+
+    own_key = hmac.new(KEY, b"from-client\0one\0two", "sha256").digest()
+    signed = (1).to_bytes(8, "big")
+    for frame in frames:
+        pieces = [frame[i : i + 4 * 1024 * 1024] for i in range(0, len(frame), 4 * 1024 * 1024)]
+        digests = b"".join(hashlib.sha256(piece).digest() for piece in pieces)
+        signed += len(frame).to_bytes(8, "big") + hashlib.sha256(digests).digest()
+    assert signature == hmac.new(own_key, signed, "sha256").digest()
+
+
+@pytest.mark.parametrize("size", [0, 1, DIGEST_PIECE_BYTES, DIGEST_PIECE_BYTES + 1])
+def test_a_frame_s_digest_changes_with_its_last_byte_and_its_length(size: int) -> None:
+    frame = bytes(size)
+    others = [frame + b"\0", frame[:-1] + b"\1"]
+    assert all(frame_digest(frame) != frame_digest(other) for other in others)
+
+
+def test_signed_messages_pass_in_both_directions() -> None:
+    client, backend = seals()
+    for message in EVERY_MESSAGE:
+        assert unpack(backend.open(client.close(pack(message)))) == message
+        assert unpack(client.open(backend.close(pack(message)))) == message
+
+
+def test_repeated_reordered_and_reflected_messages_do_not_pass() -> None:
+    client, backend = seals()
+    first, second = client.close([b"1"]), client.close([b"2"])
+    with pytest.raises(ProtocolError):
+        backend.open(second)
+    assert backend.open(first) == [b"1"]
+    for wrong in (first, client.close([b"3"])):
+        with pytest.raises(ProtocolError):
+            backend.open(wrong)
+    with pytest.raises(ProtocolError):
+        client.open(first)
+    assert backend.open(second) == [b"2"]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [Seal(b"x" * 32, "one", "two", backend=False), Seal(KEY, "1", "two", backend=False)],
+    ids=["another key", "another connection"],
+)
+def test_another_key_or_connection_does_not_pass(other: Seal) -> None:
+    _, backend = seals()
+    with pytest.raises(ProtocolError):
+        backend.open(other.close([b"1"]))
+
+
+@pytest.mark.parametrize(
+    "frames", [[b"12", b""], [b"1", b"2", b""], [b"", b"12"], [b"12"]], ids=["a", "b", "c", "d"]
+)
+def test_bytes_moved_between_frames_do_not_pass(frames: list[Frame]) -> None:
+    client, backend = seals()
+    signature, *_ = client.close([b"1", b"2"])
+    with pytest.raises(ProtocolError):
+        backend.open([signature, *frames])

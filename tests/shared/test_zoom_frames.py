@@ -1,0 +1,65 @@
+"""Dreams of dreams: each upon the last one, in its place, and noise only at the beginning."""
+
+from __future__ import annotations
+
+import pytest
+
+from atelier_shared.deepdream import DeepDream
+from atelier_shared.messages import Picture, Region, Result
+from atelier_shared.request import Request
+from atelier_shared.zoom_frames import frames, with_part
+
+CONTENT = Picture(4, 3, "YA", "u8", bytes(range(24)))
+PART = Region(1, 1, 2, 2)
+
+
+def crop(picture: Picture, region: Region) -> bytes:
+    size = picture.pixel_bytes
+    starts = [(y * picture.width + region.x) * size for y in range(region.y, region.y + region.height)]
+    return b"".join(bytes(picture.pixels[at : at + region.width * size]) for at in starts)
+
+
+def test_a_part_is_put_in_its_place_and_nowhere_else() -> None:
+    made = with_part(CONTENT, PART, Picture(2, 2, "YA", "u8", bytes([90, 91, 92, 93, 94, 95, 96, 97])))
+    expected = bytearray(range(24))
+    expected[10:14], expected[18:22] = bytes([90, 91, 92, 93]), bytes([94, 95, 96, 97])
+    assert made == Picture(4, 3, "YA", "u8", expected)
+
+
+def test_the_whole_is_its_part() -> None:
+    other = Picture(4, 3, "YA", "u8", bytes(24))
+    assert with_part(CONTENT, Region(0, 0, 4, 3), other) is other
+
+
+@pytest.mark.parametrize("region", [PART, Region(0, 0, 4, 3)])
+def test_each_frame_is_made_of_the_last_one(region: Region) -> None:
+    def brighter(request: Request, content: Picture, region: Region) -> Result:
+        pixels = bytes(value + 50 for value in crop(content, region))
+        return Result(1, Picture(region.width, region.height, "YA", "u8", pixels))
+
+    made = [result.picture.pixels for result in frames(brighter, DeepDream(), CONTENT, region, 3)]
+    assert made == [bytes(v + step for v in crop(CONTENT, region)) for step in (50, 100, 150)]
+
+
+def test_only_the_first_frame_starts_from_noise() -> None:
+    asked = []
+
+    def compute(request: Request, content: Picture, region: Region) -> Result:
+        asked.append(request)
+        return Result(1, content)
+
+    dream = DeepDream(start="noise", zoom=1.1, seed=4)
+    list(frames(compute, dream, CONTENT, Region(0, 0, 4, 3), 3))
+    upon_the_last = DeepDream(start="picture", zoom=1.1, seed=4)
+    assert asked == [dream, upon_the_last, upon_the_last]
+
+
+def test_a_frame_is_not_begun_before_it_is_asked_for() -> None:
+    made = []
+
+    def compute(request: Request, content: Picture, region: Region) -> Result:
+        made.append(True)
+        return Result(1, content)
+
+    next(frames(compute, DeepDream(), CONTENT, Region(0, 0, 4, 3), 3))
+    assert len(made) == 1

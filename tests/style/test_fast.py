@@ -1,0 +1,210 @@
+"""AdaIN: its formula, its tiles without seams, and what it promises about sizes and strength."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from backend.command.picture_files import Canvas
+from backend.imaging.resize import resize
+from backend.imaging.style_image import Style
+from backend.jobs.picture_tensors import read
+from backend.networks.registry import Network, load_decoder, load_network
+from backend.style import fast
+from backend.style.fast import STRIDE, Statistics, adain, statistics, stylize, without_grid
+
+SAMPLES = Path(__file__).resolve().parents[2] / "samples"
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def network(models: Path) -> Network:
+    return load_network("vgg19", models, CPU)
+
+
+@pytest.fixture(scope="module")
+def decoder(models: Path) -> nn.Module:
+    return load_decoder(models, CPU)
+
+
+def smooth(height: int, width: int, seed: int) -> Tensor:
+    coarse = torch.rand(1, 3, 5, 6, generator=torch.Generator().manual_seed(seed))
+    return nn.functional.interpolate(coarse, (height, width), mode="bilinear")
+
+
+SETTINGS: dict[str, Any] = {
+    "visible": None,
+    "strength": 1.0,
+    "size": 512,
+    "style_size": 1.0,
+    "stretch": False,
+}
+
+
+def result(content: Tensor, *styles: Tensor | Style, **changed: Any) -> Tensor:
+    given = [style if isinstance(style, Style) else Style(style) for style in styles]
+    *_, last = stylize(content, given, **(SETTINGS | changed))
+    assert last.index == last.total
+    return last.image
+
+
+def test_statistics_by_hand() -> None:
+    # Mean of 1, 3, 5, 7 is 4; the squared distances 9, 1, 1, 9 have the mean 5.
+    found = statistics(torch.tensor([[[[1.0, 3.0], [5.0, 7.0]]]]))
+    assert found.mean.item() == 4
+    assert found.deviation.item() == pytest.approx((5 + 1e-5) ** 0.5)
+
+
+def test_statistics_of_what_is_visible_are_those_of_the_rest_cut_off() -> None:
+    features = torch.randn(1, 4, 5, 6, generator=torch.Generator().manual_seed(1))
+    visible = torch.ones(1, 1, 5, 6)
+    visible[..., 4:] = 0
+    torch.testing.assert_close(statistics(features, visible), statistics(features[..., :4]))
+
+
+def test_adain_gives_the_content_the_statistics_of_the_style() -> None:
+    features = torch.randn(1, 4, 20, 30, generator=torch.Generator().manual_seed(1)) * 7 + 3
+    mean, deviation = torch.tensor([[1.0, 2, 3, 4]]), torch.tensor([[5.0, 6, 7, 8]])
+    style = Statistics(mean[..., None, None], deviation[..., None, None])
+    made = adain(features, statistics(features), style)
+    torch.testing.assert_close(made.mean(dim=(2, 3)), mean, atol=1e-4, rtol=0)
+    torch.testing.assert_close(made.std(dim=(2, 3), correction=0), deviation, atol=1e-4, rtol=0)
+
+
+def test_tiles_make_the_picture_that_one_piece_makes(
+    network: Network, decoder: nn.Module, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content, style = smooth(203, 150, seed=1), smooth(90, 110, seed=2)
+    whole = result(content, style, network=network, decoder=decoder)
+    monkeypatch.setattr(fast, "TILE_PX", 64)
+    steps = list(stylize(content, [Style(style)], network=network, decoder=decoder, **SETTINGS))
+    assert [step.index for step in steps] == list(range(1, 2 * 4 * 3 + 1))
+    torch.testing.assert_close(steps[-1].image, whole, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("size", [(20, 20), (1, 1), (1, 60), (75, 64), (300, 200)])
+def test_every_size_comes_back_as_it_went_in(
+    network: Network, decoder: nn.Module, size: tuple[int, int]
+) -> None:
+    content = smooth(*size, seed=1)
+    made = result(content, smooth(1, 1, seed=2), size=64, network=network, decoder=decoder)
+    assert made.shape == content.shape
+    assert made.isfinite().all() and made.min() >= 0 and made.max() <= 1
+    assert not torch.allclose(made, content, atol=0.01)
+
+
+def test_no_strength_is_the_content_itself(network: Network, decoder: nn.Module) -> None:
+    content = smooth(40, 50, seed=1)
+    made = result(content, smooth(40, 50, seed=2), strength=0, network=network, decoder=decoder)
+    assert torch.equal(made, content)
+
+
+def test_more_strength_comes_closer_to_the_style(network: Network, decoder: nn.Module) -> None:
+    content, style = smooth(64, 64, seed=1), smooth(64, 64, seed=2) * 0.2
+    distances = []
+    for strength in (0.0, 0.5, 1.0):
+        made = result(content, style, strength=strength, network=network, decoder=decoder)
+        distances.append((made.mean() - style.mean()).abs().item())
+    assert distances == sorted(distances, reverse=True)
+
+
+def test_of_several_styles_each_has_its_part(network: Network, decoder: nn.Module) -> None:
+    content, style = smooth(64, 64, seed=1), smooth(64, 64, seed=2)
+    dark, bright = style * 0.2, style * 0.2 + 0.8
+    parts: dict[str, Any] = {"network": network, "decoder": decoder}
+    both = result(content, dark, bright, **parts).mean()
+    assert result(content, dark, **parts).mean() < both < result(content, bright, **parts).mean()
+
+
+def test_a_large_content_keeps_its_own_fine_detail(network: Network, decoder: nn.Module) -> None:
+    """Stripes too fine for the working size are in the result as they were in the content."""
+    content, style = smooth(256, 256, seed=1) * 0.5 + 0.25, smooth(64, 64, seed=2) * 0.5 + 0.25
+    stripes = 0.05 * torch.tensor([1.0, -1.0]).repeat(128)
+    plain = result(content, style, size=64, network=network, decoder=decoder)
+    striped = result(content + stripes, style, size=64, network=network, decoder=decoder)
+    inside = (plain > 0.06) & (plain < 0.94)
+    torch.testing.assert_close((striped - plain)[inside], stripes.expand_as(plain)[inside], atol=0.02, rtol=0)
+
+
+def test_the_heavier_style_has_the_larger_part(network: Network, decoder: nn.Module) -> None:
+    content, style = smooth(64, 64, seed=1), smooth(64, 64, seed=2)
+    dark, bright = style * 0.2, style * 0.2 + 0.8
+    parts: dict[str, Any] = {"network": network, "decoder": decoder}
+    made = [result(content, Style(dark, w), Style(bright, 1.0), **parts).mean() for w in (0.2, 1.0, 5.0)]
+    assert made[0] > made[1] > made[2]
+
+
+def test_a_hidden_part_of_either_picture_makes_no_difference(network: Network, decoder: nn.Module) -> None:
+    """Far enough from what is visible: no feature that counts sees it."""
+    content, style = smooth(64, 192, seed=1), smooth(64, 192, seed=2)
+    visible = torch.zeros(1, 1, 64, 192)
+    visible[..., :64] = 1
+    made = []
+    for hidden in (0.0, 1.0):
+        contents, styles = content.clone(), style.clone()
+        contents[..., 128:] = styles[..., 128:] = hidden
+        learnt = Style(styles, 1.0, visible)
+        made.append(result(contents, learnt, network=network, decoder=decoder, visible=visible))
+    torch.testing.assert_close(made[0][..., :32], made[1][..., :32], atol=1e-3, rtol=0)
+    nothing = torch.zeros_like(visible)
+    assert torch.equal(
+        result(content, Style(style), network=network, decoder=decoder, visible=nothing), content
+    )
+
+
+# ── The decoder's grid ───────────────────────────────────────────────────────────────────────────
+
+
+def photograph(name: str, height: int, width: int) -> Tensor:
+    return resize(read(Canvas.load(SAMPLES / name).picture).image, (height, width)).clamp(0, 1)
+
+
+def grid_power(image: Tensor) -> float:
+    """Power at the periods of 8 and 4 px, across and down, beside that at the periods next to them."""
+    inside = image[..., 16:-16, 16:-16].mean(dim=(0, 1))
+    height, width = (side // 16 * 16 for side in inside.shape)
+    inside = inside[:height, :width]
+    window = torch.outer(torch.hann_window(height), torch.hann_window(width))
+    power = torch.fft.fft2((inside - inside.mean()) * window).abs().square()
+    peaks = [
+        (line[peak - 1 : peak + 2], torch.cat([line[peak - 4 : peak - 1], line[peak + 2 : peak + 5]]))
+        for line in (power[0], power[:, 0])
+        for peak in (len(line) // STRIDE, 2 * len(line) // STRIDE)
+    ]
+    found, usual = (torch.cat(parts).mean().item() for parts in zip(*peaks, strict=True))
+    return found / usual
+
+
+@pytest.mark.parametrize("name", ["chelsea.jpg", "coffee.jpg"])
+def test_a_photograph_is_painted_without_the_decoders_grid(
+    name: str, network: Network, decoder: nn.Module, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content, style = photograph(name, 256, 384), photograph("starry_night.jpg", 304, 384)
+    parts: dict[str, Any] = {"network": network, "decoder": decoder}
+    painted = result(content, style, **parts)
+    monkeypatch.setattr(fast, "without_grid", lambda image: image)
+    assert grid_power(painted) < 0.4 * grid_power(result(content, style, **parts))
+
+
+def test_a_stroke_leaves_no_copies_of_itself_beside_it() -> None:
+    rows, columns = torch.meshgrid(torch.arange(160), torch.arange(160), indexing="ij")
+    strokes = ((columns - 0.35 * rows) % 50 < 4) | ((rows + 0.2 * columns) % 47 < 4)
+    image = torch.where(strokes, 0.15, 0.7).repeat(1, 3, 1, 1)
+    near = nn.functional.max_pool2d(strokes[None].float(), 2 * STRIDE + 1, stride=1, padding=STRIDE)
+    beside = (without_grid(image) - image)[:, :, near[0] == 0]
+    assert beside.square().mean().sqrt() < 0.5 / 255
+
+
+def test_a_grid_is_taken_away_and_a_photograph_keeps_its_detail() -> None:
+    image = photograph("chelsea.jpg", 203, 150)
+    pattern = 0.1 * torch.rand(1, 3, STRIDE, STRIDE, generator=torch.Generator().manual_seed(1))
+    pattern -= pattern.mean()
+    gridded = image + pattern.repeat(1, 1, 26, 19)[..., :203, :150]
+    left, taken = without_grid(gridded) - without_grid(image), image - without_grid(image)
+    assert left.square().mean() < 0.05 * pattern.square().mean()
+    detail = image - nn.functional.avg_pool2d(image, 9, 1, 4, count_include_pad=False)
+    assert taken.square().mean() < 0.1 * detail.square().mean()

@@ -1,0 +1,240 @@
+"""The fine method's loss and gradient are those of the whole picture, in one tile or in many."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from backend.command.picture_files import Canvas
+from backend.imaging.resize import resize
+from backend.imaging.style_image import Style
+from backend.jobs.picture_tensors import read
+from backend.networks.registry import DEFAULTS, Network, load_network
+from backend.networks.tiled_features import TiledFeatures
+from backend.style import fine_loss
+from backend.style.fine_loss import CONTENT_WEIGHT, SMOOTHNESS, STYLE_WEIGHT, Objective, Weights
+from backend.style.losses import content_loss, gram_matrix, style_loss, total_variation
+
+SAMPLES = Path(__file__).resolve().parents[2] / "samples"
+STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
+WEIGHTS = Weights(1.0, 1.0, 1.0, {"relu4_2": 1.0}, dict.fromkeys(STYLE_LAYERS, 1.0))
+TILE_PX = 96
+BORDERS = (64, 144, 224)
+"""Where tiles of this side meet in a picture 304 px wide, on the network's grid of 16 px."""
+
+
+@pytest.fixture(scope="module")
+def network(models: Path) -> Network:
+    return load_network("vgg19", models, torch.device("cpu"))
+
+
+@pytest.fixture(scope="module")
+def content() -> Tensor:
+    return photograph("chelsea.jpg", 32, 304)
+
+
+@pytest.fixture(scope="module")
+def style() -> Style:
+    return Style(photograph("starry_night.jpg", 32, 240))
+
+
+@pytest.fixture(scope="module")
+def image(content: Tensor) -> Tensor:
+    grain = torch.randn(content.shape, generator=torch.Generator().manual_seed(1))
+    return (content + 0.05 * grain).clamp(0, 1)
+
+
+def photograph(name: str, height: int, width: int) -> Tensor:
+    return resize(read(Canvas.load(SAMPLES / name).picture).image, (height, width)).clamp(0, 1)
+
+
+def evaluated(
+    image: Tensor, content: Tensor, style: Style, network: Network, visible: Tensor | None = None
+) -> tuple[float, Tensor]:
+    objective = Objective(content, [style], network=network, visible=visible, strength=1.0, weights=WEIGHTS)
+    return objective(image)
+
+
+def in_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fine_loss, "WHOLE_PIXELS", 0)
+    monkeypatch.setattr(fine_loss, "TILE_PX", TILE_PX)
+
+
+def by_autograd(image: Tensor, content: Tensor, style: Tensor, network: Network) -> tuple[float, Tensor]:
+    """Gatys et al. 2016, eq. 7, written out."""
+    image = image.clone().requires_grad_()
+    layers = (*STYLE_LAYERS, "relu4_2")
+    found, shapes, aim = (network.features(x, layers) for x in (image, content, style))
+    content_term = content_loss(found["relu4_2"], shapes["relu4_2"]) / shapes["relu4_2"].square().mean()
+    style_term = torch.zeros((), dtype=image.dtype)
+    for layer in STYLE_LAYERS:
+        gram = gram_matrix(aim[layer])
+        style_term += style_loss(gram_matrix(found[layer]), gram) / gram.square().mean() / 5
+    loss = CONTENT_WEIGHT * content_term + STYLE_WEIGHT * style_term + SMOOTHNESS * total_variation(image)
+    loss.backward()  # type: ignore[no-untyped-call]
+    assert image.grad is not None
+    return loss.item(), image.grad
+
+
+@pytest.fixture(scope="module")
+def exact(image: Tensor, content: Tensor, style: Style, models: Path) -> tuple[float, Tensor]:
+    """The whole picture's loss and gradient in double precision."""
+    network = load_network("vgg19", models, torch.device("cpu")).double()
+    return by_autograd(image.double(), content.double(), style.image.double(), network)
+
+
+def error(gradient: Tensor, exact: Tensor) -> float:
+    return float((gradient - exact).norm() / exact.norm())
+
+
+def test_the_gradient_is_that_of_the_formula(
+    image: Tensor, content: Tensor, style: Style, network: Network, exact: tuple[float, Tensor]
+) -> None:
+    loss, gradient = evaluated(image, content, style, network)
+    assert loss == pytest.approx(exact[0], rel=1e-5)
+    assert error(gradient, exact[1]) < 5e-4
+
+
+def test_the_gradient_of_tiles_is_as_near_to_the_exact_one_as_that_of_the_whole(
+    image: Tensor,
+    content: Tensor,
+    style: Style,
+    network: Network,
+    exact: tuple[float, Tensor],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _, whole = evaluated(image, content, style, network)
+    in_tiles(monkeypatch)
+    loss, gradient = evaluated(image, content, style, network)
+    assert loss == pytest.approx(exact[0], rel=1e-5)
+    assert error(gradient, exact[1]) < max(1.2 * error(whole, exact[1]), 1e-5)
+
+
+def test_tiles_of_rows_and_columns_give_the_gradient_of_the_whole(
+    network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content, image = photograph("chelsea.jpg", 112, 144), photograph("coffee.jpg", 112, 144)
+    style = Style(photograph("starry_night.jpg", 48, 64))
+    loss, whole = evaluated(image, content, style, network)
+    in_tiles(monkeypatch)
+    assert len(TiledFeatures(network, STYLE_LAYERS, TILE_PX).tiles(image)) == 4
+    tiled_loss, tiled = evaluated(image, content, style, network)
+    assert tiled_loss == pytest.approx(loss, rel=1e-5)
+    assert error(tiled, whole) < 5e-4
+
+
+@pytest.mark.parametrize("name", ["vgg19", "vgg16", "squeezenet", "inception-v3"])
+def test_of_a_picture_the_last_pixels_alone_can_be_visible(models: Path, name: str) -> None:
+    """They belong to a position even where the network's own grid ends before them."""
+    layers = DEFAULTS[name]
+    weights = Weights(1.0, 1.0, 1.0, layers.content, layers.style)
+    picture, painting = photograph("chelsea.jpg", 64, 125), photograph("starry_night.jpg", 64, 125)
+    visible = torch.zeros(1, 1, 64, 125)
+    visible[..., -4:] = 1
+    objective = Objective(
+        picture,
+        [Style(painting, 1.0, visible)],
+        network=load_network(name, models, torch.device("cpu")),
+        visible=visible,
+        strength=1.0,
+        weights=weights,
+    )
+    loss, gradient = objective(picture)
+    assert 0 < loss < 1e6
+    assert gradient.isfinite().all() and gradient[..., -4:].any()
+
+
+def test_a_large_style_is_cut_whatever_the_size_of_the_content(
+    network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wide, square = photograph("chelsea.jpg", 32, 128), Style(photograph("starry_night.jpg", 128, 128))
+    seen, features = [], network.features
+
+    def watched(part: Tensor, layers: list[str]) -> dict[str, Tensor]:
+        seen.append(tuple(part.shape[-2:]))
+        return features(part, layers)
+
+    monkeypatch.setattr(fine_loss, "WHOLE_PIXELS", 32 * 128)
+    monkeypatch.setattr(fine_loss, "TILE_PX", 64)
+    monkeypatch.setattr(network, "features", watched)
+    evaluated(wide, wide, square, network)
+    assert seen == [(32, 128)] + [(128, 128)] * 4 + [(32, 128)]  # the halo of 80 px reaches everywhere
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [
+        WEIGHTS._replace(content_layers={"relu9_9": 1.0}),
+        WEIGHTS._replace(style_layers={"relu9_9": 1.0}),
+    ],
+    ids=["content", "style"],
+)
+def test_a_layer_that_there_is_not_is_named(
+    weights: Weights, content: Tensor, style: Style, network: Network
+) -> None:
+    with pytest.raises(ValueError, match="There is no layer relu9_9 in this network; it has conv1_1"):
+        Objective(content, [style], network=network, visible=None, strength=1.0, weights=weights)
+
+
+def test_tiles_without_enough_halo_give_another_gradient(
+    image: Tensor,
+    content: Tensor,
+    style: Style,
+    network: Network,
+    exact: tuple[float, Tensor],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    in_tiles(monkeypatch)
+    monkeypatch.setattr(network, "halo_px", lambda _: 32)
+    _, gradient = evaluated(image, content, style, network)
+    assert error(gradient, exact[1]) > 0.03
+
+
+def test_the_gradient_along_the_borders_of_tiles_is_like_elsewhere(
+    image: Tensor, content: Tensor, style: Style, network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Against the untiled gradient, since a photograph's own edges may lie anywhere."""
+    _, whole = evaluated(image, content, style, network)
+    in_tiles(monkeypatch)
+    _, tiled = evaluated(image, content, style, network)
+    borders = [edge + side for edge in BORDERS for side in (-1, 0)]
+    energies = [gradient[..., borders].square().sum() for gradient in (tiled, whole)]
+    assert energies[0] / energies[1] == pytest.approx(1, abs=0.02)
+
+
+@pytest.mark.parametrize("tiled", [False, True], ids=["whole", "in tiles"])
+def test_what_is_hidden_changes_no_loss(
+    image: Tensor,
+    content: Tensor,
+    style: Style,
+    network: Network,
+    tiled: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Far from the visible part, where no visible feature sees it, anything may be painted."""
+    if tiled:
+        in_tiles(monkeypatch)
+    visible = torch.zeros(1, 1, 32, 304)
+    visible[..., :64] = 1
+    other = image.clone()
+    other[..., 160:] = 0
+    loss, gradient = evaluated(image, content, style, network, visible)
+    assert evaluated(other, content, style, network, visible)[0] == pytest.approx(loss, rel=1e-5)
+    assert gradient[..., :64].abs().sum() > 0 and not gradient[..., 160:].any()
+    assert evaluated(image, content, style, network)[0] != pytest.approx(loss, rel=1e-2)
+
+
+def test_a_hidden_part_of_a_style_is_not_learnt(
+    image: Tensor, content: Tensor, style: Style, network: Network
+) -> None:
+    visible = torch.zeros(1, 1, 32, 240)
+    visible[..., :48] = 1
+    losses = []
+    for hidden in (0.0, 1.0):
+        painted = style.image.clone()
+        painted[..., 160:] = hidden
+        losses.append(evaluated(image, content, Style(painted, 1.0, visible), network)[0])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)

