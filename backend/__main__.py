@@ -27,7 +27,7 @@ from atelier_shared.launcher import Connection, read_connection, write_connectio
 from atelier_shared.signing import KEY_BYTES
 
 from .compat import allocator
-from .serving.authentication import Gate
+from .serving.authentication import AuthenticatedRouter
 from .serving.server import Server
 from .serving.worker import LocalWorker, Run
 
@@ -66,7 +66,7 @@ def _serve(models: Path, idle_s: float) -> None:
     allocator.share_one_arena()
     key = secrets.token_bytes(KEY_BYTES)
     worker = LocalWorker(functools.partial(load_filters, models))
-    with zmq.Context() as context, Gate(context, key) as gate:
+    with zmq.Context() as context, AuthenticatedRouter(context, key) as gate:
         try:
             with _announced(Connection(gate.port, os.getpid(), key.hex())):
                 logging.info("listening on port %d", gate.port)

@@ -68,7 +68,7 @@ def run(submit: Submit) -> Generator[Message, bool | None, None]:
 
 def run_stubborn(submit: Submit) -> Generator[Message, bool | None, None]:
     """Goes on whatever it is told; the steps say whether it was."""
-    enough = None
+    finish_early = None
     while True:
         time.sleep(0.02)
-        enough = yield Progress(submit.job, TOLD if enough else 1, TOLD)
+        finish_early = yield Progress(submit.job, TOLD if finish_early else 1, TOLD)

@@ -21,7 +21,8 @@ class Step:
 
 
 Steps = Generator[Step, bool | None, None]
-"""An algorithm at work. To send True says that the step was enough, and so is all that follows.
+"""An algorithm at work: `finish_early = yield Step(…)`.
 
-An algorithm of many steps then makes its last one, whole, of what it has; one of a single pass goes on.
+After True was sent, an algorithm of many steps makes its last step from the image it has reached;
+an algorithm of a single pass goes on.
 """

@@ -101,10 +101,10 @@ def _objective(
 def _fine(request: StyleTransfer, scene: Scene, models: Path) -> Steps:
     device, usual = scene.content.device, registry.DEFAULTS[request.network]
     network = _load_network(request.network, models, device, pooling=request.pooling)
-    begun, enough = Step(0, 0, scene.content), None
+    begun, finish_early = Step(0, 0, scene.content), None
     for begun in _beginning(request, scene, models):
-        enough = yield Step(begun.index, begun.total + request.steps, begun.image)
-    if enough:
+        finish_early = yield Step(begun.index, begun.total + request.steps, begun.image)
+    if finish_early:
         total = begun.total + request.steps
         yield Step(total, total, restore_detail(begun.image, scene.content).clamp(0, 1))
         return
@@ -134,13 +134,13 @@ def _fine(request: StyleTransfer, scene: Scene, models: Path) -> Steps:
 
 def _counted_on(steps: Steps, done: int) -> Steps:
     """The steps of an algorithm that others were done before, counted from there on."""
-    enough = None
+    finish_early = None
     while True:
         try:
-            step = steps.send(enough)
+            step = steps.send(finish_early)
         except StopIteration:
             return
-        enough = yield Step(done + step.index, done + step.total, step.image)
+        finish_early = yield Step(done + step.index, done + step.total, step.image)
 
 
 def _beginning(request: StyleTransfer, scene: Scene, models: Path) -> Iterator[Step]:

@@ -53,7 +53,7 @@ def run(submit: Submit, models: Path) -> Messages:
     The network sees the whole content; the result, and the previews, are its region alone. Where
     memory does not suffice, the job begins anew with smaller tiles, at last on the processor, and the
     result's note says so. How fast it went is noted beside `models`. To send True, and to go on so,
-    says that the picture so far is enough: the result is made of it.
+    asks it to finish early: the result is made of the picture so far.
 
     Raises:
         ValueError: the request cannot be met as it is, for the reason given.
@@ -107,12 +107,12 @@ def _on_device(
         return _inside(submit, _coloured(request, image, scene))
 
     with closing(dispatch.steps(request, scene, models)) as steps:
-        image, stopped = yield from _reported(submit.job, steps, shown)
+        image, finished_early = yield from _reported(submit.job, steps, shown)
     like = crop(submit.content, submit.region)
     result = Result(
         submit.job, picture_tensors.write(shown(image), like, opaque=_is_from_noise(request)), note
     )
-    if not stopped:
+    if not finished_early:
         done = estimate.work(request, submit.content.width, submit.content.height)
         _note_speed(request, models.parent, device, time.monotonic() - begun_s, done)
     yield result
@@ -129,18 +129,18 @@ def _note_speed(
 def _reported(
     job: int, steps: Steps, shown: Callable[[Tensor], Tensor]
 ) -> Generator[Progress, bool | None, tuple[Tensor, bool]]:
-    """Report on every step; return the last one's image, and whether it was stopped at."""
-    enough, next_preview_s = None, 0.0
+    """Report on every step; return the last one's image, and whether it finished early."""
+    finish_early, next_preview_s = None, 0.0
     while True:
         try:
-            step = steps.send(enough)
+            step = steps.send(finish_early)
         except StopIteration:
-            return step.image, bool(enough)
+            return step.image, bool(finish_early)
         preview = None
         if time.monotonic() >= next_preview_s:
             preview = picture_tensors.small(shown(step.image), PREVIEW_PX)
             next_preview_s = time.monotonic() + PREVIEW_EVERY_S
-        enough = yield Progress(job, step.index, step.total, preview)
+        finish_early = yield Progress(job, step.index, step.total, preview)
 
 
 def _inside(submit: Submit, image: Tensor) -> Tensor:

@@ -27,7 +27,7 @@ UNSENT_MESSAGES = 16
 ZAP_ENDPOINT, EVENTS_ENDPOINT = "inproc://zeromq.zap.01", "inproc://gate-events"
 
 
-class Gate:
+class AuthenticatedRouter:
     """A bound ROUTER that is closed with this context manager; one in a ZeroMQ context.
 
     `attend` must be called whenever one of `sockets` has something to be read.
@@ -60,7 +60,7 @@ class Gate:
         router.setsockopt(zmq.LINGER, 0)
         return router
 
-    def __enter__(self) -> Gate:
+    def __enter__(self) -> AuthenticatedRouter:
         """The gate itself."""
         return self
 

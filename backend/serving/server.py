@@ -25,6 +25,7 @@ from atelier_shared.messages import (
     Beat,
     Cancel,
     Cancelled,
+    EndRequest,
     Failed,
     Frame,
     Hello,
@@ -36,19 +37,18 @@ from atelier_shared.messages import (
     Stop,
     Submit,
     Welcome,
-    Wish,
 )
 from atelier_shared.signing import NONCE_BYTES, Seal, backend_proof, is_nonce, unsealed
 
 from ..compat import allocator
-from .authentication import Gate
+from .authentication import AuthenticatedRouter
 
 BEAT_S = 1.0
 QUIET_S = 2.0
 MAX_CLIENTS = 256
 MAX_WAITING = 64
 
-Start = Callable[[Submit, Callable[[Message], None]], Callable[[Wish], None]]
+Start = Callable[[Submit, Callable[[Message], None]], Callable[[EndRequest], None]]
 
 log = logging.getLogger(__name__)
 
@@ -70,13 +70,13 @@ class Job:
 
     client: Client
     submit: Submit
-    tell: Callable[[Wish], None] = lambda _: None
+    tell: Callable[[EndRequest], None] = lambda _: None
 
 
 class Server:
     """Serves those who come through a gate until it is told to stop or nobody has come for long."""
 
-    def __init__(self, gate: Gate, key: bytes, start: Start, *, idle_s: float) -> None:
+    def __init__(self, gate: AuthenticatedRouter, key: bytes, start: Start, *, idle_s: float) -> None:
         self._gate, self._key, self._start, self._idle_s = gate, key, start, idle_s
         self._router = gate.router
         self._clients: dict[bytes, Client] = {}
@@ -176,7 +176,7 @@ class Server:
         self._active_at = time.monotonic()
         if isinstance(message, Submit):
             self._enqueue(Job(client, message))
-        elif isinstance(message, Wish):
+        elif isinstance(message, EndRequest):
             for job in self._jobs_of(client):
                 if job.submit.job == message.job:
                     self._end(job, message)
@@ -233,7 +233,7 @@ class Server:
                 self._running = None
                 self._active_at = time.monotonic()
 
-    def _end(self, job: Job, wish: Wish) -> None:
+    def _end(self, job: Job, wish: EndRequest) -> None:
         """End a job early: what runs is told how, and what still waits is dropped."""
         if job is self._running:
             job.tell(wish)

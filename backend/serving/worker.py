@@ -2,7 +2,7 @@
 
 `LocalWorker` is the server's side: it starts the process, hands it one job at a time, and turns its
 crash or its hanging into a `Failed` message. `work` is the process' side: it runs a generator of
-messages, stops it or tells it that it is enough when asked, and turns its exceptions into `Failed`.
+messages, cancels it or makes it finish early when asked, and turns its exceptions into `Failed`.
 Neither knows of ZeroMQ, torch, or what a job computes.
 """
 
@@ -27,18 +27,18 @@ from atelier_shared.messages import (
     Beat,
     Cancel,
     Cancelled,
+    EndRequest,
     Failed,
-    Finish,
+    FinishEarly,
     Message,
     Progress,
     Queued,
     Result,
     Submit,
-    Wish,
 )
 
 from ..compat import allocator
-from .worker_pipe import Channel
+from .worker_pipe import WorkerPipe
 
 Run = Callable[[Submit], Generator[Message, bool | None, None]]
 """The messages of a job, a Result at last; True is sent from when on it is wanted of what there is."""
@@ -75,7 +75,7 @@ class Assignment:
 
     submit: Submit
     report: Report
-    wishes: queue.SimpleQueue[Wish]
+    wishes: queue.SimpleQueue[EndRequest]
 
 
 class LocalWorker:
@@ -98,11 +98,11 @@ class LocalWorker:
         self._assignments: queue.Queue[Assignment | None] = queue.Queue()
         self._closed = threading.Event()
         self._process: SpawnProcess | None = None
-        self._channel: Channel | None = self._spawn()
+        self._channel: WorkerPipe | None = self._spawn()
         self._keeper = threading.Thread(target=self._keep, daemon=True)
         self._keeper.start()
 
-    def start(self, submit: Submit, report: Report) -> Callable[[Wish], None]:
+    def start(self, submit: Submit, report: Report) -> Callable[[EndRequest], None]:
         """Begin a job and return the function that takes the wish to end it early; it never waits.
 
         `report` is called from another thread with every Progress and at last with a Result, a
@@ -134,14 +134,14 @@ class LocalWorker:
             del assignment  # and with it its pictures, which would wait for the next one
         self._end_process()
 
-    def _spawn(self) -> Channel:
+    def _spawn(self) -> WorkerPipe:
         ours, theirs = socket.socketpair()
         spawn = multiprocessing.get_context("spawn")
         process = spawn.Process(target=work, args=(theirs, self._load), daemon=True)
         with theirs:
             process.start()
         self._process, self._is_ready = process, False  # only now: `close` may want to kill it
-        return Channel(ours)
+        return WorkerPipe(ours)
 
     def _end_process(self) -> int | None:
         """End the process, gently where it listens, and return its exit code."""
@@ -173,7 +173,7 @@ class LocalWorker:
             self._end_process()  # who knows what state it is in
         return last
 
-    def _begin(self, submit: Submit) -> Channel:
+    def _begin(self, submit: Submit) -> WorkerPipe:
         """Have the process begin a job; a fresh one if that has died before."""
         try:
             return self._hand_over(submit)
@@ -183,8 +183,8 @@ class LocalWorker:
             log.exception("the worker's process died before it began a job; another one does it")
             return self._hand_over(submit)
 
-    def _hand_over(self, submit: Submit) -> Channel:
-        """Give a job to the process, which says when it begins; raises as Channel does."""
+    def _hand_over(self, submit: Submit) -> WorkerPipe:
+        """Give a job to the process, which says when it begins; raises as WorkerPipe does."""
         if self._channel is None or self._process is None or not self._process.is_alive():
             self._end_process()
             self._channel = self._spawn()
@@ -197,7 +197,7 @@ class LocalWorker:
     def _see_through(self, assignment: Assignment) -> Message:
         """Have a job done, pass on its progress and the wishes for it, and return its last word."""
         channel = self._begin(assignment.submit)
-        told, until_s = set[type[Wish]](), math.inf
+        told, until_s = set[type[EndRequest]](), math.inf
         while time.monotonic() < until_s:
             message = channel.receive(timeout_s=self._hang_s)
             if isinstance(message, LAST_WORDS):
@@ -234,7 +234,7 @@ def work(end: socket.socket, load: Load) -> None:
     """Run the jobs that come through the channel, until the server closes it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl+C in the server's terminal is the server's
     allocator.share_one_arena()
-    channel = Channel(end)
+    channel = WorkerPipe(end)
     try:
         with _beating(channel):
             run = load()
@@ -250,7 +250,7 @@ def work(end: socket.socket, load: Load) -> None:
         os._exit(NO_MEMORY)  # at once, for the server waits
 
 
-def _attend_to_next(channel: Channel, run: Run) -> None:
+def _attend_to_next(channel: WorkerPipe, run: Run) -> None:
     """Wait for a job and run it; nothing is held of it afterwards."""
     message = channel.receive()
     if isinstance(message, Submit):
@@ -260,13 +260,13 @@ def _attend_to_next(channel: Channel, run: Run) -> None:
         channel.send(last)
 
 
-def _run_job(channel: Channel, submit: Submit, run: Run) -> Message:
+def _run_job(channel: WorkerPipe, submit: Submit, run: Run) -> Message:
     """Run one job, send its progress, and return its last word."""
     try:
         with closing(run(submit)) as messages:
-            wishes: set[type[Wish]] = set()
+            wishes: set[type[EndRequest]] = set()
             while True:
-                message = messages.send(True if Finish in wishes else None)
+                message = messages.send(True if FinishEarly in wishes else None)
                 if isinstance(message, Result):
                     return message
                 wishes |= _wishes(channel, submit.job)
@@ -280,12 +280,12 @@ def _run_job(channel: Channel, submit: Submit, run: Run) -> Message:
         return Failed(submit.job, *_reason(error))
 
 
-def _wishes(channel: Channel, job: int) -> set[type[Wish]]:
+def _wishes(channel: WorkerPipe, job: int) -> set[type[EndRequest]]:
     """How a job was asked to end early, since this was last looked at."""
-    wishes: set[type[Wish]] = set()
+    wishes: set[type[EndRequest]] = set()
     while channel.waiting():
         message = channel.receive()
-        if isinstance(message, Wish) and message.job == job:
+        if isinstance(message, EndRequest) and message.job == job:
             wishes.add(type(message))
     return wishes
 
@@ -303,7 +303,7 @@ def _reason(error: Exception) -> tuple[str, str]:
 
 
 @contextmanager
-def _beating(channel: Channel) -> Iterator[None]:
+def _beating(channel: WorkerPipe) -> Iterator[None]:
     """Send beats from a thread: an interpreter that still runs is told from one that hangs."""
     done = threading.Event()
     thread = threading.Thread(target=_beat, args=(channel, done), daemon=True)
@@ -315,7 +315,7 @@ def _beating(channel: Channel) -> Iterator[None]:
         thread.join()
 
 
-def _beat(channel: Channel, done: threading.Event) -> None:
+def _beat(channel: WorkerPipe, done: threading.Event) -> None:
     while not done.wait(BEAT_S):
         try:
             channel.send(Beat())

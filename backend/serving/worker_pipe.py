@@ -20,7 +20,7 @@ TURN_S = 1.0
 _SIZES = struct.Struct(f">{MAX_FRAMES}Q")
 
 
-class Channel:
+class WorkerPipe:
     """One end of a socket pair.
 
     Either one thread does everything, or several send without time-outs while one receives so.

@@ -108,11 +108,11 @@ def stylize(
         descent = OPTIMIZERS[optimizer](objective, restore_detail(pastiche, target))
         for index, descended in enumerate(_until_flat(islice(descent, share), tolerance), done + 1):
             pastiche = descended.image
-            enough = index == iterations or (yield Step(index, iterations, pastiche))
-            if enough:
+            finish_early = index == iterations or (yield Step(index, iterations, pastiche))
+            if finish_early:
                 break
         done += share
-        if enough:
+        if finish_early:
             break
     yield Step(iterations, iterations, restore_detail(pastiche, content).clamp(0, 1))
 

@@ -20,11 +20,11 @@ from gi.repository import Gimp, GLib, GObject
 
 from atelier_shared.errors import AtelierError, JobCancelled
 from host.error_report import Failure
-from host.event_loop_client import BackendLink
+from host.event_loop_client import EventLoopClient
 from host.filters import FILTERS, Filter, declare_arguments
 from host.layer_pixels import Unsuitable, the_layer
 from host.picture_cache import GivenPictures
-from host.progress_reporter import StatusBar
+from host.progress_reporter import ProgressReporter
 from host.run import make, pictures, task_of
 from host.translation import _, translated
 
@@ -124,7 +124,7 @@ def _set_what_goes_with_a_picture(config: Gimp.ProcedureConfig, chosen: Filter) 
 
 def _without_a_dialog(config: Gimp.ProcedureConfig, chosen: Filter, layer: Gimp.Layer) -> Gimp.Layer:
     task = task_of(config, chosen)
-    with StatusBar(task.title, task.frames) as bar, closing(BackendLink(lambda: None)) as link:
+    with ProgressReporter(task.title, task.frames) as bar, closing(EventLoopClient(lambda: None)) as link:
         return make(task, layer, GivenPictures(layer), link, bar)
 
 

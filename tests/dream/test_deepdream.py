@@ -239,8 +239,8 @@ def test_cancelling_at_any_step_frees_what_was_held(network: Network, taken: int
     assert held() is None
 
 
-def stopped(after: int, image: Tensor, network: Any, **changed: Any) -> Tensor:
-    """What comes of a dream that was told after so many steps that it is enough."""
+def finished_early(after: int, image: Tensor, network: Any, **changed: Any) -> Tensor:
+    """What comes of a dream that is told to finish early after so many steps."""
     steps = dream(image, network=network, **SETTINGS | changed)
     *_, _latest = islice(steps, after)
     last = steps.send(True)
@@ -254,7 +254,7 @@ def test_stopped_in_a_coarse_octave_it_is_the_dream_of_that_size(network: Networ
     image, visible = noise(30, 48), noise(30, 48)[:, :1].round()
     closed = {"iterations": after, "octaves": 1, "size": 32}
     for changed in ({"strength": 0.5}, {"visible": visible}):
-        made = stopped(after, image, network, iterations=4, **changed)
+        made = finished_early(after, image, network, iterations=4, **changed)
         assert made.equal(final(image, network, **changed | closed))
         assert not made.equal(image)
 
@@ -263,7 +263,7 @@ def test_stopped_in_a_coarse_octave_it_is_the_dream_of_that_size(network: Networ
 def test_stopped_in_the_only_octave_it_is_the_dream_of_so_many_steps(network: Network, after: int) -> None:
     image, visible = noise(60, 48), noise(60, 48)[:, :1]
     changed = {"octaves": 1, "size": 40, "visible": visible}  # enlarged at the end
-    assert stopped(after, image, network, **changed).equal(
+    assert finished_early(after, image, network, **changed).equal(
         final(image, network, **changed | {"iterations": after})
     )
 
@@ -272,7 +272,7 @@ def test_stopped_in_the_only_octave_it_is_the_dream_of_so_many_steps(network: Ne
 def test_stopped_in_the_last_octave_it_has_what_the_coarser_ones_dreamt(network: Network, after: int) -> None:
     image = noise(30, 48)
     *_, latest = islice(dream(image, network=network, **SETTINGS), after)
-    made = stopped(after, image, network)
+    made = finished_early(after, image, network)
     torch.testing.assert_close(made, latest.image)
     assert not made.allclose(final(image, network), atol=0.01)
 

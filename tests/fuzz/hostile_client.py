@@ -17,6 +17,7 @@ from atelier_shared.client import BackendClient
 from atelier_shared.codec import in_pieces, joined, pack, unpack
 from atelier_shared.messages import (
     PROTOCOL_VERSION,
+    EndRequest,
     Hello,
     Message,
     Picture,
@@ -24,12 +25,11 @@ from atelier_shared.messages import (
     Result,
     Submit,
     Welcome,
-    Wish,
 )
 from atelier_shared.requests import Identity
 from atelier_shared.signing import GATE_NAME, NONCE_BYTES, Seal, gate_password, unsealed
 from atelier_shared.zmtp import GREETING
-from backend.serving.authentication import Gate
+from backend.serving.authentication import AuthenticatedRouter
 from backend.serving.server import Server
 
 KEY = b"k" * 32
@@ -37,7 +37,7 @@ PICTURE, WHOLE = Picture(1, 1, "Y", "u8", b"x"), Region(0, 0, 1, 1)
 WORDS = [*MESSAGE_WORDS, GREETING, b"\x04\x0e\x05HELLO\x03abc\x03xyz", b"\x04\x10\x08INITIATE", b"\x06"]
 
 
-def start(submit: Submit, report: Callable[[Message], None]) -> Callable[[Wish], None]:
+def start(submit: Submit, report: Callable[[Message], None]) -> Callable[[EndRequest], None]:
     report(Result(submit.job, submit.content))
     return lambda _: None
 
@@ -67,7 +67,7 @@ class Insider:
 
 
 logging.disable()
-gate = Gate(zmq.Context.instance(), KEY)
+gate = AuthenticatedRouter(zmq.Context.instance(), KEY)
 thread = threading.Thread(target=Server(gate, KEY, start, idle_s=1e9).serve, daemon=True)
 thread.start()
 insider, neighbour = Insider(gate.port), BackendClient(gate.port, KEY)

@@ -31,7 +31,7 @@ from atelier_shared.errors import (
 )
 from atelier_shared.messages import Picture, Progress, Queued, Region, Result
 from atelier_shared.requests import Identity
-from host.event_loop_client import BackendLink
+from host.event_loop_client import EventLoopClient
 
 PICTURE, WHOLE = Picture(3, 2, "RGB", "u8", bytes(range(18))), Region(0, 0, 3, 2)
 PHOTO, ALL_OF_IT = Picture(64, 64, "RGB", "u8", bytes(range(256)) * 48), Region(0, 0, 64, 64)
@@ -46,7 +46,7 @@ TRIES = 6  # what else the machine does may hold a loop up, too
 class Job:
     """A job of a link, and what is said of it."""
 
-    def __init__(self, link: BackendLink, request: Any, content: Picture, region: Region) -> None:
+    def __init__(self, link: EventLoopClient, request: Any, content: Picture, region: Region) -> None:
         self.said: list[Any] = []
         self.number = link.submit(request, content, region, [], self.said.append)
 
@@ -73,8 +73,8 @@ def wait_until(holds: Callable[[], bool], what: str, within_s: float = WITHIN_S)
             time.sleep(0.001)
 
 
-def ready_link() -> BackendLink:
-    link = BackendLink(lambda: None)
+def ready_link() -> EventLoopClient:
+    link = EventLoopClient(lambda: None)
     link.start()
     wait_until(lambda: link.state == "ready", "the link is ready")
     return link
@@ -97,7 +97,7 @@ def end_backend() -> None:
 def case_a_job_submitted_before_the_backend_runs_waits_for_it() -> None:
     end_backend()
     states: list[Any] = []
-    link = BackendLink(lambda: states.append(link.state))
+    link = EventLoopClient(lambda: states.append(link.state))
     job = Job(link, Identity(), PICTURE, WHOLE)
     assert link.state == "starting"
     result = job.wait()
@@ -125,7 +125,7 @@ def longest_turn() -> float:
         return True
 
     clock = GLib.timeout_add(TICK_MS, tick)
-    link = BackendLink(lambda: None)
+    link = EventLoopClient(lambda: None)
     result = Job(link, Identity(), LARGE, ALL_OF_LARGE).wait()
     GLib.source_remove(clock)
     assert result.picture == LARGE
@@ -148,7 +148,7 @@ def case_a_job_is_finished_with_what_there_is() -> None:
     link = ready_link()
     job = Job(link, ENDLESS, PHOTO, ALL_OF_IT)
     job.wait_for_progress()
-    link.finish(job.number)
+    link.finish_early(job.number)
     result = job.wait()
     assert (result.picture.width, result.picture.height) == (64, 64)
     assert result.picture.pixels != PHOTO.pixels
@@ -156,10 +156,10 @@ def case_a_job_is_finished_with_what_there_is() -> None:
 
 def case_a_job_is_cancelled_while_the_backend_starts() -> None:
     end_backend()
-    link = BackendLink(lambda: None)
+    link = EventLoopClient(lambda: None)
     dropped, done, kept = (Job(link, Identity(), PICTURE, WHOLE) for _ in range(3))
     link.cancel(dropped.number)
-    link.finish(done.number)
+    link.finish_early(done.number)
     assert isinstance(dropped.wait(), JobCancelled)
     assert isinstance(done.wait(), JobCancelled)
     assert link.state == "starting"
@@ -176,7 +176,7 @@ def case_a_failed_job_says_why() -> None:
 
 
 def case_a_result_is_waited_for_in_a_loop_of_its_own() -> None:
-    link = BackendLink(lambda: None)
+    link = EventLoopClient(lambda: None)
     numbers: list[int] = []
     heard: list[Any] = []
     result = link.result_of(Identity(), PICTURE, WHOLE, [], heard.append, numbers.append)
@@ -222,7 +222,7 @@ def case_a_killed_backend_is_told_and_the_next_job_starts_another() -> None:
 
 def case_a_backend_that_ends_while_nothing_is_asked_is_no_error() -> None:
     states: list[Any] = []
-    link = BackendLink(lambda: states.append(link.state))
+    link = EventLoopClient(lambda: states.append(link.state))
     assert Job(link, Identity(), PICTURE, WHOLE).wait().picture == PICTURE
     end_backend()
     wait_until(lambda: link._line is None, "the link has heard of it")
@@ -266,7 +266,7 @@ def case_a_closed_link_ends_its_jobs_and_hears_no_more() -> None:
 
 def case_where_no_backend_can_be_started_every_try_says_so() -> None:
     with another_home():
-        link = BackendLink(lambda: None)
+        link = EventLoopClient(lambda: None)
         for _ in range(2):
             job = Job(link, Identity(), PICTURE, WHOLE)
             assert link.state == "starting"
@@ -280,7 +280,7 @@ def case_what_nobody_foresaw_is_told_too() -> None:
     with another_home() as home:
         (home / "venv").symlink_to(Path(os.environ["VENV"]))
         (home / "backend.log").mkdir()
-        link = BackendLink(lambda: None)
+        link = EventLoopClient(lambda: None)
         error = Job(link, Identity(), PICTURE, WHOLE).wait()
         assert isinstance(error, BackendUnavailable)
         assert "backend.log" in str(error)

@@ -24,11 +24,11 @@ from atelier_shared.deepdream import DeepDream
 from atelier_shared.errors import AtelierError, JobCancelled
 from atelier_shared.messages import Picture, Progress, Queued
 from atelier_shared.style_transfer import StyleTransfer
-from host.event_loop_client import BackendLink
+from host.event_loop_client import EventLoopClient
 from host.filters import FILTERS, argument
 from host.layer_pixels import Unsuitable
 from host.picture_cache import GivenPictures
-from host.progress_reporter import StatusBar
+from host.progress_reporter import ProgressReporter
 from host.run import Task
 from ui.gallery import recent
 from ui.gallery.gallery import galleries
@@ -215,7 +215,7 @@ class Window:
 
     def __init__(self, layer: Any, request: Any, given: tuple[Any, ...] = ()) -> None:
         self.request, self.given, self.asked = request, given, 0
-        self.link = BackendLink(lambda: self.pane.refresh_soon())
+        self.link = EventLoopClient(lambda: self.pane.refresh_soon())
         self.submit = self.link.submit
         self.link.submit = self._counted  # type: ignore[assignment,method-assign]
         self.pane = PreviewPane(layer, GivenPictures(layer), self.link, self._wanted)
@@ -432,9 +432,9 @@ def case_a_run_that_is_enough_before_its_job_is_asked_for_is_not_computed_to_its
     with layer_of() as layer, Window(layer, GALLERY) as window:
         window.wait()
         task, heard = Task(FILTERS["plug-in-atelier-deepdream"], dream, [], 1), list[Queued | Progress]()
-        bar = StatusBar(task.title, task.frames)
+        bar = ProgressReporter(task.title, task.frames)
         run = Running(task, None, link=window.link, bar=bar, line=StatusLine(), pane=window.pane)
-        run.keep()
+        run.finish_early()
         seen = rendering.scene(layer, None)
         with suppress(JobCancelled):
             window.link.result_of(dream, seen.content, seen.region, [], heard.append, run.started)

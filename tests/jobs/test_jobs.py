@@ -371,8 +371,8 @@ def test_how_fast_it_went_is_noted_for_the_device_by_both_names(models: Path, as
         assert estimate.estimate(dataclasses.replace(request, device=device), 96, 80, speeds)
 
 
-def stopped(job: Submit, models: Path, after: int = 1) -> Result:
-    """What comes of a job that was told after so many steps that it is enough."""
+def finished_early(job: Submit, models: Path, after: int = 1) -> Result:
+    """What comes of a job that is told to finish early after so many steps."""
     messages = run.run(job, models)
     *_, message = itertools.islice(messages, after)
     while not isinstance(message, Result):
@@ -383,7 +383,7 @@ def stopped(job: Submit, models: Path, after: int = 1) -> Result:
 def test_a_stopped_dream_is_the_dream_of_so_many_steps(models: Path) -> None:
     content = picture("RGBA", "u16")
     for changed in (DREAM, dataclasses.replace(DREAM, colours="kept", size=64)):
-        kept = stopped(submit(dataclasses.replace(changed, iterations=4), content), models, after=2)
+        kept = finished_early(submit(dataclasses.replace(changed, iterations=4), content), models, after=2)
         assert kept == result(submit(dataclasses.replace(changed, iterations=2), content), models)
         assert (kept.picture.width, kept.picture.height, kept.note) == (50, 40, "")
 
@@ -393,21 +393,23 @@ def test_a_stopped_fine_picture_is_that_of_so_many_steps(models: Path, after: in
     request = dataclasses.replace(FINE, start="content")
     job = submit(dataclasses.replace(request, iterations=4), picture(), REGION, STYLE)
     fewer = submit(dataclasses.replace(request, iterations=after), picture(), REGION, STYLE)
-    assert stopped(job, models, after) == result(fewer, models)
+    assert finished_early(job, models, after) == result(fewer, models)
 
 
 def test_a_fine_picture_stopped_before_its_first_step_is_the_fast_one(models: Path) -> None:
     fast = result(submit(dataclasses.replace(FAST, size=64), picture(), REGION, STYLE), models).picture
     steps = len(list(run.run(submit(FAST, picture(), REGION, STYLE), models))) - 1
     for after in range(1, steps + 1):
-        kept = stopped(submit(FINE, picture(), REGION, STYLE), models, after)
+        kept = finished_early(submit(FINE, picture(), REGION, STYLE), models, after)
         assert change(kept.picture, fast) < 0.01
-    assert change(stopped(submit(FINE, picture(), REGION, STYLE), models, steps + 1).picture, fast) > 0.1
+    assert (
+        change(finished_early(submit(FINE, picture(), REGION, STYLE), models, steps + 1).picture, fast) > 0.1
+    )
 
 
 @pytest.mark.parametrize("method", ["fast", "gallery", "light"])
 def test_what_is_made_in_one_pass_is_not_made_by_halves(models: Path, method: str) -> None:
-    kept = stopped(submit(EVERY[method], picture(), REGION, STYLE), models).picture
+    kept = finished_early(submit(EVERY[method], picture(), REGION, STYLE), models).picture
     assert bytes(kept.pixels) == bytes(made_of(EVERY[method], models).pixels)
 
 
@@ -416,7 +418,7 @@ def test_how_fast_a_stopped_job_was_is_not_noted(models: Path, method: str) -> N
     job = submit(EVERY[method], picture(), REGION, STYLE)
     result(job, models)
     before = (models.parent / home.SPEEDS_FILE).read_bytes()
-    stopped(job, models)
+    finished_early(job, models)
     assert (models.parent / home.SPEEDS_FILE).read_bytes() == before
     result(job, models)
     assert (models.parent / home.SPEEDS_FILE).read_bytes() != before
@@ -666,10 +668,10 @@ def test_a_stopped_job_that_goes_over_to_the_processor_does_one_step_there(
     models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def dream(content: Tensor, **_: Any) -> Steps:
-        enough = yield Step(1, 3, torch.zeros(1, 3, 80, 96))
+        finish_early = yield Step(1, 3, torch.zeros(1, 3, 80, 96))
         if content.is_meta:
             raise RuntimeError("MPS backend out of memory")
-        if not enough:
+        if not finish_early:
             yield Step(2, 3, torch.zeros(1, 3, 80, 96))
         yield Step(3, 3, content)
 

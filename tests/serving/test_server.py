@@ -43,7 +43,7 @@ from atelier_shared.messages import (
 )
 from atelier_shared.requests import Identity
 from atelier_shared.signing import GATE_NAME, NONCE_BYTES, Seal, backend_proof, gate_password, unsealed
-from backend.serving.authentication import Gate
+from backend.serving.authentication import AuthenticatedRouter
 from backend.serving.server import Server
 from backend.serving.worker import LocalWorker
 
@@ -73,7 +73,7 @@ def backend(request: pytest.FixtureRequest) -> Iterator[Running]:
     key = secrets.token_bytes(32)
     patience = {name: options[name] for name in ("hang_s", "patience_s") if name in options}
     worker = LocalWorker(options.get("load", echo_filter.load), **patience)
-    with zmq.Context() as context, Gate(context, key) as gate:
+    with zmq.Context() as context, AuthenticatedRouter(context, key) as gate:
         port = gate.port
         server = Server(gate, key, worker.start, idle_s=options.get("idle_s", 60.0))
         thread = threading.Thread(target=server.serve)
@@ -198,7 +198,7 @@ def test_a_job_that_is_enough_ends_with_its_result(backend: Running) -> None:
         messages = client.messages(job)
         next(message for message in messages if isinstance(message, Progress))
         behind = other.submit(Identity(), PICTURE, WHOLE)
-        client.finish(job)
+        client.finish_early(job)
         *_, step, last = messages
         assert (step, last) == (Progress(job, 1, 1), Result(job, PICTURE))
         assert list(other.messages(behind))[-3:] == answers_to(behind)
@@ -207,7 +207,7 @@ def test_a_job_that_is_enough_ends_with_its_result(backend: Running) -> None:
 def test_a_job_that_is_enough_at_once_does_its_first_step(backend: Running) -> None:
     with backend.client() as client:
         job = client.submit(DeepDream(seed=echo_filter.ENDLESS), PICTURE, WHOLE)
-        client.finish(job)
+        client.finish_early(job)
         begun, step, *_, last = client.messages(job)
         assert begun == Queued(job, 0)
         assert isinstance(step, Progress) and step.preview == PICTURE
@@ -219,10 +219,10 @@ def test_a_waiting_job_that_is_enough_is_dropped(backend: Running) -> None:
         endless = client.submit(DeepDream(seed=echo_filter.ENDLESS), PICTURE, WHOLE)
         next(message for message in client.messages(endless) if isinstance(message, Progress))
         waiting = client.submit(Identity(), PICTURE, WHOLE)
-        client.finish(waiting)
+        client.finish_early(waiting)
         with pytest.raises(JobCancelled):
             list(client.messages(waiting))
-        client.finish(endless)
+        client.finish_early(endless)
         assert result(client, endless).picture == PICTURE
 
 
@@ -231,15 +231,15 @@ def test_finishing_twice_or_what_is_not_there_harms_nobody(backend: Running) -> 
         job = client.submit(DeepDream(seed=echo_filter.ENDLESS), PICTURE, WHOLE)
         messages = client.messages(job)
         next(message for message in messages if isinstance(message, Progress))
-        other.finish(job)  # another client's number
-        client.finish(job + 1)
+        other.finish_early(job)  # another client's number
+        client.finish_early(job + 1)
         waiting = other.submit(Identity(), PICTURE, WHOLE)
         assert next(other.messages(waiting)) == Queued(waiting, 1)  # so what came before it was heeded
         assert all(isinstance(next(messages), Progress) for _ in range(50))
         for _ in range(2):
-            client.finish(job)
+            client.finish_early(job)
         assert [message.type for message in messages].count("result") == 1
-        client.finish(job)
+        client.finish_early(job)
         assert list(client.messages(client.submit(Identity(), PICTURE, WHOLE)))[-1].type == "result"
 
 
@@ -248,7 +248,7 @@ def test_a_cancel_after_a_finish_still_counts(backend: Running) -> None:
     with backend.client() as client:
         job = client.submit(DeepDream(seed=echo_filter.ENDLESS), PICTURE, WHOLE)
         messages = client.messages(job)
-        client.finish(job)
+        client.finish_early(job)
         told = (message for message in messages if isinstance(message, Progress) and message.step == TOLD)
         next(told)
         client.cancel(job)
@@ -262,7 +262,7 @@ def test_thousands_of_wishes_do_not_block_a_process_that_is_at_work(backend: Run
     with backend.client() as client:
         job = client.submit(DeepDream(seed=echo_filter.SLOW), PICTURE, WHOLE)
         for _ in range(20_000):
-            client.finish(job)
+            client.finish_early(job)
         assert result(client, job).picture == PICTURE
 
 
@@ -572,7 +572,7 @@ def test_the_oldest_strangers_are_forgotten_and_a_known_client_is_not(
 KEY = b"k" * 32
 
 
-def heard(squatter: Gate) -> list[bytes]:
+def heard(squatter: AuthenticatedRouter) -> list[bytes]:
     """The next message to one who, the worst there is, lets in whoever knows the key."""
     while not squatter.router.poll(20):
         squatter.attend()
@@ -582,7 +582,7 @@ def heard(squatter: Gate) -> list[bytes]:
 def test_a_squatter_learns_neither_key_nor_pixels() -> None:
     """One who took the port after a crash sees a greeting, cannot prove itself, and sees no more."""
     seen: list[bytes] = []
-    with zmq.Context() as context, Gate(context, KEY) as squatter:
+    with zmq.Context() as context, AuthenticatedRouter(context, KEY) as squatter:
 
         def squat() -> None:
             identity, *frames = heard(squatter)
@@ -614,7 +614,7 @@ def test_a_squatter_learns_neither_key_nor_pixels() -> None:
     ids=["refused", "other-version", "surrogates", "beat"],
 )
 def test_a_squatter_s_words_never_reach_the_person(answer: bytes) -> None:
-    with zmq.Context() as context, Gate(context, KEY) as squatter:
+    with zmq.Context() as context, AuthenticatedRouter(context, KEY) as squatter:
 
         def squat() -> None:
             identity, *_ = heard(squatter)
@@ -633,7 +633,7 @@ def test_a_squatter_that_relays_an_old_welcome_is_found_out(backend: Running) ->
     with Stranger(backend.port, backend.key) as spy:
         spy.send(unsealed(pack(Hello(PROTOCOL_VERSION, secrets.token_hex(NONCE_BYTES)))))
         _, overheard = spy.receive()
-    with zmq.Context() as context, Gate(context, backend.key) as squatter:
+    with zmq.Context() as context, AuthenticatedRouter(context, backend.key) as squatter:
 
         def squat() -> None:
             identity, *_ = heard(squatter)

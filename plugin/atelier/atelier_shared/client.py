@@ -20,7 +20,7 @@ from .messages import (
     Cancel,
     Cancelled,
     Failed,
-    Finish,
+    FinishEarly,
     Frame,
     Hello,
     Message,
@@ -125,12 +125,12 @@ class BackendClient:
         """Ask the backend to drop a job; `messages` ends with JobCancelled when it has."""
         self.send(Cancel(job))
 
-    def finish(self, job: int) -> None:
-        """Ask the backend to be content with what there is; `messages` ends with a Result made of it.
+    def finish_early(self, job: int) -> None:
+        """Ask the backend to finish early; `messages` ends with a Result made of the picture so far.
 
         A job that still waits for its turn is dropped, as by `cancel`.
         """
-        self.send(Finish(job))
+        self.send(FinishEarly(job))
 
     def stop_backend(self) -> None:
         """Ask the backend to end itself."""

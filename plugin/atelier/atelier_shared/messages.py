@@ -145,15 +145,15 @@ class Cancel(Message):
 
 
 @dataclass(frozen=True)
-class Finish(Message):
-    """Client: what there is of the job's picture is enough; its Result is to be made of it."""
+class FinishEarly(Message):
+    """Client: the job is to finish early, with a Result made of the picture so far."""
 
     type = "finish"
     job: int
 
 
-Wish = Cancel | Finish
-"""How a client asks for the early end of a job."""
+EndRequest = Cancel | FinishEarly
+"""The two ways to end a job early."""
 
 
 @dataclass(frozen=True)
@@ -221,7 +221,7 @@ class Beat(Message):
 MESSAGES: dict[str, type[Message]] = {
     kind.type: kind
     for kind in (
-        *(Hello, Welcome, Refused, Submit, Cancel, Finish, Stop),
+        *(Hello, Welcome, Refused, Submit, Cancel, FinishEarly, Stop),
         *(Queued, Progress, Result, Failed, Cancelled, Beat),
     )
 }

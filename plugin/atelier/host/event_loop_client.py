@@ -41,7 +41,7 @@ State = Literal["starting", "ready"] | AtelierError
 Heard = Callable[[Queued | Progress | Result | AtelierError], None]
 
 
-class BackendLink:
+class EventLoopClient:
     """Jobs of a program with a main loop. All of it is called from there, and calls back there.
 
     `state` is "starting" while a connection is made; "ready" once there is one, also when an idle
@@ -77,14 +77,14 @@ class BackendLink:
 
     def cancel(self, job: int) -> None:
         """Drop a job; it ends with JobCancelled, unless it is done before that."""
-        self._wish(job, lambda client: client.cancel(job))
+        self._end_early(job, lambda client: client.cancel(job))
 
-    def finish(self, job: int) -> None:
-        """Be content with what there is of a job: it ends with that as its Result.
+    def finish_early(self, job: int) -> None:
+        """End a job early: its Result is the picture so far.
 
         A job of which nothing is done yet ends with JobCancelled.
         """
-        self._wish(job, lambda client: client.finish(job))
+        self._end_early(job, lambda client: client.finish_early(job))
 
     def result_of(
         self,
@@ -123,7 +123,7 @@ class BackendLink:
         for job in list(self._jobs):
             self._hear(Cancelled(job))
 
-    def _wish(self, job: int, act: Callable[[BackendClient], None]) -> None:
+    def _end_early(self, job: int, act: Callable[[BackendClient], None]) -> None:
         """Have a job end early; what waits for a connection has not come to the backend yet."""
         if self._line and self.state == "ready":
             self._line.send(act)

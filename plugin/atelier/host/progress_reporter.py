@@ -26,19 +26,19 @@ def words(title: str, frame: int, frames: int, message: Queued | Progress) -> st
     return text.format(title=title, step=message.step, total=message.total, frame=frame + 1, count=frames)
 
 
-class StatusBar:
+class ProgressReporter:
     """GIMP's status bar as the one that watches a run: it shows how far that is, and never ends it.
 
     A context manager, for the bar is taken and given back.
     """
 
-    is_content = False
+    finishes_early = False
 
     def __init__(self, title: str, frames: int) -> None:
         self._title, self._frames = title, frames
         self._pulsing = 0
 
-    def __enter__(self) -> StatusBar:
+    def __enter__(self) -> ProgressReporter:
         """Take the bar."""
         Gimp.progress_init(self._title)
         Gimp.progress_set_text(_("Atelier is starting…"))

@@ -24,7 +24,7 @@ from atelier_shared.style_transfer import StyleTransfer
 from atelier_shared.zoom_frames import frames
 
 from . import layer_pixels as layers
-from .event_loop_client import BackendLink
+from .event_loop_client import EventLoopClient
 from .filters import Filter, argument, picture_in
 from .layer_pixels import Unsuitable
 from .picture_cache import GivenPictures
@@ -35,8 +35,8 @@ class Watch(Protocol):
     """Whoever waits for a run: is told how far it is, and may end it."""
 
     @property
-    def is_content(self) -> bool:
-        """Whether what there is by now is enough."""
+    def finishes_early(self) -> bool:
+        """Whether the run is to end with the picture as it is now."""
 
     def turn(self) -> None:
         """Called every few hundredths of a second while GIMP's pixels are read and written.
@@ -126,7 +126,9 @@ def pictures(config: Gimp.ProcedureConfig, chosen: Filter) -> list[Any]:
 # ── Doing it ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def make(task: Task, layer: Gimp.Layer, given: GivenPictures, link: BackendLink, watch: Watch) -> Gimp.Layer:
+def make(
+    task: Task, layer: Gimp.Layer, given: GivenPictures, link: EventLoopClient, watch: Watch
+) -> Gimp.Layer:
     """Have the backend make the frames, and add them all when they are done; the last one is returned.
 
     No layer is made before that: GIMP's Cancel kills this process, and layers in no image would stay.
@@ -150,7 +152,12 @@ def make(task: Task, layer: Gimp.Layer, given: GivenPictures, link: BackendLink,
 
 
 def _results(
-    task: Task, link: BackendLink, watch: Watch, styles: Sequence[Picture], content: Picture, region: Region
+    task: Task,
+    link: EventLoopClient,
+    watch: Watch,
+    styles: Sequence[Picture],
+    content: Picture,
+    region: Region,
 ) -> list[Result]:
     """The frames, or as many as there are when the watcher is content with them."""
     results: list[Result] = []
@@ -162,10 +169,10 @@ def _results(
     try:
         for result in frames(compute, task.request, content, region, task.frames):
             results.append(result)
-            if watch.is_content:
+            if watch.finishes_early:
                 break
     except JobCancelled:
-        if not (watch.is_content and results):
+        if not (watch.finishes_early and results):
             raise
     return results
 

@@ -16,11 +16,11 @@ from atelier_shared import estimate
 from atelier_shared.errors import AtelierError, JobCancelled
 from host import layer_pixels as layers
 from host.error_report import Failure, details
-from host.event_loop_client import BackendLink
+from host.event_loop_client import EventLoopClient
 from host.filters import Filter
 from host.layer_pixels import Unsuitable
 from host.picture_cache import GivenPictures
-from host.progress_reporter import StatusBar
+from host.progress_reporter import ProgressReporter
 from host.run import Task, make, task_of
 from host.translation import _
 
@@ -32,7 +32,7 @@ from .settings_form import settings_form
 from .status_line import StatusLine
 
 SPACING_PX = 12
-RESET, KEEP = 1, 2
+RESET, FINISH_EARLY = 1, 2
 ENDS = (Gtk.ResponseType.CANCEL, Gtk.ResponseType.CLOSE, Gtk.ResponseType.DELETE_EVENT)
 
 Attempt = Callable[[Callable[[], Gimp.Layer]], Gimp.Layer | Failure]
@@ -75,14 +75,14 @@ class FilterDialog:
         self._config, self._chosen, self._layer = config, chosen, layer
         self._running: Running | None = None
         self._is_closed = False
-        self._link = BackendLink(self._link_changed)
+        self._link = EventLoopClient(self._link_changed)
         self._dialog = GimpUi.ProcedureDialog.new(procedure, config, _(chosen.title))
         self._given = GivenPictures(layer)
         self._line, self._pane = StatusLine(), PreviewPane(layer, self._given, self._link, self._wanted)
         self._body = Gtk.Box(spacing=SPACING_PX)
         self._settings = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=SPACING_PX)
         self._lay_out()
-        self._keep = self._keep_button()
+        self._finish_early = self._finish_early_button()
         self._listen()
         self._config_changed()
 
@@ -99,10 +99,10 @@ class FilterDialog:
         content.pack_start(self._body, True, True, 0)
         content.pack_start(self._line, False, False, 0)
 
-    def _keep_button(self) -> Gtk.Button:
+    def _finish_early_button(self) -> Gtk.Button:
         """Stop and keep, between Cancel and Run, of which nothing is seen but during a run."""
         self._dialog.set_ok_label(_("R_un"))
-        button = self._dialog.add_button(_("Stop and _keep"), KEEP)
+        button = self._dialog.add_button(_("Stop and _keep"), FINISH_EARLY)
         button.set_tooltip_text(_("Ends the run now, and adds the picture as it is by then"))
         buttons, run = button.get_parent(), self._dialog.get_widget_for_response(Gtk.ResponseType.OK)
         buttons.reorder_child(button, buttons.get_children().index(run))
@@ -164,7 +164,7 @@ class FilterDialog:
         task = task_of(self._config, self._chosen)
         if isinstance(self._link.state, AtelierError):
             self._link.start()
-        with StatusBar(task.title, task.frames) as bar:
+        with ProgressReporter(task.title, task.frames) as bar:
             self._running = Running(
                 task, self._estimate(task), link=self._link, bar=bar, line=self._line, pane=self._pane
             )
@@ -199,8 +199,8 @@ class FilterDialog:
             Gtk.Widget.set_sensitive(part, not busy)
         for response in (Gtk.ResponseType.OK, Gtk.ResponseType.HELP, RESET):
             self._dialog.set_response_sensitive(response, not busy)
-        self._keep.set_visible(busy)
-        self._keep.set_sensitive(busy)
+        self._finish_early.set_visible(busy)
+        self._finish_early.set_sensitive(busy)
         if busy:
             self._dialog.set_focus(None)  # Return must not cancel by chance
 
@@ -209,13 +209,13 @@ class FilterDialog:
         return [
             part
             for part in self._dialog.get_content_area().get_children()
-            if part not in (self._body, self._line) and not self._keep.is_ancestor(part)
+            if part not in (self._body, self._line) and not self._finish_early.is_ancestor(part)
         ]
 
     def _responded(self, _dialog: Gtk.Dialog, response: int) -> None:
-        if self._running and response == KEEP:
-            self._running.keep()
-            self._keep.set_sensitive(False)
+        if self._running and response == FINISH_EARLY:
+            self._running.finish_early()
+            self._finish_early.set_sensitive(False)
         elif self._running and response in ENDS:
             self._running.cancel()
 

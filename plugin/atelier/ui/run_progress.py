@@ -9,8 +9,8 @@ from gi.repository import GLib
 from atelier_shared.errors import JobCancelled
 from atelier_shared.estimate import left_in_words
 from atelier_shared.messages import Progress, Queued
-from host.event_loop_client import BackendLink
-from host.progress_reporter import StatusBar, words
+from host.event_loop_client import EventLoopClient
+from host.progress_reporter import ProgressReporter, words
 from host.run import Task
 from host.translation import _
 
@@ -27,12 +27,12 @@ class Running:
         task: Task,
         estimate: float | None,
         *,
-        link: BackendLink,
-        bar: StatusBar,
+        link: EventLoopClient,
+        bar: ProgressReporter,
         line: StatusLine,
         pane: PreviewPane,
     ) -> None:
-        self.is_content = False
+        self.finishes_early = False
         self._task, self._link = task, link
         self._bar, self._line, self._pane = bar, line, pane
         self._pace = Pace(task.frames, estimate)
@@ -49,12 +49,12 @@ class Running:
         if self._job is not None:
             self._link.cancel(self._job)
 
-    def keep(self) -> None:
-        """What there is by now is enough."""
-        self.is_content = True
+    def finish_early(self) -> None:
+        """End the run with the picture as it is now."""
+        self.finishes_early = True
         self._line.show_progress(_("Stopping…"), None)
         if self._job is not None:
-            self._link.finish(self._job)
+            self._link.finish_early(self._job)
 
     # ── What it is told ──
 
@@ -71,12 +71,12 @@ class Running:
         self._job = job
         if self._is_cancelled:
             self._link.cancel(job)
-        elif self.is_content:
-            self._link.finish(job)
+        elif self.finishes_early:
+            self._link.finish_early(job)
 
     def heard(self, frame: int, message: Queued | Progress) -> None:
         """Show how far frame `frame` is, in the dialog and on GIMP's status bar."""
-        if self._is_cancelled or self.is_content:
+        if self._is_cancelled or self.finishes_early:
             return
         self._bar.heard(frame, message)
         text = words(self._task.title, frame, self._task.frames, message)

@@ -16,7 +16,7 @@ from atelier_shared.deepdream import DeepDream
 from atelier_shared.errors import AtelierError, JobCancelled
 from atelier_shared.messages import Picture, Progress, Queued, Result
 from atelier_shared.style_transfer import StyleTransfer
-from host.event_loop_client import BackendLink
+from host.event_loop_client import EventLoopClient
 from host.layer_pixels import Unsuitable
 from host.picture_cache import GivenPictures, identity
 from host.translation import _, translated
@@ -51,7 +51,9 @@ class PreviewPane(Gtk.Box):  # type: ignore[misc]  # gi has no types
     something is missing, of which nothing is said here.
     """
 
-    def __init__(self, layer: Gimp.Layer, given: GivenPictures, link: BackendLink, wanted: Wanted) -> None:
+    def __init__(
+        self, layer: Gimp.Layer, given: GivenPictures, link: EventLoopClient, wanted: Wanted
+    ) -> None:
         super().__init__(orientation=Gtk.Orientation.VERTICAL, spacing=SPACING_PX)
         self._layer, self._given, self._link, self._wanted = layer, given, link, wanted
         self._job: int | None = None
