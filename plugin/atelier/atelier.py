@@ -22,10 +22,10 @@ from atelier_shared.errors import AtelierError, JobCancelled
 from host.error_report import Failure
 from host.event_loop_client import EventLoopClient
 from host.filters import FILTERS, Filter, declare_arguments
-from host.layer_pixels import Unsuitable, the_layer
 from host.picture_cache import GivenPictures
 from host.progress_reporter import ProgressReporter
 from host.run import make, pictures, task_of
+from host.suitability import Unsuitable, single_layer
 from host.translation import _, translated
 
 
@@ -104,7 +104,7 @@ def _run(
     drawables: Sequence[Gimp.Drawable],
     config: Gimp.ProcedureConfig,
 ) -> Gimp.Layer:
-    chosen, layer = FILTERS[procedure.get_name()], the_layer(image, drawables)
+    chosen, layer = FILTERS[procedure.get_name()], single_layer(image, drawables)
     if run_mode == Gimp.RunMode.INTERACTIVE:
         from ui import dialog
 

@@ -27,7 +27,7 @@ from outcomes import cases_in, write_outcomes
 from atelier_shared.deepdream import DeepDream
 from atelier_shared.messages import Progress, Queued
 from atelier_shared.settings import Choice, Number
-from host import layer_pixels
+from host import cutouts, layer_pixels, new_layers, source_pictures
 from host.filters import FILTERS, argument
 from host.progress_reporter import words
 
@@ -376,7 +376,7 @@ def case_a_large_style_is_made_smaller_and_keeps_its_colours() -> None:
     )
     for scene, typecode, *expected in sides:
         with staged(scene) as (_image, source):
-            picture = layer_pixels.read_picture(file, source, 512)
+            picture = source_pictures.read_picture(file, source, 512)
         assert (picture.width, picture.height, picture.channels) == (1024, 410, "RGBA")
         values = array(typecode, picture.pixels)
         white = 256**values.itemsize - 1
@@ -386,12 +386,12 @@ def case_a_large_style_is_made_smaller_and_keeps_its_colours() -> None:
                 found = {255 * v / white for row in side for v in row[channel::4]}
                 assert all(abs(v - value) < 2 for v in found), (scene, channel, value, found)
     with staged(Scene()) as (_image, source):
-        assert layer_pixels.read_picture(file, source, 1200).width == 1200
+        assert source_pictures.read_picture(file, source, 1200).width == 1200
 
 
 def reading(given: Any, like: Any) -> tuple[int, int, str, list[bytes]]:
     """A style as the filter sends it: its size, channels, and pixels."""
-    picture = layer_pixels.read_picture(given, like, 512)
+    picture = source_pictures.read_picture(given, like, 512)
     size = picture.pixel_bytes
     pixels = [bytes(picture.pixels[i : i + size]) for i in range(0, len(picture.pixels), size)]
     return picture.width, picture.height, picture.channels, pixels
@@ -667,16 +667,16 @@ def case_how_far_a_run_is_in_words() -> None:
 def case_what_is_larger_than_a_strip_is_read_and_written_whole() -> None:
     strip, turns = layer_pixels.STRIP_PX, list[None]()
     with staged(Scene(masked=True)) as (_image, source):
-        whole = layer_pixels.cut_out(source)
+        whole = cutouts.cut_out(source)
         layer_pixels.STRIP_PX = 7 * LAYER_WIDTH
         try:
-            cutout = layer_pixels.cut_out(source, lambda: turns.append(None))
-            content, _region = layer_pixels.content_of(cutout)
-            layer = layer_pixels.new_layer(cutout, content, "in strips", "{}")
+            cutout = cutouts.cut_out(source, lambda: turns.append(None))
+            content, _region = cutouts.content_of(cutout)
+            layer = new_layers.new_layer(cutout, content, "in strips", "{}")
         finally:
             layer_pixels.STRIP_PX = strip
         assert cutout.mask == whole.mask
-        assert content == layer_pixels.content_of(whole)[0]
+        assert content == cutouts.content_of(whole)[0]
         assert len(turns) == -(-LAYER_HEIGHT // 7)
         assert (colours(layer), read(layer.get_mask())) == (colours(source), read(source.get_mask()))
         layer.delete()

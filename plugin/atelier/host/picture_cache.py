@@ -12,7 +12,8 @@ from gi.repository import Gimp, Gio, GLib
 
 from atelier_shared.messages import Picture
 
-from .layer_pixels import STYLE_PX, Turn, at_once, coding_for, place_of, read_picture
+from .layer_pixels import Poll, coding_for, no_poll
+from .source_pictures import LEAST_PX, place_of, read_picture
 
 MOST_PICTURES = 8
 VERSION = "standard::size,time::modified,time::modified-usec"
@@ -39,7 +40,7 @@ class GivenPictures:
             self._read[key] = read_picture(given, self._like, side_px)
         return self._read[key]
 
-    def latest(self, given: Any, longest_px: int, turn: Turn = at_once) -> Picture:
+    def latest(self, given: Any, longest_px: int, turn: Poll = no_poll) -> Picture:
         """A picture as it is now, for a run; `turn` is called where it is read piece by piece."""
         if isinstance(given, Gimp.Layer):
             return read_picture(given, self._like, longest_px, turn)
@@ -65,7 +66,7 @@ def _version(file: Gio.File) -> str:
 
 def _step_above(longest_px: int) -> int:
     """The smallest doubling of STYLE_PX that is enough, so that a slider does not have all read anew."""
-    side_px = STYLE_PX
+    side_px = LEAST_PX
     while side_px < longest_px:
         side_px *= 2
     return side_px

@@ -23,11 +23,11 @@ from atelier_shared.settings import WrongSetting, settings
 from atelier_shared.style_transfer import StyleTransfer
 from atelier_shared.zoom_frames import frames
 
-from . import layer_pixels as layers
+from . import cutouts, new_layers, source_pictures
 from .event_loop_client import EventLoopClient
 from .filters import Filter, argument, picture_in
-from .layer_pixels import Unsuitable
 from .picture_cache import GivenPictures
+from .suitability import Unsuitable
 from .translation import _, translated
 
 
@@ -77,7 +77,7 @@ class Task:
 
     def record(self) -> str:
         """The settings as JSON, for the parasite of the layer that they made."""
-        given = [layers.place_of(each) for each in self.given]
+        given = [source_pictures.place_of(each) for each in self.given]
         frames = {FRAMES.name: self.frames} if FRAMES in self.chosen.extras else {}
         pictures = {"pictures": given} if given else {}
         return json.dumps({"filter": self.request.name, **asdict(self.request), **frames, **pictures})
@@ -91,7 +91,7 @@ class Task:
         """What it is made with: a style, the guide, a class, or the network's layers."""
         request = self.request
         if request.needs_style:
-            return layers.name_of(self.given[0])
+            return source_pictures.name_of(self.given[0])
         if isinstance(request, StyleTransfer):
             return request.gallery_style
         return request.imagenet_class if request.objective == "class" else request.layers or request.network
@@ -138,13 +138,13 @@ def make(
         Unsuitable, JobFailed, BackendUnavailable, …: there will be none; the image is as it was.
     """
     styles = [given.latest(each, task.request.picture_px, watch.turn) for each in task.given]
-    cutout = layers.cut_out(layer, watch.turn)
-    results = _results(task, link, watch, styles, *layers.content_of(cutout, watch.turn))
+    cutout = cutouts.cut_out(layer, watch.turn)
+    results = _results(task, link, watch, styles, *cutouts.content_of(cutout, watch.turn))
     record = task.record()
     with _finished_layers() as made:
         for number, result in enumerate(results, start=1):
-            made.append(layers.new_layer(cutout, result.picture, task.name(number), record, watch.turn))
-        layers.insert(cutout, made)
+            made.append(new_layers.new_layer(cutout, result.picture, task.name(number), record, watch.turn))
+        new_layers.insert(cutout, made)
     Gimp.displays_flush()
     for note in dict.fromkeys(result.note for result in results if result.note):
         Gimp.message(note)

@@ -1,9 +1,10 @@
-"""The plug-in's texts in GIMP's language, by the catalogue that `atelier.py` names to GIMP.
+"""Texts of the plug-in in GIMP's language; `atelier.py` names the catalogue to GIMP.
 
-What the backend says, in a note or a failure, comes as it is, in English.
-The template for translators, `locale/atelier.pot`, is made in this folder by
+Sentences from the backend, in a note or a failure, stay in English.
+This command, run in the plug-in's folder, makes the template for translators, `locale/atelier.pot`:
 
-    xgettext --from-code=UTF-8 --keyword=N_ --package-name=Atelier -o locale/atelier.pot $(find . -name '*.py')
+    xgettext --from-code=UTF-8 --keyword=N_ --package-name=Atelier -o locale/atelier.pot \
+        $(find . -name '*.py' | sort)
 """
 
 from __future__ import annotations
@@ -15,17 +16,19 @@ from atelier_shared.settings import Wrong
 
 
 def _(text: str) -> str:
-    """A text in GIMP's language, or as it is where there is no translation."""
+    """Translate a text into GIMP's language; return it unchanged if there is no translation."""
     return str(GLib.dgettext(None, text))
 
 
 def ngettext(one: str, many: str, count: int) -> str:
-    """The form of a text that goes with `count`, in GIMP's language."""
+    """Translate the singular or plural form of a text that goes with `count`."""
     return str(GLib.dngettext(None, one, many, count))
 
 
-def translated(error: AtelierError | Wrong, **others: str) -> str:
-    """An error's sentence in GIMP's language, and so the errors in it; `others` take the place of values."""
-    template, values = _(error.template), error.values | others
-    said = {name: translated(value) if isinstance(value, Wrong) else value for name, value in values.items()}
-    return template.format(**said) if said else template
+def translated(error: AtelierError | Wrong, **values: str) -> str:
+    """Translate an error's sentence and the errors nested in it; `values` replace the error's own."""
+    template, filled_in = _(error.template), error.values | values
+    texts = {
+        name: translated(value) if isinstance(value, Wrong) else value for name, value in filled_in.items()
+    }
+    return template.format(**texts) if texts else template

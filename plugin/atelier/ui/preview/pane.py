@@ -17,8 +17,8 @@ from atelier_shared.errors import AtelierError, JobCancelled
 from atelier_shared.messages import Picture, Progress, Queued, Result
 from atelier_shared.style_transfer import StyleTransfer
 from host.event_loop_client import EventLoopClient
-from host.layer_pixels import Unsuitable
 from host.picture_cache import GivenPictures, identity
+from host.suitability import Unsuitable
 from host.translation import _, translated
 
 from .rendering import Scene, after, before, is_small, moved, scene

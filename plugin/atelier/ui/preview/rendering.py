@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from gi.repository import Babl, GdkPixbuf, Gegl, Gimp, GLib
 
 from atelier_shared.messages import Picture, Region
-from host.layer_pixels import GONE, Unsuitable, selected_box
+from host.suitability import LAYER_CHANGED, Unsuitable, selected_box
 from host.translation import _
 
 from .request import SIDE_PX
@@ -124,7 +124,7 @@ def _small(drawable: Gimp.Drawable, box: Region, width: int, height: int, babl: 
     """
     data = drawable.get_sub_thumbnail_data(box.x, box.y, box.width, box.height, width, height)
     if data is None:
-        raise Unsuitable(_(GONE))
+        raise Unsuitable(_(LAYER_CHANGED))
     pixels, made_width, made_height, size = data
     format = CONVERTED[size] if _converts(drawable.get_image()) else Babl.get_name(drawable.get_format())
     made = Gegl.Rectangle.new(0, 0, made_width, made_height)
