@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample
 
-from ..imaging.resize import Size, fit, octave_sizes, resize, size_of
+from atelier_shared.sizes import Size, fit, octave_sizes
+from ..imaging.resize import resize, size_of
 from ..imaging.step import Step, Steps
 from ..networks.registry import Network
 from ..networks.tiled_features import Piece, TiledFeatures
@@ -137,8 +138,9 @@ def ascent(
 
     The rolled image is let go of before: at 24 megapixels it takes 0.3 GB.
     """
-    image, visible = image.roll(shift, (-2, -1)), visible.roll(shift, (-2, -1))
-    rolled = weighed_gradient(image, visible, network, objective, tile_scale)
+    rolled = weighed_gradient(
+        image.roll(shift, (-2, -1)), visible.roll(shift, (-2, -1)), network, objective, tile_scale
+    )
     return rolled.roll([-pixels for pixels in shift], (-2, -1))
 
 

@@ -73,6 +73,11 @@ def smaller(share: float) -> Iterator[None]:
         _share = before
 
 
+def tile_side(side: int, tile_scale: float, stride: int = 1) -> int:
+    """Return the side of tiles that are `tile_scale` times as large as usual, but at least `stride`."""
+    return max(stride, int(side * tile_scale))
+
+
 def tiles(height: int, width: int, side: int, halo: int, stride: int = 1) -> Iterator[Tile]:
     """Cut a picture into tiles of nearly equal size, row by row.
 

@@ -24,9 +24,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, pad, pixel_shuffle, pixel_unshuffle
 
-from ..imaging.resize import Size, fit, resize, restore_detail, size_of
+from atelier_shared.sizes import Size, fit
+from ..imaging.resize import resize, restore_detail, size_of
 from ..imaging.step import Step, Steps
-from ..imaging.tiles import Rectangle, tiles
+from ..imaging.tiles import Rectangle, tile_side, tiles
 
 MINIMUM_PX = 16
 TILE_PX = 256
@@ -61,10 +62,11 @@ class Layer(nn.Conv2d):
         height, width = (-(-side * self.enlarging // self.stride[0]) for side in size)
         return height, width
 
-    def tiles(self, size: Size) -> list[Rectangle]:
+    def tiles(self, size: Size, tile_scale: float) -> list[Rectangle]:
         """Parts of features of this size, counted in positions before or after it, whichever are more."""
-        height, width = (side * self.enlarging for side in size)
-        return [tile.inner for tile in tiles(height, width, side=TILE_PX, halo=0, stride=2)]
+        height, width = (length * self.enlarging for length in size)
+        side = tile_side(TILE_PX, tile_scale, stride=2)
+        return [tile.inner for tile in tiles(height, width, side=side, halo=0, stride=2)]
 
     def normalise_(self, features: Tensor, mean: Tensor, variance: Tensor, style: Tensor) -> Tensor:
         """Dumoulin et al. 2017, eq. 5, in place, on features (1, C, h, w) of such moments, (C) each."""
@@ -215,6 +217,7 @@ def paint(
     visible: Tensor | None = None,
     size: int,
     margin: int = 0,
+    tile_scale: float = 1.0,
 ) -> Steps:
     """Paint `content` in the style of a vector (1, `style_length`); a step for every tile of every layer.
 
@@ -227,23 +230,24 @@ def paint(
         size: longest side in pixels at which the picture is painted. A larger content keeps its
             own fine detail.
         margin: pixels, reflected, that are painted around the picture and cut off again.
+        tile_scale: factor for the tiles' usual sides, below 1 where memory is short.
     """
     small = resize(content, fit(size_of(content), size, MINIMUM_PX + margin))
     if visible is not None:
         visible = pad(resize(visible, size_of(small)).clamp(0, 1), [margin] * 4, mode="reflect")
     framed = pad(small, [margin] * 4, mode="reflect").contiguous(memory_format=torch.channels_last)
     inner = Rectangle(margin, margin, framed.shape[-2] - margin, framed.shape[-1] - margin)
-    total = _tile_count(painter, size_of(framed)) + 1
-    for index, painting in enumerate(_painted(framed, style, visible, painter), start=1):
+    total = _tile_count(painter, size_of(framed), tile_scale) + 1
+    for index, painting in enumerate(_painted(framed, style, visible, painter, tile_scale), start=1):
         picture = small if painting is None else restore_detail(inner.of(painting), content).clamp(0, 1)
         yield Step(index, total, picture)
 
 
 def _painted(
-    image: Tensor, style: Tensor, visible: Tensor | None, painter: Painter
+    image: Tensor, style: Tensor, visible: Tensor | None, painter: Painter, tile_scale: float
 ) -> Iterator[Tensor | None]:
     """Nothing after every tile of every layer, and at last the painting."""
-    work_through = functools.partial(_worked_through, style=style, visible=visible)
+    work_through = functools.partial(_worked_through, style=style, visible=visible, tile_scale=tile_scale)
     features = image
     for layer in painter.contract:
         features = yield from work_through(layer, features)
@@ -261,13 +265,13 @@ def _painted(
 
 
 def _worked_through(
-    layer: Layer, features: Tensor, style: Tensor, visible: Tensor | None
+    layer: Layer, features: Tensor, style: Tensor, visible: Tensor | None, tile_scale: float
 ) -> Generator[None, None, Tensor]:
     """What a layer makes of the features of a whole picture, convolved tile by tile into place."""
     height, width = layer.out_size(size_of(features))
     convolved = features.new_empty(1, height, width, layer.out_channels).permute(0, 3, 1, 2)
     counts = None if visible is None else resize(visible, (height, width)).clamp(0, 1)
-    parts = layer.tiles(size_of(features))
+    parts = layer.tiles(size_of(features), tile_scale)
     moments = Moments.room(len(parts), layer.out_channels, features)
     for number, tile in enumerate(parts):
         part, place = layer(_with_margin(features, tile, layer)), tile.at(layer.stride[0])
@@ -296,10 +300,10 @@ def _with_margin(features: Tensor, tile: Rectangle, layer: Layer) -> Tensor:
     return pad(seen.of(features), beyond, mode=layer.edges)
 
 
-def _tile_count(painter: Painter, size: Size) -> int:
+def _tile_count(painter: Painter, size: Size, tile_scale: float) -> int:
     """Tiles of all layers for a picture of `size`."""
     count = 0
     for layer in painter.layers():
-        count += len(layer.tiles(size))
+        count += len(layer.tiles(size, tile_scale))
         size = layer.out_size(size)
     return count

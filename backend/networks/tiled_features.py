@@ -17,8 +17,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
-from ..imaging.resize import Size, size_of
-from ..imaging.tiles import Rectangle, Tile, tiles
+from atelier_shared.sizes import Size
+from ..imaging.resize import size_of
+from ..imaging.tiles import Rectangle, Tile, tile_side, tiles
 from .registry import Network
 
 
@@ -62,18 +63,22 @@ class TiledFeatures:
     Args:
         network: the network.
         layers: names of its layers.
-        tile_px: longest side of a tile without its halo.
+        tile_px: longest side of a tile without its halo, rounded up to the stride.
+        tile_scale: factor for this side, below 1 where memory is short.
     """
 
-    def __init__(self, network: Network, layers: Sequence[str], tile_px: int) -> None:
-        self._network, self._layers, self._tile_px = network, layers, tile_px
+    def __init__(
+        self, network: Network, layers: Sequence[str], tile_px: int, tile_scale: float = 1.0
+    ) -> None:
+        self._network, self._layers = network, layers
         self._halo, self._stride = network.halo_px(layers), network.stride_px(layers)
+        usual_px = max(1, -(-tile_px // self._stride)) * self._stride
+        self._side = tile_side(usual_px, tile_scale, self._stride)
         self._strides = {layer: network.stride_px([layer]) for layer in layers}
 
     def tiles(self, image: Tensor) -> list[Tile]:
         """How a picture is cut."""
-        side = max(1, -(-self._tile_px // self._stride)) * self._stride
-        return list(tiles(*size_of(image), side=side, halo=self._halo, stride=self._stride))
+        return list(tiles(*size_of(image), side=self._side, halo=self._halo, stride=self._stride))
 
     def visits(
         self, image: Tensor, visible: Tensor | None = None, *, differentiable: bool = False
