@@ -23,18 +23,18 @@ from outcomes import cases_in, write_outcomes
 from atelier_shared.deepdream import DeepDream
 from atelier_shared.errors import AtelierError, JobCancelled
 from atelier_shared.messages import Picture, Progress, Queued
+from atelier_shared.request import PREVIEW_PX
 from atelier_shared.style_transfer import StyleTransfer
 from host.event_loop_client import EventLoopClient
 from host.filters import FILTERS, argument
-from host.layer_pixels import Unsuitable
 from host.picture_cache import GivenPictures
 from host.progress_reporter import ProgressReporter
 from host.run import Task
+from host.suitability import Unsuitable
 from ui.gallery import recent
-from ui.gallery.gallery import galleries
+from ui.gallery.gallery import Gallery
 from ui.preview import rendering
 from ui.preview.pane import PreviewPane
-from ui.preview.request import SIDE_PX
 from ui.run_progress import Running
 from ui.settings_form import settings_form
 from ui.status_line import StatusLine
@@ -113,7 +113,7 @@ def case_small_pixels_are_the_layers_in_srgb_whatever_its_coding() -> None:
                 with layer_of(alpha=alpha, precision=precision, adobe=adobe) as layer:
                     content = rendering.scene(layer, None).content
                     assert content.channels == ("RGBA" if alpha else "RGB")
-                    assert (content.width, content.height) == (SIDE_PX, 204)
+                    assert (content.width, content.height) == (PREVIEW_PX, 204)
                     assert_near(pixel(content, 40, 100), (*COLOUR, 128)[: 4 if alpha else 3])
                     assert_near(pixel(content, 300, 100), (0, 0, 0, 255)[: 4 if alpha else 3])
 
@@ -126,7 +126,7 @@ def case_grey_layers_are_grey() -> None:
             wanted = read(layer, (10, 10, 1, 1), "Y'A u8" if alpha else "Y' u8")
             assert_near(pixel(content, 40, 100), tuple(wanted))
             seen = rendering.before(rendering.scene(layer, None))
-            assert (seen.get_width(), seen.get_height()) == (SIDE_PX, 204)
+            assert (seen.get_width(), seen.get_height()) == (PREVIEW_PX, 204)
 
 
 def case_the_selection_and_the_layers_mask_are_soft() -> None:
@@ -164,13 +164,13 @@ def case_a_detail_has_the_layers_own_pixels() -> None:
         Gimp.Drawable.edit_fill(layer, Gimp.FillType.BACKGROUND)
         seen = rendering.scene(layer, (0.5, 0.5))
         assert not rendering.is_small(layer)
-        assert (seen.region.width, seen.region.height) == (SIDE_PX, SIDE_PX)
-        around = (330 - 96, 130 - 96, SIDE_PX + 2 * 96, SIDE_PX + 2 * 96)
+        assert (seen.region.width, seen.region.height) == (PREVIEW_PX, PREVIEW_PX)
+        around = (330 - 96, 130 - 96, PREVIEW_PX + 2 * 96, PREVIEW_PX + 2 * 96)
         assert bytes(seen.content.pixels) == read(layer, around, "R'G'B' u8")
         assert abs(seen.part - 532 / WIDTH) < 1e-9
         corner = rendering.scene(layer, (0.0, 1.0))
         assert (corner.region.x, corner.region.y) == (0, 96)
-        assert rendering.moved(layer, (0.5, 0.5), 100, -1000) == (0.6, SIDE_PX / HEIGHT / 2)
+        assert rendering.moved(layer, (0.5, 0.5), 100, -1000) == (0.6, PREVIEW_PX / HEIGHT / 2)
 
 
 def case_what_is_not_selected_stays_as_it_is() -> None:
@@ -478,7 +478,7 @@ def case_what_may_stand_in_a_text_is_offered_for_the_network() -> None:
 
 
 def case_a_gallery_reads_what_was_noted_once_whenever_it_is_filled() -> None:
-    noted, read = recent.recall, 0
+    noted, read = recent.read_history, 0
 
     def counted() -> Any:
         nonlocal read
@@ -486,9 +486,9 @@ def case_a_gallery_reads_what_was_noted_once_whenever_it_is_filled() -> None:
         return noted()
 
     _procedure, config = config_of("plug-in-atelier-style-transfer")
-    recent.recall = counted
+    recent.read_history = counted
     try:
-        gallery = galleries(config, FILTERS["plug-in-atelier-style-transfer"])
+        gallery = Gallery(config, FILTERS["plug-in-atelier-style-transfer"]).view
         assert read == 1
         config.set_property("gallery-style", "dusk")
         config.set_property("method", "gallery")
@@ -496,5 +496,5 @@ def case_a_gallery_reads_what_was_noted_once_whenever_it_is_filled() -> None:
         gallery.refresh()
         assert read == 2
     finally:
-        recent.recall = noted
+        recent.read_history = noted
     gallery.destroy()

@@ -1,4 +1,4 @@
-"""What choosing a style or a guide sets in a filter's arguments, and what shows as chosen, in GIMP itself."""
+"""Gallery entries in real GIMPs: the groups, the arguments that a choice sets, the entry shown as chosen."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ sys.path.insert(0, {str(PLUGIN)!r})
 import gi
 gi.require_versions({{"Babl": "0.1", "Gegl": "0.4", "Gimp": "3.0"}})
 from gi.repository import GdkPixbuf, Gimp, Gio
-from procedures import FILTERS
-from style_memory import Memory
-from style_sources import THUMBNAIL_PX, choose, chosen_entry, entries, file_entry, titles
+from host.filters import FILTERS
+from ui.gallery.entries import choose, chosen_entry, file_entry, group_titles, list_entries
+from ui.gallery.recent import History
+from ui.gallery.thumbnails import THUMBNAIL_PX
 image = Gimp.file_load(Gimp.RunMode.NONINTERACTIVE, Gio.File.new_for_path({str(SAMPLES / "coffee.jpg")!r}))
 (layer,) = image.get_layers()
 file = Gio.File.new_for_path({str(SAMPLES / "chelsea.jpg")!r})
@@ -26,7 +27,7 @@ style, dream = FILTERS[STYLE], FILTERS[DREAM]
 def config_of(name):
     return Gimp.get_pdb().lookup_procedure(name).create_config()
 def named(group, chosen, name):
-    return next(entry for entry in entries(group, chosen, Memory()) if entry.name == name)
+    return next(entry for entry in list_entries(group, chosen, History()) if entry.name == name)
 """
 
 CASES = {
@@ -39,10 +40,10 @@ assert chosen_entry(config, style).key == "style:woodcut"
 config.set_property("gallery-style", "dusk")
 assert chosen_entry(config, style).key == "style:dusk"
 """,
-    "a picture takes the place of one of another kind": """
+    "a picture replaces a picture of another kind": """
 config = config_of(STYLE)
 choose(config, style, named("built-in", style, "Woodcut"))
-last_layer, last_pattern = (entries(group, style, Memory())[-1] for group in ("layer", "pattern"))
+last_layer, last_pattern = (list_entries(group, style, History())[-1] for group in ("layer", "pattern"))
 given = {"style": file_entry(file), "style-layer": last_layer, "style-pattern": last_pattern}
 for name, entry in given.items():
     choose(config, style, entry)
@@ -57,38 +58,38 @@ assert chosen_entry(config, style) is None
 """,
     "a preset and a guide": """
 config = config_of(DREAM)
-for preset in entries("built-in", dream, Memory()):
+for preset in list_entries("built-in", dream, History()):
     choose(config, dream, preset)
     assert chosen_entry(config, dream).key == preset.key
 config.set_property("strength", 0.5)
 assert chosen_entry(config, dream).key == preset.key
 choose(config, dream, file_entry(file))
 assert config.get_property("objective") == "guide"
-assert chosen_entry(config, dream).given.equal(file)
+assert chosen_entry(config, dream).picture.equal(file)
 choose(config, dream, preset)
 assert config.get_property("objective") == "activation"
 assert chosen_entry(config, dream).key == preset.key
 """,
     "groups": """
-assert set(titles(style)) == {"built-in", "favourites", "file", "layer", "pattern"}
-assert set(titles(dream)) == {"built-in", "favourites", "file", "layer"}
-pattern = entries("pattern", style, Memory())[-1].key
+assert set(group_titles(style)) == {"built-in", "favourites", "file", "layer", "pattern"}
+assert set(group_titles(dream)) == {"built-in", "favourites", "file", "layer"}
+pattern = list_entries("pattern", style, History())[-1].key
 keys = ["style:dusk", "preset:eyes", pattern, file_entry(file).key, "pattern:no such", "layer:1", "nonsense"]
-memory = Memory((file.get_uri(),), tuple(keys))
-assert [entry.key for entry in entries("favourites", style, memory)] == ["style:dusk", pattern, keys[3]]
-assert [entry.key for entry in entries("favourites", dream, memory)] == ["preset:eyes", keys[3]]
-assert [entry.given.get_uri() for entry in entries("file", dream, memory)] == [file.get_uri()]
+history = History((file.get_uri(),), tuple(keys))
+assert [entry.key for entry in list_entries("favourites", style, history)] == ["style:dusk", pattern, keys[3]]
+assert [entry.key for entry in list_entries("favourites", dream, history)] == ["preset:eyes", keys[3]]
+assert [entry.picture.get_uri() for entry in list_entries("file", dream, history)] == [file.get_uri()]
 """,
-    "small pictures of layers and patterns": """
-taken = []
-entries("layer", style, Memory())[0].load(taken.append)
-assert max(taken[0].get_width(), taken[0].get_height()) == THUMBNAIL_PX
-patterns = entries("pattern", style, Memory())
+    "thumbnails of layers and patterns": """
+thumbnails = []
+list_entries("layer", style, History())[0].load_thumbnail(thumbnails.append)
+assert max(thumbnails[0].get_width(), thumbnails[0].get_height()) == THUMBNAIL_PX
+patterns = list_entries("pattern", style, History())
 for entry in patterns:
-    entry.load(taken.append)
-assert len(taken) == len(patterns) + 1 > 10
-assert {(picture.get_width(), picture.get_height()) for picture in taken[1:]} == {(THUMBNAIL_PX,) * 2}
-assert len({bytes(picture.get_pixels()) for picture in taken[1:]}) > len(patterns) * 0.9
+    entry.load_thumbnail(thumbnails.append)
+assert len(thumbnails) == len(patterns) + 1 > 10
+assert {(picture.get_width(), picture.get_height()) for picture in thumbnails[1:]} == {(THUMBNAIL_PX,) * 2}
+assert len({bytes(picture.get_pixels()) for picture in thumbnails[1:]}) > len(patterns) * 0.9
 """,
 }
 

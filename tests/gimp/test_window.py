@@ -25,7 +25,7 @@ from atelier_shared.deepdream import FRAMES, DeepDream
 from atelier_shared.messages import Picture, Region
 from atelier_shared.settings import settings
 from atelier_shared.style_transfer import StyleTransfer
-from ui.gallery.recent import recall, remember, set_favourite
+from ui.gallery.recent import add_recent, read_history, set_favourite
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 STYLE, DREAM = "plug-in-atelier-style-transfer", "plug-in-atelier-deepdream"
@@ -277,7 +277,7 @@ def test_settings_can_be_reset_and_saved_and_a_style_kept_as_a_favourite(
     open_dialog(window, STYLE, method="gallery", gallery_style="woodcut")
     choose_in_gallery(window, 0, 2)
     window.press("shift+Tab", "shift+Tab", "space")  # the star
-    window.wait_until(lambda: recall().favourites == ("style:charcoal",), "the favourite is noted")
+    window.wait_until(lambda: read_history().favourites == ("style:charcoal",), "the favourite is noted")
     choose_in_gallery(window, 0, 0)
     assert saved(window, 'gallery-style "peach and sky"')
     choose_in_gallery(window, 1, 0)
@@ -420,7 +420,7 @@ def test_a_filter_makes_layers_that_one_undo_takes_away_and_comes_back_with_its_
 def test_each_kind_of_style_is_painted_in(
     window: GimpWindow, group: int, entry: int, name: str, recorded: dict[str, object], request: Any
 ) -> None:
-    remember([SimpleNamespace(get_uri=(SAMPLES / "starry_night.jpg").as_uri)])
+    add_recent([SimpleNamespace(get_uri=(SAMPLES / "starry_night.jpg").as_uri)])
     before = window.image()
     open_dialog(window, STYLE, **QUICK)
     choose_in_gallery(window, group, entry)

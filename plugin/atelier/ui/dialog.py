@@ -14,18 +14,18 @@ from gi.repository import Gdk, Gimp, GimpUi, Gtk
 
 from atelier_shared import estimate
 from atelier_shared.errors import AtelierError, JobCancelled
-from host import layer_pixels as layers
+from host import cutouts
 from host.error_report import Failure, details
 from host.event_loop_client import EventLoopClient
 from host.filters import Filter
-from host.layer_pixels import Unsuitable
 from host.picture_cache import GivenPictures
 from host.progress_reporter import ProgressReporter
 from host.run import Task, make, task_of
+from host.suitability import Unsuitable
 from host.translation import _
 
-from .gallery.gallery import galleries
-from .gallery.recent import remember
+from .gallery.gallery import Gallery
+from .gallery.recent import add_recent
 from .preview.pane import PreviewPane
 from .run_progress import Running
 from .settings_form import settings_form
@@ -87,7 +87,7 @@ class FilterDialog:
         self._config_changed()
 
     def _lay_out(self) -> None:
-        gallery = galleries(self._config, self._chosen)
+        gallery = Gallery(self._config, self._chosen).view
         form = settings_form(self._dialog, self._config, self._chosen, gallery)
         self._settings.pack_start(gallery, True, True, 0)
         self._settings.pack_start(form, False, False, 0)
@@ -134,7 +134,7 @@ class FilterDialog:
         return not self._is_closed and bool(self._dialog.run())
 
     def _wanted(self) -> tuple[Any, list[Any]]:
-        layers.size_to_send(self._layer)
+        cutouts.size_to_send(self._layer)
         task = task_of(self._config, self._chosen)
         return task.request, list(task.given)
 
@@ -155,7 +155,7 @@ class FilterDialog:
         return _(sentence).format(count=count)
 
     def _estimate(self, task: Task) -> float | None:
-        return task.seconds(*layers.size_to_send(self._layer))
+        return task.seconds(*cutouts.size_to_send(self._layer))
 
     # ── A run ──
 
@@ -174,7 +174,7 @@ class FilterDialog:
             finally:
                 self._running = None
                 self._set_busy(False)
-        remember(task.given)
+        add_recent(task.given)
         return made
 
     def show(self, failure: Failure) -> None:

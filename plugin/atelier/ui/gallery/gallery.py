@@ -1,59 +1,63 @@
-"""The gallery of a filter: styles, or presets and guides, joined to the filter's arguments.
+"""Connects the gallery to a filter's arguments.
 
-What is chosen in it sets the arguments, and what sets them otherwise shows in it: Reset, saved settings,
-the last values, another control.
+Choosing an entry sets the arguments. The gallery also follows every other change of them: Reset, loaded
+settings, the values of the last run, other controls.
 """
 
 from __future__ import annotations
 
-from gi.repository import Gimp, Gio, Gtk
+from gi.repository import Gimp, Gio
 
 from host.filters import Filter
 
 from . import recent
-from .entries import Entry, choose, chosen_entry, entries, file_entry, group_of, titles
-from .view import Doings, GalleryView
+from .entries import Entry, choose, chosen_entry, file_entry, group_titles, list_entries
+from .recent import History
+from .view import GalleryCallbacks, GalleryView
 
 
-def galleries(config: Gimp.ProcedureConfig, chosen: Filter) -> Gtk.Widget:
-    """A gallery that shows and changes what is chosen in `config`; wants a width of 500 pixels or more."""
-    opened: dict[str, Entry] = {}
-    memory = recent.Memory()
+class Gallery:
+    """The gallery of a filter. `view` is its widget; it needs a width of at least 500 pixels."""
 
-    def listed(group: str) -> list[Entry]:
-        """What is in a group, first what was opened just now."""
-        nonlocal memory
-        memory = recent.recall()
-        found = entries(group, chosen, memory)
-        first = opened.values() if group == "file" else ()
-        return list({entry.key: entry for entry in (*first, *found)}.values())
+    def __init__(self, config: Gimp.ProcedureConfig, chosen: Filter) -> None:
+        self._config, self._chosen = config, chosen
+        self._history = History()
+        self._opened: dict[str, Entry] = {}
+        callbacks = GalleryCallbacks(
+            list_entries=self._list_entries,
+            choose=self._choose,
+            open_file=self._open_file,
+            is_favourite=self._is_favourite,
+            set_favourite=self._set_favourite,
+        )
+        self.view = GalleryView(group_titles(chosen), callbacks)
+        self._show_chosen()
+        handler = config.connect("notify", self._show_chosen)
+        self.view.connect("destroy", lambda _view: config.disconnect(handler))
+        self.view.show_all()
 
-    def show(*_changed: object) -> None:
-        entry = chosen_entry(config, chosen)
+    def _show_chosen(self, *_changed: object) -> None:
+        entry = chosen_entry(self._config, self._chosen)
         if entry and entry.kind == "file":
-            opened.setdefault(entry.key, entry)
-        view.show_chosen(entry, group_of(entry) if entry else "built-in")
+            self._opened.setdefault(entry.key, entry)
+        self.view.show_chosen(entry)
 
-    def set_favourite(entry: Entry, wanted: bool) -> None:
-        nonlocal memory
-        recent.set_favourite(entry.key, wanted)
-        memory = recent.recall()
+    def _list_entries(self, group: str) -> list[Entry]:
+        """List the entries of a group. Files opened in this dialog precede the recent ones."""
+        self._history = recent.read_history()
+        opened = self._opened.values() if group == "file" else ()
+        listed = list_entries(group, self._chosen, self._history)
+        return list({entry.key: entry for entry in (*opened, *listed)}.values())
 
-    def open_file(file: Gio.File) -> None:
-        choose(config, chosen, file_entry(file))
+    def _choose(self, entry: Entry) -> None:
+        choose(self._config, self._chosen, entry)
 
-    view = GalleryView(
-        titles(chosen),
-        Doings(
-            entries=listed,
-            choose=lambda entry: choose(config, chosen, entry),
-            open=open_file,
-            is_favourite=lambda entry: entry.key in memory.favourites,
-            set_favourite=set_favourite,
-        ),
-    )
-    show()
-    handler = config.connect("notify", show)
-    view.connect("destroy", lambda _view: config.disconnect(handler))
-    view.show_all()
-    return view
+    def _open_file(self, file: Gio.File) -> None:
+        self._choose(file_entry(file))
+
+    def _is_favourite(self, entry: Entry) -> bool:
+        return entry.key in self._history.favourites
+
+    def _set_favourite(self, entry: Entry, is_favourite: bool) -> None:
+        recent.set_favourite(entry.key, is_favourite)
+        self._history = recent.read_history()

@@ -1,7 +1,4 @@
-"""A gallery: small pictures with their names, in groups, of which one is chosen.
-
-Knows entries by their keys, names and pictures; nothing of what choosing one does.
-"""
+"""The gallery's widget: the thumbnails and names of the entries of one group, with the chosen one marked."""
 
 from __future__ import annotations
 
@@ -15,105 +12,110 @@ from gi.repository import Gdk, GdkPixbuf, Gio, GLib, Gtk, Pango
 
 from host.translation import _
 
-from .entries import THUMBNAIL_PX, Entry
+from .entries import DEFAULT_GROUP, Entry
+from .thumbnails import THUMBNAIL_PX
 
 SPACING_PX = 6
 HEIGHT_PX = 214
-"""Two rows."""
+"""The height of two rows."""
 ITEM_PX = 104
 PADDING_PX = 3
 TEXT_SCALE = 0.9
-STEP_S = 0.02
-"""How long small pictures are fetched at a time, before whatever else there is to do."""
+LOADING_SLICE_S = 0.02
+"""Thumbnails are loaded for this long at a time, so that the dialog stays responsive."""
 ICONS = ("image-x-generic-symbolic", "image-x-generic", "image-missing")
-PICTURE, NAME, WEIGHT, TOOLTIP, KEY = range(5)
+THUMBNAIL, NAME, WEIGHT, TOOLTIP, KEY = range(5)
+"""The columns of the list store."""
 
 
-class Doings(NamedTuple):
-    """What a gallery asks of those who know what its entries are."""
+class GalleryCallbacks(NamedTuple):
+    """Actions that the gallery's widget delegates to its owner."""
 
-    entries: Callable[[str], Sequence[Entry]]
+    list_entries: Callable[[str], Sequence[Entry]]
     choose: Callable[[Entry], None]
-    open: Callable[[Gio.File], None]
+    open_file: Callable[[Gio.File], None]
     is_favourite: Callable[[Entry], bool]
     set_favourite: Callable[[Entry, bool], None]
 
 
 class GalleryView(Gtk.Box):  # type: ignore[misc]  # gi has no types
-    """Groups of entries in a combo box, one of them below it, a star, and a button for any other file."""
+    """A list of groups, the entries of the current group, a favourite button, and a button to open a file."""
 
-    def __init__(self, titles: Mapping[str, str], doings: Doings) -> None:
+    def __init__(self, titles: Mapping[str, str], callbacks: GalleryCallbacks) -> None:
         super().__init__(orientation=Gtk.Orientation.VERTICAL, spacing=SPACING_PX)
-        self._doings, self._key = doings, ""
+        self._callbacks, self._chosen_key = callbacks, ""
         self._entries: dict[str, Entry] = {}
-        self._waiting: deque[tuple[Gtk.TreeRowReference, Entry]] = deque()
-        self._loading = self._scrolling = 0
+        self._unloaded: deque[tuple[Gtk.TreeRowReference, Entry]] = deque()
+        self._loading_source = self._scrolling_source = 0
         self._store = Gtk.ListStore(GdkPixbuf.Pixbuf, str, int, str, str)
         self._groups, self._star = _group_chooser(titles), _star_button()
         self._grid = _grid(self._store)
         self.pack_start(self._row_above(), False, False, 0)
         self.pack_start(_scrolled(self._grid), True, True, 0)
         self._groups.connect("changed", lambda _combo: self.refresh())
-        self._star.connect("toggled", self._take_star)
-        selecting = self._grid.connect("selection-changed", self._take_selection)
-        self._grid.connect("item-activated", self._take_activated)
-        self.connect("destroy", self._end, selecting)
+        self._star.connect("toggled", self._star_toggled)
+        handler = self._grid.connect("selection-changed", self._selection_changed)
+        self._grid.connect("item-activated", self._item_activated)
+        self.connect("destroy", self._destroyed, handler)
         self._accept_files()
 
     @property
     def group(self) -> str:
-        """The group that is shown."""
+        """The current group."""
         return str(self._groups.get_active_id() or "")
 
-    def show_chosen(self, entry: Entry | None, group: str) -> None:
-        """Mark what is chosen now; where the group in sight has it not, show its own `group`."""
+    def show_chosen(self, entry: Entry | None) -> None:
+        """Mark the chosen entry. If the current group does not list it, show its own group."""
         key = entry.key if entry else ""
-        if key == self._key and self.group:
+        if key == self._chosen_key and self.group:
             return
-        self._key = key
+        self._chosen_key = key
         if not self.group or (entry and entry.key not in self._entries):
-            if group == self.group:
-                self.refresh()
-            else:
-                self._groups.set_active_id(group)
-        self._mark()
+            self._show_group(entry.group if entry else DEFAULT_GROUP)
+        self._mark_chosen()
+
+    def _show_group(self, group: str) -> None:
+        if group == self.group:
+            self.refresh()
+        else:
+            self._groups.set_active_id(group)
 
     def refresh(self) -> None:
-        """Fill the gallery anew with what is in its group now."""
+        """List the entries of the current group again."""
         self._stop_loading()
         self._store.clear()
-        self._entries = {entry.key: entry for entry in self._doings.entries(self.group)}
-        icon = _icon(self)
+        self._entries = {entry.key: entry for entry in self._callbacks.list_entries(self.group)}
+        icon = _placeholder(self)
         for entry in self._entries.values():
             tooltip = GLib.markup_escape_text(entry.detail)
-            row = self._store.append([icon, *self._words(entry), tooltip, entry.key])
-            place = Gtk.TreeRowReference.new(self._store, self._store.get_path(row))
-            self._waiting.append((place, entry))
-        self._loading = GLib.idle_add(self._load_some, priority=GLib.PRIORITY_LOW)
-        self._mark()
+            row = self._store.append([icon, *self._name_and_weight(entry), tooltip, entry.key])
+            reference = Gtk.TreeRowReference.new(self._store, self._store.get_path(row))
+            self._unloaded.append((reference, entry))
+        self._loading_source = GLib.idle_add(self._load_thumbnails, priority=GLib.PRIORITY_LOW)
+        self._mark_chosen()
 
-    # ── What a person does ───────────────────────────────────────────────────────────────────────
+    # ── User actions ─────────────────────────────────────────────────────────────────────────────
 
-    def _take_selection(self, _grid: Gtk.IconView) -> None:
+    def _selection_changed(self, _grid: Gtk.IconView) -> None:
         entry = self._selected()
         if entry is None:
-            self._mark()
-        elif entry.key != self._key:
-            self._doings.choose(entry)
+            self._mark_chosen()
+        elif entry.key != self._chosen_key:
+            self._callbacks.choose(entry)
 
-    def _take_activated(self, grid: Gtk.IconView, path: Gtk.TreePath) -> None:
+    def _item_activated(self, grid: Gtk.IconView, path: Gtk.TreePath) -> None:
         grid.select_path(path)
 
-    def _take_star(self, star: Gtk.ToggleButton) -> None:
+    def _star_toggled(self, star: Gtk.ToggleButton) -> None:
         entry = self._selected()
-        if entry and star.get_active() != self._doings.is_favourite(entry):
-            self._doings.set_favourite(entry, star.get_active())
+        if entry and star.get_active() != self._callbacks.is_favourite(entry):
+            self._callbacks.set_favourite(entry, star.get_active())
             if self.group == "favourites":
                 self.refresh()
             else:
-                self._show_words()
+                self._update_names()
 
-    def _open(self, _button: Gtk.Button) -> None:
+    def _open_clicked(self, _button: Gtk.Button) -> None:
         chooser = Gtk.FileChooserDialog(
             title=_("Open a Picture"),
             transient_for=self.get_toplevel(),
@@ -122,112 +124,112 @@ class GalleryView(Gtk.Box):  # type: ignore[misc]  # gi has no types
         )
         chooser.add_buttons(_("_Cancel"), Gtk.ResponseType.CANCEL, _("_Open"), Gtk.ResponseType.OK)
         chooser.set_default_response(Gtk.ResponseType.OK)
-        agreed, file = chooser.run() == Gtk.ResponseType.OK, chooser.get_file()
+        is_accepted, file = chooser.run() == Gtk.ResponseType.OK, chooser.get_file()
         chooser.destroy()
-        if agreed and file:
-            self._doings.open(file)
+        if is_accepted and file:
+            self._callbacks.open_file(file)
 
     def _accept_files(self) -> None:
         self.drag_dest_set(Gtk.DestDefaults.ALL, [], Gdk.DragAction.COPY)
         self.drag_dest_add_uri_targets()
-        self.connect("drag-data-received", self._take_dropped)
+        self.connect("drag-data-received", self._files_dropped)
 
-    def _take_dropped(self, *arguments: Any) -> None:
-        """The first file of this computer among what was dropped; nothing is fetched from elsewhere."""
+    def _files_dropped(self, *arguments: Any) -> None:
+        """Open the first local file among the dropped ones. Remote files are not downloaded."""
         files = [Gio.File.new_for_uri(uri) for uri in arguments[4].get_uris()]
         if local := [file for file in files if file.get_path()]:
-            self._doings.open(local[0])
+            self._callbacks.open_file(local[0])
 
-    # ── What is shown ────────────────────────────────────────────────────────────────────────────
+    # ── Display ──────────────────────────────────────────────────────────────────────────────────
 
     def _row_above(self) -> Gtk.Box:
         row = Gtk.Box(spacing=SPACING_PX)
         button = Gtk.Button(label=_("O_pen File…"), use_underline=True)
-        button.set_tooltip_text(_("Any picture file; one can also be dropped here"))
-        button.connect("clicked", self._open)
+        button.set_tooltip_text(_("Open any picture file. You can also drop a file here."))
+        button.connect("clicked", self._open_clicked)
         row.pack_start(self._groups, True, True, 0)
         row.pack_start(self._star, False, False, 0)
         row.pack_start(button, False, False, 0)
         return row
 
-    def _words(self, entry: Entry) -> tuple[str, Pango.Weight]:
-        """The name as it is shown: marked where the entry is the chosen one, or a favourite."""
-        is_chosen = entry.key == self._key
-        marks = ("✓ " if is_chosen else "") + ("★ " if self._doings.is_favourite(entry) else "")
+    def _name_and_weight(self, entry: Entry) -> tuple[str, Pango.Weight]:
+        """Return the displayed name, with a mark for the chosen entry and for favourites, and its weight."""
+        is_chosen = entry.key == self._chosen_key
+        marks = ("✓ " if is_chosen else "") + ("★ " if self._callbacks.is_favourite(entry) else "")
         return marks + entry.name, Pango.Weight.BOLD if is_chosen else Pango.Weight.NORMAL
 
-    def _show_words(self) -> None:
+    def _update_names(self) -> None:
         for row in self._store:
-            row[NAME], row[WEIGHT] = self._words(self._entries[row[KEY]])
+            row[NAME], row[WEIGHT] = self._name_and_weight(self._entries[row[KEY]])
 
     def _selected(self) -> Entry | None:
         paths = self._grid.get_selected_items()
         return self._entries[self._store[paths[0]][KEY]] if paths else None
 
-    def _mark(self) -> None:
-        """Select what is chosen, and have it moved into sight."""
-        path = next((row.path for row in self._store if row[KEY] == self._key), None)
+    def _mark_chosen(self) -> None:
+        """Select the chosen entry and scroll to it."""
+        path = next((row.path for row in self._store if row[KEY] == self._chosen_key), None)
         if path is None:
             self._grid.unselect_all()
         elif not self._grid.path_is_selected(path):
             self._grid.select_path(path)
             self._grid.set_cursor(path, None, False)
-        self._show_words()
-        self._show_star()
-        if not self._scrolling:
-            self._scrolling = GLib.idle_add(self._scroll)
+        self._update_names()
+        self._update_star()
+        if not self._scrolling_source:
+            self._scrolling_source = GLib.idle_add(self._scroll_to_selected)
 
-    def _scroll(self) -> bool:
-        """Move what is chosen into sight, once everything has its place."""
-        self._scrolling = 0
+    def _scroll_to_selected(self) -> bool:
+        """Scroll to the selected entry. Called when idle, after GTK has laid out the entries."""
+        self._scrolling_source = 0
         for path in self._grid.get_selected_items():
             self._grid.scroll_to_path(path, False, 0.0, 0.0)
         return False
 
-    def _show_star(self) -> None:
+    def _update_star(self) -> None:
         entry = self._selected()
-        self._star.set_sensitive(bool(entry and entry.lasts))
-        self._star.set_active(bool(entry and self._doings.is_favourite(entry)))
+        self._star.set_sensitive(bool(entry and entry.can_be_favourite))
+        self._star.set_active(bool(entry and self._callbacks.is_favourite(entry)))
 
-    def _load_some(self) -> bool:
-        """Fetch small pictures for a moment; whether some are left."""
-        end_s = time.monotonic() + STEP_S
-        while self._waiting and time.monotonic() < end_s:
-            place, entry = self._waiting.popleft()
-            entry.load(partial(self._show_picture, place))
-        if not self._waiting:
-            self._loading = 0
-        return bool(self._waiting)
+    def _load_thumbnails(self) -> bool:
+        """Load thumbnails for LOADING_SLICE_S, and return whether some are left."""
+        end_s = time.monotonic() + LOADING_SLICE_S
+        while self._unloaded and time.monotonic() < end_s:
+            reference, entry = self._unloaded.popleft()
+            entry.load_thumbnail(partial(self._show_thumbnail, reference))
+        if not self._unloaded:
+            self._loading_source = 0
+        return bool(self._unloaded)
 
-    def _show_picture(self, place: Gtk.TreeRowReference, picture: GdkPixbuf.Pixbuf) -> None:
-        if place.valid():
-            self._store[place.get_path()][PICTURE] = picture
+    def _show_thumbnail(self, reference: Gtk.TreeRowReference, thumbnail: GdkPixbuf.Pixbuf) -> None:
+        if reference.valid():
+            self._store[reference.get_path()][THUMBNAIL] = thumbnail
 
-    def _end(self, _self: Gtk.Widget, selecting: int) -> None:
-        self._grid.disconnect(selecting)
+    def _destroyed(self, _self: Gtk.Widget, selection_handler: int) -> None:
+        self._grid.disconnect(selection_handler)
         self._stop_loading()
-        if self._scrolling:
-            GLib.source_remove(self._scrolling)
+        if self._scrolling_source:
+            GLib.source_remove(self._scrolling_source)
 
     def _stop_loading(self) -> None:
-        self._waiting.clear()
-        if self._loading:
-            GLib.source_remove(self._loading)
-            self._loading = 0
+        self._unloaded.clear()
+        if self._loading_source:
+            GLib.source_remove(self._loading_source)
+            self._loading_source = 0
 
 
 # ── Parts ────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _group_chooser(titles: Mapping[str, str]) -> Gtk.ComboBoxText:
-    combo = Gtk.ComboBoxText(tooltip_text=_("Where to choose from"))
+    combo = Gtk.ComboBoxText(tooltip_text=_("The group of entries to show"))
     for group, title in titles.items():
         combo.append(group, title)
     return combo
 
 
 def _star_button() -> Gtk.ToggleButton:
-    star = Gtk.ToggleButton(tooltip_text=_("Keep among the favourites"))
+    star = Gtk.ToggleButton(tooltip_text=_("Add the selected entry to the favourites, or remove it"))
     star.set_image(Gtk.Image.new_from_icon_name("starred-symbolic", Gtk.IconSize.BUTTON))
     star.set_always_show_image(True)
     return star
@@ -244,13 +246,13 @@ def _grid(store: Gtk.ListStore) -> Gtk.IconView:
         selection_mode=Gtk.SelectionMode.SINGLE,
     )
     grid.set_item_width(ITEM_PX)
-    picture, name = Gtk.CellRendererPixbuf(), Gtk.CellRendererText()
-    picture.set_fixed_size(ITEM_PX, THUMBNAIL_PX)
+    thumbnail, name = Gtk.CellRendererPixbuf(), Gtk.CellRendererText()
+    thumbnail.set_fixed_size(ITEM_PX, THUMBNAIL_PX)
     name.set_property("ellipsize", Pango.EllipsizeMode.END)
     name.set_property("alignment", Pango.Alignment.CENTER)
     name.set_property("xalign", 0.5)
     name.set_property("scale", TEXT_SCALE)
-    for cell, columns in ((picture, {"pixbuf": PICTURE}), (name, {"text": NAME, "weight": WEIGHT})):
+    for cell, columns in ((thumbnail, {"pixbuf": THUMBNAIL}), (name, {"text": NAME, "weight": WEIGHT})):
         grid.pack_start(cell, False)
         for attribute, column in columns.items():
             grid.add_attribute(cell, attribute, column)
@@ -265,11 +267,11 @@ def _scrolled(grid: Gtk.IconView) -> Gtk.ScrolledWindow:
     return scrolled
 
 
-def _icon(widget: Gtk.Widget) -> GdkPixbuf.Pixbuf | None:
-    """What stands for a picture that is not there, or not yet."""
+def _placeholder(widget: Gtk.Widget) -> GdkPixbuf.Pixbuf | None:
+    """Return the icon to show until a thumbnail is loaded."""
     theme = Gtk.IconTheme.get_for_screen(widget.get_screen())
     found = theme.choose_icon(ICONS, THUMBNAIL_PX // 2, Gtk.IconLookupFlags.FORCE_SIZE)
     if found is None:
         return None
-    picture, _symbolic = found.load_symbolic_for_context(widget.get_style_context())
-    return picture
+    icon, _symbolic = found.load_symbolic_for_context(widget.get_style_context())
+    return icon
