@@ -19,13 +19,15 @@ gi.require_versions({"Gdk": "3.0", "GimpUi": "3.0", "Gtk": "3.0"})
 from gi.repository import Gimp, GLib, GObject
 
 from atelier_shared.errors import AtelierError, JobCancelled
+from host.arguments import declare_arguments, given_pictures
 from host.error_report import Failure
 from host.event_loop_client import EventLoopClient
-from host.filters import FILTERS, Filter, declare_arguments
-from host.picture_cache import GivenPictures
+from host.filters import FILTERS, Filter
+from host.picture_cache import PictureCache
 from host.progress_reporter import ProgressReporter
-from host.run import make, pictures, task_of
+from host.run import make_layers
 from host.suitability import Unsuitable, single_layer
+from host.task import task_of
 from host.translation import _, translated
 
 
@@ -109,7 +111,7 @@ def _run(
         from ui import dialog
 
         return dialog.layer_made(procedure, config, chosen, layer, attempt)
-    if run_mode == Gimp.RunMode.NONINTERACTIVE and pictures(config, chosen):
+    if run_mode == Gimp.RunMode.NONINTERACTIVE and given_pictures(config, chosen):
         _set_what_goes_with_a_picture(config, chosen)
     return _without_a_dialog(config, chosen, layer)
 
@@ -117,7 +119,7 @@ def _run(
 def _set_what_goes_with_a_picture(config: Gimp.ProcedureConfig, chosen: Filter) -> None:
     """As the dialog does when a picture is chosen; what a script has set otherwise stays."""
     defaults = {setting.name: setting.default for setting in chosen.settings}
-    for name, value in chosen.given.items():
+    for name, value in chosen.set_by_picture.items():
         if config.get_property(name) == defaults[name]:
             config.set_property(name, value)
 
@@ -125,7 +127,7 @@ def _set_what_goes_with_a_picture(config: Gimp.ProcedureConfig, chosen: Filter) 
 def _without_a_dialog(config: Gimp.ProcedureConfig, chosen: Filter, layer: Gimp.Layer) -> Gimp.Layer:
     task = task_of(config, chosen)
     with ProgressReporter(task.title, task.frames) as bar, closing(EventLoopClient(lambda: None)) as link:
-        return make(task, layer, GivenPictures(layer), link, bar)
+        return make_layers(task, layer, PictureCache(layer), link, bar)
 
 
 Gimp.main(Atelier.__gtype__, sys.argv)

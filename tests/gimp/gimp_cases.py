@@ -28,8 +28,9 @@ from atelier_shared.deepdream import DeepDream
 from atelier_shared.messages import Progress, Queued
 from atelier_shared.settings import Choice, Number
 from host import cutouts, layer_pixels, new_layers, source_pictures
-from host.filters import FILTERS, argument
-from host.progress_reporter import words
+from host.arguments import argument_name
+from host.filters import FILTERS
+from host.progress_reporter import progress_text
 
 # Large enough for babl to change to the tables with which it converts many pixels.
 WIDTH, HEIGHT = 320, 240
@@ -272,13 +273,13 @@ def case_both_filters_are_in_the_menu() -> None:
 def case_arguments_are_those_of_the_settings() -> None:
     for name, chosen in FILTERS.items():
         arguments = {a.name: a for a in Gimp.get_pdb().lookup_procedure(name).get_arguments()}
-        pictures = [source.name for source in chosen.sources]
+        pictures = [source.name for source in chosen.picture_arguments]
         common = ["run-mode", "image", "drawables"]
-        assert list(arguments) == common + pictures + [argument(setting) for setting in chosen.settings]
+        assert list(arguments) == common + pictures + [argument_name(setting) for setting in chosen.settings]
         config = Gimp.get_pdb().lookup_procedure(name).create_config()
         assert all(config.get_property(picture) is None for picture in pictures)
         for setting in chosen.settings:
-            declared = arguments[argument(setting)]
+            declared = arguments[argument_name(setting)]
             assert config.get_property(declared.name) == setting.default
             assert declared.nick == setting.label
             if isinstance(setting, Number):
@@ -657,11 +658,11 @@ def layers_of_gimp() -> set[int]:
 
 
 def case_how_far_a_run_is_in_words() -> None:
-    assert words("DeepDream", 0, 1, Progress(1, 3, 40)) == "DeepDream: step 3 of 40"
-    assert words("DeepDream", 1, 5, Progress(1, 3, 40)) == "DeepDream: frame 2 of 5, step 3 of 40"
-    assert words("DeepDream", 0, 1, Queued(1, 0)) == "DeepDream"
-    assert words("DeepDream", 0, 1, Queued(1, 1)) == "Waiting: 1 job before this one"
-    assert words("DeepDream", 0, 1, Queued(1, 2)) == "Waiting: 2 jobs before this one"
+    assert progress_text("DeepDream", 0, 1, Progress(1, 3, 40)) == "DeepDream: step 3 of 40"
+    assert progress_text("DeepDream", 1, 5, Progress(1, 3, 40)) == "DeepDream: frame 2 of 5, step 3 of 40"
+    assert progress_text("DeepDream", 0, 1, Queued(1, 0)) == "DeepDream"
+    assert progress_text("DeepDream", 0, 1, Queued(1, 1)) == "Waiting for 1 other job"
+    assert progress_text("DeepDream", 0, 1, Queued(1, 2)) == "Waiting for 2 other jobs"
 
 
 def case_what_is_larger_than_a_strip_is_read_and_written_whole() -> None:

@@ -521,7 +521,7 @@ def test_a_run_waits_for_its_turn(window: GimpWindow) -> None:
         dream = DeepDream(network="squeezenet", iterations=500, octaves=1, start="noise")
         job = client.submit(dream, picture, Region(0, 0, SIDE_PX, SIDE_PX))
         window.press("alt+u")
-        wait_for_text(window, "Waiting: 1 job before this one")
+        wait_for_text(window, "Waiting for 1 other job")
         window.take_screenshot("waiting-for-its-turn")
         client.cancel(job)
         window.wait_for_end(title_of(DREAM), JOB_S)

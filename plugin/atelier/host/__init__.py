@@ -1,1 +1,1 @@
-"""The filters inside GIMP, without windows: procedures, layers, runs. gi, no Gtk."""
+"""The filters inside GIMP without windows: procedures, layers, runs. It uses gi, but not Gtk."""

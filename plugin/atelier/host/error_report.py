@@ -1,4 +1,4 @@
-"""What went wrong with a run, for a person: a sentence, and the details that they can hand on."""
+"""Failures of a run, with details to copy into a bug report."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ LOG_BYTES = 4000
 
 @dataclass(frozen=True)
 class Failure:
-    """Why there is no layer: GIMP's word for it, a sentence that says what to do, and the traceback."""
+    """A failed or cancelled run: GIMP's status, a sentence for the user, and the traceback."""
 
     status: Gimp.PDBStatusType
     sentence: str
     trace: str
 
 
-def details(failure: Failure, settings: str) -> str:
-    """All that helps to find the cause: the sentence, versions, settings, traceback, the end of the log."""
+def error_details(failure: Failure, settings: str) -> str:
+    """Return the sentence, the versions, the settings, the traceback and the end of the backend's log."""
     versions = (
         f"GIMP {Gimp.version()}, Python {platform.python_version()}, {platform.platform()}, "
         f"protocol {PROTOCOL_VERSION}"
@@ -34,7 +34,7 @@ def details(failure: Failure, settings: str) -> str:
 def _end_of_log() -> str:
     log = home.log_file()
     if not log.exists():
-        return f"There is no {log}."
+        return f"{log} does not exist."
     with log.open("rb") as file:
         file.seek(max(0, log.stat().st_size - LOG_BYTES))
         return f"The end of {log}:\n" + file.read().decode(errors="replace").strip()

@@ -1,62 +1,62 @@
-"""The pictures given beside a layer: each is read once, for the preview and for the run.
+"""A cache of style and guide pictures, shared by the preview and the run.
 
-GIMP reads a file in one go, and the window stands still for so long. A file is read again when it has
-changed, and a layer, which may have been painted on, for every run.
+GIMP reads a file in one call, during which the dialog does not respond. The cache reads a file again
+only after a change of the file, and a layer, whose pixels may have changed, for every run.
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 from gi.repository import Gimp, Gio, GLib
 
 from atelier_shared.messages import Picture
 
-from .layer_pixels import Poll, coding_for, no_poll
-from .source_pictures import LEAST_PX, place_of, read_picture
+from .layer_pixels import Coding, Poll, coding_for, no_poll
+from .source_pictures import LEAST_PX, SourcePicture, place_of, read_picture
 
 MOST_PICTURES = 8
 VERSION = "standard::size,time::modified,time::modified-usec"
 
+Identity = tuple[str, ...]
 
-class GivenPictures:
-    """Files, layers and patterns as pictures in the colours of the layer `like`; see `read_picture`."""
+
+class PictureCache:
+    """Pictures as `read_picture` returns them for the layer `like`."""
 
     def __init__(self, like: Gimp.Layer) -> None:
         self._like = like
-        self._read: dict[tuple[object, ...], Picture] = {}
+        self._pictures: dict[tuple[Identity, int, Coding], Picture] = {}
 
     def __len__(self) -> int:
-        """How many pictures are kept."""
-        return len(self._read)
+        """Return the number of pictures in the cache."""
+        return len(self._pictures)
 
-    def seen(self, given: Any, longest_px: int) -> Picture:
-        """A picture as it was when it was first asked for, of `longest_px` or up to twice as much."""
-        side_px = _step_above(longest_px)
-        key = (identity(given), side_px, coding_for(self._like, alpha=False))
-        if key not in self._read:
-            if len(self._read) >= MOST_PICTURES:
-                del self._read[next(iter(self._read))]
-            self._read[key] = read_picture(given, self._like, side_px)
-        return self._read[key]
+    def for_preview(self, source: SourcePicture, longest_px: int) -> Picture:
+        """Return a picture as first read, with a longest side of `longest_px` to twice as much."""
+        side_px = _rounded_up(longest_px)
+        key = (identity(source), side_px, coding_for(self._like, alpha=False))
+        if key not in self._pictures:
+            if len(self._pictures) >= MOST_PICTURES:
+                del self._pictures[next(iter(self._pictures))]
+            self._pictures[key] = read_picture(source, self._like, side_px)
+        return self._pictures[key]
 
-    def latest(self, given: Any, longest_px: int, turn: Poll = no_poll) -> Picture:
-        """A picture as it is now, for a run; `turn` is called where it is read piece by piece."""
-        if isinstance(given, Gimp.Layer):
-            return read_picture(given, self._like, longest_px, turn)
-        return self.seen(given, longest_px)
+    def for_run(self, source: SourcePicture, longest_px: int, poll: Poll = no_poll) -> Picture:
+        """Return a picture as it is now; `poll` is called between the strips of a layer."""
+        if isinstance(source, Gimp.Layer):
+            return read_picture(source, self._like, longest_px, poll)
+        return self.for_preview(source, longest_px)
 
 
-def identity(given: Any) -> tuple[str, ...]:
-    """What tells one given picture from another, and a file from what it was before it changed."""
-    if isinstance(given, Gio.File):
-        return "file", place_of(given), _version(given)
-    number = "" if isinstance(given, Gimp.Resource) else str(given.get_id())
-    return type(given).__name__, place_of(given), number
+def identity(source: SourcePicture) -> Identity:
+    """Return a key for a source picture; the key of a file changes with its contents."""
+    if isinstance(source, Gio.File):
+        return "file", place_of(source), _version(source)
+    number = "" if isinstance(source, Gimp.Resource) else str(source.get_id())
+    return type(source).__name__, place_of(source), number
 
 
 def _version(file: Gio.File) -> str:
-    """A file's size and when it was written; nothing where there is no such file."""
+    """Return a file's size and time of modification; an empty text if the file does not exist."""
     try:
         info = file.query_info(VERSION, Gio.FileQueryInfoFlags.NONE, None)
     except GLib.Error:
@@ -64,8 +64,8 @@ def _version(file: Gio.File) -> str:
     return " ".join(str(info.get_attribute_as_string(name)) for name in VERSION.split(","))
 
 
-def _step_above(longest_px: int) -> int:
-    """The smallest doubling of STYLE_PX that is enough, so that a slider does not have all read anew."""
+def _rounded_up(longest_px: int) -> int:
+    """Round up to LEAST_PX × 2^n, so that few positions of a size slider cause another read."""
     side_px = LEAST_PX
     while side_px < longest_px:
         side_px *= 2

@@ -1,4 +1,4 @@
-"""How far a run is, in words and on GIMP's own status bar."""
+"""Progress of a run, as a text and in GIMP's status bar."""
 
 from __future__ import annotations
 
@@ -13,12 +13,10 @@ from .translation import _, ngettext
 PULSE_MS = 100
 
 
-def words(title: str, frame: int, frames: int, message: Queued | Progress) -> str:
-    """What the backend said of frame `frame` of `frames`, counted from 0, in a few words."""
+def progress_text(title: str, frame: int, frames: int, message: Queued | Progress) -> str:
+    """Describe a message of the backend about frame `frame`, counted from 0, of `frames`."""
     if isinstance(message, Queued):
-        text = ngettext(
-            "Waiting: {count} job before this one", "Waiting: {count} jobs before this one", message.place
-        )
+        text = ngettext("Waiting for {count} other job", "Waiting for {count} other jobs", message.place)
         return text.format(count=message.place) if message.place else title
     text = _("{title}: step {step} of {total}")
     if frames > 1:
@@ -27,41 +25,41 @@ def words(title: str, frame: int, frames: int, message: Queued | Progress) -> st
 
 
 class ProgressReporter:
-    """GIMP's status bar as the one that watches a run: it shows how far that is, and never ends it.
+    """A RunMonitor that shows progress in GIMP's status bar and never ends the run.
 
-    A context manager, for the bar is taken and given back.
+    It is a context manager, which takes the status bar and gives it back.
     """
 
     finishes_early = False
 
     def __init__(self, title: str, frames: int) -> None:
         self._title, self._frames = title, frames
-        self._pulsing = 0
+        self._pulse_timer = 0
 
     def __enter__(self) -> ProgressReporter:
-        """Take the bar."""
+        """Take the status bar."""
         Gimp.progress_init(self._title)
         Gimp.progress_set_text(_("Atelier is starting…"))
-        self._pulsing = GLib.timeout_add(PULSE_MS, self._pulse)
+        self._pulse_timer = GLib.timeout_add(PULSE_MS, self._pulse)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Give the bar back."""
-        self._stand_still()
+        """Give the status bar back."""
+        self._stop_pulsing()
         Gimp.progress_end()
 
-    def turn(self) -> None:
-        """Nothing: where there is no window, nothing has to be kept alive."""
+    def poll(self) -> None:
+        """Do nothing: without a window there are no events to handle."""
 
-    def started(self, job: int) -> None:
-        """Nothing: a job is of no use to a bar."""
+    def job_started(self, job: int) -> None:
+        """Do nothing: the job is never ended from here."""
 
-    def heard(self, frame: int, message: Queued | Progress) -> None:
-        """Show how far frame `frame` is."""
-        self._stand_still()
-        Gimp.progress_set_text(words(self._title, frame, self._frames, message))
+    def progressed(self, frame: int, message: Queued | Progress) -> None:
+        """Show the progress of a frame."""
+        self._stop_pulsing()
+        Gimp.progress_set_text(progress_text(self._title, frame, self._frames, message))
         if isinstance(message, Progress):
             Gimp.progress_update((frame + message.step / message.total) / self._frames)
 
@@ -69,7 +67,7 @@ class ProgressReporter:
         Gimp.progress_pulse()
         return True
 
-    def _stand_still(self) -> None:
-        if self._pulsing:
-            GLib.source_remove(self._pulsing)
-            self._pulsing = 0
+    def _stop_pulsing(self) -> None:
+        if self._pulse_timer:
+            GLib.source_remove(self._pulse_timer)
+            self._pulse_timer = 0

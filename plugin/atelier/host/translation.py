@@ -1,10 +1,10 @@
-"""Texts of the plug-in in GIMP's language; `atelier.py` names the catalogue to GIMP.
+r"""Texts of the plug-in in GIMP's language; `atelier.py` names the catalogue to GIMP.
 
 Sentences from the backend, in a note or a failure, stay in English.
 This command, run in the plug-in's folder, makes the template for translators, `locale/atelier.pot`:
 
-    xgettext --from-code=UTF-8 --keyword=N_ --package-name=Atelier -o locale/atelier.pot \
-        $(find . -name '*.py' | sort)
+    find . -name '*.py' | sort | xgettext --files-from=- --from-code=UTF-8 --keyword=N_ \
+        --package-name=Atelier --output=locale/atelier.pot
 """
 
 from __future__ import annotations

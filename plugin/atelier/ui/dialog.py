@@ -15,13 +15,14 @@ from gi.repository import Gdk, Gimp, GimpUi, Gtk
 from atelier_shared import estimate
 from atelier_shared.errors import AtelierError, JobCancelled
 from host import cutouts
-from host.error_report import Failure, details
+from host.error_report import Failure, error_details
 from host.event_loop_client import EventLoopClient
 from host.filters import Filter
-from host.picture_cache import GivenPictures
+from host.picture_cache import PictureCache
 from host.progress_reporter import ProgressReporter
-from host.run import Task, make, task_of
+from host.run import make_layers
 from host.suitability import Unsuitable
+from host.task import Task, task_of
 from host.translation import _
 
 from .gallery.gallery import Gallery
@@ -77,7 +78,7 @@ class FilterDialog:
         self._is_closed = False
         self._link = EventLoopClient(self._link_changed)
         self._dialog = GimpUi.ProcedureDialog.new(procedure, config, _(chosen.title))
-        self._given = GivenPictures(layer)
+        self._given = PictureCache(layer)
         self._line, self._pane = StatusLine(), PreviewPane(layer, self._given, self._link, self._wanted)
         self._body = Gtk.Box(spacing=SPACING_PX)
         self._settings = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=SPACING_PX)
@@ -136,7 +137,7 @@ class FilterDialog:
     def _wanted(self) -> tuple[Any, list[Any]]:
         cutouts.size_to_send(self._layer)
         task = task_of(self._config, self._chosen)
-        return task.request, list(task.given)
+        return task.request, list(task.pictures)
 
     def _config_changed(self, *_changed: object) -> None:
         self._line.say(self._duration())
@@ -170,11 +171,11 @@ class FilterDialog:
             )
             self._set_busy(True)
             try:
-                made = make(task, self._layer, self._given, self._link, self._running)
+                made = make_layers(task, self._layer, self._given, self._link, self._running)
             finally:
                 self._running = None
                 self._set_busy(False)
-        add_recent(task.given)
+        add_recent(task.pictures)
         return made
 
     def show(self, failure: Failure) -> None:
@@ -185,7 +186,7 @@ class FilterDialog:
         if failure.status == Gimp.PDBStatusType.CANCEL:
             self._config_changed()
         else:
-            self._line.show_error(failure.sentence, details(failure, self._described()))
+            self._line.show_error(failure.sentence, error_details(failure, self._described()))
 
     def _described(self) -> str:
         """The settings, for the details of an error."""

@@ -10,8 +10,8 @@ from atelier_shared.errors import JobCancelled
 from atelier_shared.estimate import left_in_words
 from atelier_shared.messages import Progress, Queued
 from host.event_loop_client import EventLoopClient
-from host.progress_reporter import ProgressReporter, words
-from host.run import Task
+from host.progress_reporter import ProgressReporter, progress_text
+from host.task import Task
 from host.translation import _
 
 from .preview.pane import PreviewPane
@@ -20,7 +20,7 @@ from .time_left import Pace
 
 
 class Running:
-    """The Watch of a run that a dialog shows; GIMP's status bar shows the same."""
+    """The monitor of a run that a dialog shows; GIMP's status bar shows the same."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class Running:
 
     # ── What it is told ──
 
-    def turn(self) -> None:
+    def poll(self) -> None:
         """Let the window live; raises JobCancelled where nothing is wanted any more."""
         context = GLib.MainContext.default()
         while context.pending():
@@ -66,7 +66,7 @@ class Running:
         if self._is_cancelled:
             raise JobCancelled("The run was cancelled.")
 
-    def started(self, job: int) -> None:
+    def job_started(self, job: int) -> None:
         """A frame was asked for; it may be that it is not wanted any more by now, or not for long."""
         self._job = job
         if self._is_cancelled:
@@ -74,12 +74,12 @@ class Running:
         elif self.finishes_early:
             self._link.finish_early(job)
 
-    def heard(self, frame: int, message: Queued | Progress) -> None:
+    def progressed(self, frame: int, message: Queued | Progress) -> None:
         """Show how far frame `frame` is, in the dialog and on GIMP's status bar."""
         if self._is_cancelled or self.finishes_early:
             return
-        self._bar.heard(frame, message)
-        text = words(self._task.title, frame, self._task.frames, message)
+        self._bar.progressed(frame, message)
+        text = progress_text(self._task.title, frame, self._task.frames, message)
         if isinstance(message, Queued):
             self._line.show_progress(text, None)
             return

@@ -11,7 +11,8 @@ from gi.repository import Gimp, GimpUi, GObject, Gtk
 
 from atelier_shared.networks import GROUPS
 from atelier_shared.settings import Choice, Number, Setting
-from host.filters import Filter, Source, argument
+from host.arguments import argument_name
+from host.filters import Filter, PictureArgument
 from host.translation import _
 
 SPACING_PX = 6
@@ -27,10 +28,10 @@ def settings_form(
         widget = _widget(dialog, setting)
         if isinstance(widget, GimpUi.Labeled):
             labels.add_widget(widget.get_label())
-        if setting.name in chosen.offered:
+        if setting.name in chosen.suggestions:
             widget.attach(_offer_button(config, chosen, setting), 2, 0, 1, 1)
     form = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=SPACING_PX)
-    in_sight = [argument(setting) for setting in chosen.settings if setting.name in chosen.in_sight]
+    in_sight = [argument_name(setting) for setting in chosen.settings if setting.name in chosen.basic]
     form.pack_start(dialog.fill_box("in-sight", in_sight), False, False, 0)
     advanced = _advanced(dialog, config, chosen, labels)
     advanced.bind_property("expanded", gallery, "visible", GObject.BindingFlags.INVERT_BOOLEAN)
@@ -44,9 +45,9 @@ def _advanced(
     dialog: GimpUi.ProcedureDialog, config: Gimp.ProcedureConfig, chosen: Filter, labels: Gtk.SizeGroup
 ) -> Gtk.Widget:
     """The settings that are seldom needed, in a part that scrolls and is folded at first."""
-    names = [argument(setting) for setting in chosen.settings if setting.name not in chosen.in_sight]
+    names = [argument_name(setting) for setting in chosen.settings if setting.name not in chosen.basic]
     box = dialog.fill_box("advanced-box", names)
-    for number, source in enumerate(source for source in chosen.sources if source.is_seldom):
+    for number, source in enumerate(source for source in chosen.picture_arguments if source.is_advanced):
         row, label = _file_row(config, source)
         labels.add_widget(label)
         box.pack_start(row, False, False, 0)
@@ -65,9 +66,9 @@ def _advanced(
 def _widget(dialog: GimpUi.ProcedureDialog, setting: Setting) -> Gtk.Widget:
     """A slider for a decimal number and a list for a choice, where GIMP would decide otherwise."""
     if isinstance(setting, Number) and isinstance(setting.default, float):
-        return dialog.get_spin_scale(argument(setting), 1.0)
+        return dialog.get_spin_scale(argument_name(setting), 1.0)
     kind = Gtk.ComboBox if isinstance(setting, Choice) else GObject.TYPE_NONE
-    return dialog.get_widget(argument(setting), kind)
+    return dialog.get_widget(argument_name(setting), kind)
 
 
 def _offer_button(config: Gimp.ProcedureConfig, chosen: Filter, setting: Setting) -> Gtk.MenuButton:
@@ -75,11 +76,11 @@ def _offer_button(config: Gimp.ProcedureConfig, chosen: Filter, setting: Setting
     button = Gtk.MenuButton(tooltip_text=_("What there is to choose from"))
 
     def choose(_item: Gtk.MenuItem, text: str) -> None:
-        config.set_property(argument(setting), text)
+        config.set_property(argument_name(setting), text)
 
     def offer(*_changed: object) -> None:
         menu, last_group = Gtk.Menu(), ""
-        for text, group in chosen.offered[setting.name](config.get_property("network")):
+        for text, group in chosen.suggestions[setting.name](config.get_property("network")):
             if group != last_group:
                 menu.append(Gtk.MenuItem(label=_(GROUPS[group]), sensitive=False))
             item, last_group = Gtk.MenuItem(label=text), group
@@ -95,19 +96,19 @@ def _offer_button(config: Gimp.ProcedureConfig, chosen: Filter, setting: Setting
 
 
 def _turn_off_what_has_no_say(dialog: GimpUi.ProcedureDialog, chosen: Filter) -> None:
-    names = {setting.name: argument(setting) for setting in chosen.settings}
-    for only in chosen.request.only:
-        for name in only.settings:
-            values = Gimp.ValueArray.new(len(only.values))
-            for value in only.values:
+    names = {setting.name: argument_name(setting) for setting in chosen.settings}
+    for condition in chosen.request.conditions:
+        for name in condition.settings:
+            values = Gimp.ValueArray.new(len(condition.values))
+            for value in condition.values:
                 values.append(GObject.Value(str, value))
-            dialog.set_sensitive_if_in(names[name], None, names[only.where], values, True)
+            dialog.set_sensitive_if_in(names[name], None, names[condition.depends_on], values, True)
 
 
 # ── A file that is seldom given ──────────────────────────────────────────────────────────────────
 
 
-def _file_row(config: Gimp.ProcedureConfig, source: Source) -> tuple[Gtk.Widget, Gtk.Widget]:
+def _file_row(config: Gimp.ProcedureConfig, source: PictureArgument) -> tuple[Gtk.Widget, Gtk.Widget]:
     """A row with GIMP's file button, and its label."""
     action, title = Gimp.FileChooserAction.OPEN, _(source.label).replace("_", "")
     chooser = GimpUi.FileChooser.new(action, _(source.label), title, config.get_property(source.name))
@@ -120,7 +121,9 @@ def _file_row(config: Gimp.ProcedureConfig, source: Source) -> tuple[Gtk.Widget,
     return row, chooser.get_label_widget()
 
 
-def _clear_button(config: Gimp.ProcedureConfig, source: Source, chooser: GimpUi.FileChooser) -> Gtk.Button:
+def _clear_button(
+    config: Gimp.ProcedureConfig, source: PictureArgument, chooser: GimpUi.FileChooser
+) -> Gtk.Button:
     """A button that chooses no file, which GIMP's own widget cannot."""
     button = Gtk.Button.new_from_icon_name("edit-clear", Gtk.IconSize.BUTTON)
     button.set_tooltip_text(_("No picture"))

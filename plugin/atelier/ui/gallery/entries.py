@@ -15,7 +15,8 @@ from atelier_shared.deferred_translation import N_
 from atelier_shared.gallery_styles import GALLERY
 from atelier_shared.presets import CONTROLLED
 from atelier_shared.style_transfer import StyleTransfer
-from host.filters import Filter, Source, argument, picture_in
+from host.arguments import argument_name, given_picture
+from host.filters import Filter, PictureArgument
 from host.translation import _
 
 from .recent import History
@@ -90,13 +91,13 @@ def list_entries(group: str, chosen: Filter, history: History) -> list[Entry]:
     return list(_built_in_entries(chosen))
 
 
-def _sources(chosen: Filter) -> list[Source]:
+def _sources(chosen: Filter) -> list[PictureArgument]:
     """Return the arguments that the gallery sets: the first of each kind of picture."""
-    return list({source.kind: source for source in reversed(chosen.sources)}.values())
+    return list({source.kind: source for source in reversed(chosen.picture_arguments)}.values())
 
 
 def _kinds(chosen: Filter) -> set[str]:
-    return {source.kind for source in chosen.sources}
+    return {source.kind for source in chosen.picture_arguments}
 
 
 def _layers_in(parent: Gimp.Image | Gimp.GroupLayer) -> Iterator[Gimp.Layer]:
@@ -128,7 +129,7 @@ def _built_in_entries(chosen: Filter) -> Iterator[Entry]:
             yield _built_in_entry("style", name, label, settings)
     controlled = [setting for setting in chosen.settings if setting.name in CONTROLLED]
     for name, preset in chosen.presets.items():
-        settings = {argument(each): preset.settings.get(each.name, each.default) for each in controlled}
+        settings = {argument_name(each): preset.settings.get(each.name, each.default) for each in controlled}
         yield _built_in_entry("preset", name, preset.label, settings)
 
 
@@ -169,7 +170,7 @@ def choose(config: Gimp.ProcedureConfig, chosen: Filter, entry: Entry) -> None:
         for source in _sources(chosen):
             values[source.name] = entry.picture if source.kind == entry.kind else None
         if not _uses_picture(config, chosen):
-            values |= chosen.given or {"method": StyleTransfer.method}
+            values |= chosen.set_by_picture or {"method": StyleTransfer.method}
     with config.freeze_notify():
         for name, value in values.items():
             config.set_property(name, value)
@@ -180,14 +181,14 @@ def chosen_entry(config: Gimp.ProcedureConfig, chosen: Filter) -> Entry | None:
     if not _uses_picture(config, chosen):
         return next((each for each in _built_in_entries(chosen) if _has_values(config, each.settings)), None)
     sources = _sources(chosen)
-    pictures = (picture_in(config, source) for source in chosen.sources if source in sources)
+    pictures = (given_picture(config, source) for source in chosen.picture_arguments if source in sources)
     return next((_picture_entry(picture) for picture in pictures if picture and _exists(picture)), None)
 
 
 def _uses_picture(config: Gimp.ProcedureConfig, chosen: Filter) -> bool:
     """Return whether the filter, as set, uses a style or guide picture."""
-    if chosen.given:
-        return _has_values(config, chosen.given)
+    if chosen.set_by_picture:
+        return _has_values(config, chosen.set_by_picture)
     return bool(config.get_property("method") != "gallery")
 
 

@@ -1,0 +1,76 @@
+"""Tasks: the work that a call of a filter asks for, as read from the procedure's arguments."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from gi.repository import Gimp
+
+from atelier_shared import estimate, home
+from atelier_shared.deepdream import FRAMES
+from atelier_shared.request import PaintingRequest
+from atelier_shared.settings import WrongSetting
+
+from .arguments import argument_name, given_pictures, setting_values
+from .filters import Filter
+from .source_pictures import SourcePicture, name_of, place_of
+from .suitability import Unsuitable
+from .translation import _, translated
+
+
+@dataclass(frozen=True)
+class Task:
+    """A request, the pictures that belong to it, and the number of frames to make."""
+
+    chosen: Filter
+    request: PaintingRequest
+    pictures: Sequence[SourcePicture]
+    frames: int
+
+    @property
+    def title(self) -> str:
+        """The filter's name in GIMP's language."""
+        return _(self.chosen.title)
+
+    def seconds(self, width: int, height: int) -> float | None:
+        """Estimate the duration for content of a size; return None if no such job was measured yet."""
+        speeds = estimate.read_speeds(home.atelier_home())
+        seconds = estimate.estimate(self.request, width, height, speeds)
+        return None if seconds is None else seconds * self.frames
+
+    def record(self) -> str:
+        """Return the settings as JSON, for the parasite of the new layers."""
+        places = [place_of(picture) for picture in self.pictures]
+        frames = {FRAMES.name: self.frames} if FRAMES in self.chosen.extra_settings else {}
+        pictures = {"pictures": places} if places else {}
+        return json.dumps({"filter": self.request.name, **asdict(self.request), **frames, **pictures})
+
+    def layer_name(self, frame: int) -> str:
+        """Return the name of the layer of a frame, counted from 1."""
+        picture_name = name_of(self.pictures[0]) if self.pictures else ""
+        name = f"{self.title}: {self.request.subject(picture_name)}"
+        return name if self.frames == 1 else _("{name}, frame {number}").format(name=name, number=frame)
+
+
+def task_of(config: Gimp.ProcedureConfig, chosen: Filter) -> Task:
+    """Read a task from the arguments of a call.
+
+    Raises:
+        Unsuitable: a setting is invalid, or a required picture is missing.
+    """
+    request = _request(config, chosen)
+    pictures = given_pictures(config, chosen) if request.needs_picture else []
+    if request.needs_picture and not pictures:
+        raise Unsuitable(_(request.picture_missing))
+    frames = config.get_property(argument_name(FRAMES)) if FRAMES in chosen.extra_settings else 1
+    return Task(chosen, request, pictures, frames)
+
+
+def _request(config: Gimp.ProcedureConfig, chosen: Filter) -> PaintingRequest:
+    try:
+        return chosen.request(**setting_values(config, chosen))
+    except WrongSetting as error:
+        label = _(error.setting.label).replace("_", "")
+        raise Unsuitable(translated(error, setting=label)) from error
