@@ -29,10 +29,9 @@ from atelier_shared.deepdream import DeepDream
 from atelier_shared.errors import JobFailed
 from atelier_shared.messages import Picture, Region, Result
 from atelier_shared.presets import PRESETS
-from atelier_shared.request import Request
+from atelier_shared.request import PREVIEW_PX, PaintingRequest, Request
 from atelier_shared.settings import Choice, settings
 from atelier_shared.style_transfer import StyleTransfer
-from ui.preview.request import DELAY_S, SIDE_PX, light
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 STYLE_PX = 1024
@@ -78,10 +77,10 @@ def choices(request: type[Request], name: str) -> tuple[str, ...]:
 
 def latency(client: BackendClient, name: str, request: Request) -> float:
     """Print the seconds of the first preview of a kind, and of those after it; return the latter."""
-    content, style = picture("coffee.jpg", SIDE_PX), picture("starry_night.jpg", STYLE_PX)
-    asked = light(request, content.width, content.height)
+    content, style = picture("coffee.jpg", PREVIEW_PX), picture("starry_night.jpg", STYLE_PX)
+    asked = request.for_preview(content.width, content.height)
     try:
-        first_s, *seconds = (DELAY_S + job(client, asked, content, style) for _ in range(1 + ROUNDS))
+        first_s, *seconds = (job(client, asked, content, style) for _ in range(1 + ROUNDS))
     except JobFailed as error:
         print(f"{name:40} not here: {error.reason}")
         return 0.0
@@ -93,7 +92,7 @@ def latency(client: BackendClient, name: str, request: Request) -> float:
 
 def job(client: BackendClient, request: Request, content: Picture, style: Picture) -> float:
     start = time.perf_counter()
-    styles = [style] if getattr(request, "needs_style", False) else []
+    styles = [style] if isinstance(request, PaintingRequest) and request.needs_picture else []
     whole = Region(0, 0, content.width, content.height)
     *_, last = client.messages(client.submit(request, content, whole, styles))
     assert isinstance(last, Result)

@@ -1,42 +1,35 @@
 """The command `atelier`: style, dream, layers, serve, stop, doctor.
 
-Pictures go through the same client, protocol and backend as from GIMP. Options are declared from
-the requests' own settings. What a doctor looks at is in `doctor`, what a backend is in `__main__`.
-Packages are imported by the commands that need them, so that the doctor comes where some are missing.
+Pictures use the same client, protocol and backend as in GIMP. Options are declared from the requests'
+own settings. Each command imports the packages it needs, so `doctor` runs even if some are missing.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import functools
 import itertools
-import os
-import signal
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from atelier_shared import estimate, home, launcher
+from atelier_shared import estimate, home
 from atelier_shared.codec import MAX_PICTURES
-from atelier_shared.deepdream import FRAMES, DeepDream
-from atelier_shared.errors import AtelierError, BackendSilent, VersionMismatch
-from atelier_shared.messages import Picture, Progress, Queued, Region, Result
-from atelier_shared.networks import GROUPS, LAYERS
+from atelier_shared.deepdream import FRAMES
+from atelier_shared.errors import AtelierError
+from atelier_shared.messages import Picture
+from atelier_shared.networks import GROUPS, NETWORKS, network_layers
 from atelier_shared.presets import PRESETS
-from atelier_shared.request import Request
+from atelier_shared.request import PaintingRequest
+from atelier_shared.requests import REQUESTS
 from atelier_shared.settings import Choice, Number, Setting, settings
-from atelier_shared.style_transfer import StyleTransfer
 from atelier_shared.zoom_frames import frames
 
 from . import doctor
 
-if TYPE_CHECKING:
-    from tqdm import tqdm
-
-PICTURE_COMMANDS: dict[str, type[StyleTransfer | DeepDream]] = {"style": StyleTransfer, "dream": DeepDream}
-END_S, LET_GO_S = 5.0, 20.0
+PICTURE_COMMANDS: dict[str, type[PaintingRequest]] = {
+    request.command: request for request in REQUESTS.values() if issubclass(request, PaintingRequest)
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -58,42 +51,62 @@ def main(arguments: Sequence[str] | None = None) -> int:
 # ── The options ──────────────────────────────────────────────────────────────────────────────────
 
 
-def _parser(presets: Mapping[str, object] | None = None) -> argparse.ArgumentParser:
-    """The parser; `presets` are other defaults for the settings of a dream."""
+def _parser(defaults: Mapping[str, object] | None = None) -> argparse.ArgumentParser:
+    """Return the parser; `defaults` replace the settings' own defaults."""
     parser = argparse.ArgumentParser(prog="atelier", description="Neural style transfer and DeepDream.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    style = _picture_command(commands, "style", "paint a picture in the manner of another")
-    _add_pictures(style, "--style", "a picture to learn from; may be given several times")
-    _add_pictures(style, "--style-mask", "learn only where this picture is bright; one for each style")
-    dream = _picture_command(commands, "dream", "strengthen what a network sees in a picture")
-    dream.add_argument("--guide", type=Path, metavar="IMAGE", help="a picture whose features are dreamt of")
-    dream.add_argument("--preset", choices=PRESETS, help="other defaults, by what one sees")
-    _add_setting(dream, FRAMES)
-    dream.set_defaults(**(presets or {}))
-    layers = commands.add_parser("layers", help="list the layers of a network, by what it dreams with them")
-    layers.add_argument("network", choices=LAYERS, metavar="NETWORK", help=", ".join(LAYERS))
-    commands.add_parser("serve", help="run the backend here, for a GIMP that may not start it itself")
-    commands.add_parser("stop", help="end the running backend")
-    examine = commands.add_parser(
-        "doctor", help="say what is installed, what works and what to do about the rest"
-    )
-    bundle_help = "also write a zip to attach to a bug report"
+    for name in PICTURE_COMMANDS:
+        command = _picture_command(commands, name)
+        OWN_OPTIONS.get(name, _no_options)(command)
+        command.set_defaults(**(defaults or {}))
+    layers = commands.add_parser("layers", help="list the layers of a network and the patterns they dream of")
+    layers.add_argument("network", choices=NETWORKS, metavar="NETWORK", help=", ".join(NETWORKS))
+    commands.add_parser("serve", help="run the backend in this terminal, for a GIMP in a sandbox")
+    commands.add_parser("stop", help="stop the running backend")
+    examine = commands.add_parser("doctor", help="check the installation, and print how to fix problems")
+    bundle_help = "also write a zip file for a bug report"
     examine.add_argument("--bundle", type=Path, metavar="FILE", help=bundle_help)
     return parser
 
 
 def _picture_command(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, purpose: str
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str
 ) -> argparse.ArgumentParser:
-    command = commands.add_parser(name, help=purpose, description=purpose)
-    command.add_argument("content", type=Path, metavar="CONTENT", help="the picture to make anew")
-    command.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="where to write it")
+    """Add a command with the options that all pictures need, and one for each setting of its request."""
+    request = PICTURE_COMMANDS[name]
+    command = commands.add_parser(name, help=request.purpose, description=request.purpose)
+    command.add_argument("content", type=Path, metavar="CONTENT", help="picture to change")
+    command.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="file to write")
     command.add_argument(
-        "--mask", type=Path, metavar="IMAGE", help="change only where this picture is bright"
+        "--mask", type=Path, metavar="IMAGE", help="change only the part where this image is bright"
     )
-    for setting in settings(PICTURE_COMMANDS[name]):
+    for setting in settings(request):
         _add_setting(command, setting)
     return command
+
+
+def _style_options(style: argparse.ArgumentParser) -> None:
+    _add_pictures(style, "--style", "style picture; repeat this option to mix several")
+    _add_pictures(
+        style,
+        "--style-mask",
+        "use only the part of the style where this image is bright; repeat it for each --style",
+    )
+
+
+def _dream_options(dream: argparse.ArgumentParser) -> None:
+    dream.add_argument("--guide", type=Path, metavar="IMAGE", help="dream of the features of this picture")
+    dream.add_argument(
+        "--preset", choices=PRESETS, help="use the settings of this preset, except the ones given as options"
+    )
+    _add_setting(dream, FRAMES)
+
+
+def _no_options(_command: argparse.ArgumentParser) -> None:
+    """Add nothing: the command has no options but its settings."""
+
+
+OWN_OPTIONS = {"style": _style_options, "dream": _dream_options}
 
 
 def _add_pictures(command: argparse.ArgumentParser, option: str, help: str) -> None:
@@ -113,7 +126,7 @@ def _add_setting(command: argparse.ArgumentParser, setting: Setting) -> None:
 
 
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
-    """The options; a preset and a guide change the defaults of others."""
+    """Parse the options; a preset and a guide change the defaults of others."""
     options = _parser().parse_args(arguments)
     if options.command != "dream":
         return options
@@ -123,7 +136,7 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     return _parser(defaults).parse_args(arguments)
 
 
-def _request(options: argparse.Namespace) -> StyleTransfer | DeepDream:
+def _request(options: argparse.Namespace) -> PaintingRequest:
     kind = PICTURE_COMMANDS[options.command]
     try:
         return kind(**{setting.name: getattr(options, setting.name) for setting in settings(kind)})
@@ -135,18 +148,20 @@ def _request(options: argparse.Namespace) -> StyleTransfer | DeepDream:
 
 
 def _make(options: argparse.Namespace) -> int:
-    """Make a picture anew and write it; what stands in the way of that is said before the work."""
+    """Make a picture and write it; report a file that cannot be written before the work begins."""
     from .picture_files import Canvas
+    from .progress_bar import run_with_progress_bar
 
     request = _request(options)
     canvas = Canvas.load(options.content)
     outputs = _outputs(options)
     canvas.check_savable(outputs[0])
-    pictures = _pictures(options) if request.needs_style else []
+    pictures = PICTURES[options.command](options) if request.needs_picture else []
     mask = canvas.load_mask(options.mask) if options.mask else None
     region = mask.region if mask else canvas.whole
     content, part = canvas.content_of(region)
-    compute = functools.partial(_run, pictures=pictures, said=_duration(request, content, len(outputs)))
+    expected = _duration(request, content, len(outputs))
+    compute = functools.partial(run_with_progress_bar, pictures=pictures, expected=expected)
     notes = set()
     for output, result in zip(outputs, frames(compute, request, content, part, len(outputs)), strict=True):
         notes.add(result.note)
@@ -157,7 +172,7 @@ def _make(options: argparse.Namespace) -> int:
 
 
 def _outputs(options: argparse.Namespace) -> list[Path]:
-    """Where the picture goes, or the numbered frames."""
+    """Return the file for the picture, or the numbered files for its frames."""
     path, count = options.output, getattr(options, FRAMES.name, 1)
     try:
         FRAMES.check(count)
@@ -168,16 +183,21 @@ def _outputs(options: argparse.Namespace) -> list[Path]:
     return [path.with_name(f"{path.stem}-{number:03}{path.suffix}") for number in range(1, count + 1)]
 
 
-def _pictures(options: argparse.Namespace) -> list[Picture]:
-    """What travels beside the content: the styles through their masks, or the guide."""
+def _guide(options: argparse.Namespace) -> list[Picture]:
+    """Read the guide, if one is given."""
     from .picture_files import Canvas
 
-    if options.command == "dream":
-        return [Canvas.load(options.guide).picture] if options.guide else []
+    return [Canvas.load(options.guide).picture] if options.guide else []
+
+
+def _styles(options: argparse.Namespace) -> list[Picture]:
+    """Read the style pictures, each with the alpha channel of its mask."""
+    from .picture_files import Canvas
+
     if len(options.style) > MAX_PICTURES:
-        raise AtelierError(f"No more than {MAX_PICTURES} styles can be mixed: leave out some of them.")
+        raise AtelierError(f"At most {MAX_PICTURES} styles can be mixed. Leave some of them out.")
     if len(options.style_mask) > len(options.style):
-        raise AtelierError("There are more style masks than styles: give one for each style, or fewer.")
+        raise AtelierError("There are more style masks than styles. Give at most one for each style.")
     pictures = []
     for path, mask in itertools.zip_longest(options.style, options.style_mask):
         style = Canvas.load(path)
@@ -185,93 +205,35 @@ def _pictures(options: argparse.Namespace) -> list[Picture]:
     return pictures
 
 
-def _duration(request: Request, content: Picture, count: int) -> str:
-    """About how long so many frames will take."""
+PICTURES = {"style": _styles, "dream": _guide}
+
+
+def _duration(request: PaintingRequest, content: Picture, count: int) -> str:
+    """Return a sentence with the expected time for `count` frames."""
     speeds = estimate.read_speeds(home.atelier_home())
     seconds = estimate.estimate(request, content.width, content.height, speeds)
     sentence, amount = estimate.in_words(None if seconds is None else count * seconds)
     return sentence.format(count=amount)
 
 
-def _run(
-    request: Request, content: Picture, region: Region, pictures: Sequence[Picture], said: str
-) -> Result:
-    """Have the backend do it, with a progress bar; Ctrl+C closes the connection, which cancels."""
-    from tqdm import tqdm
-
-    with tqdm(unit="step", desc=said, leave=False) as bar, launcher.connect() as backend:
-        for message in backend.messages(backend.submit(request, content, region, pictures)):
-            if isinstance(message, Result):
-                return message
-            _show(bar, message)
-    raise AssertionError("messages() ends with a Result or raises")
-
-
-def _show(bar: tqdm[None], message: Queued | Progress | Result) -> None:
-    if isinstance(message, Queued):
-        bar.set_description_str(f"{message.place} jobs before this one" if message.place else "working")
-    elif isinstance(message, Progress):
-        bar.set_description_str("working", refresh=False)
-        bar.total, bar.n = message.total, message.step
-        bar.refresh()
-
-
 def _serve(arguments: list[str]) -> int:
-    """Run a backend that stays until it is stopped, unless the arguments say otherwise."""
+    """Run a backend; without --idle among the arguments it runs until it is stopped."""
     from .. import __main__ as backend_main
 
     return backend_main.main(["--idle", "inf", *arguments])
 
 
 def _layers(options: argparse.Namespace) -> int:
-    for layer, group in LAYERS[options.network]:
+    for layer, group in network_layers(options.network):
         print(f"{layer:<24}{GROUPS[group]}")
     return 0
 
 
 def _stop(_: argparse.Namespace) -> int:
-    print("The backend has ended." if _ask_to_end() or _make_end() else "No backend runs.")
+    from .stop_backend import stop_backend
+
+    print("The backend has stopped." if stop_backend() else "No backend is running.")
     return 0
-
-
-def _ask_to_end() -> bool:
-    """Ask the backend to end; whether there was one that did, so that another may be started."""
-    try:
-        client = launcher.connect_if_running()
-        if client is None:
-            return False
-        with client:
-            client.stop_backend()
-            client.wait_until_gone()
-    except (VersionMismatch, BackendSilent):
-        return False
-    return _lock_is_free(within_s=LET_GO_S)
-
-
-def _make_end() -> bool:
-    """End the process of a backend that does not answer; whether there was one.
-
-    A live backend holds the lock: without it, its number may be another process' by now.
-    """
-    connection = launcher.read_connection()
-    if connection is None or _lock_is_free(within_s=0):
-        return False
-    for ending in (signal.SIGTERM, getattr(signal, "SIGKILL", signal.SIGTERM)):
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(connection.pid, ending)
-        if _lock_is_free(within_s=END_S):
-            return True
-    raise AtelierError(f"The backend, process {connection.pid}, cannot be ended: restart the computer.")
-
-
-def _lock_is_free(*, within_s: float) -> bool:
-    from filelock import FileLock, Timeout
-
-    try:
-        with FileLock(home.atelier_home() / "backend.lock", timeout=within_s):
-            return True
-    except Timeout:
-        return False
 
 
 def _doctor(options: argparse.Namespace) -> int:

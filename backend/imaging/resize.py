@@ -11,8 +11,8 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-Size = tuple[int, int]
-"""Height and width in pixels."""
+from atelier_shared.sizes import Size
+
 MOST_SHRUNK = 16
 """A side shrinks so many times at once: CUDA's kernel has no memory for a wider filter than of 47 times."""
 
@@ -21,32 +21,6 @@ def size_of(image: Tensor) -> Size:
     """Height and width of an image (..., H, W)."""
     height, width = image.shape[-2:]
     return height, width
-
-
-def fit(size: Size, longest_px: int, shortest_px: int = 1) -> Size:
-    """`size` shrunk to a longest side of `longest_px`, its proportions kept; never enlarged.
-
-    A side that is shorter than `shortest_px` then, which a network could not take, becomes that long.
-    """
-    return scaled(size, min(longest_px, max(size)), shortest_px)
-
-
-def scaled(size: Size, longest_px: int, shortest_px: int = 1) -> Size:
-    """`size` shrunk or enlarged to a longest side of `longest_px`, no side below `shortest_px`."""
-    scale = longest_px / max(size)
-    height, width = (max(shortest_px, round(side * scale)) for side in size)
-    return height, width
-
-
-def octave_sizes(size: Size, octaves: int, octave_scale: float, shortest_px: int = 1) -> list[Size]:
-    """Sizes from coarse to fine, each `octave_scale` times the one before; the last one is `size`.
-
-    Those with a side shorter than `shortest_px` are left out, `size` itself never.
-    """
-    height, width = size
-    scales = [octave_scale**-i for i in range(octaves - 1, 0, -1)]
-    sizes = [(round(height * scale), round(width * scale)) for scale in scales]
-    return [coarse for coarse in sizes if min(coarse) >= shortest_px] + [size]
 
 
 def resize(image: Tensor, size: Size) -> Tensor:

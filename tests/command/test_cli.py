@@ -1,4 +1,4 @@
-"""The command `atelier`, run as a person would, through a real backend and real networks."""
+"""The command `atelier`, run as a user runs it, with a real backend and real networks."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ from PIL import Image
 
 from atelier_shared import launcher
 from atelier_shared.deepdream import DeepDream
-from atelier_shared.networks import LAYERS
+from atelier_shared.networks import NETWORKS, network_layers
 from atelier_shared.presets import PRESETS
 from atelier_shared.settings import settings
 from atelier_shared.style_transfer import StyleTransfer
 from backend.command import cli
+from backend.command.stop_backend import is_lock_free
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 PHOTO, STYLE = SAMPLES / "chelsea.jpg", SAMPLES / "starry_night.jpg"
@@ -32,7 +33,7 @@ QUICK_DREAM = ["--size", "128", "--octaves", "1", "--iterations", "3"]
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Iterator[Path]:
-    """An installation with a backend that the commands of this module share."""
+    """Return an installation with one backend for all commands of this module."""
     home = installed_in(tmp_path_factory.mktemp("home"), models)
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("ATELIER_HOME", str(home))
@@ -50,17 +51,17 @@ def pixels(file: Path) -> NDArray[np.int16]:
         return np.asarray(image).astype(np.int16)
 
 
-def test_a_picture_is_painted_in_a_style_and_keeps_its_size(home: Path, tmp_path: Path) -> None:
+def test_a_picture_takes_on_a_style_and_keeps_its_size(home: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.png"
     done = atelier("style", PHOTO, "--style", STYLE, "--method", "fast", "--size", "256", "-o", out)
     assert (done.returncode, done.stdout) == (0, "")
     before, after = pixels(PHOTO), pixels(out)
     assert after.shape == before.shape
     red, _, blue = after.mean(axis=(0, 1))
-    assert blue > red, "Starry Night is blue, and the cat is not"
+    assert blue > red, "the style is blue, the photo is not"
 
 
-def test_a_low_picture_is_painted_in_the_style_of_one_pixel(home: Path, tmp_path: Path) -> None:
+def test_a_picture_of_three_rows_is_painted_in_the_style_of_one_pixel(home: Path, tmp_path: Path) -> None:
     Image.new("RGB", (1, 1), (200, 30, 30)).save(tmp_path / "pixel.png")
     with Image.open(PHOTO) as photo:
         photo.crop((0, 100, 90, 103)).save(tmp_path / "low.png")
@@ -70,14 +71,14 @@ def test_a_low_picture_is_painted_in_the_style_of_one_pixel(home: Path, tmp_path
     assert pixels(out).shape == (3, 90, 3)
 
 
-def test_fine_goes_the_same_way(home: Path, tmp_path: Path) -> None:
+def test_the_fine_method_works(home: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.png"
     done = atelier("style", PHOTO, "--style", STYLE, "--size", "64", "--iterations", "5", "-o", out)
     assert done.returncode == 0, done.stderr
     assert np.abs(pixels(out) - pixels(PHOTO)).mean() > 5
 
 
-def test_the_same_seed_dreams_the_same_and_another_one_does_not(home: Path, tmp_path: Path) -> None:
+def test_the_seed_determines_the_dream(home: Path, tmp_path: Path) -> None:
     dreams = []
     for name, seed in (("a", "1"), ("b", "1"), ("c", "2")):
         out = tmp_path / f"{name}.png"
@@ -86,7 +87,7 @@ def test_the_same_seed_dreams_the_same_and_another_one_does_not(home: Path, tmp_
     assert dreams[0] == dreams[1] != dreams[2]
 
 
-def test_styles_masks_and_the_gallery_go_the_same_way(home: Path, tmp_path: Path) -> None:
+def test_several_styles_style_masks_and_the_gallery_work(home: Path, tmp_path: Path) -> None:
     with Image.open(STYLE) as style:
         half = Image.new("L", style.size)
         half.paste(255, (0, 0, style.width // 2, style.height))
@@ -122,7 +123,7 @@ def test_a_guide_a_preset_and_frames_change_a_dream(home: Path, tmp_path: Path) 
     assert len({frame.read_bytes() for frame in frames}) == 3
 
 
-def test_a_preset_is_other_defaults_and_options_overrule_it() -> None:
+def test_a_preset_changes_defaults_and_options_override_it() -> None:
     words = ["dream", "in.png", "-o", "out.png", "--preset", "eyes"]
     options = cli._options(words)
     assert {name: getattr(options, name) for name in PRESETS["eyes"].settings} == PRESETS["eyes"].settings
@@ -136,8 +137,8 @@ def test_too_few_and_too_many_frames_are_refused(tmp_path: Path, count: str) -> 
     assert (done.returncode, done.stderr) == (1, f"atelier: frames must be from 1 to 500, not {count}.\n")
 
 
-def test_a_picture_that_is_not_needed_is_not_read(home: Path, tmp_path: Path) -> None:
-    """The file that is to be a style or a guide here is no picture."""
+def test_an_unused_picture_is_not_read(home: Path, tmp_path: Path) -> None:
+    """The style and the guide are not pictures here."""
     commands: list[list[str | Path]] = [
         ["style", PHOTO, "--style", __file__, "--method", "gallery", "--size", "64"],
         ["dream", PHOTO, "--guide", __file__, "--objective", "activation", *QUICK_DREAM],
@@ -147,33 +148,33 @@ def test_a_picture_that_is_not_needed_is_not_read(home: Path, tmp_path: Path) ->
         assert done.returncode == 0, done.stderr
 
 
-def test_more_styles_than_can_be_mixed_are_refused_before_a_backend_is_asked(
+def test_too_many_styles_are_refused_before_a_backend_is_started(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """There is none here: whoever asks for one hears that none is installed."""
+    """No backend is installed here, so starting one is a different error."""
     monkeypatch.setenv("ATELIER_HOME", str(tmp_path / "home"))
     styles = ["--style", str(STYLE)]
     done = atelier("style", PHOTO, *16 * styles, "-o", tmp_path / "out.png")
     assert "is not installed" in done.stderr
     done = atelier("style", PHOTO, *17 * styles, "-o", tmp_path / "out.png")
-    sentence = "atelier: No more than 16 styles can be mixed: leave out some of them.\n"
-    assert (done.returncode, done.stderr) == (1, sentence)
+    message = "atelier: At most 16 styles can be mixed. Leave some of them out.\n"
+    assert (done.returncode, done.stderr) == (1, message)
 
 
-def test_sixteen_styles_go_over_the_wire(home: Path, tmp_path: Path) -> None:
+def test_sixteen_styles_can_be_mixed(home: Path, tmp_path: Path) -> None:
     Image.new("RGB", (70, 70), (200, 30, 30)).save(tmp_path / "style.png")
     fast = ["--method", "fast", "--size", "64", *16 * ["--style", str(tmp_path / "style.png")]]
     done = atelier("style", PHOTO, *fast, "-o", tmp_path / "out.png")
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("network", LAYERS)
+@pytest.mark.parametrize("network", NETWORKS)
 def test_the_layers_of_a_network_are_listed(network: str) -> None:
     listed = [line.split()[0] for line in atelier("layers", network).stdout.splitlines()]
-    assert listed == [layer for layer, _ in LAYERS[network]]
+    assert listed == [layer for layer, _ in network_layers(network)]
 
 
-def test_a_mask_keeps_everything_outside_it_to_the_bit(home: Path, tmp_path: Path) -> None:
+def test_pixels_outside_the_mask_keep_every_bit(home: Path, tmp_path: Path) -> None:
     mask = np.zeros((300, 451), np.uint8)
     mask[100:200, 150:300] = 255
     mask[100:200, 140:150] = 100
@@ -195,7 +196,7 @@ def make_bad_pictures(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "sentence"),
+    ("words", "expected"),
     [
         (["dream", "missing.png", "-o", "out.png"], "There is no file"),
         (["dream", SAMPLES, "-o", "out.png"], "cannot be read as a picture"),
@@ -203,7 +204,7 @@ def make_bad_pictures(folder: Path) -> None:
         (["style", PHOTO, "--style", SAMPLES, "-o", "out.png"], "cannot be read as a picture"),
         (["style", BROKEN_OFF, "--style", PHOTO, "-o", "out.png"], "cannot be read as a picture"),
         (["style", PHOTO, "--style", BROKEN_OFF, "-o", "out.png"], "cannot be read as a picture"),
-        (["dream", NOT_A_NUMBER, "-o", "out.png"], "its pixels are floats"),
+        (["dream", NOT_A_NUMBER, "-o", "out.png"], "float images"),
         (["dream", PHOTO, "--octaves", "99", "-o", "out.png"], "octaves must be from 1 to 12"),
         (["dream", PHOTO, "--device", "xpu", "-o", "out.png"], "xpu"),
         (["dream", PHOTO, "--layers", "Mixed_9z", "-o", "out.png"], "Mixed_5d"),
@@ -219,21 +220,21 @@ def make_bad_pictures(folder: Path) -> None:
         *("not-a-number", "out-of-range", "no-device", "no-layer", "no-style", "no-gallery", "no-weights"),
     ],
 )
-def test_what_cannot_be_done_gets_one_sentence_and_leaves_no_file(
-    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str | Path], sentence: str
+def test_an_error_is_one_line_and_leaves_no_file(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str | Path], expected: str
 ) -> None:
     make_bad_pictures(home)
     monkeypatch.chdir(tmp_path)
     words = [home / word if word in (BROKEN_OFF, NOT_A_NUMBER) else word for word in words]
     done = atelier(*words, *(QUICK_DREAM[:2] if words[0] == "dream" else []))
     assert done.returncode == 1
-    said = done.stderr.strip().splitlines()[-1]
-    assert said.startswith("atelier: ") and sentence in said
+    message = done.stderr.strip().splitlines()[-1]
+    assert message.startswith("atelier: ") and expected in message
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_masked_part_is_made_from_what_gimp_would_send_of_it(home: Path, tmp_path: Path) -> None:
-    """From the part and 96 pixels around it: what lies farther away makes no difference."""
+def test_a_masked_part_is_computed_from_the_same_pixels_as_in_gimp(home: Path, tmp_path: Path) -> None:
+    """The part and 96 pixels around it are used, and no others."""
     x, y, width, height = 200, 100, 60, 40
     mask = Image.new("L", (451, 300))
     mask.paste(255, (x, y, x + width, y + height))
@@ -256,10 +257,10 @@ def test_a_masked_part_is_made_from_what_gimp_would_send_of_it(home: Path, tmp_p
 
 
 @pytest.mark.parametrize("out", ["out.nonsense", "nowhere/out.png", ".", "out.jpg"])
-def test_what_cannot_be_written_is_said_before_a_backend_is_asked(
+def test_a_file_that_cannot_be_written_is_reported_before_a_backend_is_started(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: str
 ) -> None:
-    """There is none here: whoever asks for one hears that none is installed."""
+    """No backend is installed here, so starting one is a different error."""
     monkeypatch.setenv("ATELIER_HOME", str(tmp_path / "home"))
     Image.new("RGBA", (64, 64)).save(tmp_path / "in.png")
     assert "is not installed" in atelier("dream", tmp_path / "in.png", "-o", tmp_path / "out.png").stderr
@@ -272,21 +273,21 @@ def test_what_cannot_be_written_is_said_before_a_backend_is_asked(
 
 
 @pytest.mark.parametrize(("command", "request_type"), [("style", StyleTransfer), ("dream", DeepDream)])
-def test_every_setting_is_an_option_and_helped(command: str, request_type: type) -> None:
+def test_every_setting_is_an_option_with_help(command: str, request_type: type) -> None:
     help = " ".join(atelier(command, "--help").stdout.split())
     for setting in settings(request_type):
         assert f"--{setting.name.replace('_', '-')}" in help
     assert "(default: None)" not in help and "([])" not in help and "(default: )" not in help
 
 
-def test_stop_ends_the_backend_and_says_so(home: Path) -> None:
+def test_stop_ends_the_backend(home: Path) -> None:
     launcher.connect().close()
-    assert atelier("stop").stdout == "The backend has ended.\n"
-    assert cli._lock_is_free(within_s=0), "'atelier serve' would say that one runs already"
-    assert atelier("stop").stdout == "No backend runs.\n"
+    assert atelier("stop").stdout == "The backend has stopped.\n"
+    assert is_lock_free(within_s=0), "'atelier serve' can start another one"
+    assert atelier("stop").stdout == "No backend is running.\n"
 
 
-def test_stop_ends_a_backend_that_does_not_answer(
+def test_stop_kills_a_backend_that_does_not_answer(
     tmp_path: Path, models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ATELIER_HOME", str(installed_in(tmp_path, models)))
@@ -296,12 +297,12 @@ def test_stop_ends_a_backend_that_does_not_answer(
     backend = psutil.Process(connection.pid)
     backend.suspend()
     done = atelier("stop")
-    assert (done.stdout, done.stderr) == ("The backend has ended.\n", "")
-    eventually(lambda: not backend.is_running(), "its process is gone")
-    assert atelier("stop").stdout == "No backend runs.\n"
+    assert (done.stdout, done.stderr) == ("The backend has stopped.\n", "")
+    eventually(lambda: not backend.is_running(), "its process has ended")
+    assert atelier("stop").stdout == "No backend is running.\n"
 
 
-def test_stop_leaves_a_process_alone_that_has_the_number_of_a_backend_that_is_gone(
+def test_stop_ignores_a_process_with_the_number_of_a_former_backend(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ATELIER_HOME", str(tmp_path))
@@ -309,24 +310,24 @@ def test_stop_leaves_a_process_alone_that_has_the_number_of_a_backend_that_is_go
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
         launcher.write_connection(launcher.Connection(port, other.pid, "ab" * 32))
-        assert atelier("stop").stdout == "No backend runs.\n"
+        assert atelier("stop").stdout == "No backend is running.\n"
         assert other.poll() is None
         other.kill()
 
 
-def test_the_doctor_comes_where_packages_are_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever is broken of the environment, the doctor says so instead of falling ill itself."""
+def test_the_doctor_runs_when_packages_are_broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broken package is a finding, not a crash."""
     for package in ("torch", "torchvision", "numpy", "PIL", "zmq", "tqdm", "filelock"):
         (tmp_path / f"{package}.py").write_text(f"raise ImportError('{package} is broken.')")
     monkeypatch.setenv("ATELIER_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     done = atelier("doctor")
     assert (done.returncode, done.stderr) == (1, "")
-    assert "NO  device: torch does not work (torch is broken)" in done.stdout
+    assert "NO  device: PyTorch cannot be loaded (torch is broken)" in done.stdout
     assert "NO  weights: " in done.stdout
 
 
-def test_the_doctor_bundles_what_he_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_bundle_contains_the_findings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ATELIER_HOME", str(tmp_path / "home"))
     done = atelier("doctor", "--bundle", tmp_path / "bundle.zip")
     assert done.stderr == ""

@@ -6,14 +6,14 @@ import math
 import tempfile
 from pathlib import Path
 
-from atelier_shared.estimate import estimate, in_words, kind, read_speeds
+from atelier_shared.estimate import estimate, in_words, read_speeds
 from atelier_shared.home import SPEEDS_FILE
 from atelier_shared.style_transfer import StyleTransfer
 
 HOME = Path(tempfile.mkdtemp(prefix="atelier-fuzz-"))
 REQUEST = StyleTransfer()
 WORDS = [
-    f'"{kind(REQUEST, "auto")} 1e7"'.encode(),
+    f'"{REQUEST.kind_of_job("auto")} 1e7"'.encode(),
     b"[1, 2]",
     b"1e17",
     b"1e-300",

@@ -25,12 +25,13 @@ from atelier_shared.errors import AtelierError, JobCancelled
 from atelier_shared.messages import Picture, Progress, Queued
 from atelier_shared.request import PREVIEW_PX
 from atelier_shared.style_transfer import StyleTransfer
+from host.arguments import argument_name
 from host.event_loop_client import EventLoopClient
-from host.filters import FILTERS, argument
-from host.picture_cache import GivenPictures
+from host.filters import FILTERS
+from host.picture_cache import PictureCache
 from host.progress_reporter import ProgressReporter
-from host.run import Task
 from host.suitability import Unsuitable
+from host.task import Task
 from ui.gallery import recent
 from ui.gallery.gallery import Gallery
 from ui.preview import rendering
@@ -218,7 +219,7 @@ class Window:
         self.link = EventLoopClient(lambda: self.pane.refresh_soon())
         self.submit = self.link.submit
         self.link.submit = self._counted  # type: ignore[assignment,method-assign]
-        self.pane = PreviewPane(layer, GivenPictures(layer), self.link, self._wanted)
+        self.pane = PreviewPane(layer, PictureCache(layer), self.link, self._wanted)
         self.window = Gtk.Window()
         self.window.add(self.pane)
         self.window.show_all()
@@ -376,14 +377,14 @@ def case_a_given_file_is_read_once_until_it_changes_and_a_layer_for_every_run() 
     shutil.copyfile(STARRY_NIGHT, place)
     file = Gio.File.new_for_path(str(place))
     with layer_of() as layer, layer_of() as style:
-        given = GivenPictures(layer)
-        first, of_layer = given.seen(file, 512), given.seen(style, 512)
-        assert given.latest(file, 900) is first
+        given = PictureCache(layer)
+        first, of_layer = given.for_preview(file, 512), given.for_preview(style, 512)
+        assert given.for_run(file, 900) is first
         shutil.copyfile(STARRY_NIGHT.with_name("coffee.jpg"), place)
-        assert given.latest(file, 512).pixels != first.pixels
+        assert given.for_run(file, 512).pixels != first.pixels
         write(style, "R'G'B' u8", bytes(3 * WIDTH * HEIGHT))
-        assert given.seen(style, 512) is of_layer
-        assert not any(given.latest(style, 512).pixels[0:3])
+        assert given.for_preview(style, 512) is of_layer
+        assert not any(given.for_run(style, 512).pixels[0:3])
 
 
 def case_what_is_wrong_is_said_and_what_is_missing_is_left_to_the_dialog() -> None:
@@ -437,7 +438,7 @@ def case_a_run_that_is_enough_before_its_job_is_asked_for_is_not_computed_to_its
         run.finish_early()
         seen = rendering.scene(layer, None)
         with suppress(JobCancelled):
-            window.link.result_of(dream, seen.content, seen.region, [], heard.append, run.started)
+            window.link.result_of(dream, seen.content, seen.region, [], heard.append, run.job_started)
         told = [said for said in heard if isinstance(said, Progress)]
         assert all(said.step < said.total / 2 for said in told[:-1]), "the last one is of what there was"
 
@@ -462,16 +463,16 @@ def case_what_may_stand_in_a_text_is_offered_for_the_network() -> None:
         procedure, config = config_of(name)
         dialog = GimpUi.ProcedureDialog.new(procedure, config, "")
         form = settings_form(dialog, config, chosen, Gtk.Label())
-        for setting in (each for each in chosen.settings if each.name in chosen.offered):
-            control = dialog.get_widget(argument(setting), GObject.TYPE_NONE)
+        for setting in (each for each in chosen.settings if each.name in chosen.suggestions):
+            control = dialog.get_widget(argument_name(setting), GObject.TYPE_NONE)
             for network in ("squeezenet", "vgg16"):
                 config.set_property("network", network)
                 offered = menu_beside(control)
                 assert [item.get_label() for item in offered] == [
-                    text for text, _group in chosen.offered[setting.name](network)
+                    text for text, _group in chosen.suggestions[setting.name](network)
                 ]
                 offered[-1].activate()
-                assert config.get_property(argument(setting)) == offered[-1].get_label()
+                assert config.get_property(argument_name(setting)) == offered[-1].get_label()
                 chosen.request(**{setting.name: offered[-1].get_label()})
         form.destroy()
         dialog.destroy()

@@ -12,14 +12,14 @@ from atelier_shared.networks import GROUPS, LAYERS
 from atelier_shared.settings import Choice, settings
 from atelier_shared.style_transfer import StyleTransfer
 from backend.compat.torchvision_import import torchvision
-from backend.networks import registry
+from backend.networks import feature_network, registry
 
 UNTRAINED = {"googlenet": "googlenet", "resnet50": "resnet50", "inception-v3-torchvision": "inception_v3"}
 LIKE = {"vgg19-torchvision": "vgg19", "vgg16-torchvision": "vgg16"}
 """Networks of the same definition and other values, which here have the same ones."""
 
 
-def network_called(name: str, models: Path) -> registry.Network:
+def network_called(name: str, models: Path) -> feature_network.FeatureNetwork:
     """The network with its weights, or, where those are only had on request, with none that mean anything."""
     if name in LIKE:
         return registry.NETWORKS[name](network_called(LIKE[name], models).body.state_dict())

@@ -1,46 +1,57 @@
-"""The settings of DeepDream, with every default and range."""
+"""The settings of DeepDream, with every default and range, and what follows from them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 from .deferred_translation import N_
-from .request import Only, Request, device_setting, seed_setting
-from .settings import Number, choice, number, text
+from .networks import DEEPDREAM, NETWORKS, network_options
+from .request import (
+    PREVIEW_PX,
+    SMALLEST_PX,
+    Condition,
+    PaintingRequest,
+    device_setting,
+    fitted_pixels,
+    seed_setting,
+)
+from .settings import Number, choice, number, text, within_bounds
 from .text_settings import channel_range, weights_by_name
+
+DREAM_PREVIEW_PX = 224
+"""Longest side of a dream in a preview of the whole layer; finer octaves would only be seen enlarged."""
+FEWEST_PREVIEW_STEPS = 3
+LARGEST_PREVIEW_STEP = 3.0
+"""A preview has fewer steps, each up to so many times as large."""
 
 
 @dataclass(frozen=True)
-class DeepDream(Request):
-    """Strengthen what a network sees in the picture, from its strokes to its eyes and snouts."""
+class DeepDream(PaintingRequest):
+    """Strengthen what a network sees in the picture, from strokes to eyes and snouts."""
 
     name = "deepdream"
-    only = (
-        Only(("layers",), "objective", ("activation", "guide")),
-        Only(("channels",), "objective", ("activation",)),
-        Only(("imagenet_class",), "objective", ("class",)),
+    command = "dream"
+    purpose = "amplify the patterns that a network recognises in a picture"
+    picture_missing = N_("Choose a guide picture first.")
+    conditions = (
+        Condition(("layers",), "objective", ("activation", "guide")),
+        Condition(("channels",), "objective", ("activation",)),
+        Condition(("imagenet_class",), "objective", ("class",)),
     )
     objective: str = choice(
         "activation",
         {
-            "activation": N_("What the layers see in it"),
+            "activation": N_("What the layers see in the picture"),
             "class": N_("A class of ImageNet"),
-            "guide": N_("What the guide picture has"),
+            "guide": N_("The features of the guide picture"),
         },
         N_("_Dream of"),
         N_("What becomes stronger in the picture"),
     )
     network: str = choice(
         "inception-v3",
-        {
-            "inception-v3": N_("Inception v3"),
-            "squeezenet": N_("SqueezeNet 1.1"),
-            "vgg19": N_("VGG19, normalised"),
-            "vgg16": N_("VGG16"),
-            "googlenet": N_("GoogLeNet, torchvision's own"),
-            "resnet50": N_("ResNet-50, torchvision's own"),
-            "inception-v3-torchvision": N_("Inception v3, torchvision's own"),
-        },
+        network_options(DEEPDREAM, "inception-v3"),
         N_("Network"),
         N_("The network that dreams"),
     )
@@ -48,41 +59,41 @@ class DeepDream(Request):
         weights_by_name,
         N_("La_yers"),
         N_(
-            "Layers that dream, as in Mixed_5d or Mixed_5b, Mixed_6a:0.5; deeper ones see larger things;"
-            " nothing: the network's usual one"
+            "Layers that dream, such as Mixed_5d or Mixed_5b, Mixed_6a:0.5; deeper layers see larger things;"
+            " empty: the network's default"
         ),
     )
     channels: str = text(
         channel_range,
         N_("Channels"),
-        N_("Which of the layers' channels dream, as in 12 or 12-20; nothing: all"),
+        N_("The channels of the layers that dream, such as 12 or 12-20; empty: all"),
     )
     imagenet_class: str = text(
         str.strip,
         N_("Class"),
         N_(
-            "The class of ImageNet that is dreamt of: its name or its number; SqueezeNet knows classes,"
-            " and so do torchvision's own networks"
+            "The ImageNet class to dream of, by name or number; only SqueezeNet and torchvision's own"
+            " networks have classes"
         ),
     )
     start: str = choice(
         "picture",
         {"picture": N_("The picture"), "noise": N_("Noise: shows what the network looks for")},
         N_("Start from"),
-        N_("What is dreamt upon; noise takes the layer's place, which may be blank"),
+        N_("The picture before the first step; noise replaces the layer, even a blank one"),
     )
     strength: float = number(
-        1.0, 0.0, 1.0, N_("S_trength"), N_("How much of the dream is laid over the picture")
+        1.0, 0.0, 1.0, N_("S_trength"), N_("How much of the dream is added to the picture")
     )
     iterations: int = number(
-        10, 1, 500, N_("_Iterations"), N_("Steps of gradient ascent at each octave; more dream more")
+        10, 1, 500, N_("_Iterations"), N_("Steps of gradient ascent at each octave; more steps dream more")
     )
     step_size: float = number(0.01, 0.001, 0.5, N_("Step size"), N_("How far one step changes the picture"))
     octaves: int = number(
-        4, 1, 12, N_("Oct_aves"), N_("Sizes dreamt at, coarse to fine; more give larger shapes")
+        4, 1, 12, N_("Oct_aves"), N_("Number of sizes from coarse to fine; more octaves give larger shapes")
     )
     octave_scale: float = number(
-        1.4, 1.1, 3.0, N_("Octave scale"), N_("Ratio between one octave's size and the next")
+        1.4, 1.1, 3.0, N_("Octave scale"), N_("Ratio of each octave's size to the one before")
     )
     jitter: int = number(
         32, 0, 256, N_("Jitter"), N_("Random shift in pixels at every step; hides the network's grid")
@@ -91,42 +102,83 @@ class DeepDream(Request):
         "none",
         {"none": N_("None"), "gaussian": N_("Gaussian"), "laplacian": N_("Laplacian pyramid")},
         N_("Smoothing"),
-        N_("What keeps grain out of the dream"),
+        N_("Removes grain from the dream"),
     )
     colours: str = choice(
         "dreamt",
-        {"dreamt": N_("The dream's"), "kept": N_("The picture's; only light and dark are dreamt")},
+        {"dreamt": N_("From the dream"), "kept": N_("From the picture; only the brightness is dreamt")},
         N_("Colours"),
-        N_("Whose colours the picture has; noise has none to keep, and stays gray"),
+        N_("The colours of the result; noise has none to keep and stays grey"),
     )
-    zoom: float = number(
-        1.0, 1.0, 1.5, N_("Zoom"), N_("How much the picture is enlarged before it is dreamt upon")
-    )
+    zoom: float = number(1.0, 1.0, 1.5, N_("Zoom"), N_("How much the picture is enlarged before each dream"))
     size: int = number(
         1024,
-        64,
+        SMALLEST_PX,
         16384,
         N_("Working size"),
-        N_("Longest side in pixels at which the dream is made; a larger layer keeps its own fine detail"),
+        N_("Longest side of the dream in pixels; a larger layer keeps its own fine detail"),
     )
     seed: int = seed_setting()
     device: str = device_setting()
 
     @property
-    def picture_px(self) -> int:
-        """The longest side at which a guide picture is of use, in pixels."""
+    def working_px(self) -> int:
+        """Longest side, in pixels, of the dream."""
         return self.size
 
     @property
-    def needs_style(self) -> bool:
-        """Whether there must be a guide picture, which travels as a style."""
+    def needs_picture(self) -> bool:
+        """Whether a guide picture is required."""
         return self.objective == "guide"
+
+    @property
+    def keeps_colours(self) -> bool:
+        """Whether only the luminance is dreamt."""
+        return self.colours == "kept"
+
+    @property
+    def is_opaque(self) -> bool:
+        """Whether noise replaces the layer, its transparent pixels included."""
+        return self.start == "noise"
+
+    def work(self, width: int, height: int) -> float:
+        """Return the pixel-steps over all octaves; a step has one gradient for each layer."""
+        layers = 1 if self.objective == "class" else max(1, len(weights_by_name(self.layers)))
+        octaves = sum(math.pow(self.octave_scale, -2 * octave) for octave in range(self.octaves))
+        return self.iterations * layers * octaves * fitted_pixels(width, height, self.size)
+
+    def kind_of_job(self, device: str) -> str:
+        """Return the network and the device."""
+        return " ".join(filter(None, (self.name, self.network, device)))
+
+    def for_preview(self, width: int, height: int, part: float = 1.0) -> DeepDream:
+        """Return the same octaves at a smaller size, with fewer and larger steps."""
+        affordable = NETWORKS[self.network].work_in_half_second
+        longest_px = DREAM_PREVIEW_PX if part == 1 else PREVIEW_PX
+        size = max(SMALLEST_PX, min(longest_px, round(self.size * part)))
+        one_step = replace(self, iterations=1, size=size).work(width, height)
+        steps = min(self.iterations, max(FEWEST_PREVIEW_STEPS, int(affordable / one_step)))
+        if steps * one_step > affordable:
+            size = max(SMALLEST_PX, int(size * math.sqrt(affordable / (steps * one_step))))
+        larger = min(LARGEST_PREVIEW_STEP, self.iterations / steps)
+        step_size = within_bounds(DeepDream, "step_size", self.step_size * larger)
+        return replace(self, size=size, iterations=steps, step_size=step_size)
+
+    def for_next_frame(self) -> DeepDream:
+        """Return the same, begun with the last frame; noise would hide it."""
+        return replace(self, start="picture")
+
+    def subject(self, picture_name: str) -> str:
+        """Return the guide's name, the class, the layers or the network."""
+        if self.needs_picture:
+            return picture_name
+        return self.imagenet_class if self.objective == "class" else self.layers or self.network
 
 
 FRAMES = Number(
     "frames",
     N_("_Frames"),
-    N_("Dreams of dreams: each frame is the last one, zoomed and dreamt upon again"),
+    N_("Each frame is the previous one, zoomed and dreamt upon again"),
     1,
     1,
     500,

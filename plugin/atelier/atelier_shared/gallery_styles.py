@@ -32,5 +32,5 @@ GALLERY = {
     "great wave": N_("Great wave"),
     "rough oil": N_("Rough oil"),
 }
-"""The styles that the gallery method paints in without a style picture, in the order of its network's own
-numbers; it came without names, and these say what they look like."""
+"""The styles in the order of the network's outputs, and their labels. The network was published without
+names; these describe the looks."""

@@ -1,4 +1,4 @@
-"""DeepDreams named by what one sees in them: settings for a person to begin with and to change."""
+"""DeepDream's presets: settings named by the look of their dreams, to start from and to change."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ Settings = Mapping[str, int | float | str]
 
 
 class Preset(NamedTuple):
-    """The name that a person reads, and the settings that differ from their defaults."""
+    """A label, and the settings that differ from their defaults."""
 
     label: str
     settings: Settings
 
 
 def _channel(number: int) -> Settings:
-    """What one channel of Inception v3's Mixed_6b dreams of."""
+    """Return the settings that dream with one channel of Inception v3's Mixed_6b."""
     layer: Settings = {"network": "inception-v3", "layers": "Mixed_6b", "step_size": 0.012, "octaves": 6}
     return {**layer, "channels": str(number)}
 
@@ -52,4 +52,4 @@ PRESETS: dict[str, Preset] = {
     "storm": Preset(N_("Storm"), _channel(48)),
 }
 CONTROLLED = frozenset({"objective"}).union(*(preset.settings for preset in PRESETS.values()))
-"""The settings that presets set; one that says nothing of them leaves them at their defaults."""
+"""The settings that a preset sets; those it does not mention get their defaults."""

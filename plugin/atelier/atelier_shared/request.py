@@ -1,53 +1,160 @@
-"""The base of all requests: a frozen dataclass whose fields are a filter's settings."""
+"""The base of all requests: a frozen dataclass with one field for each setting of a filter.
+
+A request answers all questions about itself, so that nobody needs to test which filter it belongs to:
+how much work it is, what its preview is, which pictures it needs, and what its layer is called.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from .deferred_translation import N_
 from .settings import choice, number, settings
 
+SMALLEST_PX = 64
+"""Shortest working size."""
+PREVIEW_PX = 340
+"""Longest side of a preview."""
+
+Self = TypeVar("Self", bound="Request")
+
 
 @dataclass(frozen=True)
-class Only:
-    """Settings that have a say only where another one has one of some values."""
+class Condition:
+    """Settings that have an effect only if the setting `depends_on` has one of `values`."""
 
     settings: tuple[str, ...]
-    where: str
+    depends_on: str
     values: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Request:
-    """A filter's settings; `name` is the filter's on the wire, `only` says which of them have no say when.
+    """The settings of one filter.
 
-    Raises WrongSetting when a setting is of the wrong kind or out of range.
+    Attributes:
+        name: the filter's name on the wire.
+        conditions: which settings have an effect only with certain values of another one.
+
+    Raises:
+        WrongSetting: a setting has the wrong type or is out of range.
     """
 
     name: ClassVar[str]
-    only: ClassVar[tuple[Only, ...]] = ()
+    conditions: ClassVar[tuple[Condition, ...]] = ()
 
     def __post_init__(self) -> None:
         for setting in settings(type(self)):
             setting.check(getattr(self, setting.name))
 
+    def work(self, width: int, height: int) -> float:
+        """Return the pixel-steps of a job on `width` × `height` pixels: pixels × steps, over all sizes."""
+        return 0.0
+
+    def for_preview(self: Self, width: int, height: int, part: float = 1.0) -> Self:
+        """Return a request with a similar result that takes under a second, for `width` × `height` pixels.
+
+        `part`: longest side of the picture ÷ longest side of the whole layer. It is 1 for a reduced
+        picture of the whole layer and less for a detail at full size.
+        """
+        return self
+
+    def for_next_frame(self: Self) -> Self:
+        """Return the request that makes the next frame from the result of this one."""
+        return self
+
+
+@dataclass(frozen=True)
+class PaintingRequest(Request):
+    """The settings of a filter that computes with neural networks.
+
+    Attributes:
+        command: the verb of the command line.
+        purpose: the verb's line in `--help`.
+        picture_missing: the error for a request that needs a picture beside the layer and has none.
+    """
+
+    command: ClassVar[str]
+    purpose: ClassVar[str]
+    picture_missing: ClassVar[str]
+
+    @property
+    def device(self) -> str:
+        """The device to compute on; "auto" for the fastest."""
+        raise NotImplementedError
+
+    @property
+    def working_px(self) -> int:
+        """Longest side, in pixels, at which the networks work."""
+        raise NotImplementedError
+
+    @property
+    def picture_px(self) -> int:
+        """Longest side, in pixels, at which a picture beside the layer is useful."""
+        return self.working_px
+
+    @property
+    def needs_picture(self) -> bool:
+        """Whether a picture beside the layer (a style or a guide) is required."""
+        return False
+
+    @property
+    def recolours_pictures(self) -> bool:
+        """Whether the pictures beside the layer get the content's colours first."""
+        return False
+
+    @property
+    def keeps_colours(self) -> bool:
+        """Whether the result gets the content's colours and changes only its luminance."""
+        return False
+
+    @property
+    def is_opaque(self) -> bool:
+        """Whether the result covers the layer's transparent pixels too."""
+        return False
+
+    def picture_weights(self, count: int) -> Sequence[float]:
+        """Return the weights of `count` pictures beside the layer.
+
+        Raises:
+            ValueError: the settings give another number of weights.
+        """
+        return [1.0] * count
+
+    def kind_of_job(self, device: str) -> str:
+        """Return a name for the jobs on `device` whose speed is comparable with this one's."""
+        raise NotImplementedError
+
+    def subject(self, picture_name: str) -> str:
+        """Return a short description for the layer's name: the style, the guide, the class or the layers."""
+        raise NotImplementedError
+
 
 def seed_setting() -> Any:
-    help = N_("The same seed gives the same picture again; on a graphics card, nearly")
+    """Declare the field `seed`."""
+    help = N_("The same seed gives the same picture again (on a graphics card, almost the same)")
     return number(0, 0, 2**31 - 1, N_("Seed"), help)
 
 
 def device_setting() -> Any:
+    """Declare the field `device`."""
     return choice(
         "auto",
         {
-            "auto": N_("The fastest there is"),
+            "auto": N_("The fastest available"),
             "cuda": N_("NVIDIA or AMD graphics card"),
             "mps": N_("Apple graphics"),
             "xpu": N_("Intel graphics card"),
             "cpu": N_("Processor"),
         },
         N_("Device"),
-        N_("What computes the picture"),
+        N_("The device that computes the picture"),
     )
+
+
+def fitted_pixels(width: int, height: int, longest_px: int) -> float:
+    """Return the number of pixels of a picture reduced to a longest side of `longest_px`."""
+    scale = min(1.0, longest_px / max(width, height))
+    return width * scale * height * scale

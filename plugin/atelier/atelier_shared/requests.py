@@ -1,4 +1,4 @@
-"""Every request that there is, by its name on the wire."""
+"""Every request, by its name on the wire."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from .style_transfer import StyleTransfer
 
 @dataclass(frozen=True)
 class Identity(Request):
-    """Give the picture back as it came: a test of everything but the networks."""
+    """Return the picture unchanged: a test of everything except the networks."""
 
     name = "identity"
 
 
-REQUESTS: dict[str, type[Request]] = {kind.name: kind for kind in (StyleTransfer, DeepDream, Identity)}
+REQUESTS: dict[str, type[Request]] = {
+    request.name: request for request in (StyleTransfer, DeepDream, Identity)
+}

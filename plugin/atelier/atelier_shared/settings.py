@@ -1,6 +1,7 @@
 """Kinds of settings: numbers, choices and texts, with their defaults, ranges, labels and help.
 
-The fields of a request are declared with `number`, `choice` and `text`; `settings` reads them back.
+The fields of a request are declared with `number`, `choice` and `text`. `settings` returns them again as
+Number, Choice and Text, from which the dialogs, the command line and the checks are made.
 """
 
 from __future__ import annotations
@@ -12,11 +13,14 @@ from typing import Any
 
 from .deferred_translation import N_
 
+LONGEST_TEXT = 1000
+"""Characters of a text setting."""
+
 
 class Wrong(ValueError):
-    """Something is written in another form than it must be.
+    """A text that cannot be parsed.
 
-    Its text is `template` with `values` put in; who shows it may put them into a translation.
+    The message is `template` filled in with `values`, so that a translation can be filled in as well.
     """
 
     def __init__(self, template: str, **values: object) -> None:
@@ -25,7 +29,7 @@ class Wrong(ValueError):
 
 
 class WrongSetting(Wrong):
-    """A setting has a value that it cannot have; the value called `setting` is the setting's name."""
+    """A setting with a value of the wrong kind or out of range; `values` has its name as `setting`."""
 
     def __init__(self, setting: Setting, template: str, **values: object) -> None:
         super().__init__(template, setting=setting.name, **values)
@@ -34,7 +38,7 @@ class WrongSetting(Wrong):
 
 @dataclass(frozen=True)
 class Number:
-    """A whole or decimal setting between two bounds, both allowed."""
+    """A whole or decimal number from `low` to `high`, both included."""
 
     name: str
     label: str
@@ -44,18 +48,22 @@ class Number:
     high: int | float
 
     def check(self, value: object) -> None:
-        """Raise WrongSetting unless `value` is of the default's kind and within the bounds."""
-        kinds = (int,) if isinstance(self.default, int) else (int, float)
-        if isinstance(value, bool) or not isinstance(value, kinds):
+        """Raise WrongSetting unless `value` has the default's type and lies within the bounds."""
+        types = (int,) if isinstance(self.default, int) else (int, float)
+        if isinstance(value, bool) or not isinstance(value, types):
             raise WrongSetting(self, N_("{setting} must be a number, not {value}."), value=repr(value))
-        if not self.low <= value <= self.high:  # which NaN is not either
+        if not self.low <= value <= self.high:  # also true of NaN
             template = N_("{setting} must be from {low} to {high}, not {value}.")
             raise WrongSetting(self, template, low=self.low, high=self.high, value=repr(value))
+
+    def clamp(self, value: float) -> float:
+        """Return the number within the bounds nearest to `value`."""
+        return min(self.high, max(self.low, value))
 
 
 @dataclass(frozen=True)
 class Choice:
-    """One of several named settings; `options` maps each value to the label a person reads."""
+    """One of several named values; `options` maps each value to its label."""
 
     name: str
     label: str
@@ -72,7 +80,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Text:
-    """A setting that is written; `parse` reads it, and raises Wrong where that cannot be done."""
+    """A text in a notation that `parse` understands; `parse` raises Wrong for any other text."""
 
     name: str
     label: str
@@ -81,9 +89,9 @@ class Text:
     parse: Callable[[str], object]
 
     def check(self, value: object) -> None:
-        """Raise WrongSetting unless `value` is a text of the right form, and no endless one."""
+        """Raise WrongSetting unless `value` is a short enough text that can be parsed."""
         if not isinstance(value, str) or len(value) > LONGEST_TEXT:
-            template = N_("{setting} must be a text of at most {count} letters.")
+            template = N_("{setting} must be a text of at most {count} characters.")
             raise WrongSetting(self, template, count=LONGEST_TEXT)
         try:
             self.parse(value)
@@ -92,32 +100,40 @@ class Text:
 
 
 Setting = Number | Choice | Text
-LONGEST_TEXT = 1000
 
 
-# ── Declaring them as fields of a dataclass ──────────────────────────────────────────────────────
+# ── Settings as fields of a dataclass ────────────────────────────────────────────────────────────
 
 
 def number(default: int | float, low: int | float, high: int | float, label: str, help: str) -> Any:
-    settings = {"kind": Number, "label": label, "help": help, "low": low, "high": high}
-    return dataclasses.field(default=default, metadata=settings)
+    """Declare a field that is a Number."""
+    return _field(Number, default, label=label, help=help, low=low, high=high)
 
 
 def choice(default: str, options: Mapping[str, str], label: str, help: str) -> Any:
-    settings = {"kind": Choice, "label": label, "help": help, "options": options}
-    return dataclasses.field(default=default, metadata=settings)
+    """Declare a field that is a Choice."""
+    return _field(Choice, default, label=label, help=help, options=options)
 
 
 def text(parse: Callable[[str], object], label: str, help: str) -> Any:
-    return dataclasses.field(
-        default="", metadata={"kind": Text, "label": label, "help": help, "parse": parse}
-    )
+    """Declare a field that is a Text, empty by default."""
+    return _field(Text, "", label=label, help=help, parse=parse)
+
+
+def _field(kind: type[Setting], default: object, **properties: object) -> Any:
+    return dataclasses.field(default=default, metadata={"kind": kind, **properties})
 
 
 def settings(request: type) -> Iterator[Setting]:
-    """The settings of a kind of request, in the order a person reads them."""
+    """Yield the settings of a request class, in the order of the dialog."""
     for field in dataclasses.fields(request):
-        values = dict(field.metadata)
-        kind: type[Number] | type[Choice] | type[Text] = values.pop("kind")
-        default: Any = field.default
-        yield kind(name=field.name, default=default, **values)
+        properties = dict(field.metadata)
+        kind: Callable[..., Setting] = properties.pop("kind")
+        yield kind(name=field.name, default=field.default, **properties)
+
+
+def within_bounds(request: type, name: str, value: float) -> float:
+    """Return the number nearest to `value` that the Number called `name` of a request class allows."""
+    (setting,) = (each for each in settings(request) if each.name == name)
+    assert isinstance(setting, Number), name
+    return setting.clamp(value)

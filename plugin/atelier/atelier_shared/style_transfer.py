@@ -1,19 +1,30 @@
-"""The settings of style transfer, with every default and range."""
+"""The settings of style transfer, with every default and range, and what follows from them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from .deferred_translation import N_
 from .gallery_styles import GALLERY
-from .request import Only, Request, device_setting, seed_setting
-from .settings import choice, number, text
+from .networks import NETWORKS, STYLE_TRANSFER, network_options
+from .request import (
+    PREVIEW_PX,
+    SMALLEST_PX,
+    Condition,
+    PaintingRequest,
+    device_setting,
+    fitted_pixels,
+    seed_setting,
+)
+from .schedule import coarse_to_fine
+from .settings import choice, number, text, within_bounds
 from .text_settings import gallery_mix, weights_by_name, weights_in_order
 
 
 class Effort(NamedTuple):
-    """What a quality stands for: the longest side painted at, in pixels, and the steps in all."""
+    """A quality's working size (longest side in pixels) and number of steps in all."""
 
     working_px: int
     steps: int
@@ -25,16 +36,18 @@ QUALITIES: dict[str, dict[str, Effort]] = {
     "gallery": {"draft": Effort(512, 1), "good": Effort(1024, 1), "best": Effort(2048, 1)},
     "light": {"draft": Effort(384, 1), "good": Effort(768, 1), "best": Effort(1536, 1)},
 }
-SMALLEST_PX = 64
 
 
 @dataclass(frozen=True)
-class StyleTransfer(Request):
-    """Paint the content picture in the manner of style pictures."""
+class StyleTransfer(PaintingRequest):
+    """Paint the content picture in the style of other pictures."""
 
     name = "style-transfer"
-    only = (
-        Only(
+    command = "style"
+    purpose = "paint a picture in the style of another"
+    picture_missing = N_("Choose a style picture first.")
+    conditions = (
+        Condition(
             (
                 *("iterations", "content_weight", "style_weight", "smoothness", "start", "optimizer"),
                 *("pooling", "tolerance", "network", "content_layers", "style_layers", "seed"),
@@ -42,8 +55,8 @@ class StyleTransfer(Request):
             "method",
             ("fine",),
         ),
-        Only(("style_size", "style_shape", "style_weights"), "method", ("fine", "fast", "light")),
-        Only(("gallery_style", "gallery_mix"), "method", ("gallery",)),
+        Condition(("style_size", "style_shape", "style_weights"), "method", ("fine", "fast", "light")),
+        Condition(("gallery_style", "gallery_mix"), "method", ("gallery",)),
     )
     method: str = choice(
         "fine",
@@ -54,19 +67,19 @@ class StyleTransfer(Request):
             "light": N_("Light: one small pass"),
         },
         N_("_Method"),
-        N_("Fine paints the picture anew in many steps; fast and light do it in one; gallery wants no style"),
+        N_("Fine paints in many steps; Fast and Light paint in one; Gallery needs no style picture"),
     )
     quality: str = choice(
         "good",
         {"draft": N_("Draft"), "good": N_("Good"), "best": N_("Best")},
         N_("_Quality"),
-        N_("How large and in how many steps the picture is painted"),
+        N_("The working size and, for Fine, the number of steps"),
     )
     strength: float = number(
-        1.0, 0.0, 1.0, N_("S_trength"), N_("How far the picture leaves the photograph for the style")
+        1.0, 0.0, 1.0, N_("S_trength"), N_("How far the picture changes from the photo to the style")
     )
     style_size: float = number(
-        1.0, 0.25, 4.0, N_("Style si_ze"), N_("How large the strokes are, beside the picture")
+        1.0, 0.25, 4.0, N_("Style si_ze"), N_("The size of the strokes in proportion to the picture")
     )
     size: int = number(
         0,
@@ -74,7 +87,7 @@ class StyleTransfer(Request):
         16384,
         N_("Working size"),
         N_(
-            "Longest side in pixels at which the style is painted; 0: as the quality says. A larger layer"
+            "Longest side in pixels at which the style is painted; 0: set by the quality. A larger layer"
             " keeps its own fine detail"
         ),
     )
@@ -83,73 +96,64 @@ class StyleTransfer(Request):
         0,
         2000,
         N_("Iterations"),
-        N_("Fine only: more steps come closer to the style and take longer; 0: as the quality says"),
+        N_("Fine only: more steps come closer to the style and take longer; 0: set by the quality"),
     )
     colours: str = choice(
         "style",
         {
-            "style": N_("The style's"),
-            "luminance": N_("The photograph's; the style gives light and dark"),
-            "matched": N_("The photograph's; the style is recoloured first"),
+            "style": N_("From the style"),
+            "luminance": N_("From the photo; the style changes only the brightness"),
+            "matched": N_("From the photo; the style is recoloured first"),
         },
         N_("C_olours"),
-        N_("Whose colours the picture has; the gallery's own styles are not recoloured"),
+        N_("The colours of the result; the gallery's own styles are not recoloured"),
     )
     style_shape: str = choice(
         "keep",
-        {"keep": N_("Kept as it is"), "stretch": N_("Stretched to the picture's")},
+        {"keep": N_("Kept"), "stretch": N_("Stretched to the picture's")},
         N_("Style's proportions"),
         N_("Whether a style picture is stretched to the proportions of the picture"),
     )
     content_weight: float = number(
-        1.0, 0.0, 100.0, N_("Content weight"), N_("Fine only: how firmly the photograph's shapes are held")
+        1.0, 0.0, 100.0, N_("Content weight"), N_("Fine only: how strongly the photo's shapes are kept")
     )
     style_weight: float = number(
-        1.0,
-        0.0,
-        100.0,
-        N_("Style weight"),
-        N_("Fine only: how firmly the style's strokes and colours are sought"),
+        1.0, 0.0, 100.0, N_("Style weight"), N_("Fine only: how strongly the style is applied")
     )
     smoothness: float = number(
-        1.0, 0.0, 100.0, N_("Smoothness"), N_("Fine only: total variation; higher leaves less grain")
+        1.0, 0.0, 100.0, N_("Smoothness"), N_("Fine only: total variation; higher values leave less grain")
     )
     start: str = choice(
         "fast",
-        {"fast": N_("The fast method's picture"), "content": N_("The photograph"), "noise": N_("Noise")},
+        {"fast": N_("The result of Fast"), "content": N_("The photo"), "noise": N_("Noise")},
         N_("Start from"),
-        N_("Fine only: what the first step begins with"),
+        N_("Fine only: the picture before the first step"),
     )
     optimizer: str = choice(
         "l-bfgs",
         {"l-bfgs": N_("L-BFGS"), "adam": N_("Adam")},
         N_("Optimizer"),
-        N_("Fine only: how the steps are chosen; Adam needs more of them and less memory"),
+        N_("Fine only: Adam needs more steps than L-BFGS and less memory"),
     )
     pooling: str = choice(
         "max",
         {"max": N_("Maximum"), "average": N_("Average")},
         N_("Pooling"),
-        N_("Fine only: how the network shrinks its features; the average is softer"),
+        N_("Fine only: how the network reduces its features; average is softer"),
     )
     tolerance: float = number(
         0.002,
         0.0,
         0.1,
         N_("Tolerance"),
-        N_("Fine only: a size ends when ten steps have gained less than this part; 0: never before its time"),
+        N_(
+            "Fine only: stop a size early when the loss improved by less than this fraction over ten steps;"
+            " 0: never"
+        ),
     )
     network: str = choice(
         "vgg19",
-        {
-            "vgg19": N_("VGG19, normalised"),
-            "vgg16": N_("VGG16"),
-            "squeezenet": N_("SqueezeNet"),
-            "inception-v3": N_("Inception v3"),
-            "vgg19-torchvision": N_("VGG19, torchvision's own"),
-            "vgg16-torchvision": N_("VGG16, torchvision's own"),
-            "resnet50": N_("ResNet-50, torchvision's own"),
-        },
+        network_options(STYLE_TRANSFER, "vgg19"),
         N_("Network"),
         N_("Fine only: the network whose features compare the pictures"),
     )
@@ -157,22 +161,22 @@ class StyleTransfer(Request):
         weights_by_name,
         N_("Content layers"),
         N_(
-            "Fine only: layers that hold the shapes, as in relu4_2 or relu3_1:0.5, relu4_2;"
-            " nothing: the network's usual ones"
+            "Fine only: layers that keep the shapes, such as relu4_2 or relu3_1:0.5, relu4_2;"
+            " empty: the network's default"
         ),
     )
     style_layers: str = text(
         weights_by_name,
         N_("Style layers"),
         N_(
-            "Fine only: layers that seek the style, as in relu1_1, relu2_1:0.5;"
-            " nothing: the network's usual ones"
+            "Fine only: layers that describe the style, such as relu1_1, relu2_1:0.5;"
+            " empty: the network's default"
         ),
     )
     style_weights: str = text(
         weights_in_order,
         N_("Styles' weights"),
-        N_("How much each style picture counts, in their order, as in 2, 1; nothing: all the same"),
+        N_("The weight of each style picture, in their order, such as 2, 1; empty: all equal"),
     )
     gallery_style: str = choice(
         next(iter(GALLERY)), GALLERY, N_("Gallery style"), N_("Gallery only: the built-in style")
@@ -180,28 +184,77 @@ class StyleTransfer(Request):
     gallery_mix: str = text(
         gallery_mix,
         N_("Mixed with"),
-        N_("Gallery only: other built-in styles and their weights beside the first one's 1, as in name:0.5"),
+        N_("Gallery only: more built-in styles and their weights, such as name:0.5; the first one has 1"),
     )
     seed: int = seed_setting()
     device: str = device_setting()
 
     @property
     def working_px(self) -> int:
-        """The longest side that is painted at, in pixels."""
+        """Longest side, in pixels, at which the style is painted."""
         return max(SMALLEST_PX, self.size or QUALITIES[self.method][self.quality].working_px)
 
     @property
     def steps(self) -> int:
-        """The steps of the fine method over all sizes; 1 for the others."""
+        """Steps of the fine method over all sizes; 1 for the others."""
         steps = QUALITIES[self.method][self.quality].steps
         return self.iterations or steps if self.method == "fine" else steps
 
     @property
     def picture_px(self) -> int:
-        """The longest side at which a style picture is of use, in pixels."""
+        """Longest side, in pixels, at which a style picture is useful."""
         return round(self.working_px * self.style_size)
 
     @property
-    def needs_style(self) -> bool:
-        """Whether there must be a style picture."""
+    def needs_picture(self) -> bool:
+        """Whether a style picture is required."""
         return self.method != "gallery"
+
+    @property
+    def recolours_pictures(self) -> bool:
+        """Whether the styles get the photo's colours first."""
+        return self.colours == "matched"
+
+    @property
+    def keeps_colours(self) -> bool:
+        """Whether the style changes only the luminance."""
+        return self.colours == "luminance"
+
+    def picture_weights(self, count: int) -> Sequence[float]:
+        """Return the weights of `count` style pictures.
+
+        Raises:
+            ValueError: `style_weights` has another number of weights.
+        """
+        weights = weights_in_order(self.style_weights) or [1.0] * count
+        if len(weights) != count:
+            raise ValueError(
+                f"There are {len(weights)} weights for {count} style pictures. Give one weight for each."
+            )
+        return weights
+
+    def work(self, width: int, height: int) -> float:
+        """Return the pixel-steps: for fine, over all sizes from coarse to fine."""
+        if self.strength == 0:
+            return 0.0
+        if self.method != "fine":
+            return fitted_pixels(width, height, self.working_px)
+        minimum_px = NETWORKS[self.network].minimum_px
+        ladder = coarse_to_fine((height, width), self.working_px, self.steps, minimum_px)
+        return float(sum(rows * columns * steps for (rows, columns), steps in ladder))
+
+    def kind_of_job(self, device: str) -> str:
+        """Return the method, for fine also the network, and the device."""
+        network = self.network if self.method == "fine" else ""
+        return " ".join(filter(None, (self.name, self.method, network, device)))
+
+    def for_preview(self, width: int, height: int, part: float = 1.0) -> StyleTransfer:
+        """Return the same for gallery and the light method for the others, with strokes of the same size."""
+        size = max(SMALLEST_PX, min(PREVIEW_PX, round(self.working_px * part)))
+        method = self.method if self.method == "gallery" else "light"
+        style_size = within_bounds(StyleTransfer, "style_size", self.style_size / part)
+        return replace(self, method=method, size=size, style_size=style_size)
+
+    def subject(self, picture_name: str) -> str:
+        """Return the style's name."""
+        return picture_name if self.needs_picture else self.gallery_style

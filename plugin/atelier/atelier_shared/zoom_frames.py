@@ -1,7 +1,4 @@
-"""Dreams of dreams: a job that is done again and again, each time upon its last result.
-
-Knows pictures and regions; neither GIMP nor files nor what a job computes.
-"""
+"""Frames of a zoom: a job repeated, each time with its last result as the content."""
 
 from __future__ import annotations
 
@@ -17,20 +14,16 @@ Compute = Callable[[Request, Picture, Region], Result]
 def frames(
     compute: Compute, request: Request, content: Picture, region: Region, count: int
 ) -> Iterator[Result]:
-    """The result of `compute`, and of the same upon that, `count` in all.
-
-    Only the first one may start from noise: the others would not see what came before them.
-    """
+    """Yield `count` results: that of `compute` on `content`, then each on the last one."""
     for _ in range(count):
         result = compute(request, content, region)
         yield result
         content = with_part(content, region, result.picture)
-        if getattr(request, "start", "") == "noise":
-            request = dataclasses.replace(request, start="picture")  # type: ignore[call-arg]
+        request = request.for_next_frame()
 
 
 def with_part(whole: Picture, region: Region, part: Picture) -> Picture:
-    """A picture with another one, of its channels and depth, in the place of a region of it."""
+    """Return `whole` with the pixels of `part`, of the same channels and depth, in `region`."""
     if (region.width, region.height) == (whole.width, whole.height):
         return part
     pixels, source = bytearray(whole.pixels), memoryview(part.pixels)

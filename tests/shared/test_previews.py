@@ -1,4 +1,4 @@
-"""What a preview asks for: never more than a second's work, and as like the run's as that allows."""
+"""The requests of previews: less than a second of work, and otherwise like the run's."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from atelier_shared.deepdream import DeepDream
-from atelier_shared.estimate import work
+from atelier_shared.deepdream import LARGEST_PREVIEW_STEP, DeepDream
+from atelier_shared.networks import DEEPDREAM, NETWORKS, network_options
 from atelier_shared.presets import PRESETS
+from atelier_shared.request import PREVIEW_PX
 from atelier_shared.requests import Identity
 from atelier_shared.style_transfer import StyleTransfer
-from ui.preview.request import BOLDEST, SIDE_PX, WORK, light
 
 PRESETTED = {name: replace(DeepDream(), **preset.settings) for name, preset in PRESETS.items()}  # type: ignore[arg-type]
 
@@ -21,52 +21,47 @@ def test_every_method_but_the_gallery_becomes_the_light_one(method: str) -> None
     request = StyleTransfer(
         method=method, strength=0.4, style_size=2.0, colours="matched", style_weights="2, 1"
     )
-    asked = light(request, SIDE_PX, 200)
-    assert asked == replace(request, method="light", size=SIDE_PX)
+    asked = request.for_preview(PREVIEW_PX, 200)
+    assert asked == replace(request, method="light", size=PREVIEW_PX)
 
 
 def test_the_gallery_stays_the_gallery() -> None:
     request = StyleTransfer(method="gallery", gallery_style="woodcut", gallery_mix="dusk:0.5")
-    assert light(request, SIDE_PX, 200) == replace(request, size=SIDE_PX)
+    assert request.for_preview(PREVIEW_PX, 200) == replace(request, size=PREVIEW_PX)
 
 
 def test_a_smaller_working_size_is_kept() -> None:
-    assert light(StyleTransfer(size=100), SIDE_PX, 200) == StyleTransfer(method="light", size=100)
-    asked = light(DeepDream(size=80, iterations=2), SIDE_PX, 200)
+    assert StyleTransfer(size=100).for_preview(PREVIEW_PX, 200) == StyleTransfer(method="light", size=100)
+    asked = DeepDream(size=80, iterations=2).for_preview(PREVIEW_PX, 200)
     assert asked == DeepDream(size=80, iterations=2)
 
 
 def test_a_detail_has_the_strokes_of_the_whole() -> None:
-    asked = light(StyleTransfer(size=1200, style_size=0.5), SIDE_PX, SIDE_PX, part=0.25)
+    asked = StyleTransfer(size=1200, style_size=0.5).for_preview(PREVIEW_PX, PREVIEW_PX, part=0.25)
     assert asked == StyleTransfer(method="light", size=300, style_size=2.0)
-    asked = light(StyleTransfer(style_size=4.0), SIDE_PX, SIDE_PX, part=0.1)
+    asked = StyleTransfer(style_size=4.0).for_preview(PREVIEW_PX, PREVIEW_PX, part=0.1)
     assert isinstance(asked, StyleTransfer) and (asked.size, asked.style_size) == (102, 4.0)
 
 
 @pytest.mark.parametrize("name", PRESETTED)
 def test_a_preset_dreams_of_the_same_in_fewer_steps(name: str) -> None:
     request = PRESETTED[name]
-    asked = light(request, SIDE_PX, 227)
+    asked = request.for_preview(PREVIEW_PX, 227)
     assert isinstance(asked, DeepDream)
     kept = replace(asked, size=request.size, iterations=request.iterations, step_size=request.step_size)
     assert kept == request
-    assert request.step_size <= asked.step_size <= BOLDEST * request.step_size
+    assert request.step_size <= asked.step_size <= LARGEST_PREVIEW_STEP * request.step_size
 
 
-@pytest.mark.parametrize("network", WORK)
+@pytest.mark.parametrize("network", network_options(DEEPDREAM, ""))
 @pytest.mark.parametrize("part", [1.0, 0.3])
 def test_no_dream_takes_more_work_than_half_a_second_has(network: str, part: float) -> None:
     for layers in ("", "a, b, c"):
         request = DeepDream(network=network, layers=layers, octaves=12, octave_scale=1.1, iterations=500)
-        asked = light(request, SIDE_PX + 192, SIDE_PX + 192, part)
+        asked = request.for_preview(PREVIEW_PX + 192, PREVIEW_PX + 192, part)
         assert isinstance(asked, DeepDream)
-        assert asked.size == 64 or work(asked, SIDE_PX + 192, SIDE_PX + 192) <= WORK[network]
-
-
-def test_every_network_that_dreams_is_known() -> None:
-    (network,) = (field for field in DeepDream.__dataclass_fields__.values() if field.name == "network")
-    assert set(network.metadata["options"]) == set(WORK)
+        assert asked.size == 64 or asked.work(PREVIEW_PX + 192, PREVIEW_PX + 192) <= NETWORKS[network].work_in_half_second
 
 
 def test_what_takes_no_time_is_asked_for_as_it_is() -> None:
-    assert light(Identity(), 10, 10) == Identity()
+    assert Identity().for_preview(10, 10) == Identity()

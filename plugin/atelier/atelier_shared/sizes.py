@@ -1,0 +1,32 @@
+"""Sizes of pictures: reduced, enlarged, and from coarse to fine. Pure numbers."""
+
+from __future__ import annotations
+
+Size = tuple[int, int]
+"""Height and width in pixels."""
+
+
+def fit(size: Size, longest_px: int, shortest_px: int = 1) -> Size:
+    """Reduce `size` to a longest side of at most `longest_px`, keeping its proportions.
+
+    A side shorter than `shortest_px`, the least that a network accepts, becomes that long.
+    """
+    return scaled(size, min(longest_px, max(size)), shortest_px)
+
+
+def scaled(size: Size, longest_px: int, shortest_px: int = 1) -> Size:
+    """Reduce or enlarge `size` to a longest side of `longest_px`, with no side below `shortest_px`."""
+    scale = longest_px / max(size)
+    height, width = (max(shortest_px, round(side * scale)) for side in size)
+    return height, width
+
+
+def octave_sizes(size: Size, octaves: int, octave_scale: float, shortest_px: int = 1) -> list[Size]:
+    """Return sizes from coarse to fine, each `octave_scale` times the one before; the last one is `size`.
+
+    Sizes with a side shorter than `shortest_px` are left out, except `size` itself.
+    """
+    height, width = size
+    scales = [octave_scale**-i for i in range(octaves - 1, 0, -1)]
+    sizes = [(round(height * scale), round(width * scale)) for scale in scales]
+    return [coarse for coarse in sizes if min(coarse) >= shortest_px] + [size]
