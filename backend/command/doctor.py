@@ -1,7 +1,7 @@
-"""What `atelier doctor` looks at: environment, device, weights, backend, GIMPs, command.
+"""The checks of `atelier doctor`: environment, device, weights, backend, GIMPs, command.
 
-Each finding says in a sentence what is there, or what is wrong and what mends it. Torch is imported
-where it is examined, so that the other commands of `atelier` start without it. Mends nothing.
+A finding reports in words either the present state, or a problem and its solution. Nothing is changed.
+Torch is imported by the checks of it, because the other commands of `atelier` start faster without it.
 """
 
 from __future__ import annotations
@@ -19,38 +19,50 @@ from pathlib import Path
 
 from atelier_shared import launcher
 from atelier_shared.errors import AtelierError
-from atelier_shared.home import atelier_home, log_file
+from atelier_shared.home import (
+    COMMAND_FOLDER,
+    MODELS_FOLDER,
+    PACKAGES_FILE,
+    PLUGIN_FILE,
+    SELF_CHECK_LOG,
+    VENV_FOLDER,
+    atelier_home,
+    log_file,
+)
 from atelier_shared.messages import Picture, Region, Result
-from atelier_shared.requests import Identity
+from atelier_shared.networks import PackagedWeights
+from atelier_shared.requests import REQUESTS, Identity
 
 from . import gimp_installations
 
 PACKAGES = ("torch", "torchvision", "numpy", "pillow", "pyzmq", "safetensors")
-AGAIN = "run 'python3 install.py' again"
-REPAIR = "run 'python3 install.py --repair'"
+PROCEDURES = {gimp_installations.PROCEDURE_PREFIX + name for name in REQUESTS if name != Identity.name}
+INSTALL_AGAIN = "Run 'python3 install.py' again."
+REPAIR = "Run 'python3 install.py --repair'."
 LOG_BYTES = 100_000
-BROKEN = (ImportError, OSError, RuntimeError)  # what importing a damaged torch or torchvision raises
+IMPORT_ERRORS = (ImportError, OSError, RuntimeError)
+"""Raised when a damaged torch or torchvision is imported."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at: whether it is well, and a sentence about it."""
+    """The result of one check: its name, whether it succeeded, and an explanation in sentences."""
 
     name: str
     ok: bool
-    sentence: str
+    explanation: str
 
     def __str__(self) -> str:
-        """As a line of a list."""
-        return f"{'ok ' if self.ok else 'NO '} {self.name}: {self.sentence}"
+        """Return it as one line of the doctor's list."""
+        return f"{'ok ' if self.ok else 'NO '} {self.name}: {self.explanation}"
 
 
 def examine() -> Iterator[Finding]:
-    """Look at everything, one finding after the other; the slow ones come as they are done."""
+    """Run all checks, and yield each finding at once, because some checks are slow."""
     home = atelier_home()
-    yield examine_environment(home / "venv" / "packages.txt")
+    yield examine_environment(home / VENV_FOLDER / PACKAGES_FILE)
     yield examine_device()
-    yield examine_weights(home / "models")
+    yield examine_weights(home / MODELS_FOLDER)
     yield examine_backend()
     yield examine_gimps()
     for profile in gimp_installations.find_profiles():
@@ -58,18 +70,23 @@ def examine() -> Iterator[Finding]:
     yield examine_command(home)
 
 
-def examine_environment(noted: Path) -> Finding:
-    """Whether the packages are at the versions that the installer noted."""
+def examine_environment(package_list: Path) -> Finding:
+    """Check that the packages have the versions in the installer's list."""
     name = "environment"
-    if not noted.exists():
-        return Finding(name, False, f"{noted} is missing, so it is not whole: {AGAIN}.")
-    installed = [line.partition("==") for line in noted.read_text(encoding="utf-8").split()]
-    other = [package for package, _, version in installed if _version(package) != version]
-    versions = ", ".join(f"{package} {_version(package)}" for package in dict.fromkeys((*PACKAGES, *other)))
-    what = f"Python {platform.python_version()}, {versions}"
-    if other:
-        return Finding(name, False, f"{what}: {', '.join(other)} not as installed; {REPAIR}.")
-    return Finding(name, True, f"{what}.")
+    if not package_list.exists():
+        return Finding(
+            name, False, f"The installation is incomplete: {package_list} is missing. {INSTALL_AGAIN}"
+        )
+    listed = [line.partition("==") for line in package_list.read_text(encoding="utf-8").split()]
+    changed = [package for package, _, version in listed if _version(package) != version]
+    shown = dict.fromkeys((*PACKAGES, *changed))
+    versions = ", ".join(f"{package} {_version(package)}" for package in shown)
+    summary = f"Python {platform.python_version()}, {versions}."
+    if changed:
+        return Finding(
+            name, False, f"{summary} Missing, or not the installed version: {', '.join(changed)}. {REPAIR}"
+        )
+    return Finding(name, True, summary)
 
 
 def _version(package: str) -> str:
@@ -80,36 +97,40 @@ def _version(package: str) -> str:
 
 
 def examine_device() -> Finding:
-    """What computes when nobody chooses."""
+    """Report the default compute device."""
     try:
         import torch
 
         from ..compat import devices
 
         device = devices.choose("auto")
-    except BROKEN as error:
-        return Finding("device", False, f"torch does not work ({_first_line(error)}): {AGAIN}.")
+    except IMPORT_ERRORS as error:
+        return Finding("device", False, f"PyTorch cannot be loaded ({_first_line(error)}). {INSTALL_AGAIN}")
     if device.type == "cuda":
         return Finding("device", True, f"cuda, {torch.cuda.get_device_name(device)}.")
-    return Finding("device", True, f"{device.type}, with {torch.get_num_threads()} threads of the processor.")
+    return Finding("device", True, f"{device.type}, with {torch.get_num_threads()} processor threads.")
 
 
 def examine_weights(models: Path) -> Finding:
-    """Whether the networks' weights are there and undamaged; the official ones are a choice."""
+    """Check that the networks' weights are present and undamaged; torchvision's own are optional."""
     try:
-        from ..weights import fetch
-    except BROKEN as error:
-        return Finding("weights", False, f"they cannot be examined ({_first_line(error)}): {AGAIN}.")
-    there = fetch.installed(models)
-    wanted = [name for name, source in fetch.SOURCES.items() if isinstance(source, fetch.Packed)]
-    missing = [name for name in wanted if not there[name]]
+        from ..weights import sources, store
+    except IMPORT_ERRORS as error:
+        return Finding("weights", False, f"They cannot be checked ({_first_line(error)}). {INSTALL_AGAIN}")
+    installed = store.installed(models)
+    required = [name for name, source in sources.SOURCES.items() if isinstance(source, PackagedWeights)]
+    missing = [name for name in required if not installed[name]]
     if missing:
-        return Finding("weights", False, f"{', '.join(missing)} missing or damaged in {models}: {AGAIN}.")
-    return Finding("weights", True, f"{', '.join(name for name, here in there.items() if here)} in {models}.")
+        return Finding(
+            "weights", False, f"Missing or damaged in {models}: {', '.join(missing)}. {INSTALL_AGAIN}"
+        )
+    return Finding(
+        "weights", True, f"In {models}: {', '.join(name for name, intact in installed.items() if intact)}."
+    )
 
 
 def examine_backend() -> Finding:
-    """Whether a picture goes to the backend and comes back as it was."""
+    """Check that the backend returns a picture unchanged."""
     name = "backend"
     picture = Picture(64, 48, "RGBA", "u8", random.randbytes(64 * 48 * 4))
     try:
@@ -119,57 +140,55 @@ def examine_backend() -> Finding:
     except AtelierError as error:
         return Finding(name, False, str(error))
     if bytes(results[-1].picture.pixels) != picture.pixels:
-        return Finding(name, False, f"it changed a picture that it was to leave as it was; {AGAIN}.")
-    return Finding(name, True, "it answers, and gives a picture back as it was.")
+        return Finding(name, False, f"The identity test returned different pixels. {INSTALL_AGAIN}")
+    return Finding(name, True, "It answers and passes the identity test.")
 
 
 def examine_gimps() -> Finding:
-    """Which GIMPs there are, and whether each has a profile that the plug-in could go to."""
+    """Check that each GIMP found has a profile, because the plug-in is installed into profiles."""
     found = gimp_installations.find_gimps()
     if unstarted := [gimp for gimp in found if not gimp.profile.exists()]:
-        return Finding("GIMP", False, f"{unstarted[0]} does not have the plug-in yet: {AGAIN}.")
-    what = (
-        f"{', '.join(map(str, found))}." if found else "no GIMP 3 was found; the command line works without."
-    )
-    return Finding("GIMP", True, " ".join([what, *gimp_installations.hindrances()]))
+        return Finding("GIMP", False, f"{unstarted[0]} does not have the plug-in yet. {INSTALL_AGAIN}")
+    names = ", ".join(map(str, found)) or "No GIMP 3 was found. The command line works without it"
+    return Finding("GIMP", True, " ".join([f"{names}.", *gimp_installations.package_warnings()]))
 
 
 def examine_plugin(profile: Path, home: Path) -> Finding:
-    """Whether a profile has the plug-in as it was installed last, and GIMP has taken it."""
+    """Check that a profile has the current plug-in, and that GIMP has loaded it."""
     name = f"plug-in in {profile}"
     folder = gimp_installations.plugin_folder(profile)
     main = folder / "atelier.py"
     if not main.exists():
-        return Finding(name, False, f"it is not there: {AGAIN}.")
+        return Finding(name, False, f"The plug-in is missing. {INSTALL_AGAIN}")
     if not os.access(main, os.X_OK):
-        return Finding(name, False, f"{main} is not executable, so GIMP passes it over: {AGAIN}.")
-    if not folder.is_symlink() and not _is_current(folder, home / "plugin.txt"):
-        return Finding(name, False, f"it is not the one that was installed last: {AGAIN}.")
+        return Finding(name, False, f"{main} is not executable, so GIMP ignores it. {INSTALL_AGAIN}")
+    if not folder.is_symlink() and not _is_current(folder, home / PLUGIN_FILE):
+        return Finding(name, False, f"The plug-in is not the last one installed. {INSTALL_AGAIN}")
     return _examine_registration(name, profile, main)
 
 
 def examine_command(home: Path) -> Finding:
-    """Whether `atelier` in a terminal is this one."""
-    own = home / "bin"
+    """Check that `atelier` in a terminal runs this installation."""
+    name, own = "command", home / COMMAND_FOLDER
     command = shutil.which("atelier")
     if command is None:
-        return Finding("command", False, f"no folder of the PATH has it: add {own} to the PATH.")
+        return Finding(name, False, f"The terminal does not find 'atelier'. Add {own} to the PATH.")
     if os.path.realpath(command) not in map(os.path.realpath, own.glob("atelier*")):
-        return Finding("command", False, f"{command} is another program: put {own} before it on the PATH.")
-    return Finding("command", True, f"{command}.")
+        return Finding(name, False, f"{command} is another program. Put {own} before it on the PATH.")
+    return Finding(name, True, f"{command}.")
 
 
 def write_bundle(findings: Sequence[Finding], file: Path) -> None:
-    """Write a zip to attach to a bug report: findings, versions, the ends of the logs; no key, no pixels.
+    """Write a zip file for a bug report: findings, versions, the ends of the logs; no keys or pixels.
 
-    The user's own folder is `~` in it.
+    The user's home folder is replaced by `~`.
 
     Raises:
         AtelierError: the file cannot be written.
     """
     home = atelier_home()
     texts = {"findings.txt": "".join(f"{finding}\n" for finding in findings), "versions.txt": _versions()}
-    for log in (log_file(), home / "self-check.log"):
+    for log in (log_file(), home / SELF_CHECK_LOG):
         if log.exists():
             texts[log.name] = log.read_bytes()[-LOG_BYTES:].decode(errors="replace")
     try:
@@ -177,19 +196,18 @@ def write_bundle(findings: Sequence[Finding], file: Path) -> None:
             for name, text in texts.items():
                 bundle.writestr(name, _without_secrets(text))
     except OSError as error:
-        why = f"{file} could not be written ({error.strerror}): name another file."
-        raise AtelierError(why) from error
+        raise AtelierError(f"{file} could not be written ({error.strerror}). Choose another file.") from error
 
 
 def _versions() -> str:
-    """The system, and every package of the environment."""
+    """List the system, and every package of the environment."""
     packages = importlib.metadata.distributions()
     lines = sorted(f"{package.metadata['Name']} {package.version}" for package in packages)
     return "\n".join([platform.platform(), f"Python {platform.python_version()}", *lines, ""])
 
 
 def _without_secrets(text: str) -> str:
-    """The text without what may be the key of a backend, should it be there, and without the user's name."""
+    """Replace keys of backends, and the home folder with the user's name in it."""
     return re.sub("[0-9a-f]{64}", "(a key)", text).replace(str(Path.home()), "~")
 
 
@@ -197,16 +215,16 @@ def _first_line(error: Exception) -> str:
     return str(error).partition("\n")[0].rstrip(".")
 
 
-def _is_current(folder: Path, noted: Path) -> bool:
-    return noted.exists() and noted.read_text(encoding="utf-8") == gimp_installations.fingerprint(folder)
+def _is_current(folder: Path, note: Path) -> bool:
+    return note.exists() and note.read_text(encoding="utf-8") == gimp_installations.fingerprint(folder)
 
 
 def _examine_registration(name: str, profile: Path, main: Path) -> Finding:
-    """What GIMP noted when it last asked its plug-ins for their procedures, if that was since."""
+    """Check GIMP's cache of plug-ins, if it is newer than the plug-in."""
     pluginrc = profile / "pluginrc"
     if not pluginrc.exists() or pluginrc.stat().st_mtime < main.stat().st_mtime:
-        return Finding(name, True, "it is there; GIMP takes it at its next start.")
-    if missing := set(gimp_installations.PROCEDURES) - gimp_installations.registered_procedures(profile):
-        said = f"GIMP did not take {', '.join(sorted(missing))}: start it from a terminal to read why."
-        return Finding(name, False, said)
-    return Finding(name, True, "it is there, and GIMP has taken it.")
+        return Finding(name, True, "Installed. GIMP loads it at its next start.")
+    if missing := PROCEDURES - gimp_installations.registered_procedures(profile):
+        problem = f"GIMP did not load {', '.join(sorted(missing))}."
+        return Finding(name, False, f"{problem} Start GIMP from a terminal to see the error.")
+    return Finding(name, True, "Installed, and GIMP has loaded it.")

@@ -1,7 +1,6 @@
-"""Finds the GIMPs of this computer, their users' profiles, and Atelier's plug-in in them.
+"""The GIMPs of this computer, their profiles, and Atelier's plug-in in them.
 
-Standard library alone, for the installer needs it before there is an environment. Knows nothing of
-what the plug-in does.
+Standard library only, because the installer uses it before the environment exists.
 
 Sources:
     https://docs.gimp.org/3.0/en/gimp-fire-up.html (GIMP3_DIRECTORY, batch mode)
@@ -22,37 +21,38 @@ from pathlib import Path
 from typing import IO
 
 FLATPAK = ("flatpak", "run", "--command=gimp-console", "org.gimp.GIMP")
-PROCEDURES = ("plug-in-atelier-style-transfer", "plug-in-atelier-deepdream")
+PROCEDURE_PREFIX = "plug-in-atelier-"
+"""Precedes the name of a request in the name of its procedure in GIMP."""
 VERSION_S = 60.0
 
 
 @dataclass(frozen=True)
 class Gimp:
-    """A GIMP 3: the command that runs it without windows, and its version, as in 3.0.4."""
+    """A GIMP 3: the command for running it without windows, and its version, for example 3.0.4."""
 
     command: tuple[str, ...]
     version: str
 
     def __str__(self) -> str:
-        """Name it as a person would."""
+        """Return its name for messages."""
         place = "Flatpak" if self.is_flatpak else self.command[0]
         return f"GIMP {self.version} ({place})"
 
     @property
     def is_flatpak(self) -> bool:
-        """Whether it runs in a sandbox, from which no other program can be started."""
+        """True if it runs in Flatpak's sandbox, so it cannot start other programs."""
         return self.command == FLATPAK
 
     @property
     def profile(self) -> Path:
-        """The folder of its user's settings and plug-ins, which it makes at its first start."""
+        """The folder of the user's settings and plug-ins; GIMP makes it at its first start."""
         if profile := _profile_of_the_environment():
             return profile
         folder = Path.home() / ".config/GIMP" if self.is_flatpak else profiles_folder()
         return folder / ".".join(self.version.split(".")[:2])
 
     def run(self, code: str, output: IO[str] | int, *, timeout_s: float) -> int:
-        """Run Python code in it, without windows, and return its exit status: 0 when all went well.
+        """Run Python code in this GIMP without windows, and return the exit status: 0 for success.
 
         Raises:
             subprocess.TimeoutExpired: it took longer than `timeout_s`.
@@ -71,7 +71,7 @@ class Gimp:
 
 
 def find_gimps() -> list[Gimp]:
-    """Every GIMP 3 that can be run, one for each version and kind of package."""
+    """Find every GIMP 3 with a working command, one for each version and kind of package."""
     found: dict[tuple[Path, bool], Gimp] = {}
     for command in _console_commands():
         version = _version(command)
@@ -82,7 +82,7 @@ def find_gimps() -> list[Gimp]:
 
 
 def find_profiles() -> list[Path]:
-    """Every profile of a GIMP 3 that has been started, whether or not that GIMP can be found."""
+    """Find the profile of every GIMP 3 started so far, even if its program is not found."""
     folders = dict.fromkeys((profiles_folder(), Path.home() / ".config/GIMP", *_store_folders()))
     profiles = [profile for folder in folders for profile in sorted(folder.glob("3.*")) if profile.is_dir()]
     named = _profile_of_the_environment()
@@ -91,19 +91,21 @@ def find_profiles() -> list[Path]:
     return profiles
 
 
-def hindrances() -> Iterator[str]:
-    """A sentence for each kind of GIMP here that takes no plug-in of the user's, or may not."""
+def package_warnings() -> Iterator[str]:
+    """Yield a warning for each kind of GIMP package here with limited support for plug-ins."""
     if (Path.home() / "snap/gimp").is_dir():
-        yield "The GIMP of the Snap store takes no plug-ins of its user: install the Flatpak or the AppImage."
+        yield (
+            "GIMP from the Snap store cannot load Atelier. Install GIMP as a Flatpak or an AppImage instead."
+        )
     if any(folder.is_dir() for folder in _store_folders()):
         yield (
-            "The GIMP of the Microsoft Store hides its folders from other programs: if it does not show the "
-            "filters, install GIMP with the installer from GIMP's own site."
+            "GIMP from the Microsoft Store keeps its folders hidden from other programs. If the filters do "
+            "not appear in it, install GIMP from gimp.org instead."
         )
 
 
 def profiles_folder() -> Path:
-    """Where GIMP keeps one profile for each of its versions."""
+    """Return the folder with one profile for each version of GIMP."""
     if sys.platform == "win32":
         return Path(os.environ["APPDATA"]) / "GIMP"
     if sys.platform == "darwin":
@@ -112,7 +114,7 @@ def profiles_folder() -> Path:
 
 
 def _store_folders() -> list[Path]:
-    """Where the Microsoft Store's GIMP, which is shown folders of its own, has its profiles in truth."""
+    """Find the profiles' folders of the Microsoft Store's GIMP; Windows redirects it to them."""
     if sys.platform != "win32":
         return []
     packages = Path(os.environ["LOCALAPPDATA"]) / "Packages"
@@ -120,12 +122,12 @@ def _store_folders() -> list[Path]:
 
 
 def plugin_folder(profile: Path) -> Path:
-    """Where the plug-in lies in a profile: GIMP wants its file and its folder to have one name."""
+    """Return the plug-in's folder in a profile; GIMP requires the name of the main file."""
     return profile / "plug-ins" / "atelier"
 
 
 def fingerprint(folder: Path, pattern: str = "*") -> str:
-    """A digest of the names and contents of the files that make a plug-in or a package."""
+    """Compute a digest of the names and contents of the files of a plug-in or package."""
     digest = hashlib.sha256()
     for file in sorted(folder.rglob(pattern)):
         if file.is_file() and "__pycache__" not in file.parts and ".egg-info" not in str(file):
@@ -135,22 +137,22 @@ def fingerprint(folder: Path, pattern: str = "*") -> str:
 
 
 def registered_procedures(profile: Path) -> set[str]:
-    """Which of Atelier's procedures GIMP knew when it last looked at its plug-ins."""
+    """Return Atelier's procedures in GIMP's cache of plug-ins, written at its last start."""
     pluginrc = profile / "pluginrc"
-    known = pluginrc.read_text(encoding="utf-8", errors="replace") if pluginrc.exists() else ""
-    return {name for name in PROCEDURES if f'"{name}"' in known}
+    cache = pluginrc.read_text(encoding="utf-8", errors="replace") if pluginrc.exists() else ""
+    return set(re.findall(rf'"({PROCEDURE_PREFIX}[\w-]+)"', cache))
 
 
 def _profile_of_the_environment() -> Path | None:
-    """GIMP3_DIRECTORY, if set: GIMP takes it in place of its own, relative to the user's folder."""
+    """Return the profile of GIMP3_DIRECTORY, if set; it is relative to the user's folder."""
     named = os.environ.get("GIMP3_DIRECTORY")
     return Path.home() / named if named else None
 
 
 def _environment() -> dict[str, str]:
-    """This process' environment, as it is outside of a virtual environment.
+    """Return the environment variables without this virtual environment on the PATH.
 
-    GIMP runs plug-ins with the first python3 of the PATH, and needs the one that it came with.
+    GIMP runs plug-ins with the first python3 on the PATH, and they need the Python of GIMP.
     """
     own = str(Path(sys.executable).parent) if sys.prefix != sys.base_prefix else None
     path = os.pathsep.join(folder for folder in os.get_exec_path() if folder != own)
@@ -167,7 +169,7 @@ def _console_commands() -> Iterator[tuple[str, ...]]:
 
 
 def _usual_folders() -> list[Path]:
-    """Where GIMP's own installers put it, or people do, and where no PATH leads."""
+    """Return the folders of GIMP's installers and of AppImages; they are usually not on the PATH."""
     if sys.platform == "win32":
         programs = [Path(os.environ["PROGRAMFILES"]), Path(os.environ["LOCALAPPDATA"]) / "Programs"]
         return [folder / "GIMP 3" / "bin" for folder in programs]
@@ -178,7 +180,7 @@ def _usual_folders() -> list[Path]:
 
 def _version(command: tuple[str, ...]) -> str | None:
     try:
-        said = subprocess.run(
+        output = subprocess.run(
             [*command, "--version"],
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -189,5 +191,5 @@ def _version(command: tuple[str, ...]) -> str | None:
         ).stdout
     except (OSError, subprocess.TimeoutExpired):
         return None
-    match = re.search(r"\b\d+\.\d+\.\d+", said)
+    match = re.search(r"\b\d+\.\d+\.\d+", output)
     return match and match[0]

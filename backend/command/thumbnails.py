@@ -1,15 +1,14 @@
-"""Makes the small pictures that GIMP's dialogs show: of every style of the gallery and every preset.
+"""Thumbnails for GIMP's dialogs: one for each gallery style and each preset.
 
     python -m backend.command.thumbnails PHOTO HOME
 
-Each is a small dream or painting of one photo, in HOME/thumbnails, with its settings written in it. What
-is there undamaged and with these settings stays. Knows neither GIMP nor who shows them.
+Each is a small dream or painting of the photo, in HOME/thumbnails, with its settings in the PNG's
+metadata. Undamaged thumbnails with the right settings are kept.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -23,23 +22,25 @@ from torch import Tensor
 
 from atelier_shared.deepdream import DeepDream
 from atelier_shared.gallery_styles import GALLERY
+from atelier_shared.home import MODELS_FOLDER, THUMBNAILS_FOLDER, replacing
 from atelier_shared.presets import PRESETS
 from atelier_shared.style_transfer import StyleTransfer
 
 from ..jobs import dispatch
-from ..jobs.dispatch import Scene
+from ..jobs.dispatch import Pictures
 
 THUMBNAIL_PX = 128
 PAINTED_PX = 192
-"""Smaller strokes than at the thumbnail's own size show more of the photo."""
+"""Gallery styles are painted at this size and scaled down: the smaller strokes hide less of the photo."""
 SETTINGS = "atelier-settings"
+"""The key of the settings in the PNG's metadata."""
 
-Wanted = dict[str, StyleTransfer | DeepDream]
+Requests = dict[str, StyleTransfer | DeepDream]
 
 
-def wanted() -> Wanted:
-    """What each thumbnail is made with, by the name of its file."""
-    styles: Wanted = {
+def requests() -> Requests:
+    """Return the request of each thumbnail by file name, ordered by network so that each loads once."""
+    styles: Requests = {
         _file_name("style", name): StyleTransfer(method="gallery", gallery_style=name, size=PAINTED_PX)
         for name in GALLERY
     }
@@ -48,21 +49,23 @@ def wanted() -> Wanted:
 
 
 def make(photo: Path, home: Path) -> list[Path]:
-    """Make the thumbnails of a photo that are missing, damaged or of other settings; those that were made.
+    """Make the missing, damaged and outdated thumbnails of a photo, and return their files.
 
     Raises:
-        OSError: the photo cannot be read, or a thumbnail not be written.
+        OSError: the photo cannot be read, or a thumbnail cannot be written.
         MissingWeights: a network's weights are not in the home.
     """
-    folder = home / "thumbnails"
+    folder = home / THUMBNAILS_FOLDER
     folder.mkdir(exist_ok=True)
     missing = {
-        folder / name: request for name, request in wanted().items() if not _is_there(folder / name, request)
+        folder / name: request
+        for name, request in requests().items()
+        if not _is_current(folder / name, request)
     }
     with Image.open(photo) as picture:
         square = ImageOps.fit(picture.convert("RGB"), (PAINTED_PX, PAINTED_PX), Image.Resampling.LANCZOS)
-    for place, request in missing.items():
-        _save(_made(square, request, home / "models"), request, place)
+    for file, request in missing.items():
+        _save(_render(square, request, home / MODELS_FOLDER), request, file)
     return list(missing)
 
 
@@ -74,47 +77,42 @@ def _file_name(kind: str, name: str) -> str:
     return f"{kind}-{name.replace(' ', '-')}.png"
 
 
-def _is_there(place: Path, request: StyleTransfer | DeepDream) -> bool:
-    """Whether a thumbnail is whole and made with these settings."""
+def _is_current(file: Path, request: StyleTransfer | DeepDream) -> bool:
+    """Return True if a thumbnail is undamaged and has these settings."""
     try:
-        with Image.open(place) as picture:
+        with Image.open(file) as picture:
             picture.load()
-            return picture.info.get(SETTINGS) == _written(request)
-    except (OSError, ValueError, SyntaxError):  # what Pillow says of files that are no whole pictures
+            return picture.info.get(SETTINGS) == _as_json(request)
+    except (OSError, ValueError, SyntaxError):  # Pillow's errors for missing and damaged files
         return False
 
 
-def _written(request: StyleTransfer | DeepDream) -> str:
+def _as_json(request: StyleTransfer | DeepDream) -> str:
     return json.dumps(asdict(request), sort_keys=True)
 
 
-def _made(square: Image.Image, request: StyleTransfer | DeepDream, models: Path) -> Image.Image:
-    scene = Scene(_tensor(ImageOps.contain(square, (request.size, request.size))), None, [])
-    for step in dispatch.steps(request, scene, models):
-        made = step.image
-    pixels = (made[0].clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0)
+def _render(square: Image.Image, request: StyleTransfer | DeepDream, models: Path) -> Image.Image:
+    pictures = Pictures(_tensor(ImageOps.contain(square, (request.size, request.size))), None, [])
+    for step in dispatch.steps(request, pictures, models):
+        image = step.image
+    pixels = (image[0].clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0)  # (H, W, 3)
     small = (THUMBNAIL_PX, THUMBNAIL_PX)
     return Image.fromarray(pixels.numpy()).resize(small, Image.Resampling.LANCZOS)
 
 
 def _tensor(picture: Image.Image) -> Tensor:
-    """A picture as an image tensor."""
+    """Return a picture as an image tensor, (1, 3, H, W)."""
     return torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None] / 255
 
 
-def _save(picture: Image.Image, request: StyleTransfer | DeepDream, place: Path) -> None:
-    """Write a thumbnail in one piece."""
-    note = PngInfo()
-    note.add_text(SETTINGS, _written(request))
-    draft = place.with_name(f".{place.name}.{os.getpid()}")
-    try:
-        picture.save(draft, "png", pnginfo=note)
-        draft.replace(place)
-    finally:
-        draft.unlink(missing_ok=True)
+def _save(picture: Image.Image, request: StyleTransfer | DeepDream, file: Path) -> None:
+    metadata = PngInfo()
+    metadata.add_text(SETTINGS, _as_json(request))
+    with replacing(file) as draft:
+        picture.save(draft, "png", pnginfo=metadata)
 
 
 if __name__ == "__main__":
-    # Several threads would wait for each other over pictures so small: on a busy computer, for minutes.
+    # On a busy computer several threads take minutes for such small pictures: they wait for each other.
     torch.set_num_threads(1)
     make(Path(sys.argv[1]), Path(sys.argv[2]))

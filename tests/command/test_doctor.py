@@ -1,4 +1,4 @@
-"""Each finding of the doctor, well and ill, on parts that are really there or really broken."""
+"""The findings of `atelier doctor`, with real parts, intact and broken."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from installer.plugin import PLUGIN, install_plugin
 
 @pytest.fixture
 def user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty home folder of a user with nothing on the PATH."""
+    """Return an empty home folder of a user with nothing on the PATH."""
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     for name in ("GIMP3_DIRECTORY", "XDG_CONFIG_HOME"):
@@ -34,31 +34,29 @@ def user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 # ── Environment, device, weights ─────────────────────────────────────────────────────────────────
 
 
-def test_the_versions_that_were_installed_are_well(tmp_path: Path) -> None:
+def test_the_installed_versions_are_ok(tmp_path: Path) -> None:
     numpy = importlib.metadata.version("numpy")
     (tmp_path / "packages.txt").write_text(f"numpy=={numpy}\n")
     finding = doctor.examine_environment(tmp_path / "packages.txt")
     assert finding.ok
-    assert f"numpy {numpy}" in finding.sentence
+    assert f"numpy {numpy}" in finding.explanation
 
 
 @pytest.mark.parametrize("package", ["numpy", "no-such-package"])
-def test_other_versions_and_missing_packages_are_named(tmp_path: Path, package: str) -> None:
+def test_changed_and_missing_packages_are_listed(tmp_path: Path, package: str) -> None:
     (tmp_path / "packages.txt").write_text(f"{package}==1.0\npyzmq=={importlib.metadata.version('pyzmq')}\n")
     finding = doctor.examine_environment(tmp_path / "packages.txt")
     assert not finding.ok
-    assert f": {package} not as installed; run 'python3 install.py --repair'" in finding.sentence
+    assert f"not the installed version: {package}. Run 'python3 install.py --repair'" in finding.explanation
 
 
-def test_a_package_that_is_missing_is_said_to_be(tmp_path: Path) -> None:
+def test_a_missing_package_is_reported_as_missing(tmp_path: Path) -> None:
     (tmp_path / "packages.txt").write_text("no-such-package==1.0\n")
-    assert "no-such-package missing" in doctor.examine_environment(tmp_path / "packages.txt").sentence
+    assert "no-such-package missing" in doctor.examine_environment(tmp_path / "packages.txt").explanation
 
 
 @pytest.mark.parametrize("error", ["ImportError", "OSError", "RuntimeError"])
-def test_a_torch_that_cannot_be_imported_is_a_finding(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: str
-) -> None:
+def test_a_broken_torch_is_a_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: str) -> None:
     (tmp_path / "torch.py").write_text(f"raise {error}('libcudart.so.13 is missing')")
     examine = "from pathlib import Path; from backend import doctor as d; print(d.{}); print(d.{})"
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}")
@@ -68,65 +66,65 @@ def test_a_torch_that_cannot_be_imported_is_a_finding(
     assert done.stdout.count("NO ") == done.stdout.count("libcudart.so.13 is missing") == 2
 
 
-def test_an_environment_that_was_never_finished_is_not_whole(tmp_path: Path) -> None:
+def test_an_unfinished_environment_is_not_ok(tmp_path: Path) -> None:
     assert not doctor.examine_environment(tmp_path / "packages.txt").ok
 
 
 def test_the_device_is_named() -> None:
     finding = doctor.examine_device()
     assert finding.ok
-    assert finding.sentence.startswith(("cpu", "cuda", "mps", "xpu"))
+    assert finding.explanation.startswith(("cpu", "cuda", "mps", "xpu"))
 
 
-def test_installed_weights_are_well(models: Path) -> None:
+def test_installed_weights_are_ok(models: Path) -> None:
     finding = doctor.examine_weights(models)
     assert finding.ok
-    assert "vgg19, adain-decoder, inception-v3" in finding.sentence
+    assert "vgg19, adain-decoder, inception-v3" in finding.explanation
 
 
-def test_missing_and_damaged_weights_are_named(models: Path, tmp_path: Path) -> None:
+def test_missing_and_damaged_weights_are_listed(models: Path, tmp_path: Path) -> None:
     shutil.copy(models / "adain-decoder.safetensors", tmp_path)
     with (tmp_path / "adain-decoder.safetensors").open("r+b") as file:
         file.seek(-1, os.SEEK_END)
         file.write(b"?")
     finding = doctor.examine_weights(tmp_path)
     assert not finding.ok
-    missing, _, _ = finding.sentence.partition(" missing or damaged")
-    assert {"vgg19", "adain-decoder", "inception-v3"} <= set(missing.split(", "))
+    listed = finding.explanation.removeprefix(f"Missing or damaged in {tmp_path}: ").partition(".")[0]
+    assert {"vgg19", "adain-decoder", "inception-v3"} <= set(listed.split(", "))
 
 
 # ── Backend ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_backend_that_works_is_well(atelier_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_working_backend_is_ok(atelier_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ATELIER_HOME", str(atelier_home))
     finding = doctor.examine_backend()
-    assert finding.ok, finding.sentence
+    assert finding.ok, finding.explanation
 
 
-def test_a_backend_that_is_not_installed_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_backend_is_not_ok(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ATELIER_HOME", str(tmp_path))
     finding = doctor.examine_backend()
     assert not finding.ok
-    assert "install.py" in finding.sentence
+    assert "install.py" in finding.explanation
 
 
 # ── GIMPs and the plug-in ────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.usefixtures("user")
-def test_no_gimp_is_no_fault() -> None:
+def test_a_computer_without_gimp_is_ok() -> None:
     finding = doctor.examine_gimps()
     assert finding.ok
-    assert "no GIMP 3" in finding.sentence
+    assert "No GIMP 3" in finding.explanation
 
 
-def test_a_gimp_that_takes_no_plugins_is_named(user: Path) -> None:
+def test_a_gimp_without_plugins_is_mentioned(user: Path) -> None:
     (user / "snap/gimp").mkdir(parents=True)
-    assert "Snap" in doctor.examine_gimps().sentence
+    assert "Snap" in doctor.examine_gimps().explanation
 
 
-def test_a_gimp_that_came_after_the_installation_has_no_plugin_yet(user: Path) -> None:
+def test_a_gimp_installed_after_atelier_has_no_plugin_yet(user: Path) -> None:
     console = user / "bin/gimp-console"
     console.write_text("#!/bin/sh\necho version 3.2.6\n")
     console.chmod(0o755)
@@ -137,49 +135,48 @@ def test_a_gimp_that_came_after_the_installation_has_no_plugin_yet(user: Path) -
 
 @pytest.fixture
 def profile(user: Path) -> Path:
-    """A profile with the plug-in, of a GIMP that has looked at it."""
+    """Return a profile with the plug-in, of a GIMP that has loaded it."""
     profile = user / ".config/GIMP/3.0"
     profile.mkdir(parents=True)
     home = Home(user / ".atelier")
     home.folder.mkdir()
     install_plugin(Plan(home), [])
-    (profile / "pluginrc").write_text(
-        "".join(f'(proc-def "{name}" 1\n' for name in gimp_installations.PROCEDURES)
-    )
+    (profile / "pluginrc").write_text("".join(f'(proc-def "{name}" 1\n' for name in doctor.PROCEDURES))
     return profile
 
 
-def test_a_plugin_that_gimp_has_taken_is_well(profile: Path, user: Path) -> None:
+def test_a_loaded_plugin_is_ok(profile: Path, user: Path) -> None:
     finding = doctor.examine_plugin(profile, user / ".atelier")
     assert finding.ok
-    assert "GIMP has taken it" in finding.sentence
+    assert "GIMP has loaded it" in finding.explanation
 
 
-def test_a_plugin_that_gimp_has_not_looked_at_yet_is_well(profile: Path, user: Path) -> None:
+def test_a_plugin_newer_than_the_last_start_of_gimp_is_ok(profile: Path, user: Path) -> None:
     os.utime(profile / "pluginrc", (0, 0))
     finding = doctor.examine_plugin(profile, user / ".atelier")
     assert finding.ok
-    assert "next start" in finding.sentence
+    assert "next start" in finding.explanation
 
 
-def test_a_plugin_that_gimp_did_not_take_is_not(profile: Path, user: Path) -> None:
-    (profile / "pluginrc").write_text(f'(proc-def "{gimp_installations.PROCEDURES[0]}" 1\n')
+def test_a_plugin_rejected_by_gimp_is_not_ok(profile: Path, user: Path) -> None:
+    loaded, rejected = sorted(doctor.PROCEDURES)
+    (profile / "pluginrc").write_text(f'(proc-def "{loaded}" 1\n')
     finding = doctor.examine_plugin(profile, user / ".atelier")
     assert not finding.ok
-    assert gimp_installations.PROCEDURES[1] in finding.sentence
+    assert f"GIMP did not load {rejected}." in finding.explanation
 
 
-def test_a_plugin_that_is_not_executable_is_not(profile: Path, user: Path) -> None:
+def test_a_plugin_without_the_executable_bit_is_not_ok(profile: Path, user: Path) -> None:
     (gimp_installations.plugin_folder(profile) / "atelier.py").chmod(0o644)
-    assert "not executable" in doctor.examine_plugin(profile, user / ".atelier").sentence
+    assert "not executable" in doctor.examine_plugin(profile, user / ".atelier").explanation
 
 
-def test_a_plugin_of_another_version_is_not(profile: Path, user: Path) -> None:
+def test_a_plugin_of_another_version_is_not_ok(profile: Path, user: Path) -> None:
     (gimp_installations.plugin_folder(profile) / "zmtp.py").write_text("")
-    assert "installed last" in doctor.examine_plugin(profile, user / ".atelier").sentence
+    assert "last one installed" in doctor.examine_plugin(profile, user / ".atelier").explanation
 
 
-def test_a_linked_plugin_is_always_the_newest(profile: Path, user: Path, tmp_path: Path) -> None:
+def test_a_linked_plugin_is_always_current(profile: Path, user: Path, tmp_path: Path) -> None:
     folder = gimp_installations.plugin_folder(profile)
     shutil.rmtree(folder)
     checkout = shutil.copytree(PLUGIN, tmp_path / "checkout")
@@ -188,36 +185,36 @@ def test_a_linked_plugin_is_always_the_newest(profile: Path, user: Path, tmp_pat
     assert doctor.examine_plugin(profile, user / ".atelier").ok
 
 
-def test_a_profile_without_the_plugin_is_not(user: Path) -> None:
+def test_a_profile_without_the_plugin_is_not_ok(user: Path) -> None:
     assert not doctor.examine_plugin(user / ".config/GIMP/3.0", user / ".atelier").ok
 
 
 # ── Command ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_the_command_is_known_through_its_link(user: Path) -> None:
+def test_the_command_is_recognised_through_its_link(user: Path) -> None:
     own = user / ".atelier/bin/atelier"
     own.parent.mkdir(parents=True)
-    assert "no folder of the PATH" in doctor.examine_command(user / ".atelier").sentence
+    assert "Add " in doctor.examine_command(user / ".atelier").explanation
     own.write_text("#!/bin/sh\n")
     own.chmod(0o755)
     (user / "bin/atelier").symlink_to(own)
     assert doctor.examine_command(user / ".atelier").ok
 
 
-def test_another_program_of_that_name_is_named(user: Path) -> None:
+def test_another_program_with_the_name_of_the_command_is_not_ok(user: Path) -> None:
     (user / "bin/atelier").write_text("#!/bin/sh\n")
     (user / "bin/atelier").chmod(0o755)
     finding = doctor.examine_command(user / ".atelier")
     assert not finding.ok
-    assert "another program" in finding.sentence
+    assert "another program" in finding.explanation
 
 
 # ── The bundle ───────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o644], ids=["trusted", "not trusted"])
-def test_the_bundle_says_all_but_the_key_and_who_one_is(
+def test_the_bundle_contains_neither_the_key_nor_the_name_of_the_user(
     user: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, mode: int
 ) -> None:
     home, key = user / ".atelier", secrets.token_hex(32)
@@ -239,6 +236,6 @@ def test_the_bundle_says_all_but_the_key_and_who_one_is(
     assert not [text for text in texts.values() if key in text or str(user) in text or "pixels" in text]
 
 
-def test_a_bundle_that_cannot_be_written_is_a_sentence(user: Path) -> None:
-    with pytest.raises(AtelierError, match=r"could not be written .* name another file"):
+def test_a_bundle_that_cannot_be_written_is_reported(user: Path) -> None:
+    with pytest.raises(AtelierError, match=r"could not be written .* Choose another file"):
         doctor.write_bundle([], user / "nowhere" / "bundle.zip")

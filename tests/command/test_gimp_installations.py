@@ -1,4 +1,4 @@
-"""Which GIMPs and profiles are found, on folders and programs of the test's own."""
+"""Finding GIMPs and their profiles, with folders and programs made by the tests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from backend.command import gimp_installations
 
 @pytest.fixture
 def user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty home folder of a user who has only a folder `bin` on the PATH."""
+    """Return an empty home folder of a user with only a folder `bin` on the PATH."""
     (tmp_path / "bin").mkdir()
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
@@ -29,26 +29,26 @@ def program(path: Path, script: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("said", "version", "profile"),
+    ("output", "version", "profile"),
     [
         ("GNU Image Manipulation Program version 3.0.4", "3.0.4", "3.0"),
         ("GNU-Bildbearbeitungsprogramm Version 3.2.6", "3.2.6", "3.2"),
     ],
 )
 def test_a_gimp_on_the_path_is_found_with_its_profile(
-    user: Path, said: str, version: str, profile: str
+    user: Path, output: str, version: str, profile: str
 ) -> None:
-    console = program(user / "bin/gimp-console", f"echo '{said}'")
+    console = program(user / "bin/gimp-console", f"echo '{output}'")
     assert gimp_installations.find_gimps() == [gimp_installations.Gimp((console,), version)]
     assert gimp_installations.find_gimps()[0].profile == user / ".config/GIMP" / profile
 
 
-def test_what_a_gimp_says_may_be_in_another_encoding(user: Path) -> None:
+def test_the_output_of_gimp_may_have_another_encoding(user: Path) -> None:
     console = program(user / "bin/gimp-console", r"printf 'GNU \204\245 \377 3.2.6\n'")
     assert gimp_installations.find_gimps() == [gimp_installations.Gimp((console,), "3.2.6")]
 
 
-def test_other_names_of_the_same_gimp_older_and_broken_ones_are_passed_over(user: Path) -> None:
+def test_duplicates_older_versions_and_broken_programs_are_ignored(user: Path) -> None:
     first = program(user / "bin/gimp-console", "echo version 3.0.4")
     program(user / "bin/gimp-console-3.0", "echo version 3.0.4")
     program(user / "bin/gimp-console-2.10", "echo version 2.10.34")
@@ -66,7 +66,7 @@ def test_a_flatpak_is_found_beside_the_distributions_own(user: Path, monkeypatch
     assert flatpak.is_flatpak
     assert not own.is_flatpak
     assert own.profile == user / "settings/GIMP/3.2"
-    assert flatpak.profile == user / ".config/GIMP/3.2", "it has the literal folder, whatever XDG says"
+    assert flatpak.profile == user / ".config/GIMP/3.2", "a Flatpak ignores XDG_CONFIG_HOME"
 
 
 def test_an_appimage_among_the_users_programs_is_found(user: Path) -> None:
@@ -81,7 +81,7 @@ def test_an_appimage_among_the_users_programs_is_found(user: Path) -> None:
 
 @pytest.fixture
 def windows(user: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The user's folders as Windows names them."""
+    """Set the variables with the user's folders on Windows."""
     monkeypatch.setattr(sys, "platform", "win32")
     for name, folder in {
         "APPDATA": "AppData/Roaming",
@@ -93,7 +93,7 @@ def windows(user: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("folder", ["Program Files", "AppData/Local/Programs"])
-def test_windows_has_gimp_for_all_users_or_for_one(windows: Path, folder: str) -> None:
+def test_on_windows_gimp_is_found_for_all_users_and_for_one(windows: Path, folder: str) -> None:
     programs = windows / folder / "GIMP 3/bin"
     programs.mkdir(parents=True)
     console = program(programs / "gimp-console-3.2.exe", "echo version 3.2.6")
@@ -102,16 +102,18 @@ def test_windows_has_gimp_for_all_users_or_for_one(windows: Path, folder: str) -
     assert found.profile == windows / "AppData/Roaming/GIMP/3.2"
 
 
-def test_the_stores_gimp_has_its_profile_elsewhere(windows: Path) -> None:
-    assert not list(gimp_installations.hindrances())
+def test_the_profile_of_the_microsoft_store_s_gimp_is_found(windows: Path) -> None:
+    assert not list(gimp_installations.package_warnings())
     store = windows / "AppData/Local/Packages/GIMP.GIMP_1a2b3c/LocalCache/Roaming/GIMP"
     for profile in (windows / "AppData/Roaming/GIMP/3.2", store / "3.2", store / "2.10"):
         profile.mkdir(parents=True)
     assert gimp_installations.find_profiles() == [windows / "AppData/Roaming/GIMP/3.2", store / "3.2"]
-    assert "Microsoft Store" in " ".join(gimp_installations.hindrances())
+    assert "Microsoft Store" in " ".join(gimp_installations.package_warnings())
 
 
-def test_the_mac_has_gimp_among_the_users_applications(user: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_macos_gimp_is_found_in_the_user_s_applications(
+    user: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
     programs = user / "Applications/GIMP.app/Contents/MacOS"
     programs.mkdir(parents=True)
@@ -123,13 +125,13 @@ def test_the_mac_has_gimp_among_the_users_applications(user: Path, monkeypatch: 
     assert gimp_installations.find_profiles() == [profile]
 
 
-def test_the_snaps_gimp_is_said_to_take_no_plugins(user: Path) -> None:
+def test_there_is_a_warning_for_the_snap_s_gimp(user: Path) -> None:
     (user / "snap/gimp/99/.config/GIMP/3.2").mkdir(parents=True)
     assert gimp_installations.find_profiles() == []
-    assert "Snap" in " ".join(gimp_installations.hindrances())
+    assert "Snap" in " ".join(gimp_installations.package_warnings())
 
 
-def test_profiles_are_those_of_gimp_3_alone(user: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_profiles_of_gimp_3_are_found(user: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for version in ("2.10", "3.0", "3.2", "3.9"):
         (user / ".config/GIMP" / version).mkdir(parents=True)
     (user / ".config/GIMP/3.4").touch()
@@ -140,20 +142,24 @@ def test_profiles_are_those_of_gimp_3_alone(user: Path, monkeypatch: pytest.Monk
     assert gimp_installations.find_profiles() == [*versions, named]
 
 
-def test_a_named_profile_is_every_gimps(user: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_profile_of_the_variable_is_used_by_every_gimp(
+    user: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("GIMP3_DIRECTORY", str(user / "portable"))
     assert gimp_installations.Gimp(("gimp-console",), "3.0.4").profile == user / "portable"
 
 
-def test_gimp_does_not_run_in_this_virtual_environment(user: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gimp_runs_without_this_virtual_environment_on_the_path(
+    user: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:/usr/bin:/bin")
     console = program(user / "bin/gimp-console", 'echo "$PATH"')
-    with (user / "said").open("w") as output:
+    with (user / "output").open("w") as output:
         assert gimp_installations.Gimp((console,), "3.0.4").run("", output, timeout_s=60) == 0
-    assert (user / "said").read_text() == "/usr/bin:/bin\n"
+    assert (user / "output").read_text() == "/usr/bin:/bin\n"
 
 
-def test_a_fingerprint_changes_with_names_and_contents_and_not_with_litter(tmp_path: Path) -> None:
+def test_a_fingerprint_depends_on_names_and_contents_but_not_on_caches(tmp_path: Path) -> None:
     (tmp_path / "one.py").write_text("1")
     first = gimp_installations.fingerprint(tmp_path)
     (tmp_path / "__pycache__").mkdir()
@@ -165,7 +171,7 @@ def test_a_fingerprint_changes_with_names_and_contents_and_not_with_litter(tmp_p
     assert len({first, second, gimp_installations.fingerprint(tmp_path)}) == 3
 
 
-def test_a_fingerprint_can_be_of_some_files_alone(tmp_path: Path) -> None:
+def test_a_fingerprint_can_be_limited_to_some_files(tmp_path: Path) -> None:
     (tmp_path / "one.py").write_text("1")
     first = gimp_installations.fingerprint(tmp_path, "*.py")
     (tmp_path / "note.txt").write_text("2")
@@ -174,26 +180,28 @@ def test_a_fingerprint_can_be_of_some_files_alone(tmp_path: Path) -> None:
     )
 
 
-def test_registered_procedures_are_read_from_what_gimp_noted(tmp_path: Path) -> None:
+def test_registered_procedures_are_read_from_gimp_s_cache(tmp_path: Path) -> None:
     assert not gimp_installations.registered_procedures(tmp_path)
     (tmp_path / "pluginrc").write_text('(proc-def "plug-in-atelier-deepdream" 1\n(proc-def "plug-in-x" 1\n')
     assert gimp_installations.registered_procedures(tmp_path) == {"plug-in-atelier-deepdream"}
 
 
 @pytest.mark.parametrize("version", ["3.2.0-RC1", "3.2.6", "3.4.0", "3.10.2"])
-def test_the_tests_take_a_gimp_of_the_version_they_want_or_newer(tmp_path: Path, version: str) -> None:
+def test_the_tests_accept_the_requested_version_of_gimp_and_newer_ones(tmp_path: Path, version: str) -> None:
     program(tmp_path / "gimp-console", f"echo GNU Image Manipulation Program version {version}")
     gimp_root.check_version("3.2", tmp_path)
 
 
 @pytest.mark.parametrize("version", ["2.10.38", "3.0.4", "4.0.0", ""])
-def test_the_tests_take_no_older_gimp_and_none_of_another_age(tmp_path: Path, version: str) -> None:
+def test_the_tests_reject_older_versions_of_gimp_and_other_major_versions(
+    tmp_path: Path, version: str
+) -> None:
     program(tmp_path / "gimp-console", f"echo GNU Image Manipulation Program version {version}")
     with pytest.raises(gimp_root.NoGimp, match=r"was to carry GIMP 3\.2"):
         gimp_root.check_version("3.2", tmp_path)
 
 
-def test_a_machine_that_forbids_mounts_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_machine_without_mounts_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     gimp_root.check_machine()
     program(tmp_path / "unshare", "exit 1")
     monkeypatch.setenv("PATH", str(tmp_path))

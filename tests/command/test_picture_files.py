@@ -1,4 +1,4 @@
-"""Picture files in and out, and the blend through a mask, checked to the bit and by hand."""
+"""Reading and writing picture files, and blending through a mask, compared bit for bit."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MODES = ["L", "LA", "RGB", "RGBA", "I;16"]
 
 
 def random_file(path: Path, mode: str, size: tuple[int, int] = (7, 5)) -> bytes:
-    """A file of random pixels, and those pixels."""
+    """Write a file of random pixels, and return the pixels."""
     count = len(Image.new(mode, size).tobytes())
     pixels = np.random.default_rng(0).integers(0, 256, count, dtype=np.uint8).tobytes()
     Image.frombytes(mode, size, pixels).save(path)
@@ -33,7 +33,7 @@ def inverted(canvas: Canvas, region: Region) -> Picture:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_a_picture_comes_out_as_it_went_in(tmp_path: Path, mode: str) -> None:
+def test_a_picture_is_written_as_it_was_read(tmp_path: Path, mode: str) -> None:
     pixels = random_file(tmp_path / "in.png", mode)
     canvas = Canvas.load(tmp_path / "in.png")
     assert canvas.picture.pixels == pixels
@@ -43,7 +43,7 @@ def test_a_picture_comes_out_as_it_went_in(tmp_path: Path, mode: str) -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_outside_the_mask_not_a_bit_changes_and_inside_all_do(tmp_path: Path, mode: str) -> None:
+def test_pixels_outside_the_mask_keep_every_bit(tmp_path: Path, mode: str) -> None:
     pixels = random_file(tmp_path / "in.png", mode)
     mask = np.zeros((5, 7), np.uint8)
     mask[1:4, 2:6] = 255
@@ -61,7 +61,7 @@ def test_outside_the_mask_not_a_bit_changes_and_inside_all_do(tmp_path: Path, mo
 
 
 def test_half_a_mask_blends_in_linear_light(tmp_path: Path) -> None:
-    """Half of white over black is a linear 128/255, which sRGB codes as 188, not as 128."""
+    """Half of white over black is a linear 128/255, coded in sRGB as 188, not 128."""
     Image.new("L", (1, 1), 0).save(tmp_path / "black.png")
     Image.new("L", (1, 1), 128).save(tmp_path / "half.png")
     canvas = Canvas.load(tmp_path / "black.png")
@@ -81,10 +81,10 @@ def test_half_a_mask_blends_in_linear_light(tmp_path: Path) -> None:
         ("RGBA", (0, 0, 0, 85), (255, 255, 255, 255), (225, 225, 225, 170)),
     ],
 )
-def test_half_a_mask_blends_alpha_as_it_is_and_colours_as_much_as_they_are_seen(
+def test_half_a_mask_blends_alpha_linearly_and_weights_colours_by_alpha(
     tmp_path: Path, mode: str, under: tuple[int, ...], over: tuple[int, ...], expected: tuple[int, ...]
 ) -> None:
-    """The last one by hand: of an alpha of 85 · 127/255 + 255 · 128/255 the white is 0.7515, coded as 225."""
+    """The last case: of the alpha 85 · 127/255 + 255 · 128/255 = 170, white has 0.7515, coded as 225."""
     Image.new(mode, (1, 1), under).save(tmp_path / "under.png")
     Image.new("L", (1, 1), 128).save(tmp_path / "half.png")
     canvas = Canvas.load(tmp_path / "under.png")
@@ -94,7 +94,7 @@ def test_half_a_mask_blends_alpha_as_it_is_and_colours_as_much_as_they_are_seen(
         assert out.getpixel((0, 0)) == expected
 
 
-def test_the_colour_profile_is_kept_and_a_turned_photo_is_put_upright(tmp_path: Path) -> None:
+def test_the_colour_profile_is_kept_and_a_rotated_photo_is_read_upright(tmp_path: Path) -> None:
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -106,7 +106,7 @@ def test_the_colour_profile_is_kept_and_a_turned_photo_is_put_upright(tmp_path: 
         assert out.info["icc_profile"] == profile
 
 
-def test_a_picture_with_a_palette_is_read_in_its_colours(tmp_path: Path) -> None:
+def test_a_picture_with_a_palette_is_read_as_rgb(tmp_path: Path) -> None:
     image = Image.new("P", (1, 1), 1)
     image.putpalette([0, 0, 0, 10, 20, 30])
     image.save(tmp_path / "in.png")
@@ -114,7 +114,7 @@ def test_a_picture_with_a_palette_is_read_in_its_colours(tmp_path: Path) -> None
 
 
 def cmyk_profile() -> bytes:
-    """An ICC profile of a press whose magenta upon yellow is the gray of L* = 50, and all else white.
+    """Return an ICC profile in which magenta over yellow is the gray of L* = 50, and all else is white.
 
     ICC.1:2010, 10.10 (lut8Type): after the header and a table of one tag, curves of 256 bytes for each
     channel and the Lab colours of 2⁴ mixtures.
@@ -128,7 +128,7 @@ def cmyk_profile() -> bytes:
     return (kinds.ljust(36, b"\0") + b"acsp").ljust(128, b"\0") + tags
 
 
-def test_the_colours_of_a_cmyk_photo_are_taken_through_its_profile_to_srgb(tmp_path: Path) -> None:
+def test_a_cmyk_photo_is_converted_to_srgb_by_its_profile(tmp_path: Path) -> None:
     Image.new("CMYK", (1, 1), (0, 255, 255, 0)).save(tmp_path / "in.tif", icc_profile=cmyk_profile())
     canvas = Canvas.load(tmp_path / "in.tif")
     canvas.save(tmp_path / "out.png", canvas.picture, canvas.whole, None)
@@ -139,7 +139,7 @@ def test_the_colours_of_a_cmyk_photo_are_taken_through_its_profile_to_srgb(tmp_p
 
 
 @pytest.mark.parametrize("mode", ["I;16B", "I;16", "I"])
-def test_sixteen_bits_are_kept_whatever_they_are_stored_in(tmp_path: Path, mode: str) -> None:
+def test_sixteen_bits_are_kept_in_every_storage_format(tmp_path: Path, mode: str) -> None:
     levels = np.array([[0, 300, 30_000, 65_535]])
     dtype = {"I;16B": ">u2", "I;16": "<u2", "I": "<i4"}[mode]
     Image.frombytes(mode, (4, 1), levels.astype(dtype).tobytes()).save(tmp_path / "in.tif")
@@ -151,27 +151,25 @@ def test_sixteen_bits_are_kept_whatever_they_are_stored_in(tmp_path: Path, mode:
 
 
 @pytest.mark.parametrize("image", [Image.new("F", (1, 1), 0.5), Image.new("I", (1, 1), 70_000)])
-def test_numbers_that_do_not_fit_get_a_sentence_instead_of_being_clipped(
-    tmp_path: Path, image: Image.Image
-) -> None:
+def test_values_beyond_16_bits_are_refused(tmp_path: Path, image: Image.Image) -> None:
     image.save(tmp_path / "in.tif")
-    with pytest.raises(PictureFileError, match="save it with 16 bits"):
+    with pytest.raises(PictureFileError, match="save it as 16-bit"):
         Canvas.load(tmp_path / "in.tif")
 
 
-def test_a_colour_that_stands_for_transparency_becomes_transparent(tmp_path: Path) -> None:
+def test_the_transparent_colour_of_a_png_becomes_alpha(tmp_path: Path) -> None:
     Image.new("RGB", (1, 1), (1, 2, 3)).save(tmp_path / "in.png", transparency=(1, 2, 3))
     assert Canvas.load(tmp_path / "in.png").picture == Picture(1, 1, "RGBA", "u8", bytes([1, 2, 3, 0]))
 
 
-def test_a_mask_of_16_bits_is_read_in_its_depth(tmp_path: Path) -> None:
+def test_a_mask_of_16_bits_keeps_its_depth(tmp_path: Path) -> None:
     random_file(tmp_path / "in.png", "L", (2, 1))
     Image.fromarray(np.array([[30_000, 65_535]], np.uint16)).save(tmp_path / "mask.png")
     mask = Canvas.load(tmp_path / "in.png").load_mask(tmp_path / "mask.png")
     assert mask.values.tolist() == [[30_000 / 65_535, 1]]
 
 
-def test_a_mask_is_put_upright_like_its_picture(tmp_path: Path) -> None:
+def test_a_mask_is_read_upright_like_its_picture(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.new("RGB", (4, 2)).save(tmp_path / "in.png", exif=exif)
@@ -179,10 +177,10 @@ def test_a_mask_is_put_upright_like_its_picture(tmp_path: Path) -> None:
     lying.putpixel((0, 0), 255)
     lying.save(tmp_path / "mask.png", exif=exif)
     mask = Canvas.load(tmp_path / "in.png").load_mask(tmp_path / "mask.png")
-    assert mask.region == Region(1, 0, 1, 1), "what is turned right has its top left corner at the right"
+    assert mask.region == Region(1, 0, 1, 1), "turned right, the top left corner is at the right"
 
 
-def test_a_region_is_cut_out_with_its_context(tmp_path: Path) -> None:
+def test_a_region_is_cropped_with_its_context(tmp_path: Path) -> None:
     random_file(tmp_path / "in.png", "RGB", (300, 200))
     canvas = Canvas.load(tmp_path / "in.png")
     content, region = canvas.content_of(Region(120, 20, 30, 10))
@@ -192,14 +190,14 @@ def test_a_region_is_cut_out_with_its_context(tmp_path: Path) -> None:
     assert region == Region(96, 20, 30, 10)
 
 
-def test_a_picture_longer_than_any_is_refused_before_it_is_read(tmp_path: Path) -> None:
+def test_a_picture_above_the_maximum_size_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
     Image.new("1", (MAX_SIDE_PX + 1, 1)).save(tmp_path / "in.png")
     with pytest.raises(PictureFileError, match="longer side has more than"):
         Canvas.load(tmp_path / "in.png")
 
 
 @pytest.mark.parametrize("file", ["found-iccp", "found-strip-offset"])
-def test_a_file_that_pillow_stumbles_over_gets_a_sentence(file: str) -> None:
+def test_unexpected_errors_of_pillow_are_reported(file: str) -> None:
     with pytest.raises(PictureFileError, match=r"cannot be read as a picture: .+\.$"):
         Canvas.load(Path(__file__).parents[1] / "fuzz" / "corpus" / "pictures" / file)
 
@@ -215,7 +213,7 @@ def broken_files(folder: Path) -> dict[str, Path]:
     }
 
 
-def test_what_is_no_picture_gets_a_sentence(tmp_path: Path) -> None:
+def test_files_that_are_not_pictures_are_reported(tmp_path: Path) -> None:
     for name, path in broken_files(tmp_path).items():
         with pytest.raises(PictureFileError, match=r"\.$"):
             Canvas.load(path)
@@ -223,7 +221,7 @@ def test_what_is_no_picture_gets_a_sentence(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mask", [Image.new("L", (7, 5)), Image.new("L", (5, 7), 255)], ids=["black", "size"])
-def test_a_useless_mask_gets_a_sentence(tmp_path: Path, mask: Image.Image) -> None:
+def test_a_black_mask_and_a_mask_of_another_size_are_refused(tmp_path: Path, mask: Image.Image) -> None:
     random_file(tmp_path / "in.png", "RGB")
     mask.save(tmp_path / "mask.png")
     with pytest.raises(PictureFileError, match=r"\.$"):
@@ -233,7 +231,7 @@ def test_a_useless_mask_gets_a_sentence(tmp_path: Path, mask: Image.Image) -> No
 @pytest.mark.parametrize(
     "name", ["out.nonsense", "nowhere/out.png", "out", "out.psd", "out.jpg", "in.png/out.png"]
 )
-def test_a_file_that_cannot_be_written_gets_a_sentence_before_and_after_and_leaves_nothing(
+def test_a_file_that_cannot_be_written_is_reported_and_leaves_no_other_file(
     tmp_path: Path, name: str
 ) -> None:
     random_file(tmp_path / "in.png", "RGBA")
@@ -245,13 +243,13 @@ def test_a_file_that_cannot_be_written_gets_a_sentence_before_and_after_and_leav
     assert [path.name for path in tmp_path.iterdir()] == ["in.png"]
 
 
-def test_a_folder_of_that_name_gets_a_sentence(tmp_path: Path) -> None:
+def test_a_folder_of_the_same_name_is_reported(tmp_path: Path) -> None:
     random_file(tmp_path / "in.png", "RGB")
     with pytest.raises(PictureFileError, match="is a folder"):
         Canvas.load(tmp_path / "in.png").check_savable(tmp_path)
 
 
-def test_a_look_whether_a_file_can_be_written_leaves_the_one_that_is_there(tmp_path: Path) -> None:
+def test_the_check_for_writing_keeps_an_existing_file(tmp_path: Path) -> None:
     random_file(tmp_path / "in.png", "RGB")
     before = (tmp_path / "in.png").read_bytes()
     Canvas.load(tmp_path / "in.png").check_savable(tmp_path / "in.png")
@@ -266,7 +264,7 @@ def test_a_look_whether_a_file_can_be_written_leaves_the_one_that_is_there(tmp_p
         ("L", 7, "YA", [(7, 0), (7, 51), (7, 255)]),
     ],
 )
-def test_a_mask_hides_what_is_not_to_be_seen(
+def test_a_mask_becomes_alpha(
     tmp_path: Path, mode: str, pixel: int | tuple[int, ...], channels: str, expected: list[tuple[int, ...]]
 ) -> None:
     Image.new(mode, (3, 1), pixel).save(tmp_path / "in.png")
@@ -277,7 +275,7 @@ def test_a_mask_hides_what_is_not_to_be_seen(
     assert bytes(seen.pixels) == b"".join(map(bytes, expected))
 
 
-def test_a_mask_hides_16_bits_too(tmp_path: Path) -> None:
+def test_a_mask_becomes_alpha_of_16_bits(tmp_path: Path) -> None:
     Image.fromarray(np.array([[30_000, 40_000]], np.uint16)).save(tmp_path / "in.png")
     Image.frombytes("L", (2, 1), bytes([0, 255])).save(tmp_path / "mask.png")
     canvas = Canvas.load(tmp_path / "in.png")

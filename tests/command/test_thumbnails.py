@@ -1,4 +1,4 @@
-"""The small pictures of what is built in: one for each, whole, and made anew only where that is needed."""
+"""The thumbnails of built-in styles and presets: complete, undamaged, and made only when needed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from atelier_shared.gallery_styles import GALLERY
 from atelier_shared.presets import PRESETS
 from atelier_shared.style_transfer import StyleTransfer
 from backend.command import thumbnails
-from backend.command.thumbnails import THUMBNAIL_PX, make, wanted
+from backend.command.thumbnails import THUMBNAIL_PX, make, requests
 
 PHOTO = Path(__file__).parents[2] / "samples" / "chelsea.jpg"
 STYLE, OTHER, PRESET = "style-woodcut.png", "style-great-wave.png", "preset-snouts.png"
@@ -20,7 +20,7 @@ STYLE, OTHER, PRESET = "style-woodcut.png", "style-great-wave.png", "preset-snou
 
 @pytest.fixture(scope="module")
 def home(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home with all weights."""
+    """Return a home folder with all weights."""
     home = tmp_path_factory.mktemp("home")
     (home / "models").symlink_to(models)
     return home
@@ -28,17 +28,19 @@ def home(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Three thumbnails are enough to see how all are made."""
-    every = wanted()
-    monkeypatch.setattr(thumbnails, "wanted", lambda: {name: every[name] for name in (STYLE, OTHER, PRESET)})
+    """Limit the thumbnails to three, because all are made in the same way."""
+    every = requests()
+    monkeypatch.setattr(
+        thumbnails, "requests", lambda: {name: every[name] for name in (STYLE, OTHER, PRESET)}
+    )
 
 
 def files_in(home: Path) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in (home / "thumbnails").iterdir()}
 
 
-def test_there_is_one_for_every_style_and_every_preset() -> None:
-    every = wanted()
+def test_every_style_and_every_preset_has_a_thumbnail() -> None:
+    every = requests()
     assert len(every) == len(GALLERY) + len(PRESETS)
     assert {made.gallery_style for made in every.values() if isinstance(made, StyleTransfer)} == set(GALLERY)
     dreams = {name: made for name, made in every.items() if isinstance(made, DeepDream)}
@@ -47,7 +49,7 @@ def test_there_is_one_for_every_style_and_every_preset() -> None:
         assert {name: getattr(made, name) for name in preset.settings} == preset.settings
 
 
-def test_they_are_small_pictures_that_differ(home: Path) -> None:
+def test_thumbnails_are_small_and_differ(home: Path) -> None:
     made = make(PHOTO, home)
     assert {file.name for file in made} == files_in(home).keys() == {STYLE, OTHER, PRESET}
     pictures = []
@@ -59,24 +61,24 @@ def test_they_are_small_pictures_that_differ(home: Path) -> None:
         assert max(ImageStat.Stat(ImageChops.difference(one, another)).mean) > 20
 
 
-@pytest.mark.parametrize("harm", ["missing", "cut off", "of another kind", "of other settings"])
-def test_only_what_is_not_there_whole_is_made_anew(home: Path, harm: str) -> None:
+@pytest.mark.parametrize("harm", ["missing", "cut off", "not a picture", "of other settings"])
+def test_only_missing_damaged_and_outdated_thumbnails_are_made(home: Path, harm: str) -> None:
     make(PHOTO, home)
-    place, before = home / "thumbnails" / STYLE, files_in(home)
+    file, before = home / "thumbnails" / STYLE, files_in(home)
     if harm == "missing":
-        place.unlink()
+        file.unlink()
     elif harm == "cut off":
-        place.write_bytes(before[STYLE][:2000])
-    elif harm == "of another kind":
-        place.write_text("no picture")
+        file.write_bytes(before[STYLE][:2000])
+    elif harm == "not a picture":
+        file.write_text("no picture")
     else:
-        place.write_bytes(before[OTHER])
-    assert make(PHOTO, home) == [place]
+        file.write_bytes(before[OTHER])
+    assert make(PHOTO, home) == [file]
     assert files_in(home) == before
     assert make(PHOTO, home) == []
 
 
-def test_none_is_left_half_written(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_write_leaves_no_file(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make(PHOTO, home)
     before = files_in(home)
     (home / "thumbnails" / STYLE).unlink()

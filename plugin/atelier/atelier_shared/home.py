@@ -21,6 +21,13 @@ LOG_FILE = "backend.log"
 SPEEDS_FILE = "speeds.json"
 STYLES_FILE = "styles.json"
 KERNELS_FILE = "kernels.json"
+PACKAGES_FILE = "packages.txt"
+"""The installed packages and their versions; in VENV_FOLDER."""
+PLUGIN_FILE = "plugin.txt"
+"""The fingerprint of the installed plug-in."""
+SELF_CHECK_LOG = "self-check.log"
+VENV_FOLDER = "venv"
+COMMAND_FOLDER = "bin"
 MODELS_FOLDER = "models"
 THUMBNAILS_FOLDER = "thumbnails"
 
@@ -56,7 +63,7 @@ def log_file() -> Path:
 
 def backend_python() -> Path:
     """Return the Python that runs the backend."""
-    venv = atelier_home() / "venv"
+    venv = atelier_home() / VENV_FOLDER
     return venv / "Scripts" / "pythonw.exe" if sys.platform == "win32" else venv / "bin" / "python"
 
 

@@ -1,0 +1,66 @@
+"""The command `atelier stop`: asks the running backend to end, and ends its process if it does not answer."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+
+from filelock import FileLock, Timeout
+
+from atelier_shared import home, launcher
+from atelier_shared.errors import AtelierError, BackendSilent, VersionMismatch
+
+RELEASE_S = 20.0
+"""Time for a backend to release its lock after it has closed its connection."""
+SIGNAL_S = 5.0
+"""Time for a process to end after each signal."""
+
+
+def stop_backend() -> bool:
+    """Stop the running backend; return False if none was running.
+
+    Raises:
+        AtelierError: the process cannot be ended, or the connection file is not trusted.
+    """
+    return _request_end() or _kill()
+
+
+def _request_end() -> bool:
+    """Ask the backend to end, and return True once another one may start."""
+    try:
+        client = launcher.connect_if_running()
+        if client is None:
+            return False
+        with client:
+            client.stop_backend()
+            client.wait_until_gone()
+    except (VersionMismatch, BackendSilent):
+        return False
+    return is_lock_free(within_s=RELEASE_S)
+
+
+def _kill() -> bool:
+    """End the process of a backend without an answer; return False if there is none.
+
+    Only a live backend holds the lock. Without that check, the process number in a leftover connection
+    file could belong to another program by now.
+    """
+    connection = launcher.read_connection()
+    if connection is None or is_lock_free(within_s=0):
+        return False
+    for ending in (signal.SIGTERM, getattr(signal, "SIGKILL", signal.SIGTERM)):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(connection.pid, ending)
+        if is_lock_free(within_s=SIGNAL_S):
+            return True
+    raise AtelierError(f"The backend (process {connection.pid}) cannot be stopped. Restart the computer.")
+
+
+def is_lock_free(*, within_s: float) -> bool:
+    """Return True if no backend holds the lock, or if it is released within some time."""
+    try:
+        with FileLock(home.atelier_home() / home.LOCK_FILE, timeout=within_s):
+            return True
+    except Timeout:
+        return False
