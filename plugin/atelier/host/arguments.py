@@ -75,7 +75,7 @@ def _value(config: Gimp.ProcedureConfig, setting: Setting) -> Any:
 
 
 def given_pictures(config: Gimp.ProcedureConfig, chosen: Filter) -> list[SourcePicture]:
-    """Return the files, layers and patterns that are given beside the layer."""
+    """Return the given files, layers and patterns."""
     return [given for each in chosen.picture_arguments if (given := given_picture(config, each))]
 
 

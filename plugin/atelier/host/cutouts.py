@@ -1,4 +1,4 @@
-"""Cutouts of layers: the part of a layer that a filter replaces, and the pixels around it."""
+"""Cutouts of layers: the part of a layer replaced by a filter, and the pixels around it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def size_to_send(layer: Gimp.Layer) -> tuple[int, int]:
 
 
 def content_of(cutout: Cutout, poll: Poll = no_poll) -> tuple[Picture, Region]:
-    """Read a cutout with its context, and return that picture and the cutout's place in it."""
+    """Read a cutout with its context; return the picture and the cutout's place in it."""
     box, layer = cutout.box, cutout.layer
     around = box.with_context(layer.get_width(), layer.get_height())
     pixels = read_pixels(layer, around, cutout.coding.babl, poll)

@@ -1,8 +1,8 @@
-"""The backend as a GLib main loop hears it: jobs are submitted and heard of, and the loop never waits.
+"""A client of the backend for programs with a GLib main loop: submits jobs, and never blocks the loop.
 
-A thread connects, which may mean to start the backend, and signs and sends. Of gi it calls nothing
-but GLib.idle_add, which is made to be called from threads. What the backend says is read in the main
-loop, a megabyte at most at a time. Knows nothing of windows, nor of GIMP.
+A thread connects (and starts the backend if necessary), signs and sends. It calls no function of gi
+except GLib.idle_add, which is thread-safe. The main loop reads the backend's messages, at most a
+megabyte at a time.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ from typing import Literal
 from gi.repository import GLib
 
 from atelier_shared import client, launcher
-from atelier_shared.client import BackendClient, meaning, silence
+from atelier_shared.client import BackendClient, job_event, silence_error
 from atelier_shared.deferred_translation import N_
-from atelier_shared.errors import AtelierError, BackendUnavailable
+from atelier_shared.errors import AtelierError, BackendUnavailable, ProtocolError
 from atelier_shared.messages import (
     Cancelled,
+    Failed,
     Frame,
     Message,
     Picture,
@@ -38,53 +39,60 @@ LARGE_BYTES = 1_000_000
 """A message larger than this has its signature checked in a thread."""
 
 State = Literal["starting", "ready"] | AtelierError
-Heard = Callable[[Queued | Progress | Result | AtelierError], None]
+JobEvent = Queued | Progress | Result | AtelierError
+Callback = Callable[[JobEvent], None]
+Send = Callable[[BackendClient], None]
 
 
 class EventLoopClient:
-    """Jobs of a program with a main loop. All of it is called from there, and calls back there.
+    """The jobs of a program with a main loop; all calls and callbacks are made in the loop's thread.
 
-    `state` is "starting" while a connection is made; "ready" once there is one, also when an idle
-    backend ended meanwhile, for the next job starts another; or why there is none.
+    `state` is "starting" until there is a connection, then "ready", or the error of a failed or lost
+    connection. It stays "ready" if an idle backend exits, because the next job starts another one.
     """
 
-    def __init__(self, changed: Callable[[], None]) -> None:
-        """`changed` is called after every change of `state`."""
+    def __init__(self, state_changed: Callable[[], None]) -> None:
+        """Connect to nothing yet; `state_changed` is called after every change of `state`."""
         self.state: State = "starting"
-        self._changed = changed
+        self._state_changed = state_changed
         self._numbers = itertools.count(1)
-        self._jobs: dict[int, Heard] = {}
-        self._line: _Line | None = None
+        self._callbacks: dict[int, Callback] = {}
+        self._connection: _Connection | None = None
 
     def start(self) -> None:
-        """Connect, if that is not done yet; the backend is started where none runs."""
-        self._open_line()
+        """Begin to connect, unless already done; start the backend if none is running."""
+        self._connected()
 
     def submit(
-        self, request: Request, content: Picture, region: Region, styles: Sequence[Picture], heard: Heard
+        self,
+        request: Request,
+        content: Picture,
+        region: Region,
+        styles: Sequence[Picture],
+        callback: Callback,
     ) -> int:
-        """Ask for `region` of `content` made anew, and return the number of the job.
+        """Submit a job for `region` of `content`, and return the number of the job.
 
-        `heard` is told what becomes of it: Queued and Progress, and at last, once, a Result or an
-        AtelierError. Where there is no connection the job waits for one.
+        Until there is a connection, the job is kept. `callback` receives Queued and Progress messages,
+        and finally one Result or AtelierError.
         """
-        line = self._open_line()
+        connection = self._connected()
         job = next(self._numbers)
-        self._jobs[job] = heard
+        self._callbacks[job] = callback
         message = Submit(job, request, content, region, tuple(styles))
-        line.send(lambda client: client.send(message) if job in self._jobs else None)
+        connection.send(lambda backend: backend.send(message) if job in self._callbacks else None)
         return job
 
     def cancel(self, job: int) -> None:
-        """Drop a job; it ends with JobCancelled, unless it is done before that."""
-        self._end_early(job, lambda client: client.cancel(job))
+        """Cancel a job; it ends with JobCancelled, or with a Result already on its way."""
+        self._end_early(job, lambda backend: backend.cancel(job))
 
     def finish_early(self, job: int) -> None:
-        """End a job early: its Result is the picture so far.
+        """End a job early, with the picture so far as its Result.
 
-        A job of which nothing is done yet ends with JobCancelled.
+        A job without any finished step ends with JobCancelled.
         """
-        self._end_early(job, lambda client: client.finish_early(job))
+        self._end_early(job, lambda backend: backend.finish_early(job))
 
     def result_of(
         self,
@@ -92,196 +100,205 @@ class EventLoopClient:
         content: Picture,
         region: Region,
         styles: Sequence[Picture],
-        heard: Callable[[Queued | Progress], None],
-        started: Callable[[int], None] = lambda _job: None,
+        on_progress: Callable[[Queued | Progress], None],
+        on_submit: Callable[[int], None] = lambda _job: None,
     ) -> Result:
-        """The result of a job, for which a main loop of its own runs meanwhile.
+        """Submit a job, and run a nested main loop until its result is there.
 
-        `started` hears the number of the job, `heard` how far it is. Raises the AtelierError that
-        the job ends with where it has no result.
+        `on_submit` receives the number of the job. Raises the AtelierError of a job without a result.
         """
-        loop, last = GLib.MainLoop(), list[Result | AtelierError]()
+        loop, outcomes = GLib.MainLoop(), list[Result | AtelierError]()
 
-        def hear(message: Queued | Progress | Result | AtelierError) -> None:
-            if isinstance(message, Queued | Progress):
-                heard(message)
+        def callback(event: JobEvent) -> None:
+            if isinstance(event, Queued | Progress):
+                on_progress(event)
             else:
-                last.append(message)
+                outcomes.append(event)
                 loop.quit()
 
-        started(self.submit(request, content, region, styles, hear))
+        on_submit(self.submit(request, content, region, styles, callback))
         loop.run()
-        if isinstance(last[0], AtelierError):
-            raise last[0]
-        return last[0]
+        (outcome,) = outcomes
+        if isinstance(outcome, AtelierError):
+            raise outcome
+        return outcome
 
     def close(self) -> None:
-        """Hang up; the backend drops the jobs that are not done, which end with JobCancelled."""
-        if self._line:
-            self._line.end()
-            self._line = None
-        for job in list(self._jobs):
-            self._hear(Cancelled(job))
+        """Disconnect; unfinished jobs end with JobCancelled, and the backend drops them."""
+        self._disconnect()
+        for job in list(self._callbacks):
+            self._receive(Cancelled(job))
 
-    def _end_early(self, job: int, act: Callable[[BackendClient], None]) -> None:
-        """Have a job end early; what waits for a connection has not come to the backend yet."""
-        if self._line and self.state == "ready":
-            self._line.send(act)
+    def _end_early(self, job: int, send: Send) -> None:
+        """End a job by a message; without a connection the job was never sent and ends at once."""
+        if self._connection and self.state == "ready":
+            self._connection.send(send)
         else:
-            self._hear(Cancelled(job))
+            self._receive(Cancelled(job))
 
-    # ── What a connection tells ──────────────────────────────────────────────────────────────────
+    # ── The connection ───────────────────────────────────────────────────────────────────────────
 
-    def _open_line(self) -> _Line:
-        if self._line is None:
-            self._line = _Line(lambda: self._set("ready"), self._hear, self._lose)
-            self._set("starting")
-        return self._line
+    def _connected(self) -> _Connection:
+        if self._connection is None:
+            self._connection = _Connection(lambda: self._set_state("ready"), self._receive, self._fail)
+            self._set_state("starting")
+        return self._connection
 
-    def _hear(self, message: Message) -> None:
-        said, job = meaning(message), getattr(message, "job", 0)
-        if isinstance(message, Refused) and isinstance(said, AtelierError):  # it does not say which job
-            self._lose(said)
-        elif isinstance(said, Result | AtelierError):
-            self._end(job, said)
-        elif said and job in self._jobs:
-            _soon(self._jobs[job], said)
+    def _disconnect(self) -> None:
+        if self._connection:
+            self._connection.close()
+            self._connection = None
 
-    def _end(self, job: int, last: Result | AtelierError) -> None:
-        if heard := self._jobs.pop(job, None):
-            _soon(heard, last)
+    def _receive(self, message: Message) -> None:
+        match message:
+            case Refused():  # a message without the number of a job
+                self._fail(ProtocolError(message.sentence))
+            case Queued() | Progress() | Result() | Failed() | Cancelled():
+                if event := job_event(message):
+                    self._notify(message.job, event)
 
-    def _lose(self, error: AtelierError) -> None:
-        missed = bool(self._jobs) or self.state == "starting"
-        if self._line:
-            self._line.end()
-            self._line = None
-        for job in list(self._jobs):
-            self._end(job, error)
-        if missed:
-            self._set(error)
+    def _notify(self, job: int, event: JobEvent) -> None:
+        """Call back for a job; a Result or an error ends the job."""
+        ends = isinstance(event, Result | AtelierError)
+        if callback := self._callbacks.pop(job, None) if ends else self._callbacks.get(job):
+            _call_when_idle(callback, event)
 
-    def _set(self, state: State) -> None:
+    def _fail(self, error: AtelierError) -> None:
+        """End the connection and all jobs with an error.
+
+        The state stays "ready" if there are no jobs: an idle backend exits by design.
+        """
+        matters = bool(self._callbacks) or self.state == "starting"
+        self._disconnect()
+        for job in list(self._callbacks):
+            self._notify(job, error)
+        if matters:
+            self._set_state(error)
+
+    def _set_state(self, state: State) -> None:
         if state != self.state:
             self.state = state
-            _soon(self._changed)
+            _call_when_idle(self._state_changed)
 
 
-class _Line:
-    """One connection, from its making to its loss.
+class _Connection:
+    """One connection to the backend, with a thread for sending.
 
-    `ready` is called once it is made, `said` with every message, and `lost` with the error that
-    ended it; nothing of that after `end`.
+    `on_ready` is called once it is made, `on_message` with every message, and `on_error` when it is
+    lost. None of them is called after `close`.
     """
 
     def __init__(
         self,
-        ready: Callable[[], None],
-        said: Callable[[Message], None],
-        lost: Callable[[AtelierError], None],
+        on_ready: Callable[[], None],
+        on_message: Callable[[Message], None],
+        on_error: Callable[[AtelierError], None],
     ) -> None:
-        self._ready, self._said, self._lost = ready, said, lost
-        self._outbox: SimpleQueue[Callable[[BackendClient], None] | None] = SimpleQueue()
-        self._ear = self._clock = 0
+        self._on_ready, self._on_message, self._on_error = on_ready, on_message, on_error
+        self._outbox: SimpleQueue[Send | None] = SimpleQueue()
+        self._read_watch = self._silence_timer = 0
         self._silent_s = 0
-        self._ended = False
-        threading.Thread(target=self._talk, daemon=True).start()
+        self._closed = False
+        threading.Thread(target=self._connect_and_send, daemon=True).start()
 
-    def send(self, act: Callable[[BackendClient], None]) -> None:
-        """Have the thread say something, after all that it has to say already."""
-        self._outbox.put(act)
+    def send(self, send: Send) -> None:
+        """Call `send` in the thread, after the earlier contents of the outbox."""
+        self._outbox.put(send)
 
-    def end(self) -> None:
-        """Hang up once all is said."""
-        self._ended = True
-        for source in filter(None, (self._ear, self._clock)):
+    def close(self) -> None:
+        """Close the connection after the last message in the outbox is sent."""
+        self._closed = True
+        for source in filter(None, (self._read_watch, self._silence_timer)):
             GLib.source_remove(source)
         self._outbox.put(None)
 
     # ── In the thread ────────────────────────────────────────────────────────────────────────────
 
-    def _talk(self) -> None:
-        """Connect, and say what is to be said until `end`: before that, the loop watches the socket."""
+    def _connect_and_send(self) -> None:
+        """Connect, then send the contents of the outbox until `close`."""
         try:
-            client = launcher.connect()
+            backend = launcher.connect()
         except AtelierError as error:
-            self._tell(self._lost, error)
+            self._call_in_loop(self._on_error, error)
             return
         except BaseException as error:
-            self._tell(self._lost, BackendUnavailable(_CANNOT_CONNECT, error=error))
+            self._call_in_loop(self._on_error, BackendUnavailable(_CANNOT_CONNECT, error=error))
             raise
-        with client:
-            self._tell(self._listen, client)
-            for act in iter(self._outbox.get, None):
+        with backend:
+            self._call_in_loop(self._start_reading, backend)
+            for send in iter(self._outbox.get, None):
                 try:
-                    act(client)
+                    send(backend)
                 except AtelierError as error:
-                    self._tell(self._lost, error)
+                    self._call_in_loop(self._on_error, error)
 
-    def _tell(self, act: Callable[..., None], *what: object) -> None:
-        """Have the main loop do something, unless it has hung up."""
-        _soon(lambda: None if self._ended else act(*what))
+    def _call_in_loop(self, function: Callable[..., None], *arguments: object) -> None:
+        """Call a function in the main loop, unless the connection is closed by then."""
+        _call_when_idle(lambda: None if self._closed else function(*arguments))
 
     # ── In the main loop ─────────────────────────────────────────────────────────────────────────
 
-    def _listen(self, client: BackendClient) -> None:
-        self._client = client
-        self._clock = GLib.timeout_add_seconds(1, self._tick)
-        self._watch()
-        self._ready()
+    def _start_reading(self, backend: BackendClient) -> None:
+        self._backend = backend
+        self._silence_timer = GLib.timeout_add_seconds(1, self._count_silence)
+        self._watch_socket()
+        self._on_ready()
 
-    def _watch(self) -> None:
-        """Read when there is something to read and nothing to draw."""
+    def _watch_socket(self) -> None:
+        """Read whenever the socket has data and the loop has nothing to draw."""
         new = GLib.IOChannel.win32_new_socket if os.name == "nt" else GLib.IOChannel.unix_new
         flags = GLib.IOCondition
         events = flags.IN | flags.HUP | flags.ERR | flags.NVAL
-        channel = new(self._client.fileno())
-        self._ear = GLib.io_add_watch(channel, GLib.PRIORITY_DEFAULT_IDLE, events, self._read)
+        channel = new(self._backend.fileno())
+        self._read_watch = GLib.io_add_watch(channel, GLib.PRIORITY_DEFAULT_IDLE, events, self._read)
 
-    def _tick(self) -> bool:
-        """Count the seconds of silence in turns of the loop: one that was held up has heard nothing."""
+    def _count_silence(self) -> bool:
+        """Count the seconds without a message.
+
+        Ticks of a timer in the loop are counted, not clock time, because a blocked loop does not read.
+        """
         self._silent_s += 1
         if self._silent_s > client.SILENCE_S:
-            self._lost(silence())
-        return not self._ended
+            self._on_error(silence_error())
+        return not self._closed
 
     def _read(self, *_event: object) -> bool:
         try:
-            sealed = self._client.read()
+            signed = self._backend.read()
             self._silent_s = 0
-            if sealed and sum(map(len, sealed)) > LARGE_BYTES:
-                self._ear = 0
-                threading.Thread(target=self._open_apart, args=(sealed,), daemon=True).start()
+            if signed and sum(map(len, signed)) > LARGE_BYTES:
+                self._read_watch = 0
+                threading.Thread(target=self._open_large, args=(signed,), daemon=True).start()
                 return False
-            if sealed:
-                self._said(self._client.opened(sealed))
+            if signed:
+                self._on_message(self._backend.decode(signed))
         except AtelierError as error:
-            self._lost(error)
-        return not self._ended
+            self._on_error(error)
+        return not self._closed
 
-    def _open_apart(self, sealed: Sequence[Frame]) -> None:
-        """In a thread of its own: check a large message; nothing else is read before it is heard."""
+    def _open_large(self, signed: Sequence[Frame]) -> None:
+        """Check the signature of a large message, in its own thread; reading pauses meanwhile."""
         try:
-            message = self._client.opened(sealed)
+            message = self._backend.decode(signed)
         except AtelierError as error:
-            self._tell(self._lost, error)
+            self._call_in_loop(self._on_error, error)
             return
-        self._tell(self._hear_apart, message)
+        self._call_in_loop(self._receive_large, message)
 
-    def _hear_apart(self, message: Message) -> None:
+    def _receive_large(self, message: Message) -> None:
         self._silent_s = 0
-        self._watch()
-        self._said(message)
+        self._watch_socket()
+        self._on_message(message)
 
 
-def _soon(act: Callable[..., None], *what: object) -> None:
-    """Have the main loop do something once it has nothing more urgent to do; in the order of the calls."""
+def _call_when_idle(function: Callable[..., None], *arguments: object) -> None:
+    """Call a function once the main loop has nothing more urgent to do, in the order of such calls."""
 
     def once() -> bool:
-        act(*what)
+        function(*arguments)
         return False
 
     GLib.idle_add(once)
 
 
-_CANNOT_CONNECT = N_("Atelier's backend could not be started ({error}): 'atelier doctor' says what to do.")
+_CANNOT_CONNECT = N_("Atelier's backend could not be started ({error}). Run 'atelier doctor' for advice.")

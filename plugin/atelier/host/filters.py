@@ -35,15 +35,15 @@ class Filter:
     """A filter as presented by GIMP's menu, its dialog and its procedure.
 
     Attributes:
-        request: the class of its requests, whose fields are its settings.
+        request: the class of its requests; the fields are its settings.
         title: its name in windows and layer names.
         blurb: its description in one line.
-        basic: the names of the settings that the dialog shows above Advanced.
-        picture_arguments: the pictures beside the layer; all that are given go to the backend.
-        extra_settings: settings of a run that are not part of the request.
-        presets: groups of settings that the dialog offers by name.
-        set_by_picture: the settings that change with the choice of a picture, with their new values.
-        suggestions: the texts that the dialog offers for a text setting: a function of the network's name.
+        basic: the names of the settings above Advanced in the dialog.
+        picture_arguments: the pictures beside the layer; all given ones go to the backend.
+        extra_settings: settings of a run outside the request.
+        presets: named groups of settings, offered in the dialog.
+        set_by_picture: the new values of settings when a picture is chosen.
+        suggestions: the texts offered for a text setting, as a function of the network's name.
     """
 
     request: type[PaintingRequest]

@@ -1,7 +1,7 @@
 """Pixel formats of GIMP's drawables, and access to their pixels.
 
-Pixels travel in the layer's own colour space and, where the protocol has it, in the layer's own coding:
-pixels that a filter leaves unchanged come back bit by bit. Drawables are read and written in strips. The
+Pixels travel in the layer's own colour space and, where the protocol has it, in the layer's own coding.
+Pixels left unchanged by a filter come back bit by bit. Drawables are read and written in strips. The
 callback `poll` runs after each strip, for example to keep a window responsive.
 """
 
@@ -54,7 +54,7 @@ OPAQUE = {"u8": b"\xff", "u16": b"\xff\xff", "f32": array("f", [1.0]).tobytes()}
 
 
 def coding_for(layer: Gimp.Layer, *, alpha: bool) -> Coding:
-    """Return a perceptual coding that represents a layer's pixels without loss, in its colour space.
+    """Return a lossless perceptual coding of a layer's pixels, in its colour space.
 
     Layers of 8 or 16 bits with a perceptual curve keep their own coding. Linear light, floats and
     32-bit integers are converted to perceptual floats.

@@ -98,7 +98,7 @@ def _pixels_with_alpha(picture: Picture, poll: Poll) -> Frame:
     """Return a picture's pixels, with an opaque alpha added if it has none.
 
     babl could add the alpha, but converts 16 bits through a table of the colour space's curve and back.
-    That changes values by up to 200 of 65535.
+    This changes values by up to 200 of 65535.
     """
     if picture.channels.endswith("A"):
         return picture.pixels

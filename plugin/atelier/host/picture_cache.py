@@ -1,7 +1,7 @@
 """A cache of style and guide pictures, shared by the preview and the run.
 
-GIMP reads a file in one call, during which the dialog does not respond. The cache reads a file again
-only after a change of the file, and a layer, whose pixels may have changed, for every run.
+GIMP reads a file in one call, and the dialog does not respond meanwhile. The cache reads a file again
+only if it has changed. It reads a layer again for every run, because its pixels may have changed.
 """
 
 from __future__ import annotations

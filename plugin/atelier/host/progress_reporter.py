@@ -25,9 +25,9 @@ def progress_text(title: str, frame: int, frames: int, message: Queued | Progres
 
 
 class ProgressReporter:
-    """A RunMonitor that shows progress in GIMP's status bar and never ends the run.
+    """A RunMonitor for GIMP's status bar; it never ends the run.
 
-    It is a context manager, which takes the status bar and gives it back.
+    It is a context manager: it takes the status bar and gives it back.
     """
 
     finishes_early = False

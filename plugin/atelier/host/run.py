@@ -36,7 +36,7 @@ class RunMonitor(Protocol):
         """
 
     def job_started(self, job: int) -> None:
-        """Accept the number of the job that was submitted for the next frame."""
+        """Accept the number of the job for the next frame."""
 
     def progressed(self, frame: int, message: Queued | Progress) -> None:
         """Show the progress of a frame, counted from 0."""

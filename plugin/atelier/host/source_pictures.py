@@ -57,7 +57,7 @@ def place_of(source: SourcePicture) -> str:
 
 
 def _image_of(source: SourcePicture, own: Gimp.Image) -> Gimp.Image:
-    """Return a new image of a source picture; `own` is the image that the filter runs on."""
+    """Return a new image of a source picture; `own` is the image of the filter's layer."""
     if isinstance(source, Gio.File):
         return _image_of_file(source)
     return _image_of_pattern(source) if isinstance(source, Gimp.Pattern) else _image_of_layer(source, own)

@@ -1,4 +1,4 @@
-"""Tasks: the work that a call of a filter asks for, as read from the procedure's arguments."""
+"""Tasks: the work for one call of a filter, read from the procedure's arguments."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .translation import _, translated
 
 @dataclass(frozen=True)
 class Task:
-    """A request, the pictures that belong to it, and the number of frames to make."""
+    """A request, its pictures, and the number of frames to make."""
 
     chosen: Filter
     request: PaintingRequest
