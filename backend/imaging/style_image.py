@@ -1,9 +1,7 @@
-"""A style picture: how much it weighs, which part of it counts, and the size at which it is looked at.
-
-Knows image tensors; nothing of networks, nor of what is learnt from a style.
+"""A style picture: its weight, its visible part, and its size relative to the content.
 
 Source: Gatys et al. 2017, *Controlling Perceptual Factors in Neural Style Transfer*, CVPR, sections 4
-and 6: the part of the style that is used, and its size beside the content's, are the painter's choice.
+and 6: the user chooses the part of the style to use and its size relative to the content.
 """
 
 from __future__ import annotations
@@ -13,56 +11,56 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from .resize import Size, resize, scaled, size_of
+from atelier_shared.sizes import Size, scaled
 
-MOST_ENLARGED = 2.0
-"""A style is enlarged so far for strokes of the intended size; beyond that it would be a blur."""
-MOST_FRAME = 0.1
-"""Part of a side that a frame takes at most; what is wider is the style's own ground."""
-FRAME_CHANGE = 0.1
-"""How far a value of a frame is from the frame's colour at most: a scan has noise."""
+from .resize import resize, size_of
+
+MAX_ENLARGEMENT = 2.0
+"""A style is not enlarged further than this, because it would be blurred."""
+MAX_FRAME = 0.1
+"""Widest frame as a part of the side. A wider border of one colour belongs to the picture."""
+FRAME_TOLERANCE = 0.1
+"""Largest difference between a value of a frame and the frame's colour: a scan has noise."""
 
 
 class Style(NamedTuple):
-    """A picture to learn from.
+    """A style picture.
 
-    `image` is an image tensor. `weight` counts beside the other styles' weights. `visible`,
-    (1, 1, H, W) in [0, 1], is how much each pixel counts; None stands for all of them in full.
+    Attributes:
+        image: image tensor (1, 3, H, W) of any size.
+        weight: relative to the weights of the other styles; at least 0.
+        visible: visibility (1, 1, H, W) in [0, 1]; None for 1 everywhere.
+        scale: longest side of the style as a multiple of the content's; half of it halves the strokes.
+        stretch: whether the style takes on the content's proportions or keeps its own.
     """
 
     image: Tensor
     weight: float = 1.0
     visible: Tensor | None = None
+    scale: float = 1.0
+    stretch: bool = False
 
+    def fitted(self, content_size: Size, minimum_px: int) -> Style:
+        """Resize the style to suit a content of `content_size`, according to `scale` and `stretch`.
 
-def fitted(style: Style, content_size: Size, *, style_size: float, stretch: bool, minimum_px: int) -> Style:
-    """The style at the size that suits a content of `content_size`.
+        The style is enlarged to MAX_ENLARGEMENT times its own size at most, except where a side would be
+        shorter than `minimum_px`.
 
-    Args:
-        style: of any size.
-        content_size: height and width of the content as it is painted.
-        style_size: the style's longest side as a multiple of the content's: half of it has strokes
-            of half the size. The style is enlarged to MOST_ENLARGED times its own size at most.
-        stretch: whether the style takes on the content's proportions; else it keeps its own.
-        minimum_px: least side, even where the style must be enlarged for it.
-
-    Raises:
-        ValueError: nothing of the style is visible.
-    """
-    refuse_hidden(style)
-    image, weight, visible = style
-    own = size_of(image)
-    longest_px = min(round(style_size * max(content_size)), round(MOST_ENLARGED * max(own)))
-    size = scaled(content_size if stretch else own, longest_px, minimum_px)
-    if visible is not None:
-        visible = resize(visible, size).clamp(0, 1)
-    return Style(resize(image, size).clamp(0, 1), weight, visible)
+        Raises:
+            ValueError: the style is fully transparent.
+        """
+        refuse_hidden(self)
+        own = size_of(self.image)
+        longest_px = min(round(self.scale * max(content_size)), round(MAX_ENLARGEMENT * max(own)))
+        size = scaled(content_size if self.stretch else own, longest_px, minimum_px)
+        visible = None if self.visible is None else resize(self.visible, size).clamp(0, 1)
+        return self._replace(image=resize(self.image, size).clamp(0, 1), visible=visible)
 
 
 def without_frame(style: Style) -> Style:
-    """The style without a flat frame, such as a scan's black border, which would be painted as bars.
+    """Remove a frame of one colour, such as a scan's black border, which would be painted as bars.
 
-    One of which only a part is visible stays as it is, for what counts of it has been chosen.
+    A style with a transparent part stays as it is, because the user has chosen the visible part.
     """
     if style.visible is not None:
         return style
@@ -73,33 +71,40 @@ def without_frame(style: Style) -> Style:
 
 
 def _edges(image: Tensor) -> tuple[Tensor, Tensor]:
-    """The first and the last rows of (C, H, W), from the edge inwards: one more than a frame can have."""
-    rows = 1 + int(MOST_FRAME * image.shape[1])
+    """Return the first and last rows of an image (C, H, W), each (C, n, W) from the edge inwards.
+
+    They are one row more than the widest frame has.
+    """
+    rows = 1 + int(MAX_FRAME * image.shape[1])
     return image[:, :rows], image[:, -rows:].flip(1)
 
 
 def _frame_px(rows: Tensor) -> int:
-    """How many of the rows (C, n, W), from the edge inwards, are mostly of the first one's one colour."""
-    colour = rows[:, 0].median(dim=-1).values
-    same = (rows - colour[:, None, None]).abs().amax(dim=0) < FRAME_CHANGE
-    shares = same.float().mean(dim=-1).tolist()
-    inside = (row for row, share in enumerate(shares) if share <= 0.5)
-    return next(inside, 0) if shares[0] > 0.95 else 0
+    """Count the rows of a frame in rows (C, n, W), given from the edge inwards.
+
+    In a frame more than half of each row, and more than 95 % of the first one, have the median colour of
+    the first row. If all rows are like this, the picture has no frame, but a ground of this colour.
+    """
+    colour = rows[:, 0].median(dim=-1).values  # (C,)
+    same = (rows - colour[:, None, None]).abs().amax(dim=0) < FRAME_TOLERANCE  # (n, W)
+    same_parts = same.float().mean(dim=-1).tolist()
+    inner_rows = (row for row, part in enumerate(same_parts) if part <= 0.5)
+    return next(inner_rows, 0) if same_parts[0] > 0.95 else 0
 
 
 def refuse_hidden(style: Style) -> None:
-    """Raise ValueError if nothing of the style is visible."""
+    """Raise ValueError if the style is fully transparent."""
     if style.visible is not None and not style.visible.any():
-        raise ValueError("Nothing of the style picture is visible; choose another, or another part of it.")
+        raise ValueError("The style picture is fully transparent. Choose another picture or another area.")
 
 
 def shares(styles: Sequence[Style]) -> list[float]:
-    """What each style counts, so that all of them together count 1.
+    """Return the styles' weights, scaled to a sum of 1.
 
     Raises:
-        ValueError: none of them has a weight.
+        ValueError: all weights are 0.
     """
     total = sum(style.weight for style in styles)
     if not total > 0:
-        raise ValueError("The styles' weights are all 0; give at least one style a weight.")
+        raise ValueError("The weights of all styles are 0. Give at least one style a weight above 0.")
     return [style.weight / total for style in styles]

@@ -1,139 +1,227 @@
-"""From a request and its pictures as tensors to the algorithm that works on them, with its networks.
+"""The table of filters: maps each class of requests to its algorithm, with the networks and settings.
 
-Knows every algorithm's arguments and none of their insides; neither the wire nor devices' shortcomings.
+A new filter takes one row in FILTERS. A new setting is passed on in the function of its algorithm.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from torch import Tensor
 
 from atelier_shared.deepdream import DeepDream
 from atelier_shared.gallery_styles import GALLERY
+from atelier_shared.networks import NETWORKS
+from atelier_shared.request import PaintingRequest
+from atelier_shared.sizes import fit
 from atelier_shared.style_transfer import StyleTransfer
 from atelier_shared.text_settings import channel_range, gallery_mix, weights_by_name
 
 from ..compat import allocator
 from ..dream import deepdream, objectives
-from ..imaging.resize import fit, resize, restore_detail, size_of
+from ..imaging.resize import resize, restore_detail, size_of
 from ..imaging.step import Step, Steps
 from ..imaging.style_image import Style
 from ..networks import registry
+from ..networks.feature_network import FeatureNetwork
 from ..style import fast, fine, gallery, light
-from ..weights.fetch import MissingWeights
+from ..style.fine_loss import LossWeights
+from ..weights.store import MissingWeights
 from .imagenet_classes import class_index
+from .picture_tensors import VisibleImage
 
-INIT_PX = 512
-"""Longest side of the fast pastiche that the fine method begins with, coarsely anyway."""
+DRAFT_PX = 512
+"""Longest side of the fast pastiche from which the fine method starts; its first size is coarse anyway."""
 NOISE = {"fast": 0.05, "content": 0.05, "noise": 0.8}
-"""How much of what the fine method starts with is noise; from noise alone a draft never finds the photo."""
+"""Share of noise in the fine method's first image; from noise alone, few steps never find the photo."""
 
 _load_network = functools.lru_cache(maxsize=3)(registry.load_network)
 _load_decoder = functools.lru_cache(maxsize=1)(registry.load_decoder)
 _load_gallery = functools.lru_cache(maxsize=1)(registry.load_gallery)
 _load_light = functools.lru_cache(maxsize=1)(registry.load_light)
 
+AnyRequest = TypeVar("AnyRequest", bound=PaintingRequest)
 
-class Scene(NamedTuple):
-    """The pictures of a job as tensors; `visible` is how much each of the content's pixels counts."""
+
+class Pictures(NamedTuple):
+    """The pictures of a job as image tensors on its device.
+
+    Attributes:
+        content: (1, 3, H, W).
+        visible: visibility of the content (1, 1, H, W) in [0, 1]; None for 1 everywhere.
+        styles: the style pictures, or the guide picture of a dream.
+    """
 
     content: Tensor
     visible: Tensor | None
     styles: list[Style]
 
 
+def _unchanged(request: PaintingRequest, content: VisibleImage) -> VisibleImage:
+    return content
+
+
+@dataclass(frozen=True)
+class Filter(Generic[AnyRequest]):
+    """The implementation of a class of requests.
+
+    Attributes:
+        steps: starts the algorithm, given the request, the pictures, the folder of models and the tile scale.
+        prepare: changes the content before the algorithm starts.
+    """
+
+    steps: Callable[[AnyRequest, Pictures, Path, float], Steps]
+    prepare: Callable[[AnyRequest, VisibleImage], VisibleImage] = _unchanged
+
+
+def prepare(request: PaintingRequest, content: VisibleImage) -> VisibleImage:
+    """Return the content from which the algorithm of `request` starts."""
+    return _filter_of(request).prepare(request, content)
+
+
+def steps(request: PaintingRequest, pictures: Pictures, models: Path, tile_scale: float = 1.0) -> Steps:
+    """Yield the steps of the algorithm of `request`; closing the generator ends the work.
+
+    Raises:
+        ValueError: the request does not suit the network or the pictures.
+        MissingWeights: the weights of a network are not in `models`.
+    """
+    height, width = fit(size_of(pictures.content), request.working_px)
+    allocator.keep_for(height * width)
+    yield from _filter_of(request).steps(request, pictures, models, tile_scale)
+
+
+def _filter_of(request: PaintingRequest) -> Filter[Any]:
+    try:
+        return FILTERS[type(request)]
+    except KeyError:
+        raise ValueError(f"This backend has no filter for {type(request).__name__}.") from None
+
+
 def forget_networks() -> None:
-    """Let go of the networks that are kept for the next job, so that their memory can be used."""
+    """Release the networks kept for the next job, to free their memory."""
     for loader in (_load_network, _load_decoder, _load_gallery, _load_light):
         loader.cache_clear()
 
 
-def steps(request: StyleTransfer | DeepDream, scene: Scene, models: Path) -> Steps:
-    """The steps of the algorithm that `request` asks for; to close them ends their work.
-
-    Raises:
-        ValueError: the request does not suit the network or the pictures, for the reason given.
-        MissingWeights: a network's weights are not in `models`.
-    """
-    longest_px = request.size if isinstance(request, DeepDream) else request.working_px
-    height, width = fit(size_of(scene.content), longest_px)
-    allocator.keep_for(height * width)
-    if isinstance(request, DeepDream):
-        yield from _dream(request, scene, models)
-    else:
-        yield from STYLIZE[request.method](request, scene, models)
+# ── DeepDream ────────────────────────────────────────────────────────────────────────────────────
 
 
-def _dream(request: DeepDream, scene: Scene, models: Path) -> Steps:
-    network = _load_network(request.network, models, scene.content.device, pooling="max")
-    return deepdream.dream(
-        scene.content,
-        network=network,
-        objective=_objective(request, network, scene.styles),
-        visible=scene.visible,
-        strength=request.strength,
-        iterations=request.iterations,
-        step_size=request.step_size,
+def _dream_start(request: DeepDream, content: VisibleImage) -> VisibleImage:
+    """Replace the content by noise, or enlarge its centre, as `request` asks."""
+    image, visible = content
+    if request.start == "noise":
+        image, visible = deepdream.noise(size_of(image), request.seed, image.device), None
+    if request.zoom > 1:
+        image = deepdream.zoomed(image, request.zoom)
+        visible = None if visible is None else deepdream.zoomed(visible, request.zoom)
+    return VisibleImage(image, visible)
+
+
+def _dream(request: DeepDream, pictures: Pictures, models: Path, tile_scale: float) -> Steps:
+    network = _load_network(request.network, models, pictures.content.device, pooling="max")
+    settings = deepdream.DreamSettings(
+        size=request.size,
         octaves=request.octaves,
         octave_scale=request.octave_scale,
+        iterations=request.iterations,
+        step_size=request.step_size,
         jitter=request.jitter,
-        size=request.size,
-        smoothing=cast(deepdream.Smoothing, request.smoothing),
+        smoothing=request.smoothing,
+        strength=request.strength,
         seed=request.seed,
+    )
+    return deepdream.dream(
+        pictures.content,
+        _dream_objective(request, network, pictures.styles),
+        settings,
+        network=network,
+        visible=pictures.visible,
+        tile_scale=tile_scale,
     )
 
 
-def _objective(
-    request: DeepDream, network: registry.Network, guides: Sequence[Style]
-) -> objectives.Objective:
+def _dream_objective(
+    request: DeepDream, network: FeatureNetwork, guides: list[Style]
+) -> objectives.DreamObjective:
     if request.objective == "class":
         return objectives.class_logit(class_index(request.imagenet_class, network.classes))
-    layers = weights_by_name(request.layers) or {registry.DEFAULTS[request.network].dream: 1.0}
+    layers = weights_by_name(request.layers) or {NETWORKS[request.network].defaults.dream: 1.0}
     if request.objective == "guide":
         return objectives.guide(guides[0].image, layers, network, guides[0].visible)
     return objectives.activation(layers, channel_range(request.channels))
 
 
-def _fine(request: StyleTransfer, scene: Scene, models: Path) -> Steps:
-    device, usual = scene.content.device, registry.DEFAULTS[request.network]
-    network = _load_network(request.network, models, device, pooling=request.pooling)
-    begun, finish_early = Step(0, 0, scene.content), None
-    for begun in _beginning(request, scene, models):
-        finish_early = yield Step(begun.index, begun.total + request.steps, begun.image)
+# ── Style transfer ───────────────────────────────────────────────────────────────────────────────
+
+
+def _stylize(request: StyleTransfer, pictures: Pictures, models: Path, tile_scale: float) -> Steps:
+    stretch = request.style_shape == "stretch"
+    styles = [style._replace(scale=request.style_size, stretch=stretch) for style in pictures.styles]
+    return METHODS[request.method](request, pictures._replace(styles=styles), models, tile_scale)
+
+
+def _fine(request: StyleTransfer, pictures: Pictures, models: Path, tile_scale: float) -> Steps:
+    network = _load_network(request.network, models, pictures.content.device, pooling=request.pooling)
+    settings = _fine_settings(request)
+    draft, finish_early = Step(0, 0, pictures.content), None
+    for draft in _draft(request, pictures, models, tile_scale):
+        finish_early = yield Step(draft.index, draft.total + settings.iterations, draft.image)
     if finish_early:
-        total = begun.total + request.steps
-        yield Step(total, total, restore_detail(begun.image, scene.content).clamp(0, 1))
+        total = draft.total + settings.iterations
+        yield Step(total, total, restore_detail(draft.image, pictures.content).clamp(0, 1))
         return
     painting = fine.stylize(
-        scene.content,
-        scene.styles,
+        pictures.content,
+        pictures.styles,
+        settings,
         network=network,
-        visible=scene.visible,
+        visible=pictures.visible,
+        init=draft.image,
+        tile_scale=tile_scale,
+    )
+    yield from _renumbered(painting, draft.total)
+
+
+def _fine_settings(request: StyleTransfer) -> fine.FineSettings:
+    defaults = NETWORKS[request.network].defaults
+    return fine.FineSettings(
         strength=request.strength,
         size=request.working_px,
         iterations=request.steps,
-        content_weight=request.content_weight,
-        style_weight=request.style_weight,
-        smoothness=request.smoothness,
-        content_layers=weights_by_name(request.content_layers) or usual.content,
-        style_layers=weights_by_name(request.style_layers) or usual.style,
-        style_size=request.style_size,
-        stretch=request.style_shape == "stretch",
+        weights=LossWeights(
+            content=request.content_weight,
+            style=request.style_weight,
+            smoothness=request.smoothness,
+            content_layers=weights_by_name(request.content_layers) or defaults.content,
+            style_layers=weights_by_name(request.style_layers) or defaults.style,
+        ),
         optimizer=request.optimizer,
-        init=begun.image,
         noise=NOISE[request.start],
         tolerance=request.tolerance,
         seed=request.seed,
     )
-    yield from _counted_on(painting, begun.total)
 
 
-def _counted_on(steps: Steps, done: int) -> Steps:
-    """The steps of an algorithm that others were done before, counted from there on."""
+def _draft(request: StyleTransfer, pictures: Pictures, models: Path, tile_scale: float) -> Iterator[Step]:
+    """Return the steps to the fast pastiche for the fine method; none if not requested or not installed."""
+    if request.start != "fast" or request.strength == 0:
+        return iter(())
+    size = fit(size_of(pictures.content), DRAFT_PX)
+    visible = None if pictures.visible is None else resize(pictures.visible, size).clamp(0, 1)
+    small = Pictures(resize(pictures.content, size).clamp(0, 1), visible, pictures.styles)
+    try:
+        return _fast(request, small, models, tile_scale)
+    except MissingWeights:
+        return iter(())
+
+
+def _renumbered(steps: Steps, done: int) -> Steps:
+    """Renumber `steps` to start after `done`."""
     finish_early = None
     while True:
         try:
@@ -143,64 +231,54 @@ def _counted_on(steps: Steps, done: int) -> Steps:
         finish_early = yield Step(done + step.index, done + step.total, step.image)
 
 
-def _beginning(request: StyleTransfer, scene: Scene, models: Path) -> Iterator[Step]:
-    """The steps to the fast pastiche that the fine method begins with, where it does and has its weights."""
-    if request.start != "fast" or request.strength == 0:
-        return iter(())
-    size = fit(size_of(scene.content), INIT_PX)
-    visible = None if scene.visible is None else resize(scene.visible, size).clamp(0, 1)
-    small = Scene(resize(scene.content, size).clamp(0, 1), visible, scene.styles)
-    try:
-        return _fast(request, small, models)
-    except MissingWeights:
-        return iter(())
-
-
-def _fast(request: StyleTransfer, scene: Scene, models: Path) -> Steps:
-    device = scene.content.device
+def _fast(request: StyleTransfer, pictures: Pictures, models: Path, tile_scale: float) -> Steps:
+    device = pictures.content.device
     return fast.stylize(
-        scene.content,
-        scene.styles,
+        pictures.content,
+        pictures.styles,
+        fast.FastSettings(strength=request.strength, size=request.working_px),
         network=_load_network("vgg19", models, device, pooling="max"),
         decoder=_load_decoder(models, device),
-        visible=scene.visible,
-        strength=request.strength,
-        size=request.working_px,
-        style_size=request.style_size,
-        stretch=request.style_shape == "stretch",
+        visible=pictures.visible,
+        tile_scale=tile_scale,
     )
 
 
-def _gallery(request: StyleTransfer, scene: Scene, models: Path) -> Steps:
+def _gallery(request: StyleTransfer, pictures: Pictures, models: Path, tile_scale: float) -> Steps:
     mix = {request.gallery_style: 1.0} | gallery_mix(request.gallery_mix)
+    weights = [mix.get(name, 0.0) for name in GALLERY]
     return gallery.stylize(
-        scene.content,
-        [mix.get(name, 0.0) for name in GALLERY],
-        network=_load_gallery(models, scene.content.device),
-        visible=scene.visible,
-        strength=request.strength,
-        size=request.working_px,
+        pictures.content,
+        gallery.GallerySettings(mix=weights, strength=request.strength, size=request.working_px),
+        network=_load_gallery(models, pictures.content.device),
+        visible=pictures.visible,
+        tile_scale=tile_scale,
     )
 
 
-def _light(request: StyleTransfer, scene: Scene, models: Path) -> Steps:
-    predictor, painter = _load_light(models, scene.content.device)
+def _light(request: StyleTransfer, pictures: Pictures, models: Path, tile_scale: float) -> Steps:
+    predictor, painter = _load_light(models, pictures.content.device)
     return light.stylize(
-        scene.content,
-        scene.styles,
+        pictures.content,
+        pictures.styles,
+        light.LightSettings(strength=request.strength, size=request.working_px),
         predictor=predictor,
         painter=painter,
-        visible=scene.visible,
-        strength=request.strength,
-        size=request.working_px,
-        style_size=request.style_size,
-        stretch=request.style_shape == "stretch",
+        visible=pictures.visible,
+        tile_scale=tile_scale,
     )
 
 
-STYLIZE: dict[str, Callable[[StyleTransfer, Scene, Path], Steps]] = {
+# ── The tables ───────────────────────────────────────────────────────────────────────────────────
+
+METHODS: Mapping[str, Callable[[StyleTransfer, Pictures, Path, float], Steps]] = {
     "fine": _fine,
     "fast": _fast,
     "gallery": _gallery,
     "light": _light,
+}
+
+FILTERS: Mapping[type[PaintingRequest], Filter[Any]] = {
+    StyleTransfer: Filter(_stylize),
+    DeepDream: Filter(_dream, prepare=_dream_start),
 }

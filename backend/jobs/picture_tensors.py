@@ -17,22 +17,23 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d, interpolate
 
 from atelier_shared.messages import CHANNELS, Picture
+from atelier_shared.sizes import fit
 
-from ..imaging.resize import fit, resize, size_of
+from ..imaging.resize import resize, size_of
 from .picture_arrays import as_array, as_picture
 
 WHITE = {"u8": 255.0, "u16": 65535.0, "f32": 1.0}
 REC_709_LUMA = (0.2126, 0.7152, 0.0722)
 
 
-class Seen(NamedTuple):
+class VisibleImage(NamedTuple):
     """An image tensor, and how much of each pixel is to be seen, (1, 1, H, W) in [0, 1]; None: all of it."""
 
     image: Tensor
     visible: Tensor | None
 
 
-def read(picture: Picture) -> Seen:
+def read(picture: Picture) -> VisibleImage:
     """The colours of `picture` as an image tensor, and its alpha where that hides anything.
 
     Gray is replicated to three channels. Float values beyond [0, 1] are clamped to it. Pixels that
@@ -50,7 +51,7 @@ def read(picture: Picture) -> Seen:
     hides = _has_alpha(picture) and bool((alpha < 1).any())
     if hides:
         colours = fill_transparent(colours, alpha)
-    return Seen(colours.expand(1, 3, -1, -1).contiguous(), alpha if hides else None)
+    return VisibleImage(colours.expand(1, 3, -1, -1).contiguous(), alpha if hides else None)
 
 
 def write(image: Tensor, like: Picture, *, opaque: bool = False) -> Picture:

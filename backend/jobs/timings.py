@@ -10,7 +10,7 @@ import json
 import os
 from pathlib import Path
 
-from atelier_shared.estimate import LEAST, Speed, noted_as, read_speeds
+from atelier_shared.estimate import SMALLEST_AMOUNT, Speed, read_speeds, speed_name
 from atelier_shared.home import SPEEDS_FILE
 
 MEMORY = 0.5
@@ -20,10 +20,10 @@ MOST_NAMES = 300
 
 def note(home: Path, kind: str, seconds: float, work: float) -> None:
     """Note in Atelier's home folder that a job of a kind took so long; a lost note is no harm."""
-    if min(seconds, work) < LEAST:
+    if min(seconds, work) < SMALLEST_AMOUNT:
         return
     speeds = read_speeds(home)
-    name = noted_as(kind, work)
+    name = speed_name(kind, work)
     old = speeds.pop(name, Speed(0.0, 0.0))
     speeds[name] = Speed(MEMORY * old.seconds + seconds, MEMORY * old.work + work)
     newest = dict(list(speeds.items())[-MOST_NAMES:])

@@ -1,47 +1,67 @@
-"""Style transfer in one pass: the decoder paints features that were given the style's statistics.
+"""The fast method: style transfer in one pass (AdaIN).
 
-Knows image tensors, an encoder and a decoder; nothing of where they come from or who asked.
+A decoder paints from the content's features, normalised to the style's mean and standard deviation in
+each channel.
 
-Source: Huang and Belongie 2017, *Arbitrary Style Transfer in Real-Time with Adaptive Instance
-Normalization*, ICCV, eq. 8 (AdaIN) and 14 (strength).
-The grid that the decoder leaves: Odena, Dumoulin and Olah 2016, *Deconvolution and Checkerboard
-Artifacts*, Distill; what tells it from strokes: Geman and McClure 1987, *Statistical Methods for
-Tomographic Image Reconstruction*, whose weights let outliers count for next to nothing.
+Sources:
+    Huang and Belongie 2017, *Arbitrary Style Transfer in Real-Time with Adaptive Instance
+    Normalization*, ICCV, eq. 8 (AdaIN) and 14 (strength)
+    Odena, Dumoulin and Olah 2016, *Deconvolution and Checkerboard Artifacts*, Distill (the grid of the
+    decoder)
+    Geman and McClure 1987, *Statistical Methods for Tomographic Image Reconstruction* (weights to
+    ignore outliers, used to distinguish the grid from strokes)
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, pad, pixel_shuffle, pixel_unshuffle
 
-from ..imaging.resize import Size, fit, resize, restore_detail, size_of
+from atelier_shared.sizes import Size, fit
+
+from ..imaging.resize import resize, restore_detail, size_of
 from ..imaging.step import Step, Steps
-from ..imaging.style_image import Style, fitted, shares
-from ..imaging.tiles import Tile, tiles
-from ..networks.registry import Network
+from ..imaging.style_image import Style, shares
+from ..imaging.tiles import Tile, tile_side, tiles
+from ..networks.feature_network import FeatureNetwork
 
 LAYER = "relu4_1"
 STRIDE = 8
-"""Pixels that one position of the layer's features stands for."""
+"""Pixels per position of the features, along each axis."""
 TILE_PX = 768
 DECODER_HALO = 4
-"""Positions whose features reach a pixel through the decoder: 30 px."""
+"""Positions around a tile of features that its pixels depend on: the decoder sees 30 px far."""
 EPSILON = 1e-5
-"""Keeps a flat channel from being divided by zero; the value the decoder was trained with."""
+"""Added to variances, so flat channels do not divide by 0; the value of the decoder's training."""
 GRID_BLOCKS = 5
-"""Side, in blocks of STRIDE pixels, of the neighbourhood in which all that repeats is taken for the grid."""
+"""Side, in blocks of STRIDE pixels, of the neighbourhood from which the grid is estimated."""
 GRID_ROUNDS = 3
-"""How often the grid is estimated; each time the blocks that hold strokes count for less."""
+"""Number of estimates of the grid; with each one, blocks with strokes have a smaller weight."""
 LEAST_POWER = 1e-6
-"""Mean square of a difference that no 8-bit picture shows."""
+"""Mean square of a difference invisible in 8-bit pictures."""
+
+
+@dataclass(frozen=True)
+class FastSettings:
+    """The settings of the fast method.
+
+    Attributes:
+        strength: from 0, the content itself, to 1; interpolates the features from the content's own to
+            the normalised ones.
+        size: longest side of the painting, in pixels; a larger content keeps its own fine detail.
+    """
+
+    strength: float
+    size: int
 
 
 class Statistics(NamedTuple):
-    """Mean and standard deviation of each channel over all positions, (1, C, 1, 1)."""
+    """Mean and standard deviation of each channel over all positions, both (1, C, 1, 1)."""
 
     mean: Tensor
     deviation: Tensor
@@ -51,42 +71,35 @@ class Statistics(NamedTuple):
 def stylize(
     content: Tensor,
     styles: Sequence[Style],
+    settings: FastSettings,
     *,
-    network: Network,
+    network: FeatureNetwork,
     decoder: nn.Module,
     visible: Tensor | None,
-    strength: float,
-    size: int,
-    style_size: float,
-    stretch: bool,
+    tile_scale: float = 1.0,
 ) -> Steps:
-    """Paint `content` in the manner of `styles`, one step for every tile encoded and decoded.
+    """Paint `content` in the style of `styles`; yield a step for each tile encoded or decoded.
 
     Args:
-        content: image tensor.
-        styles: of several, the mean of their statistics by weight is taken.
+        content: image tensor (1, 3, H, W).
+        styles: their statistics are averaged by weight.
+        settings: settings of the method.
         network: the encoder, normalised VGG19.
-        decoder: from its features at relu4_1 to an image.
-        visible: (1, 1, H, W) in [0, 1], how much each pixel of the content counts; None for all in full.
-        strength: from 0, the content itself, to 1.
-        size: longest side in pixels at which the picture is painted. A larger content keeps its
-            own fine detail.
-        style_size: size of the styles beside that of the content.
-        stretch: whether the styles take on the content's proportions.
+        decoder: network from features at relu4_1 (1, 512, h, w) to an image (1, 3, 8h, 8w).
+        visible: visibility of the content (1, 1, H, W) in [0, 1]; None for 1 everywhere.
+        tile_scale: factor for the side of tiles, in (0, 1].
 
     Raises:
-        ValueError: nothing of a style is visible, or no style weighs anything.
+        ValueError: a style is fully transparent, or all weights are 0.
     """
-    if strength == 0 or (visible is not None and not visible.any()):
+    if settings.strength == 0 or (visible is not None and not visible.any()):
         yield Step(1, 1, content)
         return
-    small = resize(content, fit(size_of(content), size, network.minimum_px)).clamp(0, 1)
-    looked_at = [
-        fitted(style, size_of(small), style_size=style_size, stretch=stretch, minimum_px=network.minimum_px)
-        for style in styles
-    ]
-    aim = _mean([_style_statistics(style, network) for style in looked_at], shares(styles))
-    pixel_tiles, feature_tiles = list(_pixel_tiles(small, network)), list(_feature_tiles(small))
+    small = resize(content, fit(size_of(content), settings.size, network.minimum_px)).clamp(0, 1)
+    fitted = [style.fitted(size_of(small), network.minimum_px) for style in styles]
+    target = _mean([_style_statistics(style, network, tile_scale) for style in fitted], shares(styles))
+    pixel_tiles = list(_pixel_tiles(small, network, tile_scale))
+    feature_tiles = list(_feature_tiles(small, tile_scale))
     total = len(pixel_tiles) + len(feature_tiles)
 
     for index, encoded in enumerate(_encode(small, pixel_tiles, network), start=1):
@@ -95,19 +108,19 @@ def stylize(
     own = statistics(features, _on_features(visible, small))
 
     def paint(part: Tensor) -> Tensor:
-        painted: Tensor = decoder(torch.lerp(part, adain(part, own, aim), strength))
+        painted: Tensor = decoder(torch.lerp(part, adain(part, own, target), settings.strength))  # eq. 14
         return painted
 
     pastiches = _decode(features, feature_tiles, paint, small)
     for index, pastiche in enumerate(pastiches, start=len(pixel_tiles) + 1):
-        image = restore_detail(without_grid(pastiche), content) if index == total else pastiche
+        image = restore_detail(remove_grid(pastiche), content) if index == total else pastiche
         yield Step(index, total, image.clamp(0, 1))
 
 
 def statistics(features: Tensor, visible: Tensor | None = None) -> Statistics:
-    """Mean and standard deviation of each channel of features (1, C, h, w).
+    """Compute mean and standard deviation, (1, C, 1, 1) each, of features (1, C, h, w).
 
-    `visible` (1, 1, h, w) is how much each position counts; None stands for all in full.
+    `visible` (1, 1, h, w) weights the positions; None for 1 everywhere.
     """
     if visible is None:
         variance, mean = torch.var_mean(features, dim=(2, 3), correction=0, keepdim=True)
@@ -119,74 +132,79 @@ def statistics(features: Tensor, visible: Tensor | None = None) -> Statistics:
 
 
 def adain(features: Tensor, own: Statistics, style: Statistics) -> Tensor:
-    """Huang and Belongie 2017, eq. 8: features (1, C, h, w) with the style's statistics for their own."""
+    """Replace the statistics of features (1, C, h, w) by the style's: Huang and Belongie 2017, eq. 8."""
     return (features - own.mean) / own.deviation * style.deviation + style.mean
 
 
-def without_grid(image: Tensor) -> Tensor:
-    """An image tensor without what repeats from each block of STRIDE pixels to its neighbours.
+def remove_grid(image: Tensor) -> Tensor:
+    """Remove from an image (1, 3, H, W) the pattern repeated in neighbouring blocks of STRIDE × STRIDE.
 
-    Differs from Huang and Belongie 2017: nearest enlarging in the decoder leaves such a pattern where
-    the features are flat, as in a clear sky. Strokes do not repeat so and stay.
+    Differs from Huang and Belongie 2017: nearest-neighbour upsampling in the decoder leaves such a grid
+    where the features are flat, as in a clear sky. Strokes do not repeat like this and stay.
     """
     height, width = size_of(image)
     whole = pad(image, (0, -width % STRIDE, 0, -height % STRIDE), mode="replicate")
-    by_place_in_block = pixel_unshuffle(whole - _mean_around(whole, STRIDE + 1), STRIDE)
-    grid = torch.zeros_like(by_place_in_block)  # (1, 3 * STRIDE**2, h, w)
+    # (1, 3, 8h, 8w) to (1, 3 * 64, h, w): one channel for each colour and place in the block
+    blocks = pixel_unshuffle(whole - _local_mean(whole, STRIDE + 1), STRIDE)
+    grid = torch.zeros_like(blocks)
     for _ in range(GRID_ROUNDS):
-        likeness = _likeness(by_place_in_block - grid)
-        total = _mean_around(likeness, GRID_BLOCKS)
-        grid = _mean_around(by_place_in_block * likeness, GRID_BLOCKS) / total
+        weights = _grid_weights(blocks - grid)
+        grid = _local_mean(blocks * weights, GRID_BLOCKS) / _local_mean(weights, GRID_BLOCKS)
     return (whole - pixel_shuffle(grid, STRIDE))[..., :height, :width]
 
 
-def _likeness(rest: Tensor) -> Tensor:
-    """How much each block counts, (1, 1, h, w): little where the grid leaves more than of those around."""
-    power = rest.square().mean(dim=1, keepdim=True) + LEAST_POWER
-    usual = 1 / _mean_around(1 / power, GRID_BLOCKS)  # that of the flattest blocks around
+def _grid_weights(residual: Tensor) -> Tensor:
+    """Return a weight for each block, (1, 1, h, w): small where its residual is larger than around it.
+
+    Geman and McClure 1987. `residual` (1, 3 * 64, h, w) is the blocks minus the estimated grid.
+    """
+    power = residual.square().mean(dim=1, keepdim=True) + LEAST_POWER
+    usual = 1 / _local_mean(1 / power, GRID_BLOCKS)  # harmonic mean: the power of the flattest blocks
     return (1 + power / usual).pow(-2)
 
 
-def _mean_around(values: Tensor, side: int) -> Tensor:
-    """The mean over a square around each position, as far as there is something."""
+def _local_mean(values: Tensor, side: int) -> Tensor:
+    """Average (1, C, h, w) over a square around each position, cut off at the edges."""
     return avg_pool2d(values, side, stride=1, padding=side // 2, count_include_pad=False)
 
 
-def _style_statistics(style: Style, network: Network) -> Statistics:
-    *_, features = _encode(style.image, list(_pixel_tiles(style.image, network)), network)
+def _style_statistics(style: Style, network: FeatureNetwork, tile_scale: float) -> Statistics:
+    *_, features = _encode(style.image, list(_pixel_tiles(style.image, network, tile_scale)), network)
     return statistics(features, _on_features(style.visible, style.image))
 
 
 def _on_features(visible: Tensor | None, image: Tensor) -> Tensor | None:
-    """How much each position of an image's features counts."""
+    """Average a visibility (1, 1, H, W) over the pixels of each position of an image's features."""
     if visible is None:
         return None
     return avg_pool2d(resize(visible, size_of(image)).clamp(0, 1), STRIDE, ceil_mode=True)
 
 
-def _mean(several: Sequence[Statistics], parts: Sequence[float]) -> Statistics:
-    """The mean of several statistics by their shares."""
-    by_part = zip(parts, several, strict=True)
-    scaled = [(part * mean, part * deviation) for part, (mean, deviation) in by_part]
+def _mean(several: Sequence[Statistics], weights: Sequence[float]) -> Statistics:
+    """Average statistics; the weights add up to 1."""
+    weighted = zip(weights, several, strict=True)
+    scaled = [(weight * mean, weight * deviation) for weight, (mean, deviation) in weighted]
     return Statistics(*(torch.stack(values).sum(dim=0) for values in zip(*scaled, strict=True)))
 
 
-def _pixel_tiles(image: Tensor, network: Network) -> Iterator[Tile]:
-    return tiles(*size_of(image), side=TILE_PX, halo=network.halo_px([LAYER]), stride=STRIDE)
+def _pixel_tiles(image: Tensor, network: FeatureNetwork, tile_scale: float) -> Iterator[Tile]:
+    side = tile_side(TILE_PX, tile_scale, STRIDE)
+    return tiles(*size_of(image), side=side, halo=network.halo_px([LAYER]), stride=STRIDE)
 
 
-def _feature_tiles(image: Tensor) -> Iterator[Tile]:
-    return tiles(*_feature_size(image), side=TILE_PX // STRIDE, halo=DECODER_HALO)
+def _feature_tiles(image: Tensor, tile_scale: float) -> Iterator[Tile]:
+    side = tile_side(TILE_PX // STRIDE, tile_scale)
+    return tiles(*_feature_size(image), side=side, halo=DECODER_HALO)
 
 
 def _feature_size(image: Tensor) -> Size:
-    """Height and width of an image's features: a last stride that the image fills in part counts whole."""
+    """Return height and width of an image's features, rounded up to whole positions."""
     height, width = (-(-side // STRIDE) for side in size_of(image))
     return height, width
 
 
-def _encode(image: Tensor, pixel_tiles: Sequence[Tile], network: Network) -> Iterator[Tensor]:
-    """The features of the whole image, tile by tile; the same ones as in one piece."""
+def _encode(image: Tensor, pixel_tiles: Sequence[Tile], network: FeatureNetwork) -> Iterator[Tensor]:
+    """Compute the features (1, 512, h, w) of the whole image; yield them after each tile."""
     features: Tensor | None = None
     for tile in pixel_tiles:
         part = network.features(tile.outer.of(image), [LAYER])[LAYER]
@@ -200,7 +218,7 @@ def _encode(image: Tensor, pixel_tiles: Sequence[Tile], network: Network) -> Ite
 def _decode(
     features: Tensor, feature_tiles: Sequence[Tile], paint: Callable[[Tensor], Tensor], image: Tensor
 ) -> Iterator[Tensor]:
-    """What `paint` makes of the features, over a copy of `image`, tile by tile."""
+    """Paint the features (1, 512, h, w) over a copy of `image`; yield a copy after each tile."""
     image = image.clone()
     for tile in feature_tiles:
         part = paint(tile.outer.of(features))

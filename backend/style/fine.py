@@ -1,137 +1,131 @@
-"""Style transfer by optimisation: the picture itself is what is changed until it fits.
+"""The fine method: style transfer by optimising the pixels of the picture itself.
 
-Knows image tensors and a feature network; nothing of files, sockets or who asked.
-
-Source: Gatys, Ecker and Bethge 2016, *Image Style Transfer Using Convolutional Neural Networks*, CVPR.
-Coarse to fine as in Gatys et al. 2017, *Controlling Perceptual Factors in Neural Style Transfer*,
-CVPR, section 6: the coarse sizes find the large strokes, the fine ones draw them.
+Sources:
+    Gatys, Ecker and Bethge 2016, *Image Style Transfer Using Convolutional Neural Networks*, CVPR
+    Gatys et al. 2017, *Controlling Perceptual Factors in Neural Style Transfer*, CVPR, section 6: coarse
+    to fine. Coarse sizes find the large strokes, fine sizes draw them.
+The loss is in `fine_loss`, the formulas of one layer are in `losses`.
 """
 
 from __future__ import annotations
 
-import functools
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 
 import torch
 from torch import Tensor
 
-from atelier_shared.schedule import COARSEST_PX, shared_out
+from atelier_shared.schedule import coarse_to_fine
 
-from ..imaging.resize import Size, fit, octave_sizes, resize, restore_detail, size_of
+from ..imaging.resize import resize, restore_detail, size_of
 from ..imaging.step import Step, Steps
-from ..imaging.style_image import Style, fitted
-from ..networks.registry import Network
-from .fine_loss import Objective, Weights
-from .optimizers import OPTIMIZERS, Descended
+from ..imaging.style_image import Style
+from ..networks.feature_network import FeatureNetwork
+from .fine_loss import LossWeights, StyleObjective
+from .optimizers import OPTIMIZERS, BestSoFar
 
 FLAT_STEPS = 10
-"""Steps over which `tolerance` looks back."""
+"""Number of steps over which `tolerance` compares the loss."""
+
+
+@dataclass(frozen=True)
+class FineSettings:
+    """The settings of the fine method.
+
+    Attributes:
+        strength: from 0, the content itself, to 1; interpolates the target Gram matrices from the
+            content's to the styles'.
+        size: longest side of the painting, in pixels; a larger content keeps its own fine detail.
+        iterations: evaluations of the loss over all sizes; at least 1.
+        weights: weights of the terms and the layers in the loss.
+        optimizer: a key of OPTIMIZERS, "l-bfgs" or "adam".
+        noise: share of noise in the first image, in [0, 1]. A little helps in flat areas, where the
+            gradient has no direction.
+        tolerance: a size ends early when the loss has fallen by less than this fraction over FLAT_STEPS
+            steps, in [0, 1]; 0 for never.
+        seed: seed of the noise.
+    """
+
+    strength: float
+    size: int
+    iterations: int
+    weights: LossWeights
+    optimizer: str
+    noise: float
+    tolerance: float
+    seed: int
 
 
 def stylize(
     content: Tensor,
     styles: Sequence[Style],
+    settings: FineSettings,
     *,
-    network: Network,
+    network: FeatureNetwork,
     visible: Tensor | None,
-    strength: float,
-    size: int,
-    iterations: int,
-    content_weight: float,
-    style_weight: float,
-    smoothness: float,
-    content_layers: Mapping[str, float],
-    style_layers: Mapping[str, float],
-    style_size: float,
-    stretch: bool,
-    optimizer: str,
-    init: Tensor | None,
-    noise: float,
-    tolerance: float,
-    seed: int,
+    init: Tensor | None = None,
+    tile_scale: float = 1.0,
 ) -> Steps:
-    """Paint `content` in the manner of `styles`, one step for every evaluation of the loss.
+    """Paint `content` in the style of `styles`; yield a step for each evaluation of the loss.
 
-    Differs from Gatys et al. 2016: starts at a coarse size from `init`, and at each finer size from
-    the pastiche so far with the content's own detail put back.
+    Differs from Gatys et al. 2016: starts at a coarse size from `init`. Each finer size starts from the
+    previous pastiche, with the detail of the content restored.
 
     Args:
-        content: image tensor.
-        styles: of several, the mean of their Gram matrices by weight is taken.
-        network: whose features are compared.
-        visible: (1, 1, H, W) in [0, 1], how much each pixel of the content counts; None for all in full.
-        strength: from 0, the content itself, to 1; the Gram matrices aimed at lie between the
-            content's and the styles'.
-        size: longest side in pixels at which the picture is painted. A larger content keeps its
-            own fine detail.
-        iterations: steps over all sizes.
-        content_weight: multiple of CONTENT_WEIGHT.
-        style_weight: multiple of STYLE_WEIGHT.
-        smoothness: multiple of SMOOTHNESS, the weight of the total variation.
-        content_layers: the layers that hold the shapes, with their shares.
-        style_layers: the layers that seek the style, with their shares; at least one.
-        style_size: size of the styles beside that of the content.
-        stretch: whether the styles take on the content's proportions.
-        optimizer: "l-bfgs" or "adam".
-        init: image tensor of any size to start from, such as the fast method's pastiche; the
-            content when None.
-        noise: share of noise in what the first size starts with. A little of it helps where the
-            picture is flat, for a flat place gives the gradient no direction.
-        tolerance: a size ends when the loss fell by less than this fraction over ten steps; 0: never.
-        seed: of the noise.
+        content: image tensor (1, 3, H, W).
+        styles: their Gram matrices are averaged by weight.
+        settings: settings of the method.
+        network: the network whose features are compared.
+        visible: visibility of the content (1, 1, H, W) in [0, 1]; None for 1 everywhere.
+        init: first image (1, 3, h, w) of any size, such as a pastiche of the fast method; None for the
+            content.
+        tile_scale: factor for the side of tiles, in (0, 1].
 
     Raises:
-        ValueError: the network has no such layer, or nothing of a style is visible or weighs anything.
+        ValueError: the network lacks a layer, a style is fully transparent, or all weights are 0.
     """
-    if strength == 0 or (visible is not None and not visible.any()):
+    if settings.strength == 0 or (visible is not None and not visible.any()):
         yield Step(1, 1, content)
         return
-    weights = Weights(content_weight, style_weight, smoothness, content_layers, style_layers)
-    fit_style = functools.partial(
-        fitted, style_size=style_size, stretch=stretch, minimum_px=network.minimum_px
-    )
-    sizes = _sizes(size_of(content), size, network)[-iterations:]
-    pastiche = _begun(resize(content if init is None else init, sizes[0]), noise, seed)
+    total = settings.iterations
+    ladder = coarse_to_fine(size_of(content), settings.size, total, network.minimum_px)
+    pastiche = _first_image(resize(content if init is None else init, ladder[0][0]), settings)
     done = 0
-    for level_size, share in zip(sizes, shared_out(iterations, len(sizes)), strict=True):
-        target = resize(content, level_size)
-        objective = Objective(
+    for size, steps in ladder:
+        target = resize(content, size)
+        objective = StyleObjective(
             target,
-            [fit_style(style, level_size) for style in styles],
+            [style.fitted(size, network.minimum_px) for style in styles],
             network=network,
-            visible=None if visible is None else resize(visible, level_size).clamp(0, 1),
-            strength=strength,
-            weights=weights,
+            visible=None if visible is None else resize(visible, size).clamp(0, 1),
+            strength=settings.strength,
+            weights=settings.weights,
+            tile_scale=tile_scale,
         )
-        descent = OPTIMIZERS[optimizer](objective, restore_detail(pastiche, target))
-        for index, descended in enumerate(_until_flat(islice(descent, share), tolerance), done + 1):
-            pastiche = descended.image
-            finish_early = index == iterations or (yield Step(index, iterations, pastiche))
+        descent = OPTIMIZERS[settings.optimizer](objective, restore_detail(pastiche, target))
+        for index, best in enumerate(_until_flat(islice(descent, steps), settings.tolerance), done + 1):
+            pastiche = best.image
+            finish_early = index == total or (yield Step(index, total, pastiche))
             if finish_early:
                 break
-        done += share
+        done += steps
         if finish_early:
             break
-    yield Step(iterations, iterations, restore_detail(pastiche, content).clamp(0, 1))
+    yield Step(total, total, restore_detail(pastiche, content).clamp(0, 1))
 
 
-def _until_flat(descent: Iterator[Descended], tolerance: float) -> Iterator[Descended]:
+def _until_flat(descent: Iterator[BestSoFar], tolerance: float) -> Iterator[BestSoFar]:
+    """Yield from `descent` until the loss improves by less than `tolerance` over FLAT_STEPS steps."""
     losses: list[float] = []
-    for descended in descent:
-        yield descended
-        losses.append(descended.loss)
+    for best in descent:
+        yield best
+        losses.append(best.loss)
         if len(losses) > FLAT_STEPS and losses[-1] > (1 - tolerance) * losses[-1 - FLAT_STEPS]:
             return
 
 
-def _sizes(content: Size, longest_px: int, network: Network) -> list[Size]:
-    shortest_px = max(COARSEST_PX, network.minimum_px)
-    largest = fit(content, longest_px, network.minimum_px)
-    return octave_sizes(largest, 1 + int(math.log2(max(largest) / shortest_px)), 2.0, shortest_px)
-
-
-def _begun(image: Tensor, noise: float, seed: int) -> Tensor:
-    grain = torch.rand(image.shape, generator=torch.Generator().manual_seed(seed))
-    return torch.lerp(image, grain.to(image.device), noise)
+def _first_image(image: Tensor, settings: FineSettings) -> Tensor:
+    """Blend `image` (1, 3, h, w) with uniform noise; the noise is drawn on the CPU for every device."""
+    noise = torch.rand(image.shape, generator=torch.Generator().manual_seed(settings.seed))
+    return torch.lerp(image, noise.to(image.device), settings.noise)

@@ -1,17 +1,23 @@
-"""What the fine method minimises, and its gradient, for pictures of any size.
+"""Total loss of the fine method and its gradient, for pictures of any size: Gatys et al. 2016, eq. 7.
 
-Knows image tensors and features; nothing of how the minimum is looked for. A picture that is larger
-than a tile is gone through twice: first its tiles add up the Gram matrices of the whole, then each
-gives its part of the gradient that these lead to. No seam can show, for none is computed.
+    L_total = α · L_content + β · Σ_l w_l · E_l + γ · total variation
+
+with L_content of eq. 1 and E_l of eq. 4; `losses` has these formulas for one layer. α, β and γ are the
+products of the user's weights and the constants below, w_l the layers' shares.
+
+A picture larger than one tile is processed in two passes. The first adds up the Gram matrices of the
+whole picture, tile by tile. The second computes each tile's part of the gradient from them. The result
+is the gradient of the whole picture, so the tiles leave no seams.
 
 Sources:
-    Gatys et al. 2016, *Image Style Transfer Using Convolutional Neural Networks*, CVPR, eq. 7
+    Gatys et al. 2016, *Image Style Transfer Using Convolutional Neural Networks*, CVPR, eq. 5 and 7
     Galerne et al. 2024, *Scaling Painting Style Transfer*, EGSR, algorithm 1
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -19,14 +25,14 @@ from torch import Tensor
 
 from ..imaging.resize import size_of
 from ..imaging.style_image import Style, shares
-from ..networks.registry import Network
+from ..networks.feature_network import FeatureNetwork
 from ..networks.tiled_features import Piece, TiledFeatures
 from .losses import (
     TINY,
     content_gradient,
     content_loss,
     gram_matrix,
-    positions,
+    position_count,
     style_gradient,
     style_loss,
     total_variation,
@@ -34,19 +40,28 @@ from .losses import (
 )
 
 CONTENT_WEIGHT, STYLE_WEIGHT, SMOOTHNESS = 1.0, 10.0, 10.0
-"""What the three settings' value of 1 stands for; chosen by eye."""
+"""α, β and γ at the user's weights of 1; chosen by eye."""
 WHOLE_PIXELS = 1024 * 1024
-"""A picture of no more is one tile, which takes half the time."""
+"""A picture of at most this many pixels is one tile, because one pass takes half the time of two."""
 TILE_PX = 512
 """Side of a larger picture's tiles."""
 
-Values = dict[str, Tensor]
-"""Gradients of features (1, C, h, w) or Gram matrices (C, C) by layer."""
-Pieces = Mapping[str, Piece]
+TensorsByLayer = dict[str, Tensor]
+PiecesByLayer = Mapping[str, Piece]
+"""Each layer's features (1, C, h, w) of one tile, with their visibility (1, 1, h, w)."""
 
 
-class Weights(NamedTuple):
-    """What each part of the loss counts: multiples of the constants above, and the layers' shares."""
+@dataclass(frozen=True)
+class LossWeights:
+    """The weights in the total loss.
+
+    Attributes:
+        content: factor of CONTENT_WEIGHT, at least 0.
+        style: factor of STYLE_WEIGHT, at least 0.
+        smoothness: factor of SMOOTHNESS, the weight of the total variation, at least 0.
+        content_layers: layers of the content loss and their relative weights.
+        style_layers: layers of the style loss and their relative weights; at least one.
+    """
 
     content: float
     style: float
@@ -55,57 +70,65 @@ class Weights(NamedTuple):
     style_layers: Mapping[str, float]
 
 
-class Sums:
-    """What the tiles of a picture add up to: Gram matrices and visible positions, by layer."""
+class GramSum:
+    """The Gram matrices of a whole picture, added up tile by tile, and its position counts, by layer."""
 
     def __init__(self) -> None:
-        self._grams: Values = {}
+        self._weighted_grams: TensorsByLayer = {}
         self.positions: dict[str, float] = {}
 
-    def add(self, pieces: Mapping[str, Piece], style_layers: Mapping[str, float]) -> None:
-        """Count the pieces of one more tile."""
+    def add(self, pieces: PiecesByLayer, style_layers: Mapping[str, float]) -> None:
+        """Add one tile: count its positions, and in `style_layers` its Gram matrix (C, C) as often."""
+        sums = self._weighted_grams
         for layer, piece in pieces.items():
-            count = positions(*piece)
+            count = position_count(*piece)
             self.positions[layer] = self.positions.get(layer, 0.0) + count
             if layer in style_layers:
                 gram = gram_matrix(*piece).mul_(count)
-                self._grams[layer] = gram.add_(self._grams[layer]) if layer in self._grams else gram
+                sums[layer] = gram.add_(sums[layer]) if layer in sums else gram
 
-    def grams(self) -> Values:
-        """The Gram matrices of the picture as a whole."""
-        return {layer: total / max(self.positions[layer], TINY) for layer, total in self._grams.items()}
+    def grams(self) -> TensorsByLayer:
+        """Return the Gram matrix (C, C) of the whole picture for each style layer."""
+        return {
+            layer: total / max(self.positions[layer], TINY) for layer, total in self._weighted_grams.items()
+        }
 
 
-class Aim(NamedTuple):
-    """What a picture is held against, found once in the content and the styles.
+class Targets(NamedTuple):
+    """The targets of the optimisation, computed once per size.
 
-    `shapes` are the content layers' features of each tile, `grams` the style layers' Gram matrices.
-    The scales are what a layer's loss counts in the sum, `positions` how many a layer has in all.
+    Attributes:
+        content: for each tile the content's features in the content layers.
+        grams: the target Gram matrices (C, C) of the style layers.
+        content_scales: factor of each content layer's loss in the total loss.
+        style_scales: factor of each style layer's loss in the total loss.
+        positions: position count of the whole picture in each layer.
     """
 
-    shapes: list[Pieces]
-    grams: Values
+    content: list[PiecesByLayer]
+    grams: TensorsByLayer
     content_scales: dict[str, float]
     style_scales: dict[str, float]
     positions: dict[str, float]
 
 
-class Objective:
-    """Gatys et al. 2016, eq. 7, with total variation: a function from an image to loss and gradient.
+class StyleObjective:
+    """The objective function: from an image (1, 3, H, W) to its total loss and the gradient (1, 3, H, W).
 
-    Differs from Gatys et al. 2016: each layer's loss is relative to the mean square of its target,
-    so that the layers and the terms keep their balance for every picture and every network.
+    Differs from Gatys et al. 2016: the loss of each layer is divided by the mean square of its target,
+    so the balance of layers and terms is the same for every picture and every network.
 
     Args:
-        content: image tensor; the images asked about later have its size.
-        styles: at the sizes at which they are looked at; their weights count in proportion.
-        network: whose layers `weights` names.
-        visible: (1, 1, H, W), how much each of the content's pixels counts; None for all in full.
-        strength: the Gram matrices aimed at lie so far from the content's own to the styles'.
-        weights: of the parts of the loss.
+        content: image tensor (1, 3, H, W); the optimised images have the same size.
+        styles: at the size at which the network sees them; their Gram matrices are averaged by weight.
+        network: the network with the layers of `weights`.
+        visible: visibility of the content (1, 1, H, W) in [0, 1]; None for 1 everywhere.
+        strength: interpolates the target Gram matrices from the content's (0) to the styles' (1).
+        weights: weights of the terms and of the layers.
+        tile_scale: factor for the side of tiles, in (0, 1].
 
     Raises:
-        ValueError: the network has no such layer, or no style weighs anything.
+        ValueError: the network lacks a layer, or all styles have the weight 0.
     """
 
     def __init__(
@@ -113,120 +136,133 @@ class Objective:
         content: Tensor,
         styles: Sequence[Style],
         *,
-        network: Network,
+        network: FeatureNetwork,
         visible: Tensor | None,
         strength: float,
-        weights: Weights,
+        weights: LossWeights,
+        tile_scale: float = 1.0,
     ) -> None:
         self._network, self._visible, self._weights = network, visible, weights
-        self._aim = self._find_aim(content, styles, strength)
+        self._tile_scale = tile_scale
+        self._targets = self._compute_targets(content, styles, strength)
 
     @torch.no_grad()
     def __call__(self, image: Tensor) -> tuple[float, Tensor]:
-        """The loss of an image tensor, and its gradient with respect to the image."""
-        aim, smoothness = self._aim, self._weights.smoothness * SMOOTHNESS
+        """Compute the total loss of an image (1, 3, H, W) and its gradient by the image."""
+        targets, smoothness = self._targets, self._weights.smoothness * SMOOTHNESS
         loss = smoothness * total_variation(image, self._visible).item()
         gradient = total_variation_gradient(image, self._visible).mul_(smoothness)
-        one_tile = len(aim.shapes) == 1
-        grams = {} if one_tile else self._sums(image, self._visible).grams()
-        visits = self._features(image).visits(image, self._visible, differentiable=True)
-        for visit, shapes in zip(visits, aim.shapes, strict=True):
+        one_tile = len(targets.content) == 1
+        grams = {} if one_tile else self._gram_sum(image, self._visible).grams()
+        tiles = self._features(image).compute(image, self._visible, differentiable=True)
+        for tile, content in zip(tiles, targets.content, strict=True):
             if one_tile:
-                grams = {layer: gram_matrix(*visit.pieces[layer]) for layer in aim.grams}
-            loss += _content_term(visit.pieces, shapes, aim)
-            visit.pull(_feature_gradients(visit.pieces, shapes, grams, aim), gradient)
-            del visit
-        return loss + _style_term(grams, aim), gradient
+                grams = {layer: gram_matrix(*tile.pieces[layer]) for layer in targets.grams}
+            loss += _content_term(tile.pieces, content, targets)
+            tile.add_gradient(_feature_gradients(tile.pieces, content, grams, targets), gradient)
+            del tile  # frees the tile's features before the next tile
+        return loss + _style_term(grams, targets), gradient
 
     def _features(self, image: Tensor) -> TiledFeatures:
-        """Those of the content or of a style, each cut as its own size wants it."""
+        """Return the features of the content or a style, each tiled according to its own size."""
         layers = dict.fromkeys([*self._weights.content_layers, *self._weights.style_layers])
         height, width = size_of(image)
         tile_px = max(height, width) if height * width <= WHOLE_PIXELS else TILE_PX
-        return TiledFeatures(self._network, list(layers), tile_px)
+        return TiledFeatures(self._network, list(layers), tile_px, self._tile_scale)
 
-    def _sums(self, image: Tensor, visible: Tensor | None) -> Sums:
-        sums = Sums()
-        for visit in self._features(image).visits(image, visible):
-            sums.add(visit.pieces, self._weights.style_layers)
-            del visit
-        return sums
+    def _gram_sum(self, image: Tensor, visible: Tensor | None) -> GramSum:
+        total = GramSum()
+        for tile in self._features(image).compute(image, visible):
+            total.add(tile.pieces, self._weights.style_layers)
+            del tile
+        return total
 
     @torch.no_grad()
-    def _find_aim(self, content: Tensor, styles: Sequence[Style], strength: float) -> Aim:
-        weights, own, shapes = self._weights, Sums(), list[Pieces]()
-        for visit in self._features(content).visits(content, self._visible):
-            own.add(visit.pieces, weights.style_layers)
-            shapes.append({layer: _copied(visit.pieces[layer]) for layer in weights.content_layers})
-            del visit
-        grams = self._between(own.grams(), styles, strength)
-        shape_powers = {
-            layer: _mean_square([tile[layer] for tile in shapes]) for layer in weights.content_layers
+    def _compute_targets(self, content: Tensor, styles: Sequence[Style], strength: float) -> Targets:
+        weights, own, content_tiles = self._weights, GramSum(), list[PiecesByLayer]()
+        for tile in self._features(content).compute(content, self._visible):
+            own.add(tile.pieces, weights.style_layers)
+            content_tiles.append({layer: _copy(tile.pieces[layer]) for layer in weights.content_layers})
+            del tile
+        grams = self._interpolated_grams(own.grams(), styles, strength)
+        content_powers = {
+            layer: _mean_square([tile[layer] for tile in content_tiles]) for layer in weights.content_layers
         }
         gram_powers = {layer: gram.square().mean().item() for layer, gram in grams.items()}
-        return Aim(
-            shapes,
+        return Targets(
+            content_tiles,
             grams,
-            _scales(weights.content * CONTENT_WEIGHT, weights.content_layers, shape_powers),
+            _scales(weights.content * CONTENT_WEIGHT, weights.content_layers, content_powers),
             _scales(weights.style * STYLE_WEIGHT, weights.style_layers, gram_powers),
             own.positions,
         )
 
-    def _between(self, own: Values, styles: Sequence[Style], strength: float) -> Values:
-        """The Gram matrices between the content's own and the mean of the styles', as far as `strength`."""
+    def _interpolated_grams(
+        self, own: TensorsByLayer, styles: Sequence[Style], strength: float
+    ) -> TensorsByLayer:
+        """Interpolate from the content's own Gram matrices (0) to the weighted mean of the styles' (1)."""
         grams = {layer: gram * (1 - strength) for layer, gram in own.items()}
         for style, share in zip(styles, shares(styles), strict=True):
-            for layer, gram in self._sums(style.image, style.visible).grams().items():
+            for layer, gram in self._gram_sum(style.image, style.visible).grams().items():
                 grams[layer].add_(gram, alpha=strength * share)
         return grams
 
 
-def _content_term(pieces: Pieces, shapes: Pieces, aim: Aim) -> float:
-    """What a tile adds to the content loss."""
+def _content_term(pieces: PiecesByLayer, content: PiecesByLayer, targets: Targets) -> float:
+    """Compute one tile's part of α · L_content."""
     return sum(
-        aim.content_scales[layer]
-        * _share(pieces, layer, aim)
-        * content_loss(pieces[layer].features, shape.features, shape.visible).item()
-        for layer, shape in shapes.items()
+        targets.content_scales[layer]
+        * _tile_share(pieces, layer, targets)
+        * content_loss(pieces[layer].features, target.features, target.visible).item()
+        for layer, target in content.items()
     )
 
 
-def _style_term(grams: Values, aim: Aim) -> float:
-    scaled = ((aim.style_scales[layer], style_loss(gram, aim.grams[layer])) for layer, gram in grams.items())
+def _style_term(grams: TensorsByLayer, targets: Targets) -> float:
+    """Compute β · Σ_l w_l · E_l: Gatys et al. 2016, eq. 5."""
+    scaled = (
+        (targets.style_scales[layer], style_loss(gram, targets.grams[layer])) for layer, gram in grams.items()
+    )
     return sum(scale * loss.item() for scale, loss in scaled)
 
 
-def _feature_gradients(pieces: Pieces, shapes: Pieces, grams: Values, aim: Aim) -> Values:
-    """The loss' gradient with respect to a tile's own features."""
-    gradients: Values = {}
+def _feature_gradients(
+    pieces: PiecesByLayer, content: PiecesByLayer, grams: TensorsByLayer, targets: Targets
+) -> TensorsByLayer:
+    """Compute the gradient of the total loss by one tile's features, (1, C, h, w) for each layer."""
+    gradients: TensorsByLayer = {}
     for layer, (features, visible) in pieces.items():
-        share = _share(pieces, layer, aim)
+        share = _tile_share(pieces, layer, targets)
         if layer in grams:
-            difference = (grams[layer] - aim.grams[layer]) * (share * aim.style_scales[layer])
+            difference = (grams[layer] - targets.grams[layer]) * (share * targets.style_scales[layer])
             gradients[layer] = style_gradient(features, difference, visible)
-        if layer in shapes:
-            pull = content_gradient(features, shapes[layer].features, visible)
-            pull.mul_(share * aim.content_scales[layer])
-            gradients[layer] = gradients[layer].add_(pull) if layer in gradients else pull
+        if layer in content:
+            of_content = content_gradient(features, content[layer].features, visible)
+            of_content.mul_(share * targets.content_scales[layer])
+            gradients[layer] = gradients[layer].add_(of_content) if layer in gradients else of_content
     return gradients
 
 
-def _share(pieces: Pieces, layer: str, aim: Aim) -> float:
-    """A tile's part of the positions that the means over the whole picture are taken of."""
-    return positions(*pieces[layer]) / max(aim.positions[layer], TINY)
+def _tile_share(pieces: PiecesByLayer, layer: str, targets: Targets) -> float:
+    """Return the tile's share of all positions of the picture in `layer`."""
+    return position_count(*pieces[layer]) / max(targets.positions[layer], TINY)
 
 
 def _scales(weight: float, layers: Mapping[str, float], powers: Mapping[str, float]) -> dict[str, float]:
+    """Share `weight` out over the layers, and divide each share by the mean square of the layer's target."""
     total = sum(layers.values())
     return {layer: weight * share / total / max(powers[layer], TINY) for layer, share in layers.items()}
 
 
 def _mean_square(pieces: Sequence[Piece]) -> float:
-    counts = [positions(*piece) for piece in pieces]
-    means = [content_loss(features, torch.zeros_like(features), seen).item() for features, seen in pieces]
+    """Compute the mean square of a layer's features over all tiles."""
+    counts = [position_count(*piece) for piece in pieces]
+    means = [
+        content_loss(features, torch.zeros_like(features), visible).item() for features, visible in pieces
+    ]
     return sum(count * mean for count, mean in zip(counts, means, strict=True)) / max(sum(counts), TINY)
 
 
-def _copied(piece: Piece) -> Piece:
-    """The same without the tile that it is a view of."""
+def _copy(piece: Piece) -> Piece:
+    """Copy the features, because a view would keep the whole tile with its halo in memory."""
     return piece._replace(features=piece.features.clone())

@@ -1,15 +1,14 @@
-"""Style transfer in one pass, in any mixture of 26 styles that need no picture.
+"""The gallery method: style transfer in one pass, in any mixture of 26 built-in styles.
 
-Knows image tensors, the styles' numbers and a painter; nothing of where it comes from or who asked.
-
-Source: Dumoulin, Shlens and Kudlur 2017, *A Learned Representation for Artistic Style*, ICLR: one
-network for all styles, which differ in the gammas and betas of its normalisations alone (eq. 5), and
-are mixed by mixing those (section 3.3).
+Source: Dumoulin, Shlens and Kudlur 2017, *A Learned Representation for Artistic Style*, ICLR. One network
+serves all styles; they differ only in the γ and β of its instance normalisations (eq. 5). Mixing these
+mixes the styles (section 3.3).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -18,46 +17,61 @@ from ..imaging.step import Step, Steps
 from ..networks.style_painter import Painter, paint
 
 
+@dataclass(frozen=True)
+class GallerySettings:
+    """The settings of the gallery method.
+
+    Attributes:
+        mix: weights of the 26 styles, each at least 0; only their proportions matter.
+        strength: share of the painting in the result, from 0, the content itself, to 1.
+        size: longest side of the painting, in pixels; a larger content keeps its own fine detail.
+    """
+
+    mix: Sequence[float]
+    strength: float
+    size: int
+
+
 def stylize(
     content: Tensor,
-    mix: Sequence[float],
+    settings: GallerySettings,
     *,
     network: Painter,
     visible: Tensor | None = None,
-    strength: float,
-    size: int,
+    tile_scale: float = 1.0,
 ) -> Steps:
-    """Paint `content` in a mixture of styles, one step for every tile of every layer.
+    """Paint `content` in a mixture of styles; yield a step for each tile of each layer.
 
     Args:
-        content: image tensor.
-        mix: how much of each style, 26 numbers; their sum does not matter.
+        content: image tensor (1, 3, H, W).
+        settings: settings of the method.
         network: the gallery's painter.
-        visible: (1, 1, H, W) in [0, 1], how much each pixel of the content counts; None for all in full.
-        strength: from 0, the content itself, to 1; the share of the painting in the picture.
-        size: longest side in pixels at which the picture is painted. A larger content keeps its
-            own fine detail.
+        visible: visibility of the content (1, 1, H, W) in [0, 1]; None for 1 everywhere.
+        tile_scale: factor for the side of tiles, in (0, 1].
 
     Raises:
-        ValueError: none of the styles has a weight.
+        ValueError: all weights are 0.
     """
-    if strength == 0 or (visible is not None and not visible.any()):
+    if settings.strength == 0 or (visible is not None and not visible.any()):
         yield Step(1, 1, content)
         return
-    vector = mixture(mix).to(content)
-    for step in paint(content, vector, painter=network, visible=visible, size=size):
+    vector = mixture(settings.mix).to(content)
+    painting = paint(
+        content, vector, painter=network, visible=visible, size=settings.size, tile_scale=tile_scale
+    )
+    for step in painting:
         if step.index == step.total:
-            step = Step(step.index, step.total, torch.lerp(content, step.image, strength))
+            step = Step(step.index, step.total, torch.lerp(content, step.image, settings.strength))
         yield step
 
 
 def mixture(mix: Sequence[float]) -> Tensor:
-    """How much there is of each style, (1, 26), 1 in all.
+    """Return the style vector (1, 26): the weights divided by their sum.
 
     Raises:
-        ValueError: none of the styles has a weight.
+        ValueError: all weights are 0.
     """
     weights = torch.tensor([mix])
     if not weights.sum() > 0:
-        raise ValueError("The weights of the styles are all 0; give at least one style a weight.")
+        raise ValueError("The weights of all styles are 0. Give at least one style a weight.")
     return weights / weights.sum()

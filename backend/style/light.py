@@ -1,73 +1,101 @@
-"""Style transfer in one pass with two small networks: one sums up the style, the other paints.
+"""The light method: style transfer in one pass with two small networks, a predictor and a painter.
 
-Knows image tensors and the two networks; nothing of where they come from or who asked.
+The predictor reduces a style picture to a style vector; the painter paints with this vector.
 
 Source: Ghiasi et al. 2017, *Exploring the Structure of a Real-Time, Arbitrary Neural Artistic
-Stylization Network*, BMVC: section 2, and figure 6 for strength, which lies between the style vectors
-of the content and the style.
+Stylization Network*, BMVC, section 2; figure 6 for the strength, an interpolation between the style
+vectors of the content and the style.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from ..imaging.resize import fit, size_of
+from atelier_shared.sizes import fit
+
+from ..imaging.resize import size_of
 from ..imaging.step import Step, Steps
-from ..imaging.style_image import Style, fitted, shares
+from ..imaging.style_image import Style, shares
 from ..networks.style_painter import Painter, paint
 from ..networks.style_predictor import STYLE_PX, StylePredictor
 
 MINIMUM_PX = 32
+"""Shortest side of the pictures for the predictor."""
 MARGIN_PX = 16
-"""Around what is painted, and cut off again: the painter leaves a pale line along the upper edge."""
+"""Margin around the painting, cut off afterwards: the painter leaves a pale line along the upper edge."""
+
+
+@dataclass(frozen=True)
+class LightSettings:
+    """The settings of the light method.
+
+    Attributes:
+        strength: from 0, the content itself, to 1; interpolates the style vector from the content's to
+            the styles'.
+        size: longest side of the painting, in pixels; a larger content keeps its own fine detail.
+    """
+
+    strength: float
+    size: int
 
 
 def stylize(
     content: Tensor,
     styles: Sequence[Style],
+    settings: LightSettings,
     *,
     predictor: StylePredictor,
     painter: Painter,
     visible: Tensor | None = None,
-    strength: float,
-    size: int,
-    style_size: float,
-    stretch: bool,
+    tile_scale: float = 1.0,
 ) -> Steps:
-    """Paint `content` in the manner of `styles`, one step for every tile of every layer.
+    """Paint `content` in the style of `styles`; yield a step for each tile of each layer.
 
     Args:
-        content: image tensor.
-        styles: of several, the mean of their style vectors by weight.
-        predictor: from a style picture to its vector.
-        painter: the network that takes such a vector.
-        visible: (1, 1, H, W) in [0, 1], how much each pixel of the content counts; None for all in full.
-        strength: from 0, the content itself, to 1; in between, so is the style vector.
-        size: longest side in pixels at which the picture is painted. A larger content keeps its
-            own fine detail.
-        style_size: the styles' longest side as a multiple of the content's when they are looked at.
-        stretch: whether the styles take on the content's proportions.
+        content: image tensor (1, 3, H, W).
+        styles: their style vectors are averaged by weight.
+        settings: settings of the method.
+        predictor: network from a style picture to its style vector.
+        painter: network from a picture and a style vector to a painting.
+        visible: visibility of the content (1, 1, H, W) in [0, 1]; None for 1 everywhere.
+        tile_scale: factor for the side of tiles, in (0, 1].
 
     Raises:
-        ValueError: nothing of a style is visible, or none has a weight.
+        ValueError: a style is fully transparent, or all weights are 0.
     """
-    if strength == 0 or (visible is not None and not visible.any()):
+    if settings.strength == 0 or (visible is not None and not visible.any()):
         yield Step(1, 1, content)
         return
-    seen_size = fit(size_of(content), STYLE_PX, MINIMUM_PX)
-    own = fitted(Style(content, 1.0, visible), seen_size, style_size=1.0, stretch=True, minimum_px=MINIMUM_PX)
-    seen = [
-        fitted(style, seen_size, style_size=style_size, stretch=stretch, minimum_px=MINIMUM_PX)
-        for style in styles
+    vector = _style_vector(content, visible, styles, settings.strength, predictor)
+    yield from paint(
+        content,
+        vector,
+        painter=painter,
+        visible=visible,
+        size=settings.size,
+        margin=MARGIN_PX,
+        tile_scale=tile_scale,
+    )
+
+
+@torch.no_grad()
+def _style_vector(
+    content: Tensor,
+    visible: Tensor | None,
+    styles: Sequence[Style],
+    strength: float,
+    predictor: StylePredictor,
+) -> Tensor:
+    """Interpolate from the content's own style vector to the weighted mean of the styles': (1, 100)."""
+    size = fit(size_of(content), STYLE_PX, MINIMUM_PX)
+    fitted = [style.fitted(size, MINIMUM_PX) for style in styles]
+    vectors = [
+        share * predictor(style.image, style.visible)
+        for share, style in zip(shares(styles), fitted, strict=True)
     ]
-    with torch.no_grad():
-        vectors = [
-            share * predictor(style.image, style.visible)
-            for share, style in zip(shares(styles), seen, strict=True)
-        ]
-        own_vector = predictor(own.image, own.visible)
-        vector = torch.lerp(own_vector, torch.stack(vectors).sum(dim=0), strength)
-    yield from paint(content, vector, painter=painter, visible=visible, size=size, margin=MARGIN_PX)
+    own = Style(content, visible=visible, stretch=True).fitted(size, MINIMUM_PX)
+    return torch.lerp(predictor(own.image, own.visible), torch.stack(vectors).sum(dim=0), strength)

@@ -1,10 +1,13 @@
-"""What style transfer minimises: content, style and total variation, each with its gradient.
+"""Content loss, style loss and total variation, each with its gradient: Gatys et al. 2016, eq. 1 to 6.
 
-Pure functions of feature maps and images; they know neither networks nor the optimiser. In all of
-them `visible` (1, 1, h, w), at least 0, weighs the positions; None stands for one everywhere. The
-gradients are written out because autograd would keep several copies of every feature map for them.
-Sums over all positions are written as 1×1 convolutions: torch's products of long, narrow matrices
-take twice the time on some processors.
+Pure functions of one layer's features (1, C, h, w), of Gram matrices (C, C) or of images (1, 3, H, W).
+In the paper's notation C is N_l, h·w is M_l, the features are F_l and the Gram matrix is G_l.
+`fine_loss` adds the layers up to the total loss, eq. 7.
+
+`visible` (1, 1, h, w), in [0, 1], weights the positions; None stands for 1 everywhere. The gradients
+are explicit formulas because autograd would keep several copies of every feature map. Sums over all
+positions are written as 1×1 convolutions because torch's products of long, narrow matrices take twice
+the time on some processors.
 
 Sources:
     Gatys et al. 2016, *Image Style Transfer Using Convolutional Neural Networks*, CVPR, eq. 1-6
@@ -20,70 +23,89 @@ from torch.nn.functional import conv2d
 from torch.nn.grad import conv2d_weight
 
 TINY = 1e-30
-"""Keeps nothing divided by nothing at 0."""
+"""Lower bound of divisors: 0 / 0 becomes 0."""
 
 
-def positions(features: Tensor, visible: Tensor | None = None) -> float:
-    """How many positions features (1, C, h, w) have, each counted as far as it is visible."""
+def position_count(features: Tensor, visible: Tensor | None = None) -> float:
+    """Return the number of positions h·w of features (1, C, h, w), or the sum of `visible`."""
     height, width = features.shape[-2:]
     return float(height * width) if visible is None else visible.sum().item()
 
 
-def content_loss(features: Tensor, target: Tensor, visible: Tensor | None = None) -> Tensor:
-    """Gatys et al. 2016, eq. 1, of two feature maps (1, C, h, w).
+# ── Content: eq. 1 and 2 ─────────────────────────────────────────────────────────────────────────
 
-    Differs from Gatys et al. 2016: the mean of the squares and not half their sum, so that it
-    weighs the same at every size.
+
+def content_loss(features: Tensor, target: Tensor, visible: Tensor | None = None) -> Tensor:
+    """Compute the mean squared difference of two feature maps (1, C, h, w): Gatys et al. 2016, eq. 1.
+
+    Differs from Gatys et al. 2016: the mean of the squares instead of half their sum, so the loss does
+    not grow with the size of the picture.
     """
     squares = (features - target).square_()
-    return _weighed(squares, visible).sum() / _values(features, visible)
+    return _weighted(squares, visible).sum() / _value_count(features, visible)
 
 
 def content_gradient(features: Tensor, target: Tensor, visible: Tensor | None = None) -> Tensor:
-    """Gatys et al. 2016, eq. 2: that of `content_loss` with respect to its features."""
-    return _weighed((features - target).mul_(2 / _values(features, visible)), visible)
+    """Compute the gradient (1, C, h, w) of `content_loss` by the features: Gatys et al. 2016, eq. 2.
+
+    The paper's case F < 0 is left to the backward pass of the ReLU.
+    """
+    return _weighted((features - target).mul_(2 / _value_count(features, visible)), visible)
+
+
+# ── Style: eq. 3, 4 and 6 ────────────────────────────────────────────────────────────────────────
 
 
 def gram_matrix(features: Tensor, visible: Tensor | None = None) -> Tensor:
-    """Gatys et al. 2016, eq. 3: how the channels of (1, C, h, w) go together, as (C, C).
+    """Compute the Gram matrix (C, C) of features (1, C, h, w): Gatys et al. 2016, eq. 3.
 
-    Differs from Gatys et al. 2016: divided by the number of positions h·w, so that pictures of
-    different sizes can be compared.
+    Each element is the inner product of two channels over all positions.
+    Differs from Gatys et al. 2016: divided by the number of positions h·w, so the matrices of pictures
+    of different sizes are comparable.
     """
     channels = features.shape[1]
-    size, weighed = (channels, channels, 1, 1), _weighed(features, visible)
-    products: Tensor = conv2d_weight(features, size, weighed)  # type: ignore[no-untyped-call]
-    return products[:, :, 0, 0] / max(positions(features, visible), TINY)
+    size, weighted = (channels, channels, 1, 1), _weighted(features, visible)
+    products: Tensor = conv2d_weight(features, size, weighted)  # type: ignore[no-untyped-call]
+    return products[:, :, 0, 0] / max(position_count(features, visible), TINY)  # (C, C, 1, 1) to (C, C)
 
 
 def style_loss(gram: Tensor, target: Tensor) -> Tensor:
-    """Gatys et al. 2016, eq. 4, of two Gram matrices (C, C)."""
+    """Compute the mean squared difference of two Gram matrices (C, C): Gatys et al. 2016, eq. 4.
+
+    Differs from Gatys et al. 2016: without the factor 1/4. The division by M_l² is in `gram_matrix`.
+    """
     return (gram - target).square().mean()
 
 
 def style_gradient(features: Tensor, difference: Tensor, visible: Tensor | None = None) -> Tensor:
-    """Gatys et al. 2016, eq. 6: that of `style_loss` with respect to the features (1, C, h, w).
+    """Compute the gradient of `style_loss` by the features (1, C, h, w): Gatys et al. 2016, eq. 6.
 
-    `difference` (C, C), symmetric, is the features' Gram matrix less the target.
+    `difference` (C, C) is the Gram matrix of the features minus the target; it is symmetric.
     """
-    scale = 4 / (difference.numel() * max(positions(features, visible), TINY))
-    return _weighed(conv2d(features, (difference * scale)[:, :, None, None]), visible)
+    scale = 4 / (difference.numel() * max(position_count(features, visible), TINY))
+    return _weighted(conv2d(features, (difference * scale)[:, :, None, None]), visible)
+
+
+# ── Smoothness: Mahendran and Vedaldi 2015 ───────────────────────────────────────────────────────
 
 
 def total_variation(image: Tensor, visible: Tensor | None = None) -> Tensor:
-    """Mean of the squared differences between neighbours of (1, C, H, W), H and W at least 2.
+    """Compute the mean squared difference between neighbours in (1, C, H, W), H and W at least 2.
 
-    Two neighbours count as far as both of them are visible.
+    Mahendran and Vedaldi 2015, section 3.1, with the exponent β = 2. A pair of neighbours is weighted
+    by the product of their visibilities.
     """
-    down, right = (content_loss(*_neighbours(image, axis), _both(visible, axis)) for axis in (-2, -1))
+    down, right = (
+        content_loss(*_neighbours(image, axis), _pair_visibility(visible, axis)) for axis in (-2, -1)
+    )
     return down + right
 
 
 def total_variation_gradient(image: Tensor, visible: Tensor | None = None) -> Tensor:
-    """That of `total_variation` with respect to the image."""
+    """Compute the gradient (1, C, H, W) of `total_variation` by the image."""
     gradient = torch.zeros_like(image)
     for axis in (-2, -1):
-        change = content_gradient(*_neighbours(image, axis), _both(visible, axis))
+        change = content_gradient(*_neighbours(image, axis), _pair_visibility(visible, axis))
         first, second = _neighbours(gradient, axis)
         first.add_(change)
         second.sub_(change)
@@ -91,19 +113,19 @@ def total_variation_gradient(image: Tensor, visible: Tensor | None = None) -> Te
 
 
 def _neighbours(values: Tensor, axis: int) -> tuple[Tensor, Tensor]:
-    """All but the last along an axis, and all but the first: views of `values`."""
+    """Return two views of `values`: without the last and without the first position along `axis`."""
     length = values.shape[axis] - 1
     return values.narrow(axis, 0, length), values.narrow(axis, 1, length)
 
 
-def _both(visible: Tensor | None, axis: int) -> Tensor | None:
+def _pair_visibility(visible: Tensor | None, axis: int) -> Tensor | None:
     return None if visible is None else torch.mul(*_neighbours(visible, axis))
 
 
-def _weighed(values: Tensor, visible: Tensor | None) -> Tensor:
+def _weighted(values: Tensor, visible: Tensor | None) -> Tensor:
     return values if visible is None else values * visible
 
 
-def _values(features: Tensor, visible: Tensor | None) -> float:
-    """How many values a mean over all channels and positions is taken of; never 0."""
-    return max(features.shape[1] * positions(features, visible), TINY)
+def _value_count(features: Tensor, visible: Tensor | None) -> float:
+    """Return the number of values C·h·w, each weighted by its visibility; never 0."""
+    return max(features.shape[1] * position_count(features, visible), TINY)

@@ -1,6 +1,7 @@
-"""Ways down: from an image to one of less loss, step by step, its values staying in [0, 1].
+"""Optimizers of an image: bounded L-BFGS and Adam. All values stay in [0, 1].
 
-Knows an objective as a function from an image to its loss and gradient; nothing of what it means.
+An optimizer takes an objective function and a first image (1, 3, H, W), and yields the best image so far
+after each evaluation.
 
 Sources:
     Nocedal and Wright 2006, *Numerical Optimization*, algorithms 7.4 and 7.5 (L-BFGS)
@@ -18,45 +19,45 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-Objective = Callable[[Tensor], tuple[float, Tensor]]
+ObjectiveFunction = Callable[[Tensor], tuple[float, Tensor]]
+"""From an image (1, 3, H, W) to its loss and the gradient of the loss by the image (1, 3, H, W)."""
 
 HISTORY, LEAST_HISTORY = 10, 1
-"""Steps that L-BFGS remembers; 100 of them converge no faster here and hold ten times the memory."""
+"""Number of steps in the memory of L-BFGS; 100 converge no faster here and take ten times the memory."""
 HISTORY_BYTES = 1 << 29
-"""Where this does not hold all ten, L-BFGS remembers as many as it holds, in half as many bits."""
+"""Where all ten steps do not fit in, L-BFGS keeps as many as fit, in bfloat16."""
 FIRST_CHANGE = 0.005
-"""Mean change of a value in the first step, when nothing is known of the curvature yet."""
+"""Mean change of a value in the first step, before the curvature is known."""
 TINY = 1e-30
-"""Keeps a gradient of 0 from being divided by its mean."""
+"""Lower bound of divisors, for gradients of 0."""
 MOST_CHANGE = 0.1
-"""No value changes by more in a step, or a few pixels would take all of it and end as gaudy specks."""
+"""Largest change of a value in one step; without it a few pixels take it all and become gaudy specks."""
 DIVERGED = 2.0
-"""Ratio to the least loss so far at which L-BFGS, which has no line search, starts anew."""
+"""L-BFGS, here without line search, restarts when the loss reaches this multiple of the least one."""
 ADAM_RATE, ADAM_BETAS = 0.02, (0.9, 0.99)
 
 
-class Descended(NamedTuple):
-    """The best image so far, in [0, 1], and its loss."""
+class BestSoFar(NamedTuple):
+    """The image (1, 3, H, W) in [0, 1] of the least loss so far, and this loss."""
 
     image: Tensor
     loss: float
 
 
-def lbfgs(objective: Objective, image: Tensor) -> Iterator[Descended]:
-    """Minimise `objective` from `image` on by L-BFGS, one evaluation a step and no line search.
+def lbfgs(objective: ObjectiveFunction, image: Tensor) -> Iterator[BestSoFar]:
+    """Minimise `objective` by L-BFGS: one evaluation a step, without line search.
 
-    Differs from Nocedal and Wright 2006: values end at the bounds of [0, 1], where a picture would be
-    clipped anyway, and those that the gradient presses against a bound take no part in the step.
-    No value changes by more than MOST_CHANGE at once. Where it diverges it starts anew from the best
-    image, with a smaller first step.
+    Differs from Nocedal and Wright 2006: values are clamped to [0, 1], and a value at a bound takes no
+    part in a step while the gradient points beyond the bound. No value changes by more than MOST_CHANGE
+    in a step. Where the loss diverges, L-BFGS restarts from the best image with half the first step.
     """
-    best, change = Descended(image.clamp(0, 1), math.inf), FIRST_CHANGE
+    best, change = BestSoFar(image.clamp(0, 1), math.inf), FIRST_CHANGE
     while True:
-        image, pairs = best.image, deque[_Pair](maxlen=history(image))
+        image, pairs = best.image, deque[_CurvaturePair](maxlen=history_length(image))
         loss, gradient = objective(image)
         while loss < DIVERGED * best.loss:
             if loss < best.loss:
-                best = Descended(image, loss)
+                best = BestSoFar(image, loss)
             yield best
             step = _direction(image, gradient, pairs, change).clamp_(-MOST_CHANGE, MOST_CHANGE)
             old_image, old_gradient = image, gradient
@@ -65,13 +66,13 @@ def lbfgs(objective: Objective, image: Tensor) -> Iterator[Descended]:
             pair = _pair(image - old_image, torch.sub(gradient, old_gradient, out=old_gradient))
             if pair.curvature > 0:
                 pairs.append(pair)
-            del step, pair, old_image, old_gradient  # for an evaluation's memory is what is scarce
+            del step, pair, old_image, old_gradient  # frees their memory before the next evaluation
         yield best
         change /= 2
 
 
-class _Pair(NamedTuple):
-    """A step, the change of the gradient over it, their dot product, and what that is of the change's own."""
+class _CurvaturePair(NamedTuple):
+    """A step s and the change y of the gradient over it, with s·y and the Hessian scale (s·y)/(y·y)."""
 
     step: Tensor
     change: Tensor
@@ -79,18 +80,21 @@ class _Pair(NamedTuple):
     scale: float
 
 
-def _pair(step: Tensor, change: Tensor) -> _Pair:
+def _pair(step: Tensor, change: Tensor) -> _CurvaturePair:
     curvature = _dot(step, change)
     scale = curvature / max(_dot(change, change), TINY)
-    if history(step) < HISTORY:
+    if history_length(step) < HISTORY:
         step, change = step.bfloat16(), change.bfloat16()
-    return _Pair(step, change, curvature, scale)
+    return _CurvaturePair(step, change, curvature, scale)
 
 
-def _direction(image: Tensor, gradient: Tensor, pairs: Sequence[_Pair], change: float) -> Tensor:
-    """Nocedal and Wright 2006, algorithm 7.4; without pairs, downhill by `change` in the mean."""
-    pressed = ((image <= 0) & (gradient > 0)) | ((image >= 1) & (gradient < 0))
-    direction = gradient.masked_fill(pressed, 0)
+def _direction(image: Tensor, gradient: Tensor, pairs: Sequence[_CurvaturePair], change: float) -> Tensor:
+    """Compute the direction of descent (1, 3, H, W): Nocedal and Wright 2006, algorithm 7.4.
+
+    Without pairs it is the steepest descent, with `change` as its mean absolute value.
+    """
+    at_bound = ((image <= 0) & (gradient > 0)) | ((image >= 1) & (gradient < 0))
+    direction = gradient.masked_fill(at_bound, 0)
     if not pairs:
         return direction.mul_(-change / direction.abs().mean().clamp_min(TINY))
     alphas = []
@@ -101,32 +105,32 @@ def _direction(image: Tensor, gradient: Tensor, pairs: Sequence[_Pair], change: 
     for pair, alpha in zip(pairs, reversed(alphas), strict=True):
         beta = _dot(pair.change, direction) / pair.curvature
         direction.add_(pair.step, alpha=alpha - beta)
-    return direction.neg_().masked_fill_(pressed, 0)
+    return direction.neg_().masked_fill_(at_bound, 0)
 
 
 def _dot(first: Tensor, second: Tensor) -> float:
     return torch.dot(first.flatten().to(second.dtype), second.flatten()).item()
 
 
-def history(image: Tensor) -> int:
-    """How many steps L-BFGS remembers of an image of this size."""
+def history_length(image: Tensor) -> int:
+    """Return the number of steps in the memory of L-BFGS for an image of this size."""
     fitting = HISTORY_BYTES // image.nbytes
     return max(LEAST_HISTORY, min(HISTORY, fitting))
 
 
-def adam(objective: Objective, image: Tensor) -> Iterator[Descended]:
-    """Minimise `objective` from `image` on by Adam, its values kept in [0, 1].
+def adam(objective: ObjectiveFunction, image: Tensor) -> Iterator[BestSoFar]:
+    """Minimise `objective` by Adam, with all values clamped to [0, 1].
 
-    The rate falls with the root of the step's number, as in Kingma and Ba 2015, section 4: as many
-    steps of the same size leave grain in every colour.
+    The learning rate falls with the square root of the step number, as in Kingma and Ba 2015, section 4:
+    a constant rate leaves grain in every colour.
     """
     image = image.clamp(0, 1)
     optimizer = torch.optim.Adam([image], lr=ADAM_RATE, betas=ADAM_BETAS)
-    best = Descended(image.clone(), math.inf)
+    best = BestSoFar(image.clone(), math.inf)
     for step in itertools.count(1):
         loss, image.grad = objective(image)
         if loss < best.loss:
-            best = Descended(image.clone(), loss)
+            best = BestSoFar(image.clone(), loss)
         yield best
         optimizer.param_groups[0]["lr"] = ADAM_RATE / math.sqrt(step)
         optimizer.step()

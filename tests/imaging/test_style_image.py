@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from backend.imaging.resize import Size, size_of
-from backend.imaging.style_image import Style, fitted, shares, without_frame
+from atelier_shared.sizes import Size
+from backend.imaging.resize import size_of
+from backend.imaging.style_image import Style, shares, without_frame
 
 
 @pytest.fixture
@@ -16,7 +17,7 @@ def painting() -> Tensor:
 
 
 @pytest.mark.parametrize(
-    ("style_size", "stretch", "expected"),
+    ("scale", "stretch", "expected"),
     [
         (1.0, False, (40, 60)),
         (0.5, False, (20, 30)),
@@ -28,9 +29,9 @@ def painting() -> Tensor:
     ],
 )
 def test_a_style_is_fitted_to_the_content(
-    painting: Tensor, style_size: float, stretch: bool, expected: Size
+    painting: Tensor, scale: float, stretch: bool, expected: Size
 ) -> None:
-    style = fitted(Style(painting), (60, 30), style_size=style_size, stretch=stretch, minimum_px=17)
+    style = Style(painting, scale=scale, stretch=stretch).fitted((60, 30), minimum_px=17)
     assert size_of(style.image) == expected
     assert style.image.min() >= 0 and style.image.max() <= 1
 
@@ -38,26 +39,26 @@ def test_a_style_is_fitted_to_the_content(
 def test_its_visible_part_goes_with_it(painting: Tensor) -> None:
     visible = torch.zeros(1, 1, 80, 120)
     visible[..., :60] = 1
-    style = fitted(Style(painting, 2.0, visible), (60, 30), style_size=1.0, stretch=False, minimum_px=17)
+    style = Style(painting, 2.0, visible).fitted((60, 30), minimum_px=17)
     assert style.weight == 2.0
     assert style.visible is not None and size_of(style.visible) == (40, 60)
     assert style.visible[..., :25].min() > 0.99 and style.visible[..., 35:].max() < 0.01
 
 
 def test_a_style_of_one_pixel_becomes_large_enough() -> None:
-    style = fitted(Style(torch.rand(1, 3, 1, 1)), (60, 30), style_size=1.0, stretch=False, minimum_px=17)
+    style = Style(torch.rand(1, 3, 1, 1)).fitted((60, 30), minimum_px=17)
     assert size_of(style.image) == (17, 17)
 
 
 def test_a_style_of_which_nothing_is_visible_is_refused(painting: Tensor) -> None:
     hidden = Style(painting, 1.0, torch.zeros(1, 1, 80, 120))
-    with pytest.raises(ValueError, match="Nothing of the style picture is visible"):
-        fitted(hidden, (60, 30), style_size=1.0, stretch=False, minimum_px=17)
+    with pytest.raises(ValueError, match="style picture is fully transparent"):
+        hidden.fitted((60, 30), minimum_px=17)
 
 
 def test_shares_are_in_proportion_to_the_weights(painting: Tensor) -> None:
     assert shares([Style(painting, 3.0), Style(painting, 1.0)]) == [0.75, 0.25]
-    with pytest.raises(ValueError, match="give at least one style a weight"):
+    with pytest.raises(ValueError, match="Give at least one style a weight"):
         shares([Style(painting, 0.0)])
 
 
