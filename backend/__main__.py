@@ -1,6 +1,6 @@
-"""The backend's process: `python -m backend`. Joins server, worker and filters, and nothing else does.
+"""The backend process, `python -m backend`: connects the server, the worker and the filters.
 
-Whoever starts it, one backend runs for a home folder: a second one finds the lock taken and ends.
+One backend runs per home folder: a second one finds the lock taken and exits.
 """
 
 from __future__ import annotations
@@ -22,31 +22,32 @@ import zmq
 from filelock import FileLock, Timeout
 
 from atelier_shared.errors import BackendUnavailable
-from atelier_shared.home import atelier_home, connection_file
+from atelier_shared.home import LOCK_FILE, MODELS_FOLDER, atelier_home, connection_file
 from atelier_shared.launcher import Connection, read_connection, write_connection
 from atelier_shared.signing import KEY_BYTES
 
 from .compat import allocator
 from .serving.authentication import AuthenticatedRouter
 from .serving.server import Server
-from .serving.worker import LocalWorker, Run
+from .serving.worker import LocalWorker
+from .serving.worker_process import Run
 
 IDLE_MINUTES = "10"
-ANNOUNCE_S = 1.0
+RESTORE_S = 1.0
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a backend until it is told to stop or nobody needs it."""
+    """Run a backend until it is stopped or idle."""
     options = _options().parse_args(arguments)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO)
     home = atelier_home()
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
-        with FileLock(home / "backend.lock", blocking=False):
-            _serve(home / "models", 60 * options.idle)
+        with FileLock(home / LOCK_FILE, blocking=False):
+            _serve(home / MODELS_FOLDER, 60 * options.idle)
     except Timeout:
-        logging.info("a backend runs already")
+        logging.info("a backend is already running")
     return 0
 
 
@@ -57,7 +58,7 @@ def _options() -> argparse.ArgumentParser:
         type=float,
         metavar="MINUTES",
         default=os.environ.get("ATELIER_IDLE_MINUTES", IDLE_MINUTES),
-        help="end after so long without a job (default: %(default)s, or the variable ATELIER_IDLE_MINUTES)",
+        help="exit after this time without a job (default: %(default)s, or ATELIER_IDLE_MINUTES if set)",
     )
     return parser
 
@@ -66,11 +67,11 @@ def _serve(models: Path, idle_s: float) -> None:
     allocator.share_one_arena()
     key = secrets.token_bytes(KEY_BYTES)
     worker = LocalWorker(functools.partial(load_filters, models))
-    with zmq.Context() as context, AuthenticatedRouter(context, key) as gate:
+    with zmq.Context() as context, AuthenticatedRouter(context, key) as router:
         try:
-            with _announced(Connection(gate.port, os.getpid(), key.hex())):
-                logging.info("listening on port %d", gate.port)
-                Server(gate, key, worker.start, idle_s=idle_s).serve()
+            with _connection_file(Connection(router.port, os.getpid(), key.hex())):
+                logging.info("listening on port %d", router.port)
+                Server(router, key, worker.start, idle_s=idle_s).serve()
         except KeyboardInterrupt:
             logging.info("interrupted")
         finally:
@@ -79,42 +80,42 @@ def _serve(models: Path, idle_s: float) -> None:
 
 
 def load_filters(models: Path) -> Run:
-    """What runs a job, in the worker's process: torch is imported there and nowhere else."""
+    """Return the function that runs a job. Called in the worker process: torch is imported only there."""
     from .jobs import run
 
     return functools.partial(run.run, models=models)
 
 
 @contextmanager
-def _announced(connection: Connection) -> Iterator[None]:
-    """Have the connection file say so; it is written again where it is lost or damaged meanwhile."""
+def _connection_file(connection: Connection) -> Iterator[None]:
+    """Keep the connection file in place during the block: it is restored if it is lost or damaged."""
     ended = threading.Event()
-    keeper = threading.Thread(target=_keep_announced, args=(connection, ended), daemon=True)
+    restorer = threading.Thread(target=_restore_connection, args=(connection, ended), daemon=True)
     try:
         write_connection(connection)
-        keeper.start()
+        restorer.start()
         yield
     finally:
         ended.set()
-        if keeper.is_alive():
-            keeper.join()
-        _retract_connection()
+        if restorer.is_alive():
+            restorer.join()
+        _remove_connection()
 
 
-def _keep_announced(connection: Connection, ended: threading.Event) -> None:
-    while not ended.wait(ANNOUNCE_S):
+def _restore_connection(connection: Connection, ended: threading.Event) -> None:
+    while not ended.wait(RESTORE_S):
         try:
             if read_connection() is None:
                 write_connection(connection)
-        except (OSError, BackendUnavailable) as error:  # a person has to look at it
-            logging.warning("the connection file is not looked after any more: %s", error)
+        except (OSError, BackendUnavailable) as error:  # the user has to act
+            logging.warning("the connection file is no longer restored: %s", error)
             return
 
 
-def _retract_connection() -> None:
+def _remove_connection() -> None:
     try:
         connection = read_connection()
-    except BackendUnavailable as error:  # a person has to look at it
+    except BackendUnavailable as error:  # the user has to act
         logging.warning("%s", error)
         return
     if connection and connection.pid == os.getpid():
@@ -122,5 +123,5 @@ def _retract_connection() -> None:
 
 
 if __name__ == "__main__":
-    # Under its full name, by which the worker's process can find `load_filters`.
+    # Imported by its full name, because the worker process imports `load_filters` by that name.
     sys.exit(importlib.import_module("backend.__main__").main())

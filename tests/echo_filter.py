@@ -11,7 +11,7 @@ from collections.abc import Generator
 from atelier_shared.deepdream import DeepDream
 from atelier_shared.messages import Message, Progress, Result, Submit
 from backend.compat import allocator
-from backend.serving.worker import Run
+from backend.serving.worker_process import Run
 
 ECHO, ENDLESS, RAISE, CRASH, KILLED, NO_MEMORY, HANG, LONG_ERROR, SLOW, HOARD, SLUGGISH = range(11)
 SLOW_START_S = 9.0

@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "backend.compat": "torch torchvision",
     "backend.imaging": "torch",
     "backend.networks.cpu": "torch atelier_shared.home",
-    "backend.weights": "torch numpy safetensors backend.compat atelier_shared.networks",
+    "backend.weights": "torch numpy safetensors backend.compat atelier_shared.home atelier_shared.networks",
     "backend.networks": (
         "torch backend.compat backend.imaging backend.networks.cpu backend.weights atelier_shared.home"
         " atelier_shared.networks"
@@ -57,7 +57,7 @@ MUST_NOT_REACH = {
     "install": "gi zmq torch torchvision numpy PIL safetensors tqdm filelock",
 }
 
-BROAD_EXCEPTS = {"backend/serving/worker.py", "plugin/atelier/atelier.py"}
+BROAD_EXCEPTS = {"backend/serving/worker_process.py", "plugin/atelier/atelier.py"}
 UNSAFE_TO_LOAD = {"pickle", "marshal", "shelve", "dill", "cloudpickle"}
 ADMITS_ARRAYS_ALONE = CHECKOUT / "backend" / "weights" / "numpy_pickle.py"
 WAYS_NOT_TO_RUN = {"skip", "skipif", "skipTest", "importorskip", "xfail"}

@@ -1,9 +1,8 @@
-"""The backend's door: a ROUTER on a loopback port, and who may say a word to it.
+"""A ROUTER socket on a loopback port that only accepts clients with the password (ZMTP PLAIN).
 
-Every user of the computer can connect to the port. libzmq asks each for a password, and hears no
-message of one who does not know it. It does hear what belongs to the asking, and would wait and make
-room for that: so a piece of it is small, the time for it short, and of those who have not yet come
-through only so many are there at once, the latest. Knows nothing of what is said behind the door.
+Every user of the computer can connect to the port. libzmq passes on no message of a connection without
+the password, but it does buffer handshake data. So frame size, handshake time and the number of
+connections in a handshake are capped; above the cap the oldest is closed.
 
 Sources: ZeroMQ RFC 24, *ZMTP PLAIN*; RFC 27, *ZAP*; zmq_socket_monitor(3).
 """
@@ -19,49 +18,49 @@ import zmq
 from zmq.utils.monitor import parse_monitor_message
 
 from atelier_shared.codec import PIECE_BYTES
-from atelier_shared.signing import GATE_NAME, gate_password
+from atelier_shared.signing import PLAIN_USERNAME, plain_password
 
 HANDSHAKE_MS = 5000
-MAX_STRANGERS = 64
-UNSENT_MESSAGES = 16
-ZAP_ENDPOINT, EVENTS_ENDPOINT = "inproc://zeromq.zap.01", "inproc://gate-events"
+MAX_UNAUTHENTICATED = 64
+MAX_QUEUED_MESSAGES = 16
+ZAP_ENDPOINT, EVENTS_ENDPOINT = "inproc://zeromq.zap.01", "inproc://router-events"
 
 
 class AuthenticatedRouter:
-    """A bound ROUTER that is closed with this context manager; one in a ZeroMQ context.
+    """A bound ROUTER and its ZAP handler. A context manager that closes both; one per ZeroMQ context.
 
-    `attend` must be called whenever one of `sockets` has something to be read.
+    Call `handle_events` whenever one of `event_sockets` is readable.
     """
 
     def __init__(self, context: zmq.Context[zmq.Socket[bytes]], key: bytes, port: int = 0) -> None:
-        """Bind a loopback port, one that is free if `port` is 0."""
-        self.router = self._opened(context)
+        """Bind a loopback port; 0 selects a free one."""
+        self.router = self._configured(context)
         self._events = context.socket(zmq.PAIR)
-        self._events.setsockopt(zmq.RCVHWM, 0)  # at none would libzmq's own thread wait for us
+        self._events.setsockopt(zmq.RCVHWM, 0)  # unlimited: a bounded queue would block libzmq's I/O thread
         self.router.monitor(EVENTS_ENDPOINT, zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED)
         self._events.connect(EVENTS_ENDPOINT)
-        self._asked = context.socket(zmq.REP)
-        self._asked.bind(ZAP_ENDPOINT)
+        self._zap = context.socket(zmq.REP)
+        self._zap.bind(ZAP_ENDPOINT)
         self.router.bind(f"tcp://127.0.0.1:{port}")
         self.port = int(self.router.getsockopt_string(zmq.LAST_ENDPOINT).rsplit(":", 1)[1])
-        self._password = gate_password(key, self.port)
-        self._strangers: dict[int, None] = {}
-        self.sockets = (self._asked, self._events)
+        self._password = plain_password(key, self.port)
+        self._unauthenticated: dict[int, None] = {}  # file descriptors, the oldest connection first
+        self.event_sockets = (self._zap, self._events)
 
     @staticmethod
-    def _opened(context: zmq.Context[zmq.Socket[bytes]]) -> zmq.Socket[bytes]:
+    def _configured(context: zmq.Context[zmq.Socket[bytes]]) -> zmq.Socket[bytes]:
         router = context.socket(zmq.ROUTER)
         router.setsockopt(zmq.ROUTER_MANDATORY, 1)
         router.setsockopt(zmq.PLAIN_SERVER, 1)
         router.setsockopt(zmq.MAXMSGSIZE, PIECE_BYTES)
         router.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
-        router.setsockopt(zmq.SNDHWM, UNSENT_MESSAGES)
-        router.setsockopt(zmq.RCVHWM, UNSENT_MESSAGES)
+        router.setsockopt(zmq.SNDHWM, MAX_QUEUED_MESSAGES)
+        router.setsockopt(zmq.RCVHWM, MAX_QUEUED_MESSAGES)
         router.setsockopt(zmq.LINGER, 0)
         return router
 
     def __enter__(self) -> AuthenticatedRouter:
-        """The gate itself."""
+        """Return the router itself."""
         return self
 
     def __exit__(
@@ -69,45 +68,51 @@ class AuthenticatedRouter:
     ) -> None:
         """Close the port and every connection."""
         self.router.disable_monitor()
-        for each in (self.router, *self.sockets):
+        for each in (self.router, *self.event_sockets):
             each.close(linger=0)
 
-    def attend(self) -> None:
-        """Answer those who ask to be let in, and cut the oldest strangers where there are too many."""
-        while self._asked.poll(0):
-            self._answer(self._asked.recv_multipart())
+    def handle_events(self) -> None:
+        """Answer password requests, and close the oldest unauthenticated connections above the cap."""
+        while self._zap.poll(0):
+            self._answer(self._zap.recv_multipart())
         while self._events.poll(0):
-            self._note(*self._events.recv_multipart())
-        while len(self._strangers) > MAX_STRANGERS:
-            self._cut(next(iter(self._strangers)))
+            self._record(*self._events.recv_multipart())
+        while len(self._unauthenticated) > MAX_UNAUTHENTICATED:
+            self._disconnect(next(iter(self._unauthenticated)))
 
     def receive(self) -> list[zmq.Frame]:
-        """The next message, which comes of one who knows the key."""
+        """Return the next message. Its sender knows the password."""
         frames: list[zmq.Frame] = self.router.recv_multipart(copy=False)
-        self._strangers.pop(int(frames[-1].get(zmq.SRCFD)), None)
+        self._unauthenticated.pop(int(frames[-1].get(zmq.SRCFD)), None)
         return frames
 
-    def _answer(self, asked: list[bytes]) -> None:
-        """RFC 27: a request and its reply."""
-        version, request, _, _, _, mechanism, *credentials = asked
-        theirs, ours = [mechanism, *credentials], [b"PLAIN", GATE_NAME.encode(), self._password.encode()]
-        may = hmac.compare_digest(b"\0".join(theirs), b"\0".join(ours))
-        status = (b"200", b"OK") if may else (b"400", b"another password")
-        self._asked.send_multipart([version, request, *status, b"", b""])
+    def _answer(self, request: list[bytes]) -> None:
+        """Answer a ZAP request (RFC 27): accept PLAIN with the right user name and password."""
+        version, request_id, _, _, _, mechanism, *credentials = request
+        given, required = (
+            [mechanism, *credentials],
+            [b"PLAIN", PLAIN_USERNAME.encode(), self._password.encode()],
+        )
+        accepted = hmac.compare_digest(b"\0".join(given), b"\0".join(required))
+        status = (b"200", b"OK") if accepted else (b"400", b"wrong password")
+        self._zap.send_multipart([version, request_id, *status, b"", b""])
 
-    def _note(self, event: bytes, endpoint: bytes) -> None:
-        said = parse_monitor_message([event, endpoint])
-        self._strangers.pop(said["value"], None)
-        if said["event"] == zmq.EVENT_ACCEPTED:
-            self._strangers[said["value"]] = None
+    def _record(self, event: bytes, endpoint: bytes) -> None:
+        parsed = parse_monitor_message([event, endpoint])
+        self._unauthenticated.pop(parsed["value"], None)
+        if parsed["event"] == zmq.EVENT_ACCEPTED:
+            self._unauthenticated[parsed["value"]] = None
 
-    def _cut(self, descriptor: int) -> None:
-        """End a connection that libzmq holds, by its descriptor; libzmq closes it then."""
-        del self._strangers[descriptor]
-        with contextlib.suppress(OSError):  # it has ended by itself
-            stranger = socket.socket(fileno=descriptor)
+    def _disconnect(self, descriptor: int) -> None:
+        """Shut a connection of libzmq's down by its file descriptor. libzmq then closes it.
+
+        The descriptor may meanwhile belong to something else, so its local address is checked first.
+        """
+        del self._unauthenticated[descriptor]
+        with contextlib.suppress(OSError):  # already closed
+            connection = socket.socket(fileno=descriptor)
             try:
-                if stranger.getsockname()[:2] == ("127.0.0.1", self.port):
-                    stranger.shutdown(socket.SHUT_RDWR)
+                if connection.getsockname()[:2] == ("127.0.0.1", self.port):
+                    connection.shutdown(socket.SHUT_RDWR)
             finally:
-                stranger.detach()
+                connection.detach()

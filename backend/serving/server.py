@@ -1,7 +1,6 @@
-"""The backend's ZeroMQ side: a ROUTER that takes jobs, runs one at a time, and reports on them.
+"""The backend's message loop: it queues clients' jobs, runs one at a time, and relays its messages.
 
-It sees messages and bytes. What a job computes, and where, is the business of the function it is
-given to start one. Sources: docs/protocol.md; the ZeroMQ Guide, chapter 4, for liveness.
+Sources: docs/protocol.md; the ZeroMQ Guide, chapter 4, for heartbeats.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ from atelier_shared.messages import (
     Submit,
     Welcome,
 )
-from atelier_shared.signing import NONCE_BYTES, Seal, backend_proof, is_nonce, unsealed
+from atelier_shared.signing import NONCE_BYTES, Signer, backend_proof, is_nonce, unsigned
 
 from ..compat import allocator
 from .authentication import AuthenticatedRouter
@@ -49,149 +48,149 @@ MAX_CLIENTS = 256
 MAX_WAITING = 64
 
 Start = Callable[[Submit, Callable[[Message], None]], Callable[[EndRequest], None]]
+"""Starts a job that reports to the function given; returns the function that takes end requests."""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(eq=False)
 class Client:
-    """A connection that has said hello. It has proved nothing until a signed message came of it."""
+    """A connection after its hello. It is verified once it has sent a correctly signed message."""
 
     identity: bytes
-    seal: Seal
-    proved: bool = False
-    gone: bool = False
+    signer: Signer
+    is_verified: bool = False
+    is_gone: bool = False
     unsent: deque[list[Frame]] = field(default_factory=deque)
 
 
 @dataclass(eq=False)
 class Job:
-    """A client's wish for a picture."""
+    """A client's submitted request, and the function that ends it early once it runs."""
 
     client: Client
     submit: Submit
-    tell: Callable[[EndRequest], None] = lambda _: None
+    end: Callable[[EndRequest], None] = lambda _: None
 
 
 class Server:
-    """Serves those who come through a gate until it is told to stop or nobody has come for long."""
+    """The message loop. It runs until a client stops it, or no job has arrived for `idle_s`."""
 
-    def __init__(self, gate: AuthenticatedRouter, key: bytes, start: Start, *, idle_s: float) -> None:
-        self._gate, self._key, self._start, self._idle_s = gate, key, start, idle_s
-        self._router = gate.router
+    def __init__(self, connections: AuthenticatedRouter, key: bytes, start: Start, *, idle_s: float) -> None:
+        self._connections, self._key, self._start, self._idle_s = connections, key, start, idle_s
+        self._router = connections.router
         self._clients: dict[bytes, Client] = {}
         self._waiting: deque[Job] = deque()
         self._running: Job | None = None
         self._reports: queue.SimpleQueue[tuple[Job, Message]] = queue.SimpleQueue()
-        self._bell, self._button = socket.socketpair()
-        self._stopped = self._tidied = False
+        self._wake_reader, self._wake_writer = socket.socketpair()
+        self._stopped = self._memory_returned = False
         self._active_at = time.monotonic()
 
     def serve(self) -> None:
-        """Serve until stopped or idle; once."""
-        with self._bell, self._button:
+        """Serve until stopped or idle. Can be called once."""
+        with self._wake_reader, self._wake_writer:
             self._serve()
 
     def _serve(self) -> None:
         poller = zmq.Poller()
-        poller.register(self._router, zmq.POLLIN)
-        poller.register(self._bell, zmq.POLLIN)
-        for visitors in self._gate.sockets:
-            poller.register(visitors, zmq.POLLIN)
+        for each in (self._router, self._wake_reader, *self._connections.event_sockets):
+            poller.register(each, zmq.POLLIN)
         beat_at = 0.0
         while not self._stopped and not self._is_idle():
-            waiting = dict(poller.poll(int(BEAT_S * 1000)))
-            self._gate.attend()
-            if self._router in waiting:
+            readable = dict(poller.poll(int(BEAT_S * 1000)))
+            self._connections.handle_events()
+            if self._router in readable:
                 self._receive()
-            if self._bell.fileno() in waiting:
-                self._pass_on_reports()
+            if self._wake_reader.fileno() in readable:
+                self._relay_reports()
             if time.monotonic() >= beat_at:
                 self._beat()
-                self._tidy_up()
+                self._return_memory()
                 beat_at = time.monotonic() + BEAT_S
-            self._forget_the_gone()
+            self._drop_gone_clients()
             self._run_next()
 
-    def _tidy_up(self) -> None:
-        """Once it is quiet, give back the room that pictures had."""
+    def _return_memory(self) -> None:
+        """Return the pictures' memory to the system, once, after QUIET_S without a job."""
         is_quiet = not self._running and time.monotonic() - self._active_at > QUIET_S
-        if is_quiet and not self._tidied:
+        if is_quiet and not self._memory_returned:
             allocator.give_back()
-        self._tidied = is_quiet
+        self._memory_returned = is_quiet
 
     def _is_idle(self) -> bool:
         if self._running:
             self._active_at = time.monotonic()
         return time.monotonic() - self._active_at > self._idle_s
 
-    # ── What clients say ─────────────────────────────────────────────────────────────────────────
+    # ── Messages from clients ────────────────────────────────────────────────────────────────────
 
     def _receive(self) -> None:
-        identity, *pieces = (frame.buffer for frame in self._gate.receive())
+        identity, *pieces = (frame.buffer for frame in self._connections.receive())
         client = self._clients.get(bytes(identity))
         try:
-            sealed = joined(pieces)
-            if not sealed:
-                raise ProtocolError("An empty message came over the wire.")
-            if len(sealed[0]) == 0:
-                self._greet(bytes(identity), unpack(sealed[1:]))
+            frames = joined(pieces)
+            if not frames:
+                raise ProtocolError("Received an empty message.")
+            if len(frames[0]) == 0:
+                self._welcome(bytes(identity), unpack(frames[1:]))
             elif client is None:
-                raise ProtocolError("A signed message came over the wire before any greeting.")
+                raise ProtocolError("Received a signed message before the hello.")
             else:
-                frames = client.seal.open(sealed)
-                client.proved = True
-                self._obey(client, unpack(frames))
+                verified = client.signer.verify(frames)
+                client.is_verified = True
+                self._handle(client, unpack(verified))
         except ProtocolError as error:
             log.warning("refused a message: %.200s", error)
             self._refuse(bytes(identity), client, str(error))
 
-    def _greet(self, identity: bytes, hello: Message) -> None:
-        """Answer the first message of a connection with our nonce and the proof that we know the key."""
+    def _welcome(self, identity: bytes, hello: Message) -> None:
+        """Answer a connection's hello with a fresh nonce and the proof that the backend knows the key."""
         if not isinstance(hello, Hello) or not is_nonce(hello.nonce) or identity in self._clients:
-            raise ProtocolError("A first message came over the wire that is no greeting.")
+            raise ProtocolError("Received an unsigned message that is not a valid first hello.")
         if hello.version != PROTOCOL_VERSION:
             raise ProtocolError(
-                f"The plug-in speaks version {hello.version} of Atelier's protocol and the backend version "
-                f"{PROTOCOL_VERSION}: run 'python3 install.py' again, then restart GIMP."
+                f"The plug-in uses version {hello.version} of Atelier's protocol, the backend version "
+                f"{PROTOCOL_VERSION}. Run 'python3 install.py' again, then restart GIMP."
             )
         self._make_room()
         self._active_at = time.monotonic()
         nonce = secrets.token_hex(NONCE_BYTES)
-        self._clients[identity] = Client(identity, Seal(self._key, hello.nonce, nonce, backend=True))
+        self._clients[identity] = Client(identity, Signer(self._key, hello.nonce, nonce, backend=True))
         proof = backend_proof(self._key, hello.nonce, nonce)
-        self._send_frames(identity, unsealed(pack(Welcome(PROTOCOL_VERSION, nonce, proof))))
+        self._send_frames(identity, unsigned(pack(Welcome(PROTOCOL_VERSION, nonce, proof))))
 
     def _make_room(self) -> None:
-        """Forget the oldest connection that has proved nothing, once there are too many."""
+        """Forget the oldest unverified client if there are MAX_CLIENTS."""
         if len(self._clients) < MAX_CLIENTS:
             return
-        strangers = (identity for identity, client in self._clients.items() if not client.proved)
-        oldest = next(strangers, None)
+        unverified = (identity for identity, client in self._clients.items() if not client.is_verified)
+        oldest = next(unverified, None)
         if oldest is None:
-            raise ProtocolError(f"{MAX_CLIENTS} clients are connected already: close one and try again.")
+            raise ProtocolError(f"{MAX_CLIENTS} clients are already connected. Close one and try again.")
         del self._clients[oldest]
 
-    def _obey(self, client: Client, message: Message) -> None:
+    def _handle(self, client: Client, message: Message) -> None:
         self._active_at = time.monotonic()
         if isinstance(message, Submit):
             self._enqueue(Job(client, message))
         elif isinstance(message, EndRequest):
             for job in self._jobs_of(client):
                 if job.submit.job == message.job:
-                    self._end(job, message)
+                    self._end_early(job, message)
         elif isinstance(message, Stop):
             self._stopped = True
         else:
-            raise ProtocolError(f"A {message.type} message is not for a client to send.")
+            raise ProtocolError(f"Received a {message.type} message, which clients must not send.")
 
     def _enqueue(self, job: Job) -> None:
         number = job.submit.job
         if any(other.submit.job == number for other in self._jobs_of(job.client)):
-            raise ProtocolError(f"There is a job {number} of this client already.")
+            raise ProtocolError(f"This client already has a job {number}.")
         if len(self._waiting) >= MAX_WAITING:
             self._send(
-                job.client, Failed(number, "busy", f"{MAX_WAITING} jobs wait already; try again later.")
+                job.client,
+                Failed(number, "busy", f"{MAX_WAITING} jobs are already waiting. Try again later."),
             )
             return
         self._waiting.append(job)
@@ -209,23 +208,24 @@ class Server:
             return
         job = self._running = self._waiting.popleft()
         self._send(job.client, Queued(job.submit.job, 0))
-        self._tell_places()
-        job.tell = self._start(job.submit, lambda message: self._report(job, message))
+        self._send_places()
+        job.end = self._start(job.submit, lambda message: self._report(job, message))
 
-    def _tell_places(self) -> None:
+    def _send_places(self) -> None:
+        """Send every waiting job its new place in the queue."""
         for place, job in enumerate(self._waiting, start=1):
             self._send(job.client, Queued(job.submit.job, place))
 
     def _report(self, job: Job, message: Message) -> None:
-        """Take what a job has to say; called from any thread."""
+        """Queue a message of a job for its client and wake the loop. Called from any thread."""
         self._reports.put((job, message))
         try:
-            self._button.send(b"!")
+            self._wake_writer.send(b"!")
         except OSError:
-            log.info("job %d outlived the server", job.submit.job)
+            log.info("job %d ended after the server", job.submit.job)
 
-    def _pass_on_reports(self) -> None:
-        self._bell.recv(4096)
+    def _relay_reports(self) -> None:
+        self._wake_reader.recv(4096)
         while not self._reports.empty():
             job, message = self._reports.get()
             self._send(job.client, message)
@@ -233,23 +233,23 @@ class Server:
                 self._running = None
                 self._active_at = time.monotonic()
 
-    def _end(self, job: Job, wish: EndRequest) -> None:
-        """End a job early: what runs is told how, and what still waits is dropped."""
+    def _end_early(self, job: Job, request: EndRequest) -> None:
+        """Pass an end request on to a running job; drop a waiting job."""
         if job is self._running:
-            job.tell(wish)
+            job.end(request)
         else:
             self._waiting.remove(job)
             self._send(job.client, Cancelled(job.submit.job))
-            self._tell_places()
+            self._send_places()
 
-    def _forget_the_gone(self) -> None:
-        """Drop the clients that sending found gone, and their jobs with them."""
-        for client in [client for client in self._clients.values() if client.gone]:
+    def _drop_gone_clients(self) -> None:
+        """Forget the clients to which a message could not be delivered, and cancel their jobs."""
+        for client in [client for client in self._clients.values() if client.is_gone]:
             del self._clients[client.identity]
             for job in self._jobs_of(client):
-                self._end(job, Cancel(job.submit.job))
+                self._end_early(job, Cancel(job.submit.job))
 
-    # ── What clients are told ────────────────────────────────────────────────────────────────────
+    # ── Messages to clients ──────────────────────────────────────────────────────────────────────
 
     def _beat(self) -> None:
         for client in self._clients.values():
@@ -257,10 +257,10 @@ class Server:
             self._flush(client)
 
     def _send(self, client: Client, message: Message) -> None:
-        """Tell a client something; what it may miss is left out while it is slow to listen."""
-        if client.gone or (client.unsent and isinstance(message, Beat | Progress)):
+        """Send a message. Beats and progress are left out while earlier messages are unsent."""
+        if client.is_gone or (client.unsent and isinstance(message, Beat | Progress)):
             return
-        client.unsent.append(client.seal.close(pack(message)))
+        client.unsent.append(client.signer.sign(pack(message)))
         self._flush(client)
 
     def _flush(self, client: Client) -> None:
@@ -274,19 +274,19 @@ class Server:
                 if error.errno != errno.EHOSTUNREACH:
                     raise
                 client.unsent.clear()
-                client.gone = True
+                client.is_gone = True
                 return
             client.unsent.popleft()
 
     def _refuse(self, identity: bytes, client: Client | None, sentence: str) -> None:
         refused = Refused(PROTOCOL_VERSION, sentence)
-        if client and client.proved:
+        if client and client.is_verified:
             self._send(client, refused)
         else:
-            self._send_frames(identity, unsealed(pack(refused)))
+            self._send_frames(identity, unsigned(pack(refused)))
 
     def _send_frames(self, identity: bytes, frames: list[Frame]) -> None:
         try:
             self._router.send_multipart([identity, *in_pieces(frames)], zmq.NOBLOCK)
         except zmq.ZMQError as error:
-            log.info("a client was gone before it could be answered: %s", error)
+            log.info("a client was gone before the answer: %s", error)

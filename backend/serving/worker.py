@@ -1,9 +1,7 @@
-"""Runs jobs in a process of their own, so that nothing a job does can take the server with it.
+"""The server's side of the worker: a separate process, so that a crash in a job cannot end the server.
 
-`LocalWorker` is the server's side: it starts the process, hands it one job at a time, and turns its
-crash or its hanging into a `Failed` message. `work` is the process' side: it runs a generator of
-messages, cancels it or makes it finish early when asked, and turns its exceptions into `Failed`.
-Neither knows of ZeroMQ, torch, or what a job computes.
+`LocalWorker` starts the process, hands it one job at a time, and turns a crash or a hang into a
+`Failed` message.
 """
 
 from __future__ import annotations
@@ -11,79 +9,58 @@ from __future__ import annotations
 import logging
 import math
 import multiprocessing
-import os
 import queue
-import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.context import SpawnProcess
 
-from atelier_shared.errors import JobFailed, ProtocolError
+from atelier_shared.errors import ProtocolError
 from atelier_shared.messages import (
-    Beat,
     Cancel,
     Cancelled,
     EndRequest,
     Failed,
-    FinishEarly,
     Message,
     Progress,
-    Queued,
     Result,
     Submit,
 )
 
-from ..compat import allocator
 from .worker_pipe import WorkerPipe
+from .worker_process import OUT_OF_MEMORY, OUT_OF_MEMORY_EXIT, READY, Load, work
 
-Run = Callable[[Submit], Generator[Message, bool | None, None]]
-"""The messages of a job, a Result at last; True is sent from when on it is wanted of what there is."""
-Load = Callable[[], Run]
 Report = Callable[[Message], None]
 
-BEAT_S = 0.25
 HANG_S = 60.0
 RELEASE_S = 120.0
 ENDING_S = 0.5
 PATIENCE_S = 10.0
-"""In which a cancelled job may end by itself; the process of one whose step takes longer is ended."""
-QUIET_S = 2.0
-"""Without a job, after which the process gives memory back; taking it anew would slow the next one."""
-KILLED = -9
-"""The exit code of a process that got SIGKILL, as from a system that is out of memory."""
-NO_MEMORY = 12
-"""The exit code of a process that had no room for a job's pictures."""
-READY = Queued(0, 0)
-"""The process' first word but for beats: it has loaded, and no job is before the next one. With a job's
-number, its first word of that job: it has begun."""
-LAST_WORDS = (Result, Failed, Cancelled)
-LONGEST_TEXT = 500
+"""Time for a cancelled job to end by itself. After it, in a longer step, the process is killed."""
+KILLED_EXIT = -9
+"""Exit code of a process that received SIGKILL, for example from Linux's out-of-memory killer."""
+FINAL_MESSAGES = (Result, Failed, Cancelled)
 
 log = logging.getLogger(__name__)
 
 
-# ── The server's side ────────────────────────────────────────────────────────────────────────────
-
-
 @dataclass(frozen=True)
 class Assignment:
-    """A job, to whom it is reported, and how it was asked to end early."""
+    """A job, the function that receives its messages, and the requests to end it early."""
 
     submit: Submit
     report: Report
-    wishes: queue.SimpleQueue[EndRequest]
+    end_requests: queue.SimpleQueue[EndRequest]
 
 
 class LocalWorker:
-    """A process that runs one job after another with what `load`, called in it first, returns.
+    """A process that runs one job after another with the function that `load` returns in it.
 
-    It is warm from the beginning, kept between jobs, ended after `release_s` without one, which
-    frees the memory of its device, and started anew for the next. `load` must be a function of a
-    module. One thread does all that concerns the process, so that nobody else ever waits for it.
+    The process starts at once and is kept between jobs. After `release_s` without a job it is ended,
+    which frees its device's memory, and the next job starts another. `load` must be a function of a
+    module, because the process imports it by name. One thread makes all blocking calls.
     """
 
     def __init__(
@@ -98,31 +75,31 @@ class LocalWorker:
         self._assignments: queue.Queue[Assignment | None] = queue.Queue()
         self._closed = threading.Event()
         self._process: SpawnProcess | None = None
-        self._channel: WorkerPipe | None = self._spawn()
-        self._keeper = threading.Thread(target=self._keep, daemon=True)
-        self._keeper.start()
+        self._pipe: WorkerPipe | None = self._spawn()
+        self._thread = threading.Thread(target=self._run_assignments, daemon=True)
+        self._thread.start()
 
     def start(self, submit: Submit, report: Report) -> Callable[[EndRequest], None]:
-        """Begin a job and return the function that takes the wish to end it early; it never waits.
+        """Start a job and return the function that takes requests to end it early. Never blocks.
 
-        `report` is called from another thread with every Progress and at last with a Result, a
+        `report` is called from another thread with each Progress, and finally with a Result, a
         Failed or a Cancelled. Jobs started meanwhile run one after the other.
         """
         assignment = Assignment(submit, report, queue.SimpleQueue())
         self._assignments.put(assignment)
-        return assignment.wishes.put
+        return assignment.end_requests.put
 
     def close(self) -> None:
-        """End the process, whatever it is at; a job that runs is reported as failed."""
+        """Kill the process. A running job is reported as failed."""
         self._closed.set()
         self._assignments.put(None)
-        while self._keeper.is_alive():
+        while self._thread.is_alive():
             if self._process:
                 self._process.kill()
-            self._keeper.join(ENDING_S)
+            self._thread.join(ENDING_S)
 
-    def _keep(self) -> None:
-        """Run what is assigned until closed."""
+    def _run_assignments(self) -> None:
+        """Run the assigned jobs until closed."""
         while not self._closed.is_set():
             try:
                 assignment = self._assignments.get(timeout=self._release_s)
@@ -130,9 +107,11 @@ class LocalWorker:
                 self._end_process()
                 assignment = self._assignments.get()
             if assignment:
-                assignment.report(self._attend(assignment))
-            del assignment  # and with it its pictures, which would wait for the next one
+                assignment.report(self._run(assignment))
+            del assignment  # otherwise its pictures stay in memory until the next job
         self._end_process()
+
+    # ── The process ──────────────────────────────────────────────────────────────────────────────
 
     def _spawn(self) -> WorkerPipe:
         ours, theirs = socket.socketpair()
@@ -140,184 +119,89 @@ class LocalWorker:
         process = spawn.Process(target=work, args=(theirs, self._load), daemon=True)
         with theirs:
             process.start()
-        self._process, self._is_ready = process, False  # only now: `close` may want to kill it
+        self._process, self._is_ready = process, False  # once started, because `close` may kill it
         return WorkerPipe(ours)
 
     def _end_process(self) -> int | None:
-        """End the process, gently where it listens, and return its exit code."""
+        """Close the pipe, kill the process if that does not end it, and return its exit code."""
         if self._process is None:
             return None
-        if self._channel:
-            self._channel.close()
-            self._channel = None
+        if self._pipe:
+            self._pipe.close()
+            self._pipe = None
             self._process.join(ENDING_S)
             self._process.kill()
             self._process.join()
         return self._process.exitcode
 
-    def _attend(self, assignment: Assignment) -> Message:
-        """Hand a job to the process, pass on its progress, and return its last word or its obituary."""
+    # ── A job ────────────────────────────────────────────────────────────────────────────────────
+
+    def _run(self, assignment: Assignment) -> Message:
+        """Run a job in the process and return its final message, or a Failed if the process died."""
         job = assignment.submit.job
         try:
-            last = self._see_through(assignment)
+            final = self._relay(assignment)
         except TimeoutError:
             self._end_process()
             return Failed(job, "worker-hung", _HUNG.format(seconds=self._hang_s))
         except (OSError, ProtocolError, MemoryError) as error:
             code = self._end_process()
-            log.exception("the worker's process was ended with %s in the middle of a job", code)
-            if isinstance(error, MemoryError) or code == NO_MEMORY:
-                return Failed(job, "out-of-memory", _NO_MEMORY)
-            return Failed(job, "worker-died", _KILLED if code == KILLED else _CRASHED)
-        if isinstance(last, Failed) and last.reason == "internal":
-            self._end_process()  # who knows what state it is in
-        return last
+            log.exception("the worker process ended during a job, exit code %s", code)
+            if isinstance(error, MemoryError) or code == OUT_OF_MEMORY_EXIT:
+                return Failed(job, "out-of-memory", OUT_OF_MEMORY)
+            return Failed(job, "worker-died", _KILLED if code == KILLED_EXIT else _CRASHED)
+        if isinstance(final, Failed) and final.reason == "internal":
+            self._end_process()  # its state is unknown after an unexpected exception
+        return final
 
-    def _begin(self, submit: Submit) -> WorkerPipe:
-        """Have the process begin a job; a fresh one if that has died before."""
-        try:
-            return self._hand_over(submit)
-        except ConnectionError:
-            if self._closed.is_set() or self._end_process() == NO_MEMORY:
-                raise
-            log.exception("the worker's process died before it began a job; another one does it")
-            return self._hand_over(submit)
-
-    def _hand_over(self, submit: Submit) -> WorkerPipe:
-        """Give a job to the process, which says when it begins; raises as WorkerPipe does."""
-        if self._channel is None or self._process is None or not self._process.is_alive():
-            self._end_process()
-            self._channel = self._spawn()
-        while not self._is_ready:  # it reads nothing before
-            self._is_ready = self._channel.receive(timeout_s=self._hang_s) == READY
-        self._channel.send(submit, timeout_s=self._hang_s)
-        self._channel.receive(timeout_s=self._hang_s)
-        return self._channel
-
-    def _see_through(self, assignment: Assignment) -> Message:
-        """Have a job done, pass on its progress and the wishes for it, and return its last word."""
-        channel = self._begin(assignment.submit)
-        told, until_s = set[type[EndRequest]](), math.inf
+    def _relay(self, assignment: Assignment) -> Message:
+        """Pass a job's progress to the server and end requests to the process; return the final message."""
+        pipe = self._begin(assignment.submit)
+        sent, until_s = set[type[EndRequest]](), math.inf
         while time.monotonic() < until_s:
-            message = channel.receive(timeout_s=self._hang_s)
-            if isinstance(message, LAST_WORDS):
+            message = pipe.receive(timeout_s=self._hang_s)
+            if isinstance(message, FINAL_MESSAGES):
                 return message
             if isinstance(message, Progress):
                 assignment.report(message)
-            while not assignment.wishes.empty():
-                wish = assignment.wishes.get()
-                if type(wish) not in told:
-                    channel.send(wish, timeout_s=self._hang_s)
-                    told.add(type(wish))
-                    if isinstance(wish, Cancel):
+            while not assignment.end_requests.empty():
+                request = assignment.end_requests.get()
+                if type(request) not in sent:
+                    pipe.send(request, timeout_s=self._hang_s)
+                    sent.add(type(request))
+                    if isinstance(request, Cancel):
                         until_s = time.monotonic() + self._patience_s
         self._end_process()
         return Cancelled(assignment.submit.job)
 
+    def _begin(self, submit: Submit) -> WorkerPipe:
+        """Hand a job to the process. Retry once with a new process if it died before the job began."""
+        try:
+            return self._hand_over(submit)
+        except ConnectionError:
+            if self._closed.is_set() or self._end_process() == OUT_OF_MEMORY_EXIT:
+                raise
+            log.exception("the worker process died before the job began; retrying in a new process")
+            return self._hand_over(submit)
+
+    def _hand_over(self, submit: Submit) -> WorkerPipe:
+        """Send a job to the process and wait for its acknowledgement. Raises as WorkerPipe does."""
+        if self._pipe is None or self._process is None or not self._process.is_alive():
+            self._end_process()
+            self._pipe = self._spawn()
+        while not self._is_ready:  # the process reads nothing before
+            self._is_ready = self._pipe.receive(timeout_s=self._hang_s) == READY
+        self._pipe.send(submit, timeout_s=self._hang_s)
+        self._pipe.receive(timeout_s=self._hang_s)
+        return self._pipe
+
 
 _HUNG = (
-    "The computation gave no sign of life for {seconds:.0f} seconds and was ended; "
-    "try again, with a smaller working size if it happens again."
+    "The computation did not respond for {seconds:.0f} seconds and was stopped. "
+    "Try again; if it happens again, choose a smaller working size."
 )
 _KILLED = (
-    "The system ended the computation, most likely because memory ran out; "
-    "choose a smaller working size or close other programs, and try again."
+    "The system stopped the computation, most likely because memory ran out. "
+    "Choose a smaller working size or close other programs, then try again."
 )
-_NO_MEMORY = "There is not enough memory for this picture: choose a smaller working size."
-_CRASHED = "The computation crashed; try again, and run 'atelier doctor' if it happens again."
-
-
-# ── The process' side ────────────────────────────────────────────────────────────────────────────
-
-
-def work(end: socket.socket, load: Load) -> None:
-    """Run the jobs that come through the channel, until the server closes it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl+C in the server's terminal is the server's
-    allocator.share_one_arena()
-    channel = WorkerPipe(end)
-    try:
-        with _beating(channel):
-            run = load()
-        channel.send(READY)
-        while True:
-            _attend_to_next(channel, run)
-            if not channel.waiting(within_s=QUIET_S):
-                allocator.give_back()
-    except ConnectionError:
-        return
-    except MemoryError:
-        log.exception("there is no room for a job's pictures")
-        os._exit(NO_MEMORY)  # at once, for the server waits
-
-
-def _attend_to_next(channel: WorkerPipe, run: Run) -> None:
-    """Wait for a job and run it; nothing is held of it afterwards."""
-    message = channel.receive()
-    if isinstance(message, Submit):
-        channel.send(Queued(message.job, 0))  # it begins
-        with _beating(channel):
-            last = _run_job(channel, message, run)
-        channel.send(last)
-
-
-def _run_job(channel: WorkerPipe, submit: Submit, run: Run) -> Message:
-    """Run one job, send its progress, and return its last word."""
-    try:
-        with closing(run(submit)) as messages:
-            wishes: set[type[EndRequest]] = set()
-            while True:
-                message = messages.send(True if FinishEarly in wishes else None)
-                if isinstance(message, Result):
-                    return message
-                wishes |= _wishes(channel, submit.job)
-                if Cancel in wishes:
-                    return Cancelled(submit.job)
-                channel.send(message)
-    except ConnectionError:
-        raise
-    except Exception as error:
-        log.exception("job %d failed", submit.job)
-        return Failed(submit.job, *_reason(error))
-
-
-def _wishes(channel: WorkerPipe, job: int) -> set[type[EndRequest]]:
-    """How a job was asked to end early, since this was last looked at."""
-    wishes: set[type[EndRequest]] = set()
-    while channel.waiting():
-        message = channel.receive()
-        if isinstance(message, EndRequest) and message.job == job:
-            wishes.add(type(message))
-    return wishes
-
-
-def _reason(error: Exception) -> tuple[str, str]:
-    """A word for programs and a sentence for people, for what a job raised."""
-    said = str(error)[:LONGEST_TEXT]
-    if isinstance(error, JobFailed):
-        return error.reason, said
-    if isinstance(error, MemoryError):
-        return "out-of-memory", _NO_MEMORY
-    if isinstance(error, ValueError):
-        return "bad-request", said
-    return "internal", f"The filter failed ({said}): the end of the backend's log has the details."
-
-
-@contextmanager
-def _beating(channel: WorkerPipe) -> Iterator[None]:
-    """Send beats from a thread: an interpreter that still runs is told from one that hangs."""
-    done = threading.Event()
-    thread = threading.Thread(target=_beat, args=(channel, done), daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
-
-
-def _beat(channel: WorkerPipe, done: threading.Event) -> None:
-    while not done.wait(BEAT_S):
-        try:
-            channel.send(Beat())
-        except OSError:  # the server is gone, and nobody waits for this job
-            os._exit(1)
+_CRASHED = "The computation crashed. Try again; if it happens again, run 'atelier doctor'."

@@ -1,7 +1,6 @@
-"""A pipe of whole messages between the server's process and its worker's.
+"""A pipe of whole messages between the server's process and the worker process.
 
-Two processes of ours at the ends of one socket pair, so nothing is signed; the packing is the
-wire's. Knows nothing of jobs, ZeroMQ or torch.
+Both ends of the socket pair belong to the backend, so messages are packed as on the wire but not signed.
 """
 
 from __future__ import annotations
@@ -23,7 +22,8 @@ _SIZES = struct.Struct(f">{MAX_FRAMES}Q")
 class WorkerPipe:
     """One end of a socket pair.
 
-    Either one thread does everything, or several send without time-outs while one receives so.
+    Time-outs are a property of the socket: use them in both directions from one thread, or send
+    without them from several threads while one thread receives without them.
     """
 
     def __init__(self, end: socket.socket) -> None:
@@ -36,7 +36,7 @@ class WorkerPipe:
         """Send one message.
 
         Raises:
-            TimeoutError: the other process did not take it; the channel is of no further use.
+            TimeoutError: the other process did not read it; the pipe cannot be used any more.
             OSError: the other process is gone.
         """
         frames = pack(message)
@@ -48,10 +48,10 @@ class WorkerPipe:
                 self._socket.sendall(frame)
 
     def receive(self, *, timeout_s: float | None = None) -> Message:
-        """The next message.
+        """Wait for the next message and return it.
 
         Raises:
-            TimeoutError: nothing came for that long; the channel is of no further use.
+            TimeoutError: nothing arrived in time; the pipe cannot be used any more.
             OSError: the other process is gone.
         """
         self._socket.settimeout(timeout_s and min(TURN_S, timeout_s))
@@ -59,12 +59,12 @@ class WorkerPipe:
         sizes = _SIZES.unpack(self._read(_SIZES.size, turns))
         return unpack([self._read(size, turns) for size in sizes if size])
 
-    def waiting(self, *, within_s: float = 0) -> bool:
-        """Whether a message begins to arrive, or the other process is gone, within some time."""
+    def has_message(self, *, within_s: float = 0) -> bool:
+        """Return whether a message begins to arrive, or the other end is closed, within this time."""
         return bool(select.select([self._socket], [], [], within_s)[0])
 
     def close(self) -> None:
-        """Close this end; the other one's next call raises OSError."""
+        """Close this end. The next call at the other end raises OSError."""
         self._socket.close()
 
     def _read(self, size: int, turns: int) -> bytearray:
@@ -77,11 +77,14 @@ class WorkerPipe:
             rest = rest[count:]
         return data
 
-    def _read_once(self, room: memoryview, turns: int) -> int:
-        """Wait for so many turns; where the whole machine stood still for long, that was one."""
+    def _read_once(self, buffer: memoryview, turns: int) -> int:
+        """Read at least one byte within `turns` time-outs.
+
+        Turns are counted instead of elapsed time: a suspended computer costs only one of them.
+        """
         for _ in range(turns):
             try:
-                return self._socket.recv_into(room)
+                return self._socket.recv_into(buffer)
             except TimeoutError:
                 continue
-        raise TimeoutError("the other process says nothing")
+        raise TimeoutError("the other process sent nothing in time")

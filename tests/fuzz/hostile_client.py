@@ -27,7 +27,7 @@ from atelier_shared.messages import (
     Welcome,
 )
 from atelier_shared.requests import Identity
-from atelier_shared.signing import GATE_NAME, NONCE_BYTES, Seal, gate_password, unsealed
+from atelier_shared.signing import NONCE_BYTES, PLAIN_USERNAME, Signer, plain_password, unsigned
 from atelier_shared.zmtp import GREETING
 from backend.serving.authentication import AuthenticatedRouter
 from backend.serving.server import Server
@@ -49,17 +49,17 @@ class Insider:
         self.socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.DEALER)
         self.socket.setsockopt(zmq.RCVTIMEO, 10_000)
         self.socket.setsockopt(zmq.LINGER, 0)
-        self.socket.setsockopt_string(zmq.PLAIN_USERNAME, GATE_NAME)
-        self.socket.setsockopt_string(zmq.PLAIN_PASSWORD, gate_password(KEY, port))
+        self.socket.setsockopt_string(zmq.PLAIN_USERNAME, PLAIN_USERNAME)
+        self.socket.setsockopt_string(zmq.PLAIN_PASSWORD, plain_password(KEY, port))
         self.socket.connect(f"tcp://127.0.0.1:{port}")
         nonce = secrets.token_hex(NONCE_BYTES)
-        self.socket.send_multipart(in_pieces(unsealed(pack(Hello(PROTOCOL_VERSION, nonce)))))
+        self.socket.send_multipart(in_pieces(unsigned(pack(Hello(PROTOCOL_VERSION, nonce)))))
         welcome = unpack(joined(self.socket.recv_multipart())[1:])
         assert isinstance(welcome, Welcome)
-        self.seal = Seal(KEY, nonce, welcome.nonce, backend=False)
+        self.signer = Signer(KEY, nonce, welcome.nonce, backend=False)
 
     def say(self, frames: list[bytes]) -> None:
-        self.socket.send_multipart(in_pieces(self.seal.close(frames)))
+        self.socket.send_multipart(in_pieces(self.signer.sign(frames)))
 
     def drain(self) -> None:
         while self.socket.poll(0):

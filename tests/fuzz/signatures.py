@@ -5,21 +5,21 @@ from __future__ import annotations
 from atelier_shared.codec import pack
 from atelier_shared.errors import ProtocolError
 from atelier_shared.messages import Beat
-from atelier_shared.signing import Seal
+from atelier_shared.signing import Signer
 
 KEY, NONCES = b"k" * 32, ("a" * 64, "b" * 64)
-GENUINE = [bytes(frame) for frame in Seal(KEY, *NONCES, backend=False).close(pack(Beat()))]
+GENUINE = [bytes(frame) for frame in Signer(KEY, *NONCES, backend=False).sign(pack(Beat()))]
 WORDS = [*GENUINE, b"\n"]
 
 
 def one_input(data: bytes) -> None:
     """The frames are those between line ends, or those of the genuine message with some bytes changed."""
-    receiver = Seal(KEY, *NONCES, backend=True)
+    receiver = Signer(KEY, *NONCES, backend=True)
     frames = data[1:].split(b"\n") if data[:1] == b"f" else altered(data)
     try:
-        opened = receiver.open(frames)
+        opened = receiver.verify(frames)
     except ProtocolError:
-        assert receiver.open(GENUINE) == GENUINE[1:]
+        assert receiver.verify(GENUINE) == GENUINE[1:]
     else:
         assert frames == GENUINE and opened == GENUINE[1:]
 

@@ -50,7 +50,7 @@ with staged(Scene()) as (image, source):
 def test_without_an_installation_the_filter_says_what_to_do(gimp: Gimp, tmp_path: Path) -> None:
     env = {**PYTHON_PATH, "ATELIER_HOME": str(tmp_path)}
     done = gimp.run_python(NOT_INSTALLED, env=env)
-    sentence = f"Atelier's backend is not installed in {tmp_path}: run 'python3 install.py' once."
+    sentence = f"Atelier's backend is not installed in {tmp_path}. Run 'python3 install.py' first."
     assert f"SAID {sentence}\n" in done.stdout, done.stderr
 
 

@@ -30,10 +30,10 @@ from atelier_shared.errors import ProtocolError
 from atelier_shared.messages import PROTOCOL_VERSION, Beat, Picture, Region, Result
 from atelier_shared.requests import Identity
 from atelier_shared.settings import WrongSetting
-from atelier_shared.signing import MAX_GREETING_BYTES, Seal, gate_password
+from atelier_shared.signing import MAX_GREETING_BYTES, Signer, plain_password
 from atelier_shared.style_transfer import StyleTransfer
 from atelier_shared.zmtp import GREETING, LONG, MORE, ZmtpError
-from backend.serving.authentication import HANDSHAKE_MS, MAX_STRANGERS
+from backend.serving.authentication import HANDSHAKE_MS, MAX_UNAUTHENTICATED
 
 PICTURE, WHOLE = Picture(3, 2, "RGB", "u8", bytes(range(18))), Region(0, 0, 3, 2)
 NOBODY = 65534
@@ -127,7 +127,10 @@ def test_who_does_not_know_the_key_is_never_let_in(said: bytes) -> None:
 def test_the_key_of_another_backend_or_another_port_opens_nothing() -> None:
     there = connection()
     key = bytes.fromhex(there.key)
-    for password in (gate_password(secrets.token_bytes(32), there.port), gate_password(key, there.port ^ 1)):
+    for password in (
+        plain_password(secrets.token_bytes(32), there.port),
+        plain_password(key, there.port ^ 1),
+    ):
         assert b"WELCOME" not in answer_to(GREETING + hello(password))
     with pytest.raises(ZmtpError, match="refused the connection or its password"):
         BackendClient(there.port, secrets.token_bytes(32))
@@ -152,14 +155,14 @@ def test_what_a_squatter_hears_opens_no_other_port(home: Path) -> None:
             BackendClient(squatter.getsockname()[1], key)
         thread.join()
     overheard = b"".join(heard)
-    assert gate_password(key, squatter_port_of(overheard, key)).encode() in overheard
+    assert plain_password(key, squatter_port_of(overheard, key)).encode() in overheard
     assert key not in overheard and connection().key.encode() not in overheard
     assert b"WELCOME" not in answer_to(overheard[: overheard.index(b"INITIATE") - 3])
 
 
 def squatter_port_of(overheard: bytes, key: bytes) -> int:
     """The port whose password was overheard."""
-    return next(port for port in range(1024, 65536) if gate_password(key, port).encode() in overheard)
+    return next(port for port in range(1024, 65536) if plain_password(key, port).encode() in overheard)
 
 
 # ── One who wants to make it spend ───────────────────────────────────────────────────────────────
@@ -221,7 +224,7 @@ def test_a_stranger_s_long_command_is_not_waited_for(size: int) -> None:
 
     def pour() -> None:
         with ExitStack() as stack:
-            strangers = [stack.enter_context(visitor()) for _ in range(2 * MAX_STRANGERS)]
+            strangers = [stack.enter_context(visitor()) for _ in range(2 * MAX_UNAUTHENTICATED)]
             for stranger in strangers:
                 stranger.settimeout(0.2)
                 with suppress(OSError):
@@ -250,7 +253,7 @@ def test_a_million_tiny_frames_of_one_who_knows_the_key_are_refused() -> None:
         insider.setsockopt(zmq.RCVTIMEO, 200_000)
         insider.setsockopt_string(zmq.PLAIN_USERNAME, "atelier")
         there = connection()
-        insider.setsockopt_string(zmq.PLAIN_PASSWORD, gate_password(bytes.fromhex(there.key), there.port))
+        insider.setsockopt_string(zmq.PLAIN_PASSWORD, plain_password(bytes.fromhex(there.key), there.port))
         insider.connect(f"tcp://127.0.0.1:{there.port}")
         for _ in range(1_000_000):
             insider.send(b"", zmq.SNDMORE)
@@ -312,18 +315,18 @@ def test_pieces_are_the_frames_again_and_nothing_else_is() -> None:
 def test_what_one_side_signed_is_refused_when_sent_back_to_it_again_or_in_another_connection() -> None:
     """Reflection, replay, and a change of connection; test_server.py has the same over the wire."""
     key, nonces = b"k" * 32, ("a" * 64, "b" * 64)
-    client, backend = Seal(key, *nonces, backend=False), Seal(key, *nonces, backend=True)
-    signed = client.close(pack(Beat()))
+    client, backend = Signer(key, *nonces, backend=False), Signer(key, *nonces, backend=True)
+    signed = client.sign(pack(Beat()))
     with pytest.raises(ProtocolError):
-        client.open(signed)
-    assert backend.open(signed)
+        client.verify(signed)
+    assert backend.verify(signed)
     for receiver in (
         backend,
-        Seal(key, "c" * 64, "b" * 64, backend=True),
-        Seal(b"x" * 32, *nonces, backend=True),
+        Signer(key, "c" * 64, "b" * 64, backend=True),
+        Signer(b"x" * 32, *nonces, backend=True),
     ):
         with pytest.raises(ProtocolError):
-            receiver.open(signed)
+            receiver.verify(signed)
 
 
 @pytest.mark.usefixtures("home")
@@ -447,7 +450,7 @@ def test_a_crafted_style_file_gets_a_sentence_and_no_memory(tmp_path: Path, name
 READ_IN_LITTLE_MEMORY = """
 import resource, sys, warnings
 from pathlib import Path
-from backend.picture_files import Canvas, PictureFileError
+from backend.command.picture_files import Canvas, PictureFileError
 pages = int(Path("/proc/self/statm").read_text().split()[0])
 resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + 400_000_000,) * 2)
 warnings.simplefilter("ignore")

@@ -35,7 +35,8 @@ from conftest import (
 from gimp_session import Gimp, filter_of, make_profile, started
 from PIL import Image
 
-from atelier_shared import client, launcher
+from atelier_shared import client as client_module
+from atelier_shared import launcher
 from atelier_shared.client import BackendClient
 from atelier_shared.deepdream import DeepDream
 from atelier_shared.errors import BackendSilent, JobFailed
@@ -43,7 +44,7 @@ from atelier_shared.messages import Picture, Region, Result
 from atelier_shared.requests import Identity
 from backend.command import cli
 from backend.command.picture_files import Canvas, PictureFileError
-from backend.serving import worker as worker_side
+from backend.serving import worker as worker_module
 
 CHECKOUT = Path(__file__).parents[2]
 PHOTO, STYLE = CHECKOUT / "samples" / "chelsea.jpg", CHECKOUT / "samples" / "starry_night.jpg"
@@ -51,7 +52,7 @@ LARGE, ALL_OF_IT = Picture(6000, 4000, "RGB", "u8", bytes(72_000_000)), Region(0
 ENDLESS = DeepDream(iterations=500, octaves=4, size=64)
 HANG_S = 8
 """How long a worker may be silent here, where none is waited for in vain for the full time."""
-SUSPENDED_S = max(worker_side.HANG_S, client.SILENCE_S) + 2
+SUSPENDED_S = max(worker_module.HANG_S, client_module.SILENCE_S) + 2
 """A minute: longer than anybody waits for a word."""
 START_S, END_S = 120.0, 60.0
 """How long GIMP may take to start a filter, and the backend to drop the job of one that is gone."""
@@ -158,7 +159,7 @@ def test_a_killed_backend_is_told_at_every_stage_of_a_job(
         backend().kill()
         with contextlib.suppress(psutil.NoSuchProcess):  # it has found that the backend is gone
             suspended.resume()
-        with pytest.raises(BackendSilent, match="ended before the picture was done; run the filter again"):
+        with pytest.raises(BackendSilent, match=r"stopped before .* finished\. Run the filter again"):
             list(client.messages(job))
     assert_nothing_runs(home)
     assert_works()
@@ -170,7 +171,7 @@ def test_a_backend_killed_while_a_job_is_sent_to_it_is_told(home: Path) -> None:
         sending = pool.submit(client.submit, Identity(), LARGE, ALL_OF_IT)
         eventually(sending.running, "it is sent")
         backend().kill()
-        with pytest.raises(BackendSilent, match="ended before the picture was done"):
+        with pytest.raises(BackendSilent, match="stopped before the picture was finished"):
             sending.result()
     assert_nothing_runs(home)
     assert_works()
@@ -185,7 +186,7 @@ def test_a_command_whose_backend_is_killed_says_so_and_leaves_no_file(home: Path
         backend().kill()
         _, said = command.communicate(timeout=60)
     assert command.returncode == 1
-    assert said.decode().splitlines()[-1].endswith("run the filter again, it will be started anew.")
+    assert said.decode().splitlines()[-1].endswith("Run the filter again; this restarts the backend.")
     assert list(out.parent.iterdir()) == []
     assert_works()
 
@@ -250,7 +251,7 @@ def test_a_worker_that_hangs_in_a_job_is_told_ended_and_replaced(home: Path) -> 
     with launcher.connect() as client:
         job, hung = begin(client, ENDLESS), worker()
         hung.suspend()
-        with pytest.raises(JobFailed, match=f"no sign of life for {HANG_S} seconds") as failure:
+        with pytest.raises(JobFailed, match=f"did not respond for {HANG_S} seconds") as failure:
             list(client.messages(job))
         assert failure.value.reason == "worker-hung"
         assert not hung.is_running()
@@ -281,12 +282,12 @@ def test_a_backend_that_stands_still_is_told_and_can_be_stopped(
 ) -> None:
     with launcher.connect() as client:
         job = begin(client, ENDLESS)
-        monkeypatch.setattr(client, "SILENCE_S", 2.0)
+        monkeypatch.setattr(client_module, "SILENCE_S", 2.0)
         backend().suspend()
-        with pytest.raises(BackendSilent, match="said nothing for 2 seconds; end it with 'atelier stop'"):
+        with pytest.raises(BackendSilent, match=r"not responded for 2 seconds\. Stop it with 'atelier stop'"):
             list(client.messages(job))
     assert cli.main(["stop"]) == 0
-    assert capsys.readouterr().out == "The backend has ended.\n"
+    assert capsys.readouterr().out == "The backend has stopped.\n"
     assert_nothing_runs(home)
     assert_works()
 

@@ -42,7 +42,14 @@ from atelier_shared.messages import (
     Welcome,
 )
 from atelier_shared.requests import Identity
-from atelier_shared.signing import GATE_NAME, NONCE_BYTES, Seal, backend_proof, gate_password, unsealed
+from atelier_shared.signing import (
+    NONCE_BYTES,
+    PLAIN_USERNAME,
+    Signer,
+    backend_proof,
+    plain_password,
+    unsigned,
+)
 from backend.serving.authentication import AuthenticatedRouter
 from backend.serving.server import Server
 from backend.serving.worker import LocalWorker
@@ -95,8 +102,8 @@ class Stranger:
         self.socket = self.context.socket(zmq.DEALER)
         self.socket.setsockopt(zmq.LINGER, 0)
         self.socket.setsockopt(zmq.RCVTIMEO, 20_000)
-        self.socket.setsockopt_string(zmq.PLAIN_USERNAME, GATE_NAME)
-        self.socket.setsockopt_string(zmq.PLAIN_PASSWORD, gate_password(key, port))
+        self.socket.setsockopt_string(zmq.PLAIN_USERNAME, PLAIN_USERNAME)
+        self.socket.setsockopt_string(zmq.PLAIN_PASSWORD, plain_password(key, port))
         self.socket.connect(f"tcp://127.0.0.1:{port}")
 
     def __enter__(self) -> Stranger:
@@ -113,26 +120,26 @@ class Stranger:
         signature, *frames = self.socket.recv_multipart()
         return signature, unpack(frames)
 
-    def greet(self, key: bytes) -> Seal:
+    def greet(self, key: bytes) -> Signer:
         nonce = secrets.token_hex(NONCE_BYTES)
-        self.send(unsealed(pack(Hello(PROTOCOL_VERSION, nonce))))
+        self.send(unsigned(pack(Hello(PROTOCOL_VERSION, nonce))))
         _, welcome = self.receive()
         assert isinstance(welcome, Welcome)
         assert welcome.proof == backend_proof(key, nonce, welcome.nonce)
-        return Seal(key, nonce, welcome.nonce, backend=False)
+        return Signer(key, nonce, welcome.nonce, backend=False)
 
-    def next_unsigned(self, seal: Seal) -> Message:
+    def next_unsigned(self, signer: Signer) -> Message:
         """The next message that is not signed; what is signed comes before it as it must."""
         while True:
             signature, *frames = self.socket.recv_multipart()
             if not signature:
                 return unpack(frames)
-            seal.open([signature, *frames])
+            signer.verify([signature, *frames])
 
-    def next_but_beats(self, seal: Seal) -> Message:
+    def next_but_beats(self, signer: Signer) -> Message:
         """The next message that says something; all are signed as they must be."""
         while True:
-            message = unpack(seal.open(self.socket.recv_multipart()))
+            message = unpack(signer.verify(self.socket.recv_multipart()))
             if not isinstance(message, Beat):
                 return message
 
@@ -302,7 +309,7 @@ def test_one_job_too_many_is_refused_with_a_sentence(
         endless = client.submit(DeepDream(seed=echo_filter.ENDLESS), PICTURE, WHOLE)
         next(message for message in client.messages(endless) if isinstance(message, Progress))
         client.submit(Identity(), PICTURE, WHOLE)
-        with pytest.raises(JobFailed, match="try again later") as failure:
+        with pytest.raises(JobFailed, match="Try again later") as failure:
             list(client.messages(client.submit(Identity(), PICTURE, WHOLE)))
     assert failure.value.reason == "busy"
 
@@ -431,7 +438,7 @@ def test_a_worker_gives_back_what_its_jobs_had_when_it_is_quiet() -> None:
 
 def test_a_worker_is_closed_while_its_process_is_started_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     worker = LocalWorker(echo_filter.load, release_s=0.1)
-    eventually(lambda: worker._channel is None, "it is released")
+    eventually(lambda: worker._pipe is None, "it is released")
     starting, killed, reported = threading.Event(), threading.Event(), list[Message]()
     start, kill = SpawnProcess.start, SpawnProcess.kill
 
@@ -501,25 +508,25 @@ def test_another_version_is_refused_with_what_to_do(
 
 def test_after_a_forged_message_the_real_one_still_counts(backend: Running) -> None:
     with Stranger(backend.port, backend.key) as client:
-        seal = client.greet(backend.key)
-        signed = seal.close(pack(Submit(7, Identity(), PICTURE, WHOLE)))
+        signer = client.greet(backend.key)
+        signed = signer.sign(pack(Submit(7, Identity(), PICTURE, WHOLE)))
         altered = [*signed[:-1], bytes(18)]
         for forged in ([b"x" * 32, *signed[1:]], altered, signed[:1], [*signed, b"more"]):
             client.send([bytes(frame) for frame in forged])
-            assert isinstance(client.next_unsigned(seal), Refused)
+            assert isinstance(client.next_unsigned(signer), Refused)
         client.send([bytes(frame) for frame in signed])
-        answers = [client.next_but_beats(seal) for _ in range(3)]
+        answers = [client.next_but_beats(signer) for _ in range(3)]
         assert answers == [Queued(7, 0), Progress(7, 1, 1), Result(7, PICTURE)]
 
 
 def test_a_replayed_message_is_refused(backend: Running) -> None:
     with Stranger(backend.port, backend.key) as client:
-        seal = client.greet(backend.key)
-        signed = [bytes(frame) for frame in seal.close(pack(Submit(1, Identity(), PICTURE, WHOLE)))]
+        signer = client.greet(backend.key)
+        signed = [bytes(frame) for frame in signer.sign(pack(Submit(1, Identity(), PICTURE, WHOLE)))]
         client.send(signed)
-        assert [client.next_but_beats(seal).type for _ in range(3)] == ["queued", "progress", "result"]
+        assert [client.next_but_beats(signer).type for _ in range(3)] == ["queued", "progress", "result"]
         client.send(signed)
-        assert isinstance(client.next_but_beats(seal), Refused)
+        assert isinstance(client.next_but_beats(signer), Refused)
         with Stranger(backend.port, backend.key) as other:
             others = other.greet(backend.key)
             other.send(signed)
@@ -528,25 +535,25 @@ def test_a_replayed_message_is_refused(backend: Running) -> None:
 
 def test_a_signed_message_out_of_range_is_refused_and_nothing_lost(backend: Running) -> None:
     with Stranger(backend.port, backend.key) as client:
-        seal = client.greet(backend.key)
+        signer = client.greet(backend.key)
         header = bytes(pack(Submit(1, DeepDream(), PICTURE, WHOLE))[0])
         header = header.replace(b'"octaves": 4', b'"octaves": 4000')
-        client.send([bytes(frame) for frame in seal.close([header, PICTURE.pixels])])
-        refused = client.next_but_beats(seal)
+        client.send([bytes(frame) for frame in signer.sign([header, PICTURE.pixels])])
+        refused = client.next_but_beats(signer)
         assert isinstance(refused, Refused) and "octaves must be from" in refused.sentence
-        client.send([bytes(frame) for frame in seal.close(pack(Submit(2, Identity(), PICTURE, WHOLE)))])
-        assert client.next_but_beats(seal) == Queued(2, 0)
+        client.send([bytes(frame) for frame in signer.sign(pack(Submit(2, Identity(), PICTURE, WHOLE)))])
+        assert client.next_but_beats(signer) == Queued(2, 0)
 
 
 def test_a_job_number_used_twice_is_refused(backend: Running) -> None:
     with Stranger(backend.port, backend.key) as client:
-        seal = client.greet(backend.key)
+        signer = client.greet(backend.key)
         for _ in range(2):
             submit = Submit(1, DeepDream(seed=echo_filter.ENDLESS), PICTURE, WHOLE)
-            client.send([bytes(frame) for frame in seal.close(pack(submit))])
+            client.send([bytes(frame) for frame in signer.sign(pack(submit))])
         kinds = set()
         while "refused" not in kinds:
-            kinds.add(client.next_but_beats(seal).type)
+            kinds.add(client.next_but_beats(signer).type)
         assert "queued" in kinds
 
 
@@ -557,12 +564,12 @@ def test_the_oldest_strangers_are_forgotten_and_a_known_client_is_not(
     with backend.client() as client, ExitStack() as crowd:
         assert result(client, client.submit(Identity(), PICTURE, WHOLE))
         strangers = [crowd.enter_context(Stranger(backend.port, backend.key)) for _ in range(5)]
-        seals = [stranger.greet(backend.key) for stranger in strangers]
+        signers = [stranger.greet(backend.key) for stranger in strangers]
         assert len(backend.server._clients) == 4
-        for stranger, seal in ((strangers[0], seals[0]), (strangers[-1], seals[-1])):
-            stranger.send(seal.close(pack(Submit(1, Identity(), PICTURE, WHOLE))))
-        assert isinstance(strangers[0].next_unsigned(seals[0]), Refused)
-        assert strangers[-1].next_but_beats(seals[-1]) == Queued(1, 0)
+        for stranger, signer in ((strangers[0], signers[0]), (strangers[-1], signers[-1])):
+            stranger.send(signer.sign(pack(Submit(1, Identity(), PICTURE, WHOLE))))
+        assert isinstance(strangers[0].next_unsigned(signers[0]), Refused)
+        assert strangers[-1].next_but_beats(signers[-1]) == Queued(1, 0)
         assert result(client, client.submit(Identity(), PICTURE, WHOLE))
 
 
@@ -575,7 +582,7 @@ KEY = b"k" * 32
 def heard(squatter: AuthenticatedRouter) -> list[bytes]:
     """The next message to one who, the worst there is, lets in whoever knows the key."""
     while not squatter.router.poll(20):
-        squatter.attend()
+        squatter.handle_events()
     return [bytes(frame) for frame in joined([frame.buffer for frame in squatter.receive()])]
 
 
@@ -588,7 +595,7 @@ def test_a_squatter_learns_neither_key_nor_pixels() -> None:
             identity, *frames = heard(squatter)
             seen.extend(frames)
             forged = Welcome(PROTOCOL_VERSION, secrets.token_hex(32), secrets.token_hex(32))
-            squatter.router.send_multipart([identity, *unsealed(pack(forged))])
+            squatter.router.send_multipart([identity, *unsigned(pack(forged))])
             if squatter.router.poll(1000):
                 seen.extend(heard(squatter))
 
@@ -631,13 +638,13 @@ def test_a_squatter_s_words_never_reach_the_person(answer: bytes) -> None:
 def test_a_squatter_that_relays_an_old_welcome_is_found_out(backend: Running) -> None:
     """The proof answers to a fresh nonce, so one that was overheard is worth nothing."""
     with Stranger(backend.port, backend.key) as spy:
-        spy.send(unsealed(pack(Hello(PROTOCOL_VERSION, secrets.token_hex(NONCE_BYTES)))))
+        spy.send(unsigned(pack(Hello(PROTOCOL_VERSION, secrets.token_hex(NONCE_BYTES)))))
         _, overheard = spy.receive()
     with zmq.Context() as context, AuthenticatedRouter(context, backend.key) as squatter:
 
         def squat() -> None:
             identity, *_ = heard(squatter)
-            squatter.router.send_multipart([identity, *unsealed(pack(overheard))])
+            squatter.router.send_multipart([identity, *unsigned(pack(overheard))])
 
         thread = threading.Thread(target=squat)
         thread.start()

@@ -143,7 +143,7 @@ def test_a_connection_file_that_others_may_have_read_or_written_is_not_trusted(
     launcher.write_connection(launcher.Connection(40_000, 1, "ab" * 32))
     assert launcher.read_connection() == launcher.Connection(40_000, 1, "ab" * 32)
     change(tmp_path / "connection.json")
-    with pytest.raises(BackendUnavailable, match=r"connection\.json is not trusted.*remove it"):
+    with pytest.raises(BackendUnavailable, match=r"connection\.json is not trusted.*Remove it"):
         launcher.connect()
 
 
@@ -220,7 +220,7 @@ def with_a_python_that_may_not_be_run(home: Path) -> str:
 def test_a_system_that_refuses_to_start_the_backend_is_a_sentence(
     home: Path, hinder: Callable[[Path], str]
 ) -> None:
-    sentence = rf"refuses .*{hinder(home)} \(.*\): see to it that you own {home}"
+    sentence = rf"refused access to .*{hinder(home)} \(.*\)\. Make sure that you own {home}"
     with pytest.raises(BackendUnavailable, match=sentence):
         launcher.connect()
 
@@ -289,7 +289,7 @@ def test_a_backend_told_to_end_while_it_announces_itself_leaves_nothing(
 
     monkeypatch.setattr(threading.Thread, "start", start_and_be_told_to_end)
     connection = launcher.Connection(40_000, os.getpid(), "ab" * 32)
-    with pytest.raises(SystemExit), backend_main._announced(connection):
+    with pytest.raises(SystemExit), backend_main._connection_file(connection):
         pass
     assert [thread.is_alive() for thread in started] == [False]
     assert list(tmp_path.iterdir()) == []

@@ -33,7 +33,7 @@ from atelier_shared.messages import (
     Welcome,
 )
 from atelier_shared.requests import Identity
-from atelier_shared.signing import DIGEST_PIECE_BYTES, Seal, frame_digest
+from atelier_shared.signing import DIGEST_PIECE_BYTES, Signer, frame_digest
 from atelier_shared.style_transfer import StyleTransfer
 
 GRAY = Picture(2, 1, "Y", "u8", b"\x00\xff")
@@ -161,16 +161,16 @@ def test_any_value_in_any_field_is_taken_or_refused(name: str, value: object) ->
 # ── Signing ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def seals() -> tuple[Seal, Seal]:
-    return Seal(KEY, "one", "two", backend=False), Seal(KEY, "one", "two", backend=True)
+def signers() -> tuple[Signer, Signer]:
+    return Signer(KEY, "one", "two", backend=False), Signer(KEY, "one", "two", backend=True)
 
 
 def test_the_signature_is_the_one_that_the_specification_describes() -> None:
     """Computed a second time, from docs/protocol.md, with nothing of the program's."""
-    client, _ = seals()
+    client, _ = signers()
     frames: list[Frame] = [b"header", b"pixels" * 2_000_000]
-    client.close([b"the first message"])
-    signature = client.close(frames)[0]
+    client.sign([b"the first message"])
+    signature = client.sign(frames)[0]
 
     own_key = hmac.new(KEY, b"from-client\0one\0two", "sha256").digest()
     signed = (1).to_bytes(8, "big")
@@ -189,42 +189,42 @@ def test_a_frame_s_digest_changes_with_its_last_byte_and_its_length(size: int) -
 
 
 def test_signed_messages_pass_in_both_directions() -> None:
-    client, backend = seals()
+    client, backend = signers()
     for message in EVERY_MESSAGE:
-        assert unpack(backend.open(client.close(pack(message)))) == message
-        assert unpack(client.open(backend.close(pack(message)))) == message
+        assert unpack(backend.verify(client.sign(pack(message)))) == message
+        assert unpack(client.verify(backend.sign(pack(message)))) == message
 
 
 def test_repeated_reordered_and_reflected_messages_do_not_pass() -> None:
-    client, backend = seals()
-    first, second = client.close([b"1"]), client.close([b"2"])
+    client, backend = signers()
+    first, second = client.sign([b"1"]), client.sign([b"2"])
     with pytest.raises(ProtocolError):
-        backend.open(second)
-    assert backend.open(first) == [b"1"]
-    for wrong in (first, client.close([b"3"])):
+        backend.verify(second)
+    assert backend.verify(first) == [b"1"]
+    for wrong in (first, client.sign([b"3"])):
         with pytest.raises(ProtocolError):
-            backend.open(wrong)
+            backend.verify(wrong)
     with pytest.raises(ProtocolError):
-        client.open(first)
-    assert backend.open(second) == [b"2"]
+        client.verify(first)
+    assert backend.verify(second) == [b"2"]
 
 
 @pytest.mark.parametrize(
     "other",
-    [Seal(b"x" * 32, "one", "two", backend=False), Seal(KEY, "1", "two", backend=False)],
+    [Signer(b"x" * 32, "one", "two", backend=False), Signer(KEY, "1", "two", backend=False)],
     ids=["another key", "another connection"],
 )
-def test_another_key_or_connection_does_not_pass(other: Seal) -> None:
-    _, backend = seals()
+def test_another_key_or_connection_does_not_pass(other: Signer) -> None:
+    _, backend = signers()
     with pytest.raises(ProtocolError):
-        backend.open(other.close([b"1"]))
+        backend.verify(other.sign([b"1"]))
 
 
 @pytest.mark.parametrize(
     "frames", [[b"12", b""], [b"1", b"2", b""], [b"", b"12"], [b"12"]], ids=["a", "b", "c", "d"]
 )
 def test_bytes_moved_between_frames_do_not_pass(frames: list[Frame]) -> None:
-    client, backend = seals()
-    signature, *_ = client.close([b"1", b"2"])
+    client, backend = signers()
+    signature, *_ = client.sign([b"1", b"2"])
     with pytest.raises(ProtocolError):
-        backend.open([signature, *frames])
+        backend.verify([signature, *frames])

@@ -1,8 +1,4 @@
-"""A client of the backend: shakes hands, submits a job, hears of its progress, ends it early.
-
-The filters in GIMP and the command line are both made with it. It knows the protocol and the
-socket, and nothing of GIMP, nor of how a backend comes to run (`backend_process` does).
-"""
+"""A client of the backend, for the plug-in and the command line. `launcher` starts the backend."""
 
 from __future__ import annotations
 
@@ -36,15 +32,15 @@ from .messages import (
 )
 from .request import Request
 from .signing import (
-    GATE_NAME,
     MAX_GREETING_BYTES,
     NONCE_BYTES,
-    Seal,
+    PLAIN_USERNAME,
+    Signer,
     backend_proof,
-    gate_password,
     is_nonce,
+    plain_password,
     same_secret,
-    unsealed,
+    unsigned,
 )
 from .zmtp import Dealer
 
@@ -54,49 +50,49 @@ SEND_S = 60.0
 
 
 class BackendClient:
-    """A connection to a running backend; a context manager that closes it."""
+    """A connection to a running backend. A context manager that closes it."""
 
     def __init__(self, port: int, key: bytes) -> None:
-        """Connect to the backend on a loopback port and make it prove that it knows `key`.
+        """Connect to the backend on a loopback port and check its proof of knowing `key`.
 
         Raises:
-            VersionMismatch: the backend speaks another version of the protocol.
-            ProtocolError: what listens there is not the backend.
-            OSError: nothing listens there, or it does not answer in time.
+            VersionMismatch: the backend uses another version of the protocol.
+            ProtocolError: another program listens on the port.
+            OSError: the port is closed, or the backend does not answer in time.
         """
         self._jobs = itertools.count(1)
         self._dealer = Dealer(
             "127.0.0.1",
             port,
-            GATE_NAME,
-            gate_password(key, port),
+            PLAIN_USERNAME,
+            plain_password(key, port),
             timeout_s=HANDSHAKE_S,
             max_frame_bytes=PIECE_BYTES,
             max_message_bytes=MAX_GREETING_BYTES,
             max_frames=MAX_FRAMES + 1 + MAX_MESSAGE_BYTES // PIECE_BYTES,
         )
         try:
-            self._seal = self._shake_hands(key)
+            self._signer = self._shake_hands(key)
         except BaseException:
             self._dealer.close()
             raise
 
-    def _shake_hands(self, key: bytes) -> Seal:
+    def _shake_hands(self, key: bytes) -> Signer:
         nonce = secrets.token_hex(NONCE_BYTES)
-        hello = unsealed(pack(Hello(PROTOCOL_VERSION, nonce)))
+        hello = unsigned(pack(Hello(PROTOCOL_VERSION, nonce)))
         self._dealer.send(in_pieces(hello), timeout_s=HANDSHAKE_S)
         answer = unpack(joined(self._dealer.receive(timeout_s=HANDSHAKE_S))[1:])
         if isinstance(answer, Refused) and answer.version != PROTOCOL_VERSION:
-            raise VersionMismatch(_OTHER_VERSION)
+            raise VersionMismatch(_VERSIONS_DIFFER)
         if not (isinstance(answer, Welcome) and is_nonce(answer.nonce) and is_nonce(answer.proof)):
-            raise ProtocolError(_STRANGER)
+            raise ProtocolError(_NOT_THE_BACKEND)
         if not same_secret(answer.proof, backend_proof(key, nonce, answer.nonce)):
-            raise ProtocolError(_STRANGER)
+            raise ProtocolError(_NOT_THE_BACKEND)
         self._dealer.max_message_bytes = MAX_MESSAGE_BYTES
-        return Seal(key, nonce, answer.nonce, backend=False)
+        return Signer(key, nonce, answer.nonce, backend=False)
 
     def __enter__(self) -> BackendClient:
-        """The client itself."""
+        """Return the client itself."""
         return self
 
     def __exit__(
@@ -112,91 +108,94 @@ class BackendClient:
     def submit(
         self, request: Request, content: Picture, region: Region, styles: Sequence[Picture] = ()
     ) -> int:
-        """Ask for `region` of `content` made anew, and return the number of the job.
+        """Submit `region` of `content` and return the number of the job.
 
         Raises:
-            BackendSilent: the backend is gone or does not take the pictures.
+            BackendSilent: the backend is gone or does not read the pictures.
         """
         job = next(self._jobs)
         self.send(Submit(job, request, content, region, tuple(styles)))
         return job
 
     def cancel(self, job: int) -> None:
-        """Ask the backend to drop a job; `messages` ends with JobCancelled when it has."""
+        """Ask the backend to drop a job. `messages` then raises JobCancelled."""
         self.send(Cancel(job))
 
     def finish_early(self, job: int) -> None:
-        """Ask the backend to finish early; `messages` ends with a Result made of the picture so far.
+        """Ask the backend to finish a job early. `messages` ends with a Result made from the picture so far.
 
-        A job that still waits for its turn is dropped, as by `cancel`.
+        A waiting job is dropped, as by `cancel`.
         """
         self.send(FinishEarly(job))
 
     def stop_backend(self) -> None:
-        """Ask the backend to end itself."""
+        """Ask the backend to exit."""
         self.send(Stop())
 
     def wait_until_gone(self) -> None:
-        """Return once the backend has closed the connection; raises BackendSilent if it does not."""
+        """Wait until the backend has closed the connection. Raises BackendSilent if it does not."""
         while True:
             try:
                 self._dealer.receive(timeout_s=SILENCE_S)
             except TimeoutError as error:
-                raise silence() from error
+                raise silence_error() from error
             except OSError:
                 return
 
     def messages(self, job: int) -> Iterator[Queued | Progress | Result]:
-        """What the backend has to say of a job, up to its Result.
+        """Yield the messages about a job, up to its Result.
 
         Raises:
-            JobFailed: there will be no picture; the text says why.
-            JobCancelled: it was cancelled.
-            BackendSilent: the backend is gone, or has said nothing for half a minute.
-            ProtocolError: the backend refused a message, or sent one that is not allowed.
+            JobFailed: the job failed; the text is the reason.
+            JobCancelled: the job was cancelled.
+            BackendSilent: the backend is gone, or has sent nothing for SILENCE_S seconds.
+            ProtocolError: the backend refused a message or violated the protocol.
         """
         while True:
             message = self._receive()
             if getattr(message, "job", job) != job:
                 continue
-            said = meaning(message)
-            if isinstance(said, AtelierError):
-                raise said
-            if said is not None:
-                yield said
-            if isinstance(said, Result):
+            event = job_event(message)
+            if isinstance(event, AtelierError):
+                raise event
+            if event is not None:
+                yield event
+            if isinstance(event, Result):
                 return
 
     def send(self, message: Message) -> None:
         """Sign a message and send it.
 
         Raises:
-            BackendSilent: the backend is gone or does not take it.
+            BackendSilent: the backend is gone or does not read it.
         """
         try:
-            self._dealer.send(in_pieces(self._seal.close(pack(message))), timeout_s=SEND_S)
+            self._dealer.send(in_pieces(self._signer.sign(pack(message))), timeout_s=SEND_S)
         except OSError as error:
             raise BackendSilent(_GONE) from error
 
     def _receive(self) -> Message:
-        """The next message; silence is counted in turns of a second, one where the machine stood still."""
+        """Wait for the next message.
+
+        One-second time-outs are counted instead of elapsed time: a suspended computer costs only one.
+        """
         for _ in range(math.ceil(SILENCE_S)):
             try:
-                return self.opened(self._dealer.receive(timeout_s=1.0))
+                return self.decode(self._dealer.receive(timeout_s=1.0))
             except TimeoutError:
                 continue
             except OSError as error:
                 raise BackendSilent(_GONE) from error
-        raise silence()
+        raise silence_error()
 
     # ── For an event loop ────────────────────────────────────────────────────────────────────────
 
     def fileno(self) -> int:
-        """The socket's descriptor, for an event loop to watch."""
+        """Return the socket's file descriptor, for an event loop."""
         return self._dealer.fileno()
 
     def read(self) -> Sequence[Frame] | None:
-        """Read once what is there, 1 MB at most: a signed message, or None where none is whole yet.
+        """Read once, at most 1 MB. Return a signed message once it is complete, otherwise None.
 
         Raises:
             BackendSilent: the backend is gone.
@@ -208,15 +207,15 @@ class BackendClient:
         except OSError as error:
             raise BackendSilent(_GONE) from error
 
-    def opened(self, sealed: Sequence[Frame]) -> Message:
-        """What a signed message says; in the order in which they came. Raises ProtocolError."""
-        return unpack(self._seal.open(joined(sealed)))
+    def decode(self, signed: Sequence[Frame]) -> Message:
+        """Verify and parse a signed message; call in the order of arrival. Raises ProtocolError."""
+        return unpack(self._signer.verify(joined(signed)))
 
 
-def meaning(message: Message) -> Queued | Progress | Result | AtelierError | None:
-    """What a message says of its job, or of all of them where it names none; None where that is nothing.
+def job_event(message: Message) -> Queued | Progress | Result | AtelierError | None:
+    """Convert a message to progress, result or error of its job; of every job if it names none.
 
-    A Result or an error is the last thing that is said of a job.
+    A Result or an error ends the job. Other messages, like beats, give None.
     """
     match message:
         case Queued() | Progress() | Result():
@@ -230,20 +229,21 @@ def meaning(message: Message) -> Queued | Progress | Result | AtelierError | Non
     return None
 
 
-def silence() -> BackendSilent:
-    """The error of a backend that has said nothing for SILENCE_S seconds."""
+def silence_error() -> BackendSilent:
+    """Create the error for a backend that has sent nothing for SILENCE_S seconds."""
     return BackendSilent(_SILENT, seconds=round(SILENCE_S))
 
 
-_STRANGER = "Something other than Atelier's backend listens on its port."
-_OTHER_VERSION = N_(
-    "The plug-in and the backend that runs are of different versions of Atelier: "
-    "run 'python3 install.py' again, then restart GIMP."
+_NOT_THE_BACKEND = "Another program listens on the port of Atelier's backend."
+_VERSIONS_DIFFER = N_(
+    "The plug-in and the running backend belong to different versions of Atelier. "
+    "Run 'python3 install.py' again, then restart GIMP."
 )
 _GONE = N_(
-    "Atelier's backend ended before the picture was done; run the filter again, it will be started anew."
+    "Atelier's backend stopped before the picture was finished. "
+    "Run the filter again; this restarts the backend."
 )
 _SILENT = N_(
-    "Atelier's backend has said nothing for {seconds} seconds; "
-    "end it with 'atelier stop' and run the filter again."
+    "Atelier's backend has not responded for {seconds} seconds. "
+    "Stop it with 'atelier stop', then run the filter again."
 )

@@ -1,6 +1,6 @@
 """Messages as frames: a JSON header, then one frame of raw pixels for each picture; limits on both.
 
-`docs/protocol.md` is the specification. Pure functions of bytes; nothing is ever unpickled.
+`docs/protocol.md` is the specification. Only JSON and raw pixels are read; nothing is unpickled.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ PIECE_BYTES = 256 * 1024
 
 
 def pack(message: Message) -> list[Frame]:
-    """The frames of a message: its JSON header, then the pixels of each of its pictures."""
+    """Return the frames of a message: its JSON header, then the pixels of each of its pictures."""
     pixels: list[Frame] = []
     fields = {f.name: _pack_value(getattr(message, f.name), pixels) for f in dataclasses.fields(message)}
     header = json.dumps({"type": message.type, **fields}, allow_nan=False).encode()
@@ -45,46 +45,46 @@ def _pack_value(value: Any, pixels: list[Frame]) -> Any:
 
 
 def unpack(frames: Sequence[Frame]) -> Message:
-    """The message that `frames` hold.
+    """Parse frames into a message.
 
     Raises:
-        ProtocolError: it is none, or a value in it is missing, unknown, of the wrong kind or out of
-            range, or there are more or fewer pixels than it speaks of.
+        ProtocolError: the frames are not a message, or a field is missing, unknown, of the wrong type
+            or out of range, or the pixels do not match the header.
     """
     check_limits(frames)
     header = _load_header(frames[0])
     kind = MESSAGES.get(str(header.pop("type", None)))
     if kind is None:
-        raise ProtocolError("A message of an unknown type came over the wire.")
+        raise ProtocolError("Received a message of an unknown type.")
     if header.keys() != {field.name for field in dataclasses.fields(kind)}:
-        raise ProtocolError(f"A {kind.type} message came over the wire with a field too many or too few.")
+        raise ProtocolError(f"Received a {kind.type} message with unknown or missing fields.")
     pixels = list(frames[1:])
     try:
         message = kind(**{name: _UNPACK.get(name, _plain)(value, pixels) for name, value in header.items()})
         _check_types(message)
     except (TypeError, ValueError, KeyError, IndexError, OverflowError) as error:
-        raise ProtocolError(f"A {kind.type} message came over the wire malformed: {error}") from error
+        raise ProtocolError(f"Received a malformed {kind.type} message: {error}") from error
     if pixels:
-        raise ProtocolError(f"A {kind.type} message came with {len(pixels)} frames too many.")
+        raise ProtocolError(f"Received a {kind.type} message with {len(pixels)} extra frames.")
     return message
 
 
 def check_limits(frames: Sequence[Frame]) -> None:
     """Raise ProtocolError if there are no frames, too many, or too large ones."""
     if not 1 <= len(frames) <= MAX_FRAMES:
-        raise ProtocolError(f"A message of {len(frames)} frames came over the wire.")
+        raise ProtocolError(f"Received a message of {len(frames)} frames.")
     sizes = [len(frame) for frame in frames]
     if sizes[0] > MAX_HEADER_BYTES or max(sizes) > MAX_FRAME_BYTES or sum(sizes) > MAX_MESSAGE_BYTES:
-        raise ProtocolError(f"A message of {sum(sizes)} bytes is larger than the protocol allows.")
+        raise ProtocolError(f"Received a message of {sum(sizes)} bytes, more than the protocol allows.")
 
 
 def _load_header(frame: Frame) -> dict[str, Any]:
     try:
         header = json.loads(bytes(frame))
     except (ValueError, RecursionError) as error:
-        raise ProtocolError("A message came over the wire whose header is not JSON.") from error
+        raise ProtocolError("Received a message without a JSON header.") from error
     if not isinstance(header, dict):
-        raise ProtocolError("A message came over the wire whose header is not a JSON object.")
+        raise ProtocolError("Received a message with a header that is not a JSON object.")
     return header
 
 
@@ -129,20 +129,20 @@ _PLAIN_TYPES: dict[Any, type] = {"int": int, "str": str}
 
 
 def _check_types(value: Any) -> None:
-    """Raise TypeError unless every whole number and text of a dataclass is one."""
+    """Raise TypeError unless the int and str fields of a dataclass hold exactly that type."""
     for field in dataclasses.fields(value):
         wanted = _PLAIN_TYPES.get(field.type)
         if wanted and type(getattr(value, field.name)) is not wanted:
             raise TypeError(f"{field.name} is not of type {field.type}")
 
 
-# ── Travelling ───────────────────────────────────────────────────────────────────────────────────
+# ── Pieces ───────────────────────────────────────────────────────────────────────────────────────
 
 
 def in_pieces(frames: Sequence[Frame]) -> list[Frame]:
-    """The frames as they travel, each in pieces of PIECE_BYTES and a last one that is shorter, or empty.
+    """Split each frame into pieces of PIECE_BYTES and a last one that is shorter, or empty.
 
-    So neither side need take more than a piece from one that it does not know yet.
+    So neither side has to accept a larger frame from an unauthenticated peer.
     """
     return [
         memoryview(frame)[start : start + PIECE_BYTES]
@@ -152,10 +152,10 @@ def in_pieces(frames: Sequence[Frame]) -> list[Frame]:
 
 
 def joined(pieces: Sequence[Frame]) -> list[Frame]:
-    """The frames that travelled as `pieces`.
+    """Join pieces into frames again.
 
     Raises:
-        ProtocolError: a piece is longer than it may be, or the last one is missing.
+        ProtocolError: a piece is too long, or the last piece of a frame is missing.
     """
     frames: list[Frame] = []
     parts: list[Frame] = []
@@ -165,5 +165,5 @@ def joined(pieces: Sequence[Frame]) -> list[Frame]:
             frames.append(b"".join(parts) if len(parts) > 1 else piece)
             parts = []
     if parts or any(len(piece) > PIECE_BYTES for piece in pieces):
-        raise ProtocolError("A message came over the wire that is not cut as it must be.")
+        raise ProtocolError("Received a message with wrongly sized pieces.")
     return frames

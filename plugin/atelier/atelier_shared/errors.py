@@ -1,21 +1,21 @@
-"""Errors that reach a person: each one is a sentence that says what happened and what to do.
+"""Errors shown to the user: each one is a sentence that states the problem and the remedy.
 
 AtelierError
- ├─ ProtocolError           the other side broke the rules of the protocol
- │   └─ VersionMismatch     … by speaking another version of it
- ├─ BackendUnavailable      no backend runs, and none could be started
+ ├─ ProtocolError           the other side violated the protocol
+ │   └─ VersionMismatch     … because it uses another version of it
+ ├─ BackendUnavailable      no backend is running, and none could be started
  ├─ BackendSilent           a backend stopped answering
  ├─ JobCancelled            the user cancelled the job
- └─ JobFailed               the backend's reason why there is no picture
+ └─ JobFailed               the backend could not make the picture
 """
 
 from __future__ import annotations
 
 
 class AtelierError(Exception):
-    """Something went wrong that a person can be told in one sentence.
+    """An error with a sentence for the user.
 
-    Its text is `template` with `values` put in; who shows it may put them into a translation.
+    The sentence is `template.format(**values)`. The plug-in formats a translation of `template` instead.
     """
 
     def __init__(self, template: str, **values: object) -> None:
@@ -24,29 +24,29 @@ class AtelierError(Exception):
 
 
 class ProtocolError(AtelierError):
-    """The other side sent something that the protocol does not allow."""
+    """A violation of the protocol by the other side."""
 
 
 class VersionMismatch(ProtocolError):
-    """The other side speaks another version of the protocol."""
+    """Another version of the protocol on the other side."""
 
 
 class BackendUnavailable(AtelierError):
-    """There is no backend to talk to, and none could be started."""
+    """No running backend, and none could be started."""
 
 
 class BackendSilent(AtelierError):
-    """The backend has stopped answering."""
+    """A connected backend that stopped answering."""
 
 
 class JobCancelled(AtelierError):
-    """The job was cancelled."""
+    """The cancellation of a job."""
 
 
 class JobFailed(AtelierError):
-    """The backend could not make the picture; `reason` is a word for programs."""
+    """A job without a picture; `reason` is a code for programs."""
 
     def __init__(self, reason: str, sentence: str) -> None:
-        """Keep the word for programs beside the sentence for people."""
+        """Store a reason code for programs and a sentence for the user."""
         super().__init__(sentence)
         self.reason = reason

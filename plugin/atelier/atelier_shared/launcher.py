@@ -1,8 +1,8 @@
 """Finds the running backend, or starts one: the connection file, the process, its environment.
 
-A backend announces itself in `connection.json` in Atelier's home folder, readable by its user
-alone, after it has bound its port. It holds a lock for as long as it lives, so however many are
-started at once, one stays. Knows nothing of GIMP.
+Once a backend has bound its port, it writes port and key into the connection file in Atelier's home
+folder, readable only by its user. It holds a lock while it runs, so of several started at once only
+one stays.
 """
 
 from __future__ import annotations
@@ -37,32 +37,32 @@ FOREIGN_VARIABLES = ("LD_", "DYLD_", "PYTHON", "GI_", "GIO_", "GTK_", "GDK_", "G
 
 @dataclass(frozen=True)
 class Connection:
-    """Where a backend listens, and the key that both sides know, as hex digits."""
+    """A backend's port and process, and the key shared with its clients, as hex digits."""
 
     port: int
     pid: int
     key: str
 
     def is_possible(self) -> bool:
-        """Whether there can be such a port, process and key; `pid` is for signals, where -1 is everybody."""
+        """Return whether the values are in range. A signal to the pid -1 would reach every process."""
         numbers = type(self.port) is type(self.pid) is int and 0 < self.port < 2**16 and 0 < self.pid < 2**31
         return numbers and isinstance(self.key, str) and re.fullmatch("[0-9a-f]{64}", self.key) is not None
 
     def open(self) -> BackendClient:
-        """A client of the backend that listens there; raises as BackendClient does."""
+        """Connect to the backend. Raises as BackendClient does."""
         return BackendClient(self.port, bytes.fromhex(self.key))
 
 
 def write_connection(connection: Connection) -> None:
-    """Announce a backend in the connection file, which only this user can read."""
+    """Write the connection file, readable only by this user."""
     write_privately(connection_file(), json.dumps(asdict(connection)))
 
 
 def read_connection() -> Connection | None:
-    """What the connection file says, or None where there is none to be understood.
+    """Read the connection file. Return None if it is missing or damaged.
 
     Raises:
-        BackendUnavailable: there is one that others may have written or read; the text says what to do.
+        BackendUnavailable: other users may have read or written it; the text is the remedy.
     """
     try:
         content = _read_private(connection_file())
@@ -73,36 +73,36 @@ def read_connection() -> Connection | None:
 
 
 def _read_private(path: Path) -> bytes:
-    """What is in a file that is this user's alone; nothing of one that is too long.
+    """Read a regular file of this user that other users cannot read or write; nothing if it is too long.
 
     Raises:
-        FileNotFoundError: there is none.
-        BackendUnavailable: it is not this user's alone, or no file at all.
+        FileNotFoundError: the file is missing.
+        BackendUnavailable: it is another user's or not a regular file, or other users may have access.
     """
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     try:
         descriptor = os.open(path, flags)
     except FileNotFoundError:
         raise
-    except OSError as error:  # a link, or closed to us
-        raise BackendUnavailable(_NOT_OURS, file=path, home=path.parent) from error
+    except OSError as error:  # a symbolic link, or no permission
+        raise BackendUnavailable(_NOT_PRIVATE, file=path, home=path.parent) from error
     with os.fdopen(descriptor, "rb", buffering=0) as file:
-        about = os.fstat(descriptor)
-        if not stat.S_ISREG(about.st_mode) or (os.name == "posix" and not _is_ours_alone(about)):
-            raise BackendUnavailable(_NOT_OURS, file=path, home=path.parent)
-        return file.read(CONNECTION_BYTES) if about.st_size <= CONNECTION_BYTES else b""
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or (os.name == "posix" and not _is_private(status)):
+            raise BackendUnavailable(_NOT_PRIVATE, file=path, home=path.parent)
+        return file.read(CONNECTION_BYTES) if status.st_size <= CONNECTION_BYTES else b""
 
 
-def _is_ours_alone(about: os.stat_result) -> bool:
-    return about.st_uid == os.geteuid() and not about.st_mode & 0o077
+def _is_private(status: os.stat_result) -> bool:
+    return status.st_uid == os.geteuid() and not status.st_mode & 0o077
 
 
 def connect_if_running() -> BackendClient | None:
-    """A client of the running backend, or None where none answers.
+    """Connect to the running backend. Return None if none answers.
 
     Raises:
-        VersionMismatch: one answers, but in another version of the protocol.
-        BackendUnavailable: others may have written or read the connection file.
+        VersionMismatch: the backend uses another version of the protocol.
+        BackendUnavailable: other users may have read or written the connection file.
     """
     connection = read_connection()
     if connection is None:
@@ -116,14 +116,14 @@ def connect_if_running() -> BackendClient | None:
 
 
 def connect(*, waiting: Callable[[], None] = lambda: None, timeout_s: float = START_S) -> BackendClient:
-    """A client of the backend, which is started first where none runs.
+    """Connect to the backend, after starting one if none is running.
 
-    `waiting` is called every few hundredths of a second meanwhile, and may raise to give up.
+    `waiting` is called every RETRY_S seconds meanwhile, and may raise an exception to give up.
 
     Raises:
-        VersionMismatch: a backend of another version runs.
-        BackendUnavailable: none runs and none could be started, or others may have written or read the
-            connection file; the text says what to do.
+        VersionMismatch: the running backend uses another version of the protocol.
+        BackendUnavailable: no backend could be started, or other users may have read or written the
+            connection file; the text is the remedy.
     """
     deadline = time.monotonic() + timeout_s
     process: subprocess.Popen[bytes] | None = None
@@ -145,8 +145,8 @@ def start_backend() -> subprocess.Popen[bytes]:
     """Start a backend that outlives this process, its terminal, and GIMP.
 
     Raises:
-        BackendUnavailable: this process may not start programs, or the backend is not installed, or the
-            system refuses to start it or to write its log; the text says what to do.
+        BackendUnavailable: this process is sandboxed, the backend is not installed, or the system
+            refused to start it or to write its log; the text is the remedy.
     """
     if sandbox := _sandbox():
         raise BackendUnavailable(_SANDBOXED, sandbox=sandbox)
@@ -157,7 +157,7 @@ def start_backend() -> subprocess.Popen[bytes]:
     except OSError as error:
         place = error.filename or backend_python()
         raise BackendUnavailable(_REFUSED, file=place, reason=error.strerror, home=atelier_home()) from error
-    threading.Thread(target=process.wait, daemon=True).start()  # no zombie, should it end before us
+    threading.Thread(target=process.wait, daemon=True).start()  # prevents a zombie process
     return process
 
 
@@ -176,15 +176,15 @@ def _start_process() -> subprocess.Popen[bytes]:
 
 
 def clean_environment() -> dict[str, str]:
-    """This process' environment without what GIMP or its package set for themselves."""
+    """Return this process' environment without the variables set by GIMP or its package."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN_VARIABLES)}
     return {**kept, "ATELIER_HOME": str(atelier_home())}
 
 
 def _open_log() -> IO[bytes]:
     log = log_file()
-    too_long = log.exists() and log.stat().st_size > LOG_BYTES
-    return log.open("wb" if too_long else "ab")
+    is_too_long = log.exists() and log.stat().st_size > LOG_BYTES
+    return log.open("wb" if is_too_long else "ab")
 
 
 def _sandbox() -> str | None:
@@ -193,17 +193,17 @@ def _sandbox() -> str | None:
     return "Snap" if os.environ.get("SNAP_NAME") == "gimp" else None
 
 
-_CANNOT_START = N_("Atelier's backend could not be started; {log} says why, and 'atelier doctor' what to do.")
+_CANNOT_START = N_("Atelier's backend could not be started. See {log}, or run 'atelier doctor' for advice.")
 _SANDBOXED = N_(
-    "GIMP runs in a {sandbox} and may not start Atelier's backend itself: "
-    "run 'atelier serve' in a terminal, then run the filter again."
+    "GIMP runs in a {sandbox} and is not allowed to start Atelier's backend. "
+    "Run 'atelier serve' in a terminal, then run the filter again."
 )
-_NOT_OURS = N_(
-    "{file} is not trusted, for it is not a file that you alone can read and write: "
-    "remove it, and see to it that nobody else can write into {home}."
+_NOT_PRIVATE = N_(
+    "{file} is not trusted, because it is not a regular file that only you can read and write. "
+    "Remove it, and make sure that nobody else can write to {home}."
 )
 _REFUSED = N_(
-    "Atelier's backend could not be started, for the system refuses {file} ({reason}): see to it that you "
-    "own {home} and all that is in it, or run 'python3 install.py' again."
+    "Atelier's backend could not be started, because the system refused access to {file} ({reason}). "
+    "Make sure that you own {home} and everything in it, or run 'python3 install.py' again."
 )
-_NOT_INSTALLED = N_("Atelier's backend is not installed in {home}: run 'python3 install.py' once.")
+_NOT_INSTALLED = N_("Atelier's backend is not installed in {home}. Run 'python3 install.py' first.")

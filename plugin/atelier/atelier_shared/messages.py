@@ -1,4 +1,4 @@
-"""The messages that the filters and the backend exchange, and the pictures in them.
+"""The messages between a client and the backend, and the pictures in them.
 
 `docs/protocol.md` is the specification. `codec` turns messages into frames, `signing` signs them.
 """
@@ -26,10 +26,10 @@ DEPTH_BYTES = {"u8": 1, "u16": 2, "f32": 4}
 
 @dataclass(frozen=True)
 class Picture:
-    """Raw pixels, row by row without padding, perceptually coded, alpha not multiplied in.
+    """Raw pixels, row by row without padding, perceptually encoded, with straight alpha.
 
-    `channels` is one of CHANNELS; `depth` is u8, u16 or f32, the wider two little-endian; a float
-    1.0 is the largest whole number of the others.
+    `channels` is one of CHANNELS. `depth` is u8, u16 or f32, little-endian; 1.0 in f32 is the largest
+    value of the integer depths.
     """
 
     width: int
@@ -39,18 +39,18 @@ class Picture:
     pixels: Frame = dataclasses.field(repr=False)
 
     def __post_init__(self) -> None:
-        """Raise ProtocolError unless the number of bytes is what the size asks for."""
+        """Raise ProtocolError unless the number of bytes matches size, channels and depth."""
         if self.channels not in CHANNELS or self.depth not in DEPTH_BYTES:
-            raise ProtocolError(f"There are no pictures of {self.channels!r} in {self.depth!r}.")
+            raise ProtocolError(f"Unknown picture format: {self.channels!r}, {self.depth!r}.")
         if not (0 < self.width <= MAX_SIDE_PX and 0 < self.height <= MAX_SIDE_PX):
-            raise ProtocolError(f"A picture cannot be {self.width}×{self.height} pixels large.")
+            raise ProtocolError(f"A picture cannot have {self.width}×{self.height} pixels.")
         expected = self.width * self.height * self.pixel_bytes
         if len(self.pixels) != expected:
-            raise ProtocolError(f"A picture came with {len(self.pixels)} bytes instead of {expected}.")
+            raise ProtocolError(f"A picture has {len(self.pixels)} bytes instead of {expected}.")
 
     @property
     def pixel_bytes(self) -> int:
-        """Bytes a pixel takes."""
+        """Bytes per pixel."""
         return CHANNELS[self.channels] * DEPTH_BYTES[self.depth]
 
 
@@ -64,18 +64,18 @@ class Region:
     height: int
 
     def check_inside(self, picture: Picture) -> None:
-        """Raise ProtocolError unless the region holds a pixel and lies wholly in `picture`."""
+        """Raise ProtocolError unless the region is not empty and inside `picture`."""
         across = 0 <= self.x < self.x + self.width <= picture.width
         down = 0 <= self.y < self.y + self.height <= picture.height
         if not (across and down):
             raise ProtocolError(f"{self} does not lie inside {picture}.")
 
     def within(self, outer: Region) -> Region:
-        """The same region, counted from the corner of `outer`."""
+        """Return the region relative to the corner of `outer`."""
         return Region(self.x - outer.x, self.y - outer.y, self.width, self.height)
 
     def with_context(self, width: int, height: int) -> Region:
-        """What a client sends of a picture of that size for this region: CONTEXT_PX more on every side."""
+        """Return the part of a picture to send for this region: CONTEXT_PX more on every side."""
         left, top = max(0, self.x - CONTEXT_PX), max(0, self.y - CONTEXT_PX)
         right = min(width, self.x + self.width + CONTEXT_PX)
         bottom = min(height, self.y + self.height + CONTEXT_PX)
@@ -87,14 +87,14 @@ class Region:
 
 @dataclass(frozen=True)
 class Message:
-    """What one side says to the other; `type` is its name on the wire."""
+    """A message; `type` is its name on the wire."""
 
     type: ClassVar[str]
 
 
 @dataclass(frozen=True)
 class Hello(Message):
-    """Client: the first message, unsigned: the version spoken and a fresh nonce, as hex digits."""
+    """Client: the first message, unsigned, with the protocol version and a fresh nonce as hex digits."""
 
     type = "hello"
     version: int
@@ -103,7 +103,7 @@ class Hello(Message):
 
 @dataclass(frozen=True)
 class Welcome(Message):
-    """Backend: its own nonce and the proof that it knows the key, unsigned."""
+    """Backend: the unsigned answer, with its own nonce and the proof that it knows the key."""
 
     type = "welcome"
     version: int
@@ -113,7 +113,7 @@ class Welcome(Message):
 
 @dataclass(frozen=True)
 class Refused(Message):
-    """Backend: a message was not acted upon. Unsigned until the client has once signed rightly."""
+    """Backend: a message was ignored. Unsigned until the client has sent a correctly signed message."""
 
     type = "refused"
     version: int
@@ -122,7 +122,7 @@ class Refused(Message):
 
 @dataclass(frozen=True)
 class Submit(Message):
-    """Client: make `region` of `content` anew; the rest of `content` is context for the network."""
+    """Client: filter `region` of `content`; the rest of `content` is context for the network."""
 
     type = "submit"
     job: int
@@ -138,7 +138,7 @@ class Submit(Message):
 
 @dataclass(frozen=True)
 class Cancel(Message):
-    """Client: the job is no longer wanted."""
+    """Client: drop the job."""
 
     type = "cancel"
     job: int
@@ -146,7 +146,7 @@ class Cancel(Message):
 
 @dataclass(frozen=True)
 class FinishEarly(Message):
-    """Client: the job is to finish early, with a Result made of the picture so far."""
+    """Client: finish the job early, with a Result made from the picture so far."""
 
     type = "finish"
     job: int
@@ -158,14 +158,14 @@ EndRequest = Cancel | FinishEarly
 
 @dataclass(frozen=True)
 class Stop(Message):
-    """Client: the backend is to end itself, and every job with it."""
+    """Client: stop the backend and all its jobs."""
 
     type = "stop"
 
 
 @dataclass(frozen=True)
 class Queued(Message):
-    """Backend: the job was taken on; `place` jobs run before it, and 0 means it begins."""
+    """Backend: the job is accepted; `place` jobs run before it, and 0 means that it starts."""
 
     type = "queued"
     job: int
@@ -174,7 +174,7 @@ class Queued(Message):
 
 @dataclass(frozen=True)
 class Progress(Message):
-    """Backend: step `step` of `total` is done; `preview` is the picture so far, made small."""
+    """Backend: step `step` of `total` is done; `preview` is the picture so far, scaled down."""
 
     type = "progress"
     job: int
@@ -185,7 +185,7 @@ class Progress(Message):
 
 @dataclass(frozen=True)
 class Result(Message):
-    """Backend: the region made anew, in the content's channels and depth; `note` is for a person."""
+    """Backend: the filtered region, in the content's channels and depth; `note` is for the user."""
 
     type = "result"
     job: int
@@ -195,7 +195,7 @@ class Result(Message):
 
 @dataclass(frozen=True)
 class Failed(Message):
-    """Backend: there will be no picture, and why."""
+    """Backend: the job failed, with a reason code for programs and a sentence for the user."""
 
     type = "failed"
     job: int
@@ -205,7 +205,7 @@ class Failed(Message):
 
 @dataclass(frozen=True)
 class Cancelled(Message):
-    """Backend: the job was dropped as asked."""
+    """Backend: the job was dropped as requested."""
 
     type = "cancelled"
     job: int
@@ -213,7 +213,7 @@ class Cancelled(Message):
 
 @dataclass(frozen=True)
 class Beat(Message):
-    """Backend: it is alive and at work."""
+    """Backend: a heartbeat."""
 
     type = "beat"
 

@@ -18,27 +18,27 @@ from .messages import Frame
 
 KEY_BYTES = NONCE_BYTES = 32
 MAX_GREETING_BYTES = 64 * 1024
-GATE_NAME = "atelier"
+PLAIN_USERNAME = "atelier"
 DIGEST_PIECE_BYTES = 4 * 1024 * 1024
 
 
 def backend_proof(key: bytes, client_nonce: str, backend_nonce: str) -> str:
-    """What only a backend that knows `key` can answer to the client's nonce, as hex digits."""
+    """Compute the backend's answer to the client's nonce, as hex digits: the proof that it knows `key`."""
     return _keyed(key, "backend", client_nonce, backend_nonce).hex()
 
 
-def gate_password(key: bytes, port: int) -> str:
-    """What a client says at the gate to show that it knows `key`, as hex digits; worth nothing elsewhere."""
+def plain_password(key: bytes, port: int) -> str:
+    """Compute the password of the connection (ZMTP PLAIN), as hex digits. It is valid for this port only."""
     return _keyed(key, "gate", str(port)).hex()
 
 
 def is_nonce(text: str) -> bool:
-    """Whether `text` is a nonce: NONCE_BYTES as lower-case hex digits."""
+    """Return whether `text` is a nonce: NONCE_BYTES as lower-case hex digits."""
     return len(text) == 2 * NONCE_BYTES and set(text) <= set("0123456789abcdef")
 
 
 def same_secret(one: str, other: str) -> bool:
-    """Compare two texts in a time that says nothing about them."""
+    """Compare two texts in constant time."""
     return hmac.compare_digest(one.encode(), other.encode())
 
 
@@ -46,12 +46,12 @@ def _keyed(key: bytes, *words: str) -> bytes:
     return hmac.digest(key, "\0".join(words).encode(), "sha256")
 
 
-class Seal:
-    """Signs what one side of a connection sends and checks what it receives.
+class Signer:
+    """The signatures of one connection: signs sent messages and verifies received ones.
 
-    The signature is HMAC-SHA256 under a key of this connection alone, over who speaks, how many
-    messages that side has signed before, and the digest of every frame: a message that is altered,
-    repeated, reordered, left out or sent back to its own sender does not pass.
+    A signature is HMAC-SHA256 under a key of this connection and direction, over the number of
+    messages signed before and the digest of every frame. So a message that is altered, repeated,
+    reordered, left out or sent back to its own sender is rejected.
     """
 
     def __init__(self, key: bytes, client_nonce: str, backend_nonce: str, *, backend: bool) -> None:
@@ -59,26 +59,26 @@ class Seal:
         from_client = _keyed(key, "from-client", client_nonce, backend_nonce)
         from_backend = _keyed(key, "from-backend", client_nonce, backend_nonce)
         self._own, self._peer = (from_backend, from_client) if backend else (from_client, from_backend)
-        self._signed = self._opened = 0
+        self._sent = self._received = 0
 
-    def close(self, frames: Sequence[Frame]) -> list[Frame]:
-        """The frames with their signature before them."""
-        signature = _signature(self._own, self._signed, frames)
-        self._signed += 1
+    def sign(self, frames: Sequence[Frame]) -> list[Frame]:
+        """Return the frames with their signature in front."""
+        signature = _signature(self._own, self._sent, frames)
+        self._sent += 1
         return [signature, *frames]
 
-    def open(self, sealed: Sequence[Frame]) -> list[Frame]:
-        """The frames behind a signature.
+    def verify(self, signed: Sequence[Frame]) -> list[Frame]:
+        """Check the signature of the peer's next message and return its frames without the signature.
 
         Raises:
-            ProtocolError: the signature is not that of the peer's next message; the message that
-                really is next can still be opened.
+            ProtocolError: the signature is wrong. The message does not count: the correct next one
+                is still accepted.
         """
-        check_limits(sealed[1:])
-        frames = list(sealed[1:])
-        if not hmac.compare_digest(bytes(sealed[0]), _signature(self._peer, self._opened, frames)):
-            raise ProtocolError("A message came over the wire that is not signed as it must be.")
-        self._opened += 1
+        check_limits(signed[1:])
+        frames = list(signed[1:])
+        if not hmac.compare_digest(bytes(signed[0]), _signature(self._peer, self._received, frames)):
+            raise ProtocolError("Received a message with a wrong signature.")
+        self._received += 1
         return frames
 
 
@@ -90,9 +90,9 @@ def _signature(key: bytes, count: int, frames: Sequence[Frame]) -> bytes:
 
 
 def frame_digest(frame: Frame) -> bytes:
-    """SHA-256 over the SHA-256 digests of a frame's consecutive pieces of 4 MiB.
+    """Compute SHA-256 over the SHA-256 digests of a frame's consecutive pieces of 4 MiB.
 
-    The pieces are hashed side by side, for hashlib lets other threads run meanwhile.
+    The pieces are hashed in parallel, because hashlib releases the interpreter lock.
     """
     view = memoryview(frame)
     pieces = [view[i : i + DIGEST_PIECE_BYTES] for i in range(0, len(view), DIGEST_PIECE_BYTES)]
@@ -103,6 +103,6 @@ def frame_digest(frame: Frame) -> bytes:
         return hashlib.sha256(b"".join(digests)).digest()
 
 
-def unsealed(frames: Sequence[Frame]) -> list[Frame]:
-    """Frames with an empty signature before them, as the first exchange is sent."""
+def unsigned(frames: Sequence[Frame]) -> list[Frame]:
+    """Return the frames with an empty signature in front, as sent in the first exchange."""
     return [b"", *frames]

@@ -1,7 +1,6 @@
 """A ZeroMQ DEALER socket in the standard library: ZMTP 3.1, PLAIN mechanism, one peer, connecting side.
 
-GIMP's Python cannot be relied upon to load a compiled library, so the filters bring this instead of
-libzmq. It knows frames and commands and nothing of what is said in them.
+GIMP's Python may not be able to load a compiled library, so the plug-in contains this instead of libzmq.
 
 Sources: ZeroMQ RFC 37, *ZMTP 3.1* (rfc.zeromq.org/spec/37): greeting, PING and PONG, frames;
 RFC 24, *ZMTP PLAIN* (rfc.zeromq.org/spec/24): HELLO, WELCOME, INITIATE, READY, ERROR.
@@ -26,13 +25,13 @@ PONG_S = 5.0
 
 
 class ZmtpError(ConnectionError):
-    """The peer does not speak ZMTP 3, or broke its rules or ours."""
+    """A peer that does not speak ZMTP 3, violates it, or exceeds our limits."""
 
 
 class Dealer:
-    """A connected DEALER: whole messages out and in, each a list of frames.
+    """A connected DEALER that sends and receives whole messages, each a list of frames.
 
-    One thread may send while another one receives; whoever closes it lets both end first.
+    One thread may send while another one receives. Both must have returned before `close`.
     """
 
     def __init__(
@@ -47,12 +46,12 @@ class Dealer:
         max_message_bytes: int = 2**32,
         max_frames: int = 64,
     ) -> None:
-        """Connect and shake hands; name and password have at most 255 bytes.
+        """Connect and perform the handshake; user name and password have at most 255 bytes.
 
         Raises:
-            ZmtpError: what listens there does not speak ZMTP 3 with a password, or wants another one.
-            TimeoutError: it did not answer in time.
-            OSError: nothing listens there.
+            ZmtpError: the peer does not speak ZMTP 3 with PLAIN, or refused the password.
+            TimeoutError: the peer did not answer in time.
+            OSError: the port is closed.
         """
         self._max_frame_bytes = max_frame_bytes
         self.max_message_bytes = max_message_bytes
@@ -60,7 +59,7 @@ class Dealer:
         self._messages: deque[list[bytearray]] = deque()
         self._ready = False
         self._parser = self._parse()
-        self._wanted, self._filled, self._room = next(self._parser), bytearray(), bytearray(READ_BYTES)
+        self._expected, self._filled, self._buffer = next(self._parser), bytearray(), bytearray(READ_BYTES)
         self._sending = threading.Lock()
         self._socket = socket.create_connection((host, port), timeout_s)
         self._incoming = self._socket.dup()  # the same connection, with a timeout of its own
@@ -77,11 +76,11 @@ class Dealer:
         self._read_until(lambda: self._ready, deadline)
 
     def fileno(self) -> int:
-        """The socket's descriptor, for an event loop to watch."""
+        """Return the socket's file descriptor, for an event loop."""
         return self._incoming.fileno()
 
     def close(self) -> None:
-        """Close the connection; what was sent is still delivered."""
+        """Close the connection. Messages already sent are still delivered."""
         self._incoming.close()
         self._socket.close()
 
@@ -89,8 +88,8 @@ class Dealer:
         """Send one message.
 
         Raises:
-            TimeoutError: the peer did not take it in time; the connection is ended, for part of
-                the message may be on its way.
+            TimeoutError: the peer did not read it in time. The connection is closed, because part of
+                the message may have been sent.
             OSError: the connection is lost.
         """
         with self._sending:
@@ -100,11 +99,11 @@ class Dealer:
             self._send_frame(0, frames[-1])
 
     def receive(self, *, timeout_s: float) -> list[bytearray]:
-        """The next message; with 0 for `timeout_s`, only if it is already here.
+        """Return the next message. With a `timeout_s` of 0, read only data that has already arrived.
 
         Raises:
-            TimeoutError: it has not wholly arrived; what has is kept for the next call.
-            ZmtpError: the peer closed the connection or broke the rules.
+            TimeoutError: the message is incomplete. The data so far is kept for the next call.
+            ZmtpError: the peer closed the connection or violated the protocol.
             OSError: the connection is lost.
         """
         self._read_until(lambda: bool(self._messages), time.monotonic() + timeout_s)
@@ -127,49 +126,49 @@ class Dealer:
         self._send_frame(COMMAND, bytes([len(name)]) + name + data)
 
     def _read_until(self, holds: Callable[[], bool], deadline: float) -> None:
-        """Read, at least once, until something holds; a peer that sends and sends gains no time by it."""
+        """Read until `holds()`, at least once. The deadline also ends an endless stream."""
         while not holds():
             self._read(deadline)
             if time.monotonic() > deadline and not holds():
-                raise TimeoutError("what was waited for has not wholly arrived")
+                raise TimeoutError("the message is incomplete")
 
     def _read(self, deadline: float) -> None:
-        """Read once from the socket, and let the parser have what it wants as soon as it is whole."""
+        """Read once from the socket, and pass each complete part on to the parser."""
         self._incoming.settimeout(max(0.0, deadline - time.monotonic()))
-        room = memoryview(self._room)[: self._wanted - len(self._filled)]
+        buffer = memoryview(self._buffer)[: self._expected - len(self._filled)]
         try:
-            count = self._incoming.recv_into(room)
+            count = self._incoming.recv_into(buffer)
         except BlockingIOError:
             raise TimeoutError("nothing has arrived") from None
         if not count:
             raise ZmtpError("the peer closed the connection")
-        self._filled += room[:count]  # which grows, for to make room for all at once takes long
-        while len(self._filled) == self._wanted:
-            self._wanted, self._filled = self._parser.send(self._filled), bytearray()
+        self._filled += buffer[:count]  # grows in steps, because allocating a large part at once is slow
+        while len(self._filled) == self._expected:
+            self._expected, self._filled = self._parser.send(self._filled), bytearray()
 
     def _parse(self) -> Generator[int, bytearray, None]:
-        """Yield how many bytes are wanted next, be sent them, and so read greeting, commands, messages."""
+        """Parse greeting, commands and messages: yields the size of the next part and is sent its bytes."""
         greeting = yield 64
         marks = (greeting[0], greeting[9], bytes(greeting[12:32]))
         if marks != (GREETING[0], GREETING[9], GREETING[12:32]) or greeting[10] < GREETING[10]:
-            raise ZmtpError("what listens there does not speak ZMTP 3 with a password")
+            raise ZmtpError("the peer does not speak ZMTP 3 with the PLAIN mechanism")
         frames: list[bytearray] = []
-        held_bytes = 0
+        message_bytes = 0
         while True:
             flags = (yield 1)[0]
             size = int.from_bytes((yield 8 if flags & LONG else 1), "big")
-            self._check_limits(held_bytes + size, size, len(frames) + 1)
+            self._check_limits(message_bytes + size, size, len(frames) + 1)
             body = yield size
             if flags & COMMAND:
-                self._obey(body)
+                self._handle_command(body)
                 continue
             if not self._ready:
-                raise ZmtpError("a message came before the handshake was over")
+                raise ZmtpError("the peer sent a message before the end of the handshake")
             frames.append(body)
-            held_bytes += size
+            message_bytes += size
             if not flags & MORE:
                 self._messages.append(frames)
-                frames, held_bytes = [], 0
+                frames, message_bytes = [], 0
 
     def _check_limits(self, message_bytes: int, frame_bytes: int, frames: int) -> None:
         if (
@@ -177,10 +176,12 @@ class Dealer:
             or message_bytes > self.max_message_bytes
             or frames > self._max_frames
         ):
-            raise ZmtpError(f"a message of {frames} frames and {message_bytes} bytes or more is too large")
+            raise ZmtpError(
+                f"the peer sent too large a message: at least {frames} frames and {message_bytes} bytes"
+            )
 
-    def _obey(self, command: bytearray) -> None:
-        """Act on a command: its name's length, its name, its data."""
+    def _handle_command(self, command: bytearray) -> None:
+        """Parse and handle a command: the length of its name, its name, its data."""
         start = 1 + command[0] if command else 1
         name, data = bytes(command[1:start]), bytes(command[start:])
         if name == b"WELCOME" and not self._ready:
@@ -191,11 +192,11 @@ class Dealer:
             self._ready = True
         elif name == b"PING":
             self._answer_ping(data[2:])
-        elif not self._ready:  # ERROR, whose name libzmq 4.3.5 misspells
+        elif not self._ready:  # ERROR; not compared by name, because libzmq 4.3.5 misspells it
             raise ZmtpError(f"the peer refused the connection or its password: {bytes(command[:50])!r}")
 
     def _answer_ping(self, context: bytes) -> None:
-        """Say PONG, unless a message is on its way, which says as much and must not be cut in two."""
+        """Send PONG, unless a message is being sent: it proves as much and must not be interrupted."""
         if self._sending.acquire(blocking=False):
             try:
                 self._socket.settimeout(PONG_S)

@@ -1,0 +1,139 @@
+"""The worker process: it runs one job after another and reports over a pipe to the server's process."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager
+
+from atelier_shared.errors import JobFailed
+from atelier_shared.messages import (
+    Beat,
+    Cancel,
+    Cancelled,
+    EndRequest,
+    Failed,
+    FinishEarly,
+    Message,
+    Queued,
+    Result,
+    Submit,
+)
+
+from ..compat import allocator
+from .worker_pipe import WorkerPipe
+
+Run = Callable[[Submit], Generator[Message, bool | None, None]]
+"""Runs a job: yields Progress messages, then one Result. Send True to ask it to finish early with the
+current image."""
+Load = Callable[[], Run]
+
+BEAT_S = 0.25
+QUIET_S = 2.0
+"""Idle time before the process returns freed memory to the system. Without the delay, a job that follows
+at once would have to allocate it again."""
+OUT_OF_MEMORY_EXIT = 12
+"""Exit code of a process without memory for a job's pictures."""
+OUT_OF_MEMORY = "There is not enough memory for this picture. Choose a smaller working size."
+READY = Queued(0, 0)
+"""Sent once when the worker has loaded. The same message with a job number acknowledges that job."""
+MAX_ERROR_CHARACTERS = 500
+
+log = logging.getLogger(__name__)
+
+
+def work(end: socket.socket, load: Load) -> None:
+    """Run the jobs that arrive through `end`, until the server closes it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C in the server's terminal is for the server
+    allocator.share_one_arena()
+    pipe = WorkerPipe(end)
+    try:
+        with _beating(pipe):
+            run = load()
+        pipe.send(READY)
+        while True:
+            _run_next_job(pipe, run)
+            if not pipe.has_message(within_s=QUIET_S):
+                allocator.give_back()
+    except ConnectionError:
+        return
+    except MemoryError:
+        log.exception("not enough memory for a job's pictures")
+        os._exit(OUT_OF_MEMORY_EXIT)  # without cleaning up, because the server waits for the exit code
+
+
+def _run_next_job(pipe: WorkerPipe, run: Run) -> None:
+    """Wait for a job and run it. Its pictures are released on return."""
+    message = pipe.receive()
+    if isinstance(message, Submit):
+        pipe.send(Queued(message.job, 0))  # acknowledges the job
+        with _beating(pipe):
+            final = _run_job(pipe, message, run)
+        pipe.send(final)
+
+
+def _run_job(pipe: WorkerPipe, submit: Submit, run: Run) -> Message:
+    """Run one job, send its progress, and return its final message."""
+    try:
+        with closing(run(submit)) as messages:
+            end_requests: set[type[EndRequest]] = set()
+            while True:
+                message = messages.send(True if FinishEarly in end_requests else None)
+                if isinstance(message, Result):
+                    return message
+                end_requests |= _received_end_requests(pipe, submit.job)
+                if Cancel in end_requests:
+                    return Cancelled(submit.job)
+                pipe.send(message)
+    except ConnectionError:
+        raise
+    except Exception as error:
+        log.exception("job %d failed", submit.job)
+        return Failed(submit.job, *_reason_and_sentence(error))
+
+
+def _received_end_requests(pipe: WorkerPipe, job: int) -> set[type[EndRequest]]:
+    """Read the waiting messages and return the kinds of requests to end `job` early."""
+    kinds: set[type[EndRequest]] = set()
+    while pipe.has_message():
+        message = pipe.receive()
+        if isinstance(message, EndRequest) and message.job == job:
+            kinds.add(type(message))
+    return kinds
+
+
+def _reason_and_sentence(error: Exception) -> tuple[str, str]:
+    """Return the reason code and the user's sentence for an exception of a job."""
+    text = str(error)[:MAX_ERROR_CHARACTERS]
+    if isinstance(error, JobFailed):
+        return error.reason, text
+    if isinstance(error, MemoryError):
+        return "out-of-memory", OUT_OF_MEMORY
+    if isinstance(error, ValueError):
+        return "bad-request", text
+    return "internal", f"The filter failed ({text}). See the end of the backend's log for details."
+
+
+@contextmanager
+def _beating(pipe: WorkerPipe) -> Iterator[None]:
+    """Send beats from a thread, to distinguish a long computation from a hung interpreter."""
+    done = threading.Event()
+    thread = threading.Thread(target=_beat, args=(pipe, done), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def _beat(pipe: WorkerPipe, done: threading.Event) -> None:
+    while not done.wait(BEAT_S):
+        try:
+            pipe.send(Beat())
+        except OSError:  # the server is gone, and with it the client of this job
+            os._exit(1)
