@@ -1,6 +1,6 @@
-"""What is checked inside GIMP, in one start of it: every scene, and every function named `case_…`.
+"""Tests run inside GIMP, in one session: every scene, and every function named `case_…`.
 
-`test_in_gimp.py` starts it and reads the outcomes. Only GIMP's Python can import it.
+`test_in_gimp.py` starts them and reads the outcomes. Only GIMP's Python can import this module.
 """
 
 from __future__ import annotations
@@ -32,27 +32,27 @@ from host.arguments import argument_name
 from host.filters import FILTERS
 from host.progress_reporter import progress_text
 
-# Large enough for babl to change to the tables with which it converts many pixels.
+# Large enough for babl to convert with tables, as it does for many pixels.
 WIDTH, HEIGHT = 320, 240
 LAYER_WIDTH, LAYER_HEIGHT = 300, 220
 SAMPLES = Path(__file__).parents[2] / "samples"
 QUICK = {"size": 64, "iterations": 1, "octaves": 1, "jitter": 0, "network": "squeezenet"}
 STATUS = Gimp.PDBStatusType
 MANY_ITEMS = 200
-"""More than a GIMP comes to number that runs one case alone."""
+"""More items than GIMP numbers in a session with a single case."""
 
 
 def main() -> None:
-    """Try everything."""
-    scenes = {name: functools.partial(try_scene, scene) for name, scene in SCENES.items()}
+    """Run all scenes and cases."""
+    scenes = {name: functools.partial(check_scene, scene) for name, scene in SCENES.items()}
     write_outcomes(scenes | cases_in(globals()))
 
 
-# ── GIMP, as a script uses it ────────────────────────────────────────────────────────────────────
+# ── Calls, as from a script ───────────────────────────────────────────────────────────────────────
 
 
 def call(filter_name: str, image: Any, drawables: list[Any], **arguments: Any) -> list[Any]:
-    """Run a filter without a dialog; the status, and the new layer or the sentence that says why not."""
+    """Run a filter without a dialog; return the status, and the new layer or the error's sentence."""
     procedure = Gimp.get_pdb().lookup_procedure(f"plug-in-atelier-{filter_name}")
     config = procedure.create_config()
     config.set_property("run-mode", Gimp.RunMode.NONINTERACTIVE)
@@ -71,7 +71,7 @@ def dream(image: Any, source: Any, **arguments: Any) -> Any:
 
 
 def read(drawable: Any, box: tuple[int, int, int, int] | None = None, babl: str | None = None) -> bytes:
-    """The pixels of a box, or of all of a drawable; as they are stored unless `babl` says otherwise."""
+    """Read a box or all of a drawable, in its own format or in the format `babl`."""
     box = box or (0, 0, drawable.get_width(), drawable.get_height())
     buffer = drawable.get_buffer()
     pixels: bytes = buffer.get(Gegl.Rectangle.new(*box), 1.0, babl, Gegl.AbyssPolicy.NONE)
@@ -79,7 +79,7 @@ def read(drawable: Any, box: tuple[int, int, int, int] | None = None, babl: str 
 
 
 def colours(layer: Any, box: tuple[int, int, int, int] | None = None) -> list[bytes]:
-    """The pixels as they are stored, without alpha; babl could leave it out too, but not exactly."""
+    """Return the stored pixels without alpha; babl would not drop the alpha without loss."""
     pixels = read(layer, box)
     size = layer.get_bpp()
     colour = (
@@ -98,11 +98,11 @@ def write(drawable: Any, babl: str, pixels: bytes) -> None:
 
 
 def composite(image: Any) -> Any:
-    """What is seen of an image."""
-    seen = Gimp.Layer.new_from_visible(image, image, "seen")
-    pixels = read(seen)
-    size = len(pixels) // (seen.get_width() * seen.get_height())
-    seen.delete()
+    """Return the visible pixels of an image."""
+    visible = Gimp.Layer.new_from_visible(image, image, "visible")
+    pixels = read(visible)
+    size = len(pixels) // (visible.get_width() * visible.get_height())
+    visible.delete()
     return [pixels[i : i + size] for i in range(0, len(pixels), size)]
 
 
@@ -116,7 +116,7 @@ def all_layers(image: Any) -> list[Any]:
 
 @contextmanager
 def staged(scene: Scene) -> Iterator[tuple[Any, Any]]:
-    """The image of a scene and the layer that a filter is to run on."""
+    """Create a scene's image; yield it and the layer for the filter."""
     base = Gimp.ImageBaseType.GRAY if scene.gray else Gimp.ImageBaseType.RGB
     image = Gimp.Image.new_with_precision(WIDTH, HEIGHT, base, getattr(Gimp.Precision, scene.precision))
     try:
@@ -150,7 +150,7 @@ def _stage(image: Any, scene: Scene) -> Any:
 def add_layer(
     image: Any, chance: random.Random, name: str, width: int, height: int, *, alpha: bool, group: Any = None
 ) -> Any:
-    """A new topmost layer of noise; the first rows of one with alpha are transparent."""
+    """Add a topmost layer of noise; with alpha, its first rows are transparent."""
     gray = image.get_base_type() == Gimp.ImageBaseType.GRAY
     kind = getattr(Gimp.ImageType, f"{'GRAY' if gray else 'RGB'}{'A' if alpha else ''}_IMAGE")
     layer = Gimp.Layer.new(image, name, width, height, kind, 100.0, Gimp.LayerMode.NORMAL)
@@ -174,7 +174,7 @@ def select(image: Any, selection: str) -> None:
 
 
 def selected_box(image: Any, source: Any) -> tuple[int, int, int, int]:
-    """The box around what is selected of a layer, in the image's coordinates."""
+    """Return the bounding box of the selection within a layer, in the image's coordinates."""
     _found, x, y = source.get_offsets()
     _found, selected, left, top, right, bottom = Gimp.Selection.bounds(image)
     if not selected:
@@ -183,7 +183,7 @@ def selected_box(image: Any, source: Any) -> tuple[int, int, int, int]:
     return left, top, min(right, x + LAYER_WIDTH) - left, min(bottom, y + LAYER_HEIGHT) - top
 
 
-def try_scene(scene: Scene) -> None:
+def check_scene(scene: Scene) -> None:
     with staged(scene) as (image, source):
         box = selected_box(image, source)
         parent, place = source.get_parent(), image.get_item_position(source)
@@ -202,7 +202,7 @@ def try_scene(scene: Scene) -> None:
         assert all(read(other) == stored[other.get_id()] for other in others)
         check_mask(scene, image, source, layer, box)
         check_composite(image, seen, layer, box)
-        check_that_nothing_shifts(scene, image, source, box)
+        check_strength_0(scene, image, source, box)
 
 
 def check_mask(scene: Scene, image: Any, source: Any, layer: Any, box: tuple[int, int, int, int]) -> None:
@@ -226,7 +226,7 @@ def check_mask(scene: Scene, image: Any, source: Any, layer: Any, box: tuple[int
 
 
 def check_composite(image: Any, seen: list[bytes], layer: Any, box: tuple[int, int, int, int]) -> None:
-    """Nothing changes where nothing of the new layer is to be seen, and something does where it is."""
+    """Check that the image changes only under the visible pixels of the new layer."""
     mask = layer.get_mask()
     opacity = array("f", read(mask, None, "Y float")) if mask else array("f", [1.0]) * (box[2] * box[3])
     now = composite(image)
@@ -243,8 +243,8 @@ def check_composite(image: Any, seen: list[bytes], layer: Any, box: tuple[int, i
     assert len(changed & plain) > len(plain) / 2
 
 
-def check_that_nothing_shifts(scene: Scene, image: Any, source: Any, box: tuple[int, int, int, int]) -> None:
-    """A dream of no strength is the source again: the same pixels, in the same place."""
+def check_strength_0(scene: Scene, image: Any, source: Any, box: tuple[int, int, int, int]) -> None:
+    """Check that a dream of strength 0 equals the source, at the same place."""
     layer = dream(image, source, strength=0.0)
     x, y, width, height = box
     _found, left, top = source.get_offsets()
@@ -270,7 +270,7 @@ def case_both_filters_are_in_the_menu() -> None:
         assert procedure.get_image_types() == "RGB*, GRAY*"
 
 
-def case_arguments_are_those_of_the_settings() -> None:
+def case_every_setting_is_an_argument_of_the_procedure() -> None:
     for name, chosen in FILTERS.items():
         arguments = {a.name: a for a in Gimp.get_pdb().lookup_procedure(name).get_arguments()}
         pictures = [source.name for source in chosen.picture_arguments]
@@ -301,7 +301,7 @@ def settings_of(layer: Any) -> dict[str, Any]:
     return recorded
 
 
-def case_a_dream_is_named_and_remembers_its_settings() -> None:
+def case_a_dream_has_a_name_and_its_settings_in_a_parasite() -> None:
     with staged(Scene()) as (image, source):
         layer = dream(image, source, layers="fire5", strength=0.5, step_size=0.125)
         assert layer.get_name() == "DeepDream: fire5"
@@ -318,7 +318,7 @@ def style(name: str = "starry_night.jpg") -> Any:
     return Gio.File.new_for_path(str(SAMPLES / name))
 
 
-def case_both_methods_of_style_transfer_paint_and_remember_the_style() -> None:
+def case_fine_and_fast_paint_and_record_the_style() -> None:
     for method in ("fast", "fine"):
         with staged(Scene(precision="U16_NON_LINEAR", profile="new_rgb_adobe")) as (image, source):
             before = read(source)
@@ -339,7 +339,7 @@ def save(image: Any, path: Path) -> None:
 
 
 def new_picture(name: str, width: int, height: int, pixels: bytes) -> Any:
-    """A file that GIMP has written, of opaque 8-bit RGB."""
+    """Save opaque 8-bit RGB pixels to a file with GIMP."""
     image = Gimp.Image.new(width, height, Gimp.ImageBaseType.RGB)
     kind, mode = Gimp.ImageType.RGBA_IMAGE, Gimp.LayerMode.NORMAL
     layer = Gimp.Layer.new(image, "", width, height, kind, 100.0, mode)
@@ -351,7 +351,7 @@ def new_picture(name: str, width: int, height: int, pixels: bytes) -> Any:
     return Gio.File.new_for_path(str(path))
 
 
-def case_a_style_may_be_gray_indexed_transparent_or_layered() -> None:
+def case_a_style_file_may_be_gray_indexed_transparent_or_layered() -> None:
     folder = Path(os.environ["OUTCOMES"]).parent
     for name, scene in (("gray.png", Scene(gray=True)), ("alpha.xcf", Scene(alpha=True, grouped=True))):
         with staged(scene) as (image, _source):
@@ -367,7 +367,7 @@ def case_a_style_may_be_gray_indexed_transparent_or_layered() -> None:
                 assert status == STATUS.SUCCESS, layer
 
 
-def case_a_large_style_is_made_smaller_and_keeps_its_colours() -> None:
+def case_a_large_style_is_scaled_down_and_keeps_its_colours() -> None:
     red, blue = b"\xff\x00\x00", b"\x00\x00\xff"
     file = new_picture("large.png", 1500, 600, (red * 750 + blue * 750) * 600)
     adobe = Scene(precision="U16_NON_LINEAR", profile="new_rgb_adobe")
@@ -390,24 +390,24 @@ def case_a_large_style_is_made_smaller_and_keeps_its_colours() -> None:
         assert source_pictures.read_picture(file, source, 1200).width == 1200
 
 
-def reading(given: Any, like: Any) -> tuple[int, int, str, list[bytes]]:
-    """A style as the filter sends it: its size, channels, and pixels."""
+def read_style(given: Any, like: Any) -> tuple[int, int, str, list[bytes]]:
+    """Read a style as the filter does; return its size, channels and pixels."""
     picture = source_pictures.read_picture(given, like, 512)
     size = picture.pixel_bytes
     pixels = [bytes(picture.pixels[i : i + size]) for i in range(0, len(picture.pixels), size)]
     return picture.width, picture.height, picture.channels, pixels
 
 
-def case_a_style_may_be_a_layer_of_any_image_through_its_selection() -> None:
+def case_of_a_layer_in_another_image_only_the_selection_is_the_style() -> None:
     with staged(Scene(alpha=True, offset=(9, 14), grouped=True)) as (other, style_layer):
         before = read(style_layer), [layer.get_id() for layer in all_layers(other)]
         with staged(Scene()) as (image, source):
             images = len(Gimp.get_images())
-            width, height, channels, whole = reading(style_layer, source)
+            width, height, channels, whole = read_style(style_layer, source)
             assert (width, height, channels) == (LAYER_WIDTH, LAYER_HEIGHT, "RGBA")
             assert b"".join(whole) == before[0]
             select(other, "rectangle")
-            _width, _height, _channels, part = reading(style_layer, source)
+            _width, _height, _channels, part = read_style(style_layer, source)
             inside = {(x, y) for x in range(20 - 9, 70 - 9) for y in range(15 - 14, 215 - 14)}
             for index, (pixel, all_of_it) in enumerate(zip(part, whole, strict=True)):
                 shows = (index % LAYER_WIDTH, index // LAYER_WIDTH) in inside
@@ -419,14 +419,14 @@ def case_a_style_may_be_a_layer_of_any_image_through_its_selection() -> None:
         assert (read(style_layer), [layer.get_id() for layer in all_layers(other)]) == before
 
 
-def case_a_style_from_the_layers_own_image_does_not_heed_its_selection() -> None:
+def case_of_a_layer_in_the_same_image_all_is_the_style() -> None:
     with staged(Scene(selection="rectangle", masked=True)) as (image, source):
         backdrop = image.get_layers()[-1]
-        _width, _height, channels, pixels = reading(backdrop, source)
+        _width, _height, channels, pixels = read_style(backdrop, source)
         assert channels == "RGBA"
         assert [pixel[:3] for pixel in pixels] == colours(backdrop)
         assert {pixel[3] for pixel in pixels} == {255}
-        _width, _height, channels, pixels = reading(source, source)
+        _width, _height, channels, pixels = read_style(source, source)
         assert channels == "RGBA"
         assert [pixel[3] for pixel in pixels] == list(read(source.get_mask()))
 
@@ -435,7 +435,7 @@ PATTERN_WIDTH, PATTERN_HEIGHT = 20, 30
 
 
 def new_pattern(name: str, pixels: bytes) -> Any:
-    """A pattern of 8-bit RGB that GIMP finds among its own."""
+    """Install a pattern of 8-bit RGB in GIMP."""
     kind, header = b"GPAT", name.encode() + b"\0"
     numbers = 24 + len(header), 1, PATTERN_WIDTH, PATTERN_HEIGHT, 3
     folder = Path(Gimp.directory()) / "patterns"
@@ -445,14 +445,14 @@ def new_pattern(name: str, pixels: bytes) -> Any:
     return Gimp.Pattern.get_by_name(name)
 
 
-def case_a_style_may_be_a_pattern_which_is_repeated() -> None:
+def case_a_pattern_as_style_is_repeated() -> None:
     stride = 3 * PATTERN_WIDTH
     drawn = random.Random(3).randbytes(stride * PATTERN_HEIGHT)
     pattern = new_pattern("noise", drawn)
     rows = [drawn[y * stride : (y + 1) * stride] * 26 for y in range(PATTERN_HEIGHT)] * 18
     expected = b"".join(rows)
     with staged(Scene()) as (image, source):
-        width, height, channels, pixels = reading(pattern, source)
+        width, height, channels, pixels = read_style(pattern, source)
         assert (width, height, channels) == (520, 540, "RGBA")
         assert b"".join(pixel[:3] for pixel in pixels) == expected
         assert {pixel[3] for pixel in pixels} == {255}
@@ -461,9 +461,9 @@ def case_a_style_may_be_a_pattern_which_is_repeated() -> None:
         assert status == STATUS.SUCCESS, layer
         assert layer.get_name() == "Style Transfer: noise"
         file = new_picture("noise.png", width, height, expected)
-        assert read(layer) == read(stylize(image, source, style=file)[1]), "the backend got something else"
+        assert read(layer) == read(stylize(image, source, style=file)[1]), "the backend received other pixels"
     with staged(Scene(gray=True, precision="U16_NON_LINEAR")) as (_image, source):
-        assert reading(pattern, source)[:3] == (520, 540, "YA")
+        assert read_style(pattern, source)[:3] == (520, 540, "YA")
 
 
 def case_several_styles_are_mixed() -> None:
@@ -476,17 +476,17 @@ def case_several_styles_are_mixed() -> None:
         assert read(one) != read(both) != read(mostly_one)
         sentence = "There are 3 weights for 1 style pictures: give each its own."
         said = stylize(image, source, style=style(), style_weights="1, 2, 3")
-        assert_refused(said, sentence, STATUS.EXECUTION_ERROR)
+        assert_error(said, sentence, STATUS.EXECUTION_ERROR)
 
 
-def case_the_gallery_wants_no_style() -> None:
+def case_the_gallery_needs_no_style_picture() -> None:
     with staged(Scene()) as (image, source):
         status, layer = stylize(image, source, method="gallery")
         assert status == STATUS.SUCCESS, layer
         assert layer.get_name() == f"Style Transfer: {settings_of(layer)['gallery_style']}"
 
 
-def case_a_picture_that_is_not_needed_is_not_read() -> None:
+def case_an_unneeded_picture_is_not_read() -> None:
     unreadable = Gio.File.new_for_path(__file__)
     with staged(Scene()) as (image, source):
         status, layer = stylize(image, source, method="gallery", style=unreadable)
@@ -507,10 +507,10 @@ def case_a_dream_follows_a_guide_or_a_class() -> None:
         assert settings_of(guided)["objective"] == "guide"
         assert guided.get_name() == "DeepDream: starry_night"
         assert retriever.get_name() == "DeepDream: golden retriever"
-        assert_refused(call("deepdream", image, [source], objective="guide"), "Choose a guide picture first.")
+        assert_error(call("deepdream", image, [source], objective="guide"), "Choose a guide picture first.")
 
 
-def case_frames_are_layers_above_the_source() -> None:
+def case_every_frame_is_a_layer_above_the_source() -> None:
     with staged(Scene(alpha=True, grouped=True, selection="rectangle")) as (image, source):
         box, layers = selected_box(image, source), len(all_layers(image))
         last = dream(image, source, frames=3, zoom=1.1)
@@ -528,17 +528,17 @@ def case_frames_are_layers_above_the_source() -> None:
         assert len(all_layers(image)) == layers + 3
 
 
-def case_noise_fills_a_blank_layer() -> None:
+def case_a_dream_from_noise_fills_a_transparent_layer() -> None:
     with staged(Scene(alpha=True)) as (image, source):
         source.fill(Gimp.FillType.TRANSPARENT)
         sentence = "Nothing is to be seen here, all is transparent: choose another part or layer."
-        assert_refused(call("deepdream", image, [source], **QUICK), sentence, STATUS.EXECUTION_ERROR)
+        assert_error(call("deepdream", image, [source], **QUICK), sentence, STATUS.EXECUTION_ERROR)
         layer = dream(image, source, start="noise")
         assert set(read(layer)[3::4]) == {255}
         assert len(set(colours(layer))) > 100
 
 
-def case_a_text_of_another_form_is_refused() -> None:
+def case_an_invalid_text_setting_is_an_error() -> None:
     with staged(Scene()) as (image, source):
         status, sentence = call("deepdream", image, [source], channels="all")
         assert status == STATUS.CALLING_ERROR
@@ -548,7 +548,7 @@ def case_a_text_of_another_form_is_refused() -> None:
         assert "Mixed_9z" in sentence and "Mixed_5d" in sentence
 
 
-def case_a_float_layer_with_a_value_that_is_no_number_is_refused() -> None:
+def case_nan_in_a_float_layer_is_an_error() -> None:
     with staged(Scene(precision="FLOAT_LINEAR")) as (image, source):
         width, height = source.get_width(), source.get_height()
         write(source, "RGBA float", array("f", [float("nan")] * (4 * width * height)).tobytes())
@@ -557,7 +557,7 @@ def case_a_float_layer_with_a_value_that_is_no_number_is_refused() -> None:
         assert "no finite numbers" in sentence
 
 
-def case_the_last_values_are_used_again() -> None:
+def case_the_last_values_are_reused() -> None:
     last = "GimpProcedureConfigRun-plug-in-atelier-deepdream.last"
     folder = Path(Gimp.directory()) / "plug-in-settings"
     folder.mkdir(exist_ok=True)
@@ -570,7 +570,7 @@ def case_the_last_values_are_used_again() -> None:
         assert (recorded["iterations"], recorded["octaves"], recorded["seed"]) == (2, 1, 5)
 
 
-def case_locks_of_the_source_and_its_group_are_no_obstacle() -> None:
+def case_the_filter_runs_on_locked_layers_and_groups() -> None:
     with staged(Scene(grouped=True)) as (image, source):
         for item in (source, source.get_parent()):
             item.set_lock_content(True)
@@ -578,13 +578,13 @@ def case_locks_of_the_source_and_its_group_are_no_obstacle() -> None:
         dream(image, source)
 
 
-def case_the_same_seed_dreams_the_same() -> None:
+def case_the_same_seed_gives_the_same_dream() -> None:
     with staged(Scene(selection="rectangle")) as (image, source):
         once, again, other = (dream(image, source, jitter=8, seed=seed) for seed in (3, 3, 4))
         assert read(once) == read(again) != read(other)
 
 
-def case_a_text_layer_stays_one_and_is_dreamt_of_in_a_new_layer() -> None:
+def case_a_text_layer_stays_a_text_layer() -> None:
     with staged(Scene()) as (image, _source):
         text = Gimp.TextLayer.new(image, "Atelier", Gimp.context_get_font(), 60.0, Gimp.Unit.pixel())
         image.insert_layer(text, None, 0)
@@ -598,14 +598,14 @@ def case_a_text_layer_stays_one_and_is_dreamt_of_in_a_new_layer() -> None:
         assert layer.get_offsets() == text.get_offsets()
         assert (layer.get_width(), layer.get_height()) == (text.get_width(), text.get_height())
         assert colours(layer) != colours(text)
-        assert read(layer)[3::4] == before[3::4], "the letters have another shape"
+        assert read(layer)[3::4] == before[3::4], "the alpha has changed"
         assert text.is_text_layer()
         assert (text.get_text(), text.get_font_size()[0]) == ("Atelier", 60.0)
         assert read(text) == before
 
 
 def dream_for_long_and_then_briefly() -> None:
-    """The first dream is to be killed by whoever called; the second is to go well nevertheless."""
+    """Run a dream, which the caller kills, then a second one, which must succeed."""
     with staged(Scene()) as (image, source):
         layers = len(all_layers(image))
         status, sentence = call("deepdream", image, [source], size=512, iterations=500, octaves=12)
@@ -615,16 +615,16 @@ def dream_for_long_and_then_briefly() -> None:
 
 
 def dream_frames_until_killed() -> None:
-    """Whoever called kills the filter between two frames; no layer may be left, in no image either."""
+    """Run a dream of many frames until the caller kills it; check that no layer is left, even in no image."""
     with staged(Scene()) as (image, source):
-        before = layers_of_gimp()
+        before = numbers_of_layers()
         status, sentence = call("deepdream", image, [source], **{**QUICK, "size": 256}, frames=500)
         assert status != STATUS.SUCCESS, sentence
-        assert layers_of_gimp() == before
+        assert numbers_of_layers() == before
 
 
 def dream_for_long_until_gimp_quits() -> None:
-    """GIMP quits in the middle of a dream, when told to: nobody comes back here."""
+    """Start a dream, and quit GIMP on the caller's signal; this function never returns."""
     procedure = Gimp.get_pdb().lookup_procedure("gimp-quit")
     config = procedure.create_config()
     config.set_property("force", True)
@@ -638,7 +638,7 @@ def dream_for_long_until_gimp_quits() -> None:
 
 
 def dream_when_told() -> None:
-    """One layer more is there then, and it is another picture."""
+    """Run a dream on the caller's signal; check that there is one new layer with other pixels."""
     with staged(Scene()) as (image, source):
         layers = len(all_layers(image))
         wait_until_told()
@@ -648,16 +648,16 @@ def dream_when_told() -> None:
 
 
 def wait_until_told() -> None:
-    """Until whoever called has opened and closed the FIFO that it named."""
+    """Wait until the caller has opened and closed the FIFO named by WAIT_AT."""
     Path(os.environ["WAIT_AT"]).read_bytes()
 
 
-def layers_of_gimp() -> set[int]:
-    """The numbers of all layers that GIMP knows, be they in an image or not."""
+def numbers_of_layers() -> set[int]:
+    """Return the numbers of all layers in GIMP, including layers in no image."""
     return {number for number in range(1, MANY_ITEMS) if Gimp.Item.id_is_layer(number)}
 
 
-def case_how_far_a_run_is_in_words() -> None:
+def case_progress_as_text() -> None:
     assert progress_text("DeepDream", 0, 1, Progress(1, 3, 40)) == "DeepDream: step 3 of 40"
     assert progress_text("DeepDream", 1, 5, Progress(1, 3, 40)) == "DeepDream: frame 2 of 5, step 3 of 40"
     assert progress_text("DeepDream", 0, 1, Queued(1, 0)) == "DeepDream"
@@ -665,28 +665,28 @@ def case_how_far_a_run_is_in_words() -> None:
     assert progress_text("DeepDream", 0, 1, Queued(1, 2)) == "Waiting for 2 other jobs"
 
 
-def case_what_is_larger_than_a_strip_is_read_and_written_whole() -> None:
-    strip, turns = layer_pixels.STRIP_PX, list[None]()
+def case_pixels_are_read_and_written_in_strips() -> None:
+    strip_px, polls = layer_pixels.STRIP_PX, list[None]()
     with staged(Scene(masked=True)) as (_image, source):
         whole = cutouts.cut_out(source)
         layer_pixels.STRIP_PX = 7 * LAYER_WIDTH
         try:
-            cutout = cutouts.cut_out(source, lambda: turns.append(None))
+            cutout = cutouts.cut_out(source, lambda: polls.append(None))
             content, _region = cutouts.content_of(cutout)
             layer = new_layers.new_layer(cutout, content, "in strips", "{}")
         finally:
-            layer_pixels.STRIP_PX = strip
+            layer_pixels.STRIP_PX = strip_px
         assert cutout.mask == whole.mask
         assert content == cutouts.content_of(whole)[0]
-        assert len(turns) == -(-LAYER_HEIGHT // 7)
+        assert len(polls) == -(-LAYER_HEIGHT // 7)
         assert (colours(layer), read(layer.get_mask())) == (colours(source), read(source.get_mask()))
         layer.delete()
 
 
-# ── Refusals ─────────────────────────────────────────────────────────────────────────────────────
+# ── Errors ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def assert_refused(outcome: list[Any], sentence: str, status: Any = STATUS.CALLING_ERROR) -> None:
+def assert_error(outcome: list[Any], sentence: str, status: Any = STATUS.CALLING_ERROR) -> None:
     assert outcome == [status, sentence], outcome
 
 
@@ -695,70 +695,70 @@ def make_indexed(image: Any) -> None:
     assert image.convert_indexed(Gimp.ConvertDitherType.NONE, palette, 0, False, False, "")
 
 
-def case_an_indexed_image_is_refused() -> None:
+def case_an_indexed_image_is_an_error() -> None:
     with staged(Scene()) as (image, source):
         make_indexed(image)
-        sentence = "The image is indexed: choose Image ▸ Mode ▸ RGB, then run the filter again."
-        assert_refused(call("deepdream", image, [source]), sentence)
+        sentence = "The image is indexed. Choose Image ▸ Mode ▸ RGB, then run the filter again."
+        assert_error(call("deepdream", image, [source]), sentence)
 
 
-def case_anything_but_one_layer_is_refused() -> None:
+def case_no_layer_or_several_are_an_error() -> None:
     with staged(Scene()) as (image, source):
         two = [source, image.get_layers()[0]]
-        sentence = "The filter works on one layer, and {} are selected: select one."
-        assert_refused(call("deepdream", image, two), sentence.format(2))
-        assert_refused(call("deepdream", image, []), sentence.format(0))
+        sentence = "The filter works on one layer, but {} are selected. Select one layer."
+        assert_error(call("deepdream", image, two), sentence.format(2))
+        assert_error(call("deepdream", image, []), sentence.format(0))
 
 
-def case_a_group_is_refused() -> None:
+def case_a_layer_group_is_an_error() -> None:
     with staged(Scene(grouped=True)) as (image, source):
-        sentence = "A layer group has no pixels of its own: select a layer in it, or merge it."
-        assert_refused(call("deepdream", image, [source.get_parent()]), sentence)
+        sentence = "A layer group has no pixels of its own. Select a layer in it, or merge the group."
+        assert_error(call("deepdream", image, [source.get_parent()]), sentence)
 
 
-def case_a_layer_mask_is_refused() -> None:
+def case_a_layer_mask_is_an_error() -> None:
     with staged(Scene(masked=True)) as (image, source):
-        sentence = "A layer mask is being edited: click on the picture beside it, then try again."
-        assert_refused(call("deepdream", image, [source.get_mask()]), sentence)
+        sentence = "A layer mask is selected. Click the layer's own thumbnail beside it, then try again."
+        assert_error(call("deepdream", image, [source.get_mask()]), sentence)
 
 
-def case_a_channel_is_refused() -> None:
+def case_a_channel_is_an_error() -> None:
     with staged(Scene(selection="rectangle")) as (image, _source):
         channel = Gimp.Selection.save(image)
-        sentence = "A channel is selected: select a layer in the Layers dialog instead."
-        assert_refused(call("deepdream", image, [channel]), sentence)
+        sentence = "A channel is selected. Select a layer in the Layers dialog, then try again."
+        assert_error(call("deepdream", image, [channel]), sentence)
 
 
-def case_a_floating_selection_is_refused() -> None:
+def case_a_floating_selection_is_an_error() -> None:
     with staged(Scene(selection="rectangle")) as (image, source):
         Gimp.edit_copy([source])
         (floating,) = Gimp.edit_paste(source, True)
-        sentence = "There is a floating selection: anchor it (Ctrl+H), then run the filter again."
+        sentence = "The image has a floating selection. Anchor it (Ctrl+H), then try again."
         for drawable in (floating, source):
-            assert_refused(call("deepdream", image, [drawable]), sentence)
+            assert_error(call("deepdream", image, [drawable]), sentence)
         Gimp.floating_sel_anchor(floating)
 
 
-def case_a_selection_beside_the_layer_is_refused() -> None:
+def case_a_selection_outside_the_layer_is_an_error() -> None:
     with staged(Scene(selection="rectangle", offset=(75, 0))) as (image, source):
         layers = len(all_layers(image))
-        sentence = "The selection lies outside the layer: select a part of it, or nothing at all."
-        assert_refused(call("deepdream", image, [source]), sentence)
+        sentence = "The selection is outside the layer. Move it onto the layer, or choose Select ▸ None."
+        assert_error(call("deepdream", image, [source]), sentence)
         assert len(all_layers(image)) == layers
 
 
-def case_a_style_that_is_no_picture_or_breaks_off_is_refused() -> None:
-    broken_off = new_picture("broken off.png", 300, 200, random.Random(5).randbytes(3 * 300 * 200))
-    path = Path(broken_off.get_path())
+def case_a_style_file_without_a_complete_picture_is_an_error() -> None:
+    truncated = new_picture("truncated.png", 300, 200, random.Random(5).randbytes(3 * 300 * 200))
+    path = Path(truncated.get_path())
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with staged(Scene()) as (image, source):
-        assert_refused(stylize(image, source), "Choose a style picture first.")
-        for file in (Gio.File.new_for_path(__file__), broken_off):
-            sentence = f"GIMP cannot read a picture from {file.get_parse_name()}: choose another one."
-            assert_refused(stylize(image, source, style=file), sentence)
+        assert_error(stylize(image, source), "Choose a style picture first.")
+        for file in (Gio.File.new_for_path(__file__), truncated):
+            sentence = f"GIMP cannot open {file.get_parse_name()} as a picture. Choose another file."
+            assert_error(stylize(image, source, style=file), sentence)
 
 
-def case_a_style_of_which_nothing_is_visible_is_refused() -> None:
+def case_a_style_file_without_visible_layers_is_an_error() -> None:
     file = Gio.File.new_for_path(str(Path(os.environ["OUTCOMES"]).with_name("hidden.xcf")))
     with staged(Scene()) as (image, _source):
         for layer in image.get_layers():
@@ -766,12 +766,12 @@ def case_a_style_of_which_nothing_is_visible_is_refused() -> None:
         save(image, Path(file.get_path()))
     with staged(Scene()) as (image, source):
         images = len(Gimp.get_images())
-        sentence = "Nothing of hidden is visible: show a layer of it, or choose another picture."
-        assert_refused(stylize(image, source, style=file), sentence)
+        sentence = "No layer of hidden is visible. Make a layer visible, or choose another picture."
+        assert_error(stylize(image, source, style=file), sentence)
         assert len(Gimp.get_images()) == images
 
 
-def case_a_low_layer_is_painted_in_the_style_of_one_pixel() -> None:
+def case_a_flat_layer_and_a_style_of_one_pixel_are_enough() -> None:
     with staged(Scene()) as (image, _source):
         low = add_layer(image, random.Random(2), "low", 90, 3, alpha=False)
         pixel = new_picture("pixel.png", 1, 1, bytes((200, 30, 30)))
@@ -782,14 +782,14 @@ def case_a_low_layer_is_painted_in_the_style_of_one_pixel() -> None:
         assert dream(image, low).get_height() == 3
 
 
-def case_a_missing_style_or_a_folder_is_refused_by_gimp_itself() -> None:
+def case_gimp_itself_refuses_a_missing_style_file_or_a_folder() -> None:
     with staged(Scene()) as (image, source):
         for path in (SAMPLES / "missing.jpg", SAMPLES):
             status, _sentence = stylize(image, source, style=Gio.File.new_for_path(str(path)))
             assert status == STATUS.CALLING_ERROR
 
 
-def case_missing_weights_are_told_and_leave_no_trace() -> None:
+def case_missing_weights_are_an_error_and_leave_no_layer() -> None:
     with staged(Scene()) as (image, source):
         layers = len(all_layers(image))
         status, sentence = call("deepdream", image, [source], network="inception-v3-torchvision")

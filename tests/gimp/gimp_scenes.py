@@ -1,4 +1,4 @@
-"""The images that the filters are tried on inside GIMP, one line each. Imports nothing of GIMP."""
+"""The table of images on which the filters are tested in GIMP. It imports nothing of GIMP."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Scene:
-    """An image with a backdrop and, above it, the layer that a filter runs on.
+    """An image with a backdrop and, above it, the layer for the filter.
 
-    `precision` and `profile` are GIMP's own names, the latter of a constructor of Gimp.ColorProfile.
+    `precision` is a name in Gimp.Precision, `profile` a constructor of Gimp.ColorProfile. `offset` is the
+    layer's position; the layer is smaller than the image. `grouped`: the layer is in a layer group.
     """
 
     precision: str = "U8_NON_LINEAR"
@@ -26,7 +27,7 @@ SCENES = {
     "16 bits, AdobeRGB, off the corner, feathered ellipse": Scene(
         precision="U16_NON_LINEAR", profile="new_rgb_adobe", offset=(-17, 11), selection="feathered ellipse"
     ),
-    "as plain as can be": Scene(),
+    "plain": Scene(),
     "alpha": Scene(alpha=True),
     "a rectangle": Scene(selection="rectangle"),
     "alpha, in a group, a rectangle": Scene(alpha=True, grouped=True, selection="rectangle"),

@@ -1,4 +1,4 @@
-"""What became of cases that are tried inside GIMP's Python, written into the file named by OUTCOMES."""
+"""Test cases run by GIMP's Python; their outcomes go into the file named by OUTCOMES."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-Check = Callable[[], None]
+Case = Callable[[], None]
 
 
-def cases_in(module: Mapping[str, object]) -> dict[str, Check]:
-    """The functions of a module's `globals()` that are cases, by name."""
-    return {name: check for name, check in module.items() if name.startswith("case_") and callable(check)}
+def cases_in(module: Mapping[str, object]) -> dict[str, Case]:
+    """Return the test cases in a module's `globals()`, by name."""
+    return {name: case for name, case in module.items() if name.startswith("case_") and callable(case)}
 
 
-def write_outcomes(checks: Mapping[str, Check]) -> None:
-    """Try every check, and write what became of it: nothing where all is well, else a traceback."""
-    outcomes = {name: _outcome(check) for name, check in checks.items()}
+def write_outcomes(cases: Mapping[str, Case]) -> None:
+    """Run every case, and write its outcome: a traceback, or an empty text if it has passed."""
+    outcomes = {name: _outcome(case) for name, case in cases.items()}
     Path(os.environ["OUTCOMES"]).write_text(json.dumps(outcomes))
 
 
-def _outcome(check: Check) -> str:
+def _outcome(case: Case) -> str:
     try:
-        check()
+        case()
     except Exception:
         return traceback.format_exc()
     return ""

@@ -1,4 +1,4 @@
-"""The link to the backend, in GLib's own main loop and the Pythons of the real GIMPs: see `link_cases`."""
+"""EventLoopClient in a GLib main loop, with the Pythons of the real GIMPs: see `event_loop_client_cases`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from conftest import eventually, installed_in, prepared, processes_with, stop_backend
 
 TESTS = Path(__file__).parent
-FILE = TESTS / "link_cases.py"
+FILE = TESTS / "event_loop_client_cases.py"
 CASES = re.findall(r"^def (case_\w+)", FILE.read_text(encoding="utf-8"), re.MULTILINE)
 
 
@@ -20,8 +20,8 @@ CASES = re.findall(r"^def (case_\w+)", FILE.read_text(encoding="utf-8"), re.MULT
 def outcomes(
     gimp_version: str, models: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, str]]:
-    """The tracebacks of what went wrong, by the names of cases; empty where all is well."""
-    home = installed_in(tmp_path_factory.mktemp("link"), models)
+    """The outcome of every case, by name: a traceback, or an empty text if it has passed."""
+    home = installed_in(tmp_path_factory.mktemp("event-loop"), models)
     outcomes = home / "outcomes.json"
     environment = {
         "PATH": "/usr/bin:/bin",
@@ -38,10 +38,10 @@ def outcomes(
     assert done.returncode == 0, done.stderr
     yield json.loads(outcomes.read_text())
     stop_backend(home)
-    eventually(lambda: not processes_with("ATELIER_HOME", home), "no process is left")
+    eventually(lambda: not processes_with("ATELIER_HOME", home), "the end of all processes")
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_link(outcomes: dict[str, str], name: str) -> None:
+def test_event_loop_client(outcomes: dict[str, str], name: str) -> None:
     if outcomes[name]:
         pytest.fail(outcomes[name], pytrace=False)
