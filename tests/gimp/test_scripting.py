@@ -1,4 +1,4 @@
-"""docs/scripting.md: its examples run in real GIMPs as they stand there, and its tables are complete."""
+"""docs/scripting.md: its examples run unchanged in real GIMPs, and its tables are complete."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ for name in ("style-transfer", "deepdream"):
 
 @pytest.fixture(scope="module")
 def gimp(gimp_version: str, gimp: Gimp, tmp_path_factory: pytest.TempPathFactory) -> Gimp:
-    """A GIMP that has Script-Fu too."""
+    """A GIMP with Script-Fu."""
     user = tmp_path_factory.mktemp(f"scripting-{gimp_version}")
     scripted = Gimp(gimp_version, gimp.folder, user, gimp.atelier_home)
     make_profile(scripted, few_plugins=True)
@@ -40,20 +40,20 @@ def gimp(gimp_version: str, gimp: Gimp, tmp_path_factory: pytest.TempPathFactory
 
 
 def example(language: str) -> tuple[str, str]:
-    """The file that an example is kept in, and the example."""
+    """Return the file name and the code of the example in a language."""
     pattern = rf"`([\w.]+)` [^`]*```{language}\n(.*?)```"
     (found,) = re.findall(pattern, GUIDE, re.DOTALL)
     return found[0], found[1]
 
 
 def command_for(file: str, gimp: Gimp) -> str:
-    """The command line that the guide gives for a file, for a GIMP of the tests."""
+    """Return the guide's command line for a file, with a GIMP of the tests."""
     (command,) = re.findall(rf"^    gimp-console (.*{re.escape(file)}.*)$", GUIDE, re.MULTILINE)
     return f"'{gimp.folder / 'gimp-console'}' -i {command}"
 
 
 @pytest.mark.parametrize("language", ["python", "scheme"])
-def test_an_example_makes_a_picture(gimp: Gimp, language: str, tmp_path: Path) -> None:
+def test_an_example_saves_a_painted_picture(gimp: Gimp, language: str, tmp_path: Path) -> None:
     file, code = example(language)
     (tmp_path / file).write_text(code, encoding="utf-8")
     shutil.copy(SAMPLES / "chelsea.jpg", tmp_path / "photo.jpg")
@@ -76,7 +76,7 @@ def test_an_example_makes_a_picture(gimp: Gimp, language: str, tmp_path: Path) -
         assert painted.convert("RGB").tobytes() != photo.convert("RGB").tobytes()
 
 
-def test_every_argument_is_in_the_tables(gimp: Gimp) -> None:
+def test_the_tables_name_every_argument(gimp: Gimp) -> None:
     done = gimp.run_python(ARGUMENTS)
     arguments = set(re.findall(r"^ARGUMENT (\S+)$", done.stdout, re.MULTILINE))
     assert len(arguments) > len({setting.name for setting in settings(DeepDream)})
@@ -86,12 +86,12 @@ def test_every_argument_is_in_the_tables(gimp: Gimp) -> None:
 @pytest.mark.parametrize(
     "setting", [*settings(StyleTransfer), *settings(DeepDream), FRAMES], ids=lambda setting: str(setting.name)
 )
-def test_the_tables_say_what_a_setting_may_be(setting: Setting) -> None:
+def test_the_tables_give_values_and_default_of_a_setting(setting: Setting) -> None:
     assert row(setting) + "\n" in GUIDE
 
 
 def row(setting: Setting) -> str:
-    """A setting's row in a table of the guide."""
+    """Return a setting's row in the guide's tables."""
     return f"| `{setting.name.replace('_', '-')}` | {values_of(setting)} | {setting.default} |"
 
 

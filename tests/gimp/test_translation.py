@@ -1,4 +1,4 @@
-"""Translators find every text of the plug-in in the template that they are given, and no other."""
+"""The template for translators has exactly the translatable texts of the plug-in."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MARKS = {"_", "N_", "ngettext"}
 
 
 def marked_in(source: str) -> Iterator[str]:
-    """The texts that are marked for translation."""
+    """Yield the texts marked for translation in a module."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in MARKS:
             for argument in node.args:
@@ -21,15 +21,15 @@ def marked_in(source: str) -> Iterator[str]:
 
 
 def texts_in(template: str) -> Iterator[str]:
-    """The texts of a gettext template, but for the empty one that stands for its header."""
+    """Yield the texts of a gettext template, except the empty one of its header."""
     for lines in re.findall(r'^msgid(?:_plural)? ((?:".*"\n)+)', template, re.MULTILINE):
         if text := "".join(map(ast.literal_eval, lines.splitlines())):
             yield text
 
 
-def test_the_template_has_the_texts_of_the_plug_in_and_no_others() -> None:
+def test_the_template_has_exactly_the_texts_of_the_plug_in() -> None:
     marked = {text for file in PLUGIN.rglob("*.py") for text in marked_in(file.read_text(encoding="utf-8"))}
     in_template = set(texts_in((PLUGIN / "locale" / "atelier.pot").read_text(encoding="utf-8")))
     assert len(marked) > 200
-    assert marked - in_template == set(), "make the template anew: translation.py says how"
-    assert in_template - marked == set(), "make the template anew: translation.py says how"
+    assert marked - in_template == set(), "make the template again with the command in host/translation.py"
+    assert in_template - marked == set(), "make the template again with the command in host/translation.py"
