@@ -1,1 +1,1 @@
-"""The ZeroMQ server, and the worker process that runs its jobs. Never imports torch."""
+"""The ZeroMQ server and the worker process for its jobs. Never imports torch."""

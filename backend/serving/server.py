@@ -48,7 +48,7 @@ MAX_CLIENTS = 256
 MAX_WAITING = 64
 
 Start = Callable[[Submit, Callable[[Message], None]], Callable[[EndRequest], None]]
-"""Starts a job that reports to the function given; returns the function that takes end requests."""
+"""Starts a job with a receiver for its messages; returns a function for requests to end it early."""
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ class Client:
 
 @dataclass(eq=False)
 class Job:
-    """A client's submitted request, and the function that ends it early once it runs."""
+    """A client's submitted request, and the function for ending it early once it runs."""
 
     client: Client
     submit: Submit
@@ -243,7 +243,7 @@ class Server:
             self._send_places()
 
     def _drop_gone_clients(self) -> None:
-        """Forget the clients to which a message could not be delivered, and cancel their jobs."""
+        """Forget clients that can no longer be reached, and cancel their jobs."""
         for client in [client for client in self._clients.values() if client.is_gone]:
             del self._clients[client.identity]
             for job in self._jobs_of(client):

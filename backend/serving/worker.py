@@ -1,4 +1,4 @@
-"""The server's side of the worker: a separate process, so that a crash in a job cannot end the server.
+"""The server's side of the worker: a separate process, because a job may crash.
 
 `LocalWorker` starts the process, hands it one job at a time, and turns a crash or a hang into a
 `Failed` message.
@@ -40,7 +40,7 @@ ENDING_S = 0.5
 PATIENCE_S = 10.0
 """Time for a cancelled job to end by itself. After it, in a longer step, the process is killed."""
 KILLED_EXIT = -9
-"""Exit code of a process that received SIGKILL, for example from Linux's out-of-memory killer."""
+"""Exit code after SIGKILL, for example from Linux's out-of-memory killer."""
 FINAL_MESSAGES = (Result, Failed, Cancelled)
 
 log = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Assignment:
-    """A job, the function that receives its messages, and the requests to end it early."""
+    """A job, the receiver of its messages, and the requests to end it early."""
 
     submit: Submit
     report: Report
@@ -56,10 +56,10 @@ class Assignment:
 
 
 class LocalWorker:
-    """A process that runs one job after another with the function that `load` returns in it.
+    """A process for jobs. It calls `load` once and runs one job after another with the result.
 
-    The process starts at once and is kept between jobs. After `release_s` without a job it is ended,
-    which frees its device's memory, and the next job starts another. `load` must be a function of a
+    The process starts at once and is kept between jobs. After `release_s` without a job it is ended
+    to free its device's memory, and the next job starts another. `load` must be a function of a
     module, because the process imports it by name. One thread makes all blocking calls.
     """
 
@@ -80,7 +80,7 @@ class LocalWorker:
         self._thread.start()
 
     def start(self, submit: Submit, report: Report) -> Callable[[EndRequest], None]:
-        """Start a job and return the function that takes requests to end it early. Never blocks.
+        """Start a job and return a function for requests to end it early. Never blocks.
 
         `report` is called from another thread with each Progress, and finally with a Result, a
         Failed or a Cancelled. Jobs started meanwhile run one after the other.
@@ -123,7 +123,7 @@ class LocalWorker:
         return WorkerPipe(ours)
 
     def _end_process(self) -> int | None:
-        """Close the pipe, kill the process if that does not end it, and return its exit code."""
+        """Close the pipe, kill the process if it goes on, and return its exit code."""
         if self._process is None:
             return None
         if self._pipe:

@@ -34,8 +34,8 @@ Load = Callable[[], Run]
 
 BEAT_S = 0.25
 QUIET_S = 2.0
-"""Idle time before the process returns freed memory to the system. Without the delay, a job that follows
-at once would have to allocate it again."""
+"""Idle time before the process returns freed memory to the system. The delay spares a job
+right after another from allocating it again."""
 OUT_OF_MEMORY_EXIT = 12
 """Exit code of a process without memory for a job's pictures."""
 OUT_OF_MEMORY = "There is not enough memory for this picture. Choose a smaller working size."
@@ -47,7 +47,7 @@ log = logging.getLogger(__name__)
 
 
 def work(end: socket.socket, load: Load) -> None:
-    """Run the jobs that arrive through `end`, until the server closes it."""
+    """Run the jobs arriving through `end`, until the server closes it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C in the server's terminal is for the server
     allocator.share_one_arena()
     pipe = WorkerPipe(end)

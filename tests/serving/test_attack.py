@@ -116,7 +116,7 @@ def answer_to(said: bytes) -> bytes:
     ],
     ids=["wrong-key", "no-password", "no-mechanism", "zmtp-3.0", "zmtp-1", "message-first", "no-hello"],
 )
-def test_who_does_not_know_the_key_is_never_let_in(said: bytes) -> None:
+def test_a_client_without_the_key_is_never_accepted(said: bytes) -> None:
     """ZMTP's READY, or WELCOME, would say that one is."""
     heard = answer_to(said)
     assert b"READY" not in heard and b"WELCOME" not in heard
@@ -124,7 +124,7 @@ def test_who_does_not_know_the_key_is_never_let_in(said: bytes) -> None:
 
 
 @pytest.mark.usefixtures("home")
-def test_the_key_of_another_backend_or_another_port_opens_nothing() -> None:
+def test_the_password_of_another_backend_or_port_is_refused() -> None:
     there = connection()
     key = bytes.fromhex(there.key)
     for password in (
@@ -136,7 +136,7 @@ def test_the_key_of_another_backend_or_another_port_opens_nothing() -> None:
         BackendClient(there.port, secrets.token_bytes(32))
 
 
-def test_what_a_squatter_hears_opens_no_other_port(home: Path) -> None:
+def test_a_password_sent_to_a_squatter_is_valid_on_no_other_port(home: Path) -> None:
     """It listens where a backend was, and hears the password, which the real one's port does not know."""
     heard: list[bytes] = []
     with socket.create_server(("127.0.0.1", 0)) as squatter:
@@ -193,7 +193,7 @@ def grows_little_while(attack: Callable[[], object]) -> None:
 
 
 @pytest.mark.usefixtures("home")
-def test_thousands_who_say_nothing_cost_little_and_keep_nobody_out() -> None:
+def test_thousands_of_silent_connections_cost_little_and_block_no_client() -> None:
     def crowd() -> None:
         with ExitStack() as stack:
             for _ in range(3000):
@@ -205,7 +205,7 @@ def test_thousands_who_say_nothing_cost_little_and_keep_nobody_out() -> None:
 
 
 @pytest.mark.usefixtures("home")
-def test_a_byte_now_and_then_holds_a_connection_for_seconds_only() -> None:
+def test_a_slow_handshake_is_dropped_after_seconds() -> None:
     def drip() -> None:
         began = time.monotonic()
         with visitor() as slow, suppress(ConnectionError):
@@ -219,7 +219,7 @@ def test_a_byte_now_and_then_holds_a_connection_for_seconds_only() -> None:
 
 @pytest.mark.usefixtures("home")
 @pytest.mark.parametrize("size", [PIECE_BYTES, PIECE_BYTES + 1, 2**31 - 1, 2**63 - 1])
-def test_a_stranger_s_long_command_is_not_waited_for(size: int) -> None:
+def test_an_unauthenticated_long_command_is_not_buffered(size: int) -> None:
     """libzmq hears commands before the password; each of many sends as much as it can of one."""
 
     def pour() -> None:
@@ -237,7 +237,7 @@ def test_a_stranger_s_long_command_is_not_waited_for(size: int) -> None:
 
 
 @pytest.mark.usefixtures("home")
-def test_a_million_tiny_frames_of_a_stranger_are_not_heard() -> None:
+def test_a_million_unauthenticated_frames_are_not_processed() -> None:
     def pour() -> None:
         with visitor() as stranger, suppress(OSError):
             stranger.sendall(GREETING + hello("0" * 64) + bytes([MORE, 0]) * 1_000_000)
@@ -246,7 +246,7 @@ def test_a_million_tiny_frames_of_a_stranger_are_not_heard() -> None:
 
 
 @pytest.mark.usefixtures("home")
-def test_a_million_tiny_frames_of_one_who_knows_the_key_are_refused() -> None:
+def test_a_million_frames_of_an_authenticated_client_are_refused() -> None:
     """The password alone does not make a message."""
     with zmq.Context() as context, context.socket(zmq.DEALER) as insider:
         insider.setsockopt(zmq.LINGER, 0)
@@ -279,7 +279,7 @@ WELCOME_AND_READY = GREETING + b"\x04\x08\x07WELCOME" + b"\x04\x06\x05READY"
     ],
     ids=["long-frame", "tiny-frames", "long-message", "long-command", "welcomes", "0", "1", "4", "255"],
 )
-def test_a_hostile_server_gets_neither_memory_nor_belief(said: bytes) -> None:
+def test_a_hostile_server_is_rejected_and_costs_little_memory(said: bytes) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         thread = threading.Thread(target=answer, args=(server, said))
         thread.start()
@@ -299,7 +299,7 @@ def answer(server: socket.socket, said: bytes) -> None:
             pass
 
 
-def test_pieces_are_the_frames_again_and_nothing_else_is() -> None:
+def test_joining_pieces_restores_the_frames_and_rejects_wrong_pieces() -> None:
     frames = [b"", b"x", bytes(PIECE_BYTES - 1), bytes(PIECE_BYTES), bytes(3 * PIECE_BYTES + 1)]
     assert joined(in_pieces(frames)) == frames
     assert all(len(piece) <= PIECE_BYTES for piece in in_pieces(frames))
@@ -312,7 +312,7 @@ def test_pieces_are_the_frames_again_and_nothing_else_is() -> None:
 # ── Messages that were overheard ─────────────────────────────────────────────────────────────────
 
 
-def test_what_one_side_signed_is_refused_when_sent_back_to_it_again_or_in_another_connection() -> None:
+def test_reflected_replayed_and_foreign_messages_are_refused() -> None:
     """Reflection, replay, and a change of connection; test_server.py has the same over the wire."""
     key, nonces = b"k" * 32, ("a" * 64, "b" * 64)
     client, backend = Signer(key, *nonces, backend=False), Signer(key, *nonces, backend=True)
@@ -330,7 +330,7 @@ def test_what_one_side_signed_is_refused_when_sent_back_to_it_again_or_in_anothe
 
 
 @pytest.mark.usefixtures("home")
-def test_no_other_version_is_spoken_whoever_asks_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_other_protocol_version_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     for version in (0, 1, PROTOCOL_VERSION - 1, PROTOCOL_VERSION + 1, -1):
         monkeypatch.setattr("atelier_shared.client.PROTOCOL_VERSION", version)
         with pytest.raises(ProtocolError):
@@ -371,7 +371,7 @@ print(json.dumps(said))
 """
 
 
-def test_another_user_can_neither_read_the_key_nor_spend_memory_nor_stop_it(home: Path) -> None:
+def test_another_user_can_neither_read_the_key_nor_use_up_memory_nor_stop_the_backend(home: Path) -> None:
     """Where the tests are not root's, this user plays the other one: the mode alone is looked at."""
     there, file, said = connection(), home / "connection.json", {}
     assert file.stat().st_mode & 0o777 == 0o600
@@ -434,7 +434,7 @@ CRAFTED = {
 
 
 @pytest.mark.parametrize("name", CRAFTED)
-def test_a_crafted_style_file_gets_a_sentence_and_no_memory(tmp_path: Path, name: str) -> None:
+def test_a_crafted_style_file_is_refused_and_costs_little_memory(tmp_path: Path, name: str) -> None:
     """In a process with 400 MB more than it begins with: what asks for more of it fails there."""
     (tmp_path / "style.png").write_bytes(CRAFTED[name])
     done = subprocess.run(
@@ -462,7 +462,7 @@ except PictureFileError as error:
 
 
 @pytest.mark.parametrize("name", ["/etc/passwd", "../../secret", "vgg19/../../x", "a\0b", "", "~/x", "C:\\x"])
-def test_a_path_is_no_name_of_anything(name: str) -> None:
+def test_a_path_is_not_accepted_as_a_name(name: str) -> None:
     """Names from outside choose from what there is: they are never made into a file's name."""
     for wrong in ({"network": name}, {"gallery_style": name}, {"method": name}, {"device": name}):
         with pytest.raises(WrongSetting):
@@ -477,7 +477,7 @@ def test_a_path_is_no_name_of_anything(name: str) -> None:
 
 @pytest.mark.usefixtures("home")
 @pytest.mark.parametrize("layers", ["/etc/passwd", "../../secret", "__class__", "conv1_1.__init__"])
-def test_a_path_is_no_layer_and_opens_no_file(layers: str) -> None:
+def test_a_path_is_not_accepted_as_a_layer(layers: str) -> None:
     from atelier_shared.errors import JobFailed
 
     photo = Picture(64, 64, "RGB", "u8", bytes(3 * 64 * 64))

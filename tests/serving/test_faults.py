@@ -151,7 +151,7 @@ def while_it_is_at_work(client: BackendClient) -> int:
     "bring_it_there",
     [while_its_worker_starts, while_the_job_waits, while_it_is_at_work, while_it_sends_the_result],
 )
-def test_a_killed_backend_is_told_at_every_stage_of_a_job(
+def test_a_killed_backend_is_reported_at_every_stage_of_a_job(
     home: Path, bring_it_there: Callable[[BackendClient], int]
 ) -> None:
     with launcher.connect() as client:
@@ -165,7 +165,7 @@ def test_a_killed_backend_is_told_at_every_stage_of_a_job(
     assert_works()
 
 
-def test_a_backend_killed_while_a_job_is_sent_to_it_is_told(home: Path) -> None:
+def test_a_backend_killed_while_receiving_a_job_is_reported(home: Path) -> None:
     with launcher.connect() as client, concurrent.futures.ThreadPoolExecutor() as pool:
         backend().suspend()
         sending = pool.submit(client.submit, Identity(), LARGE, ALL_OF_IT)
@@ -177,7 +177,7 @@ def test_a_backend_killed_while_a_job_is_sent_to_it_is_told(home: Path) -> None:
     assert_works()
 
 
-def test_a_command_whose_backend_is_killed_says_so_and_leaves_no_file(home: Path, tmp_path: Path) -> None:
+def test_a_command_whose_backend_is_killed_reports_it_and_leaves_no_file(home: Path, tmp_path: Path) -> None:
     out = tmp_path / "pictures" / "out.png"
     out.parent.mkdir()
     with atelier("dream", PHOTO, "-o", out, "--iterations", "500") as command:
@@ -200,7 +200,7 @@ def atelier(*words: str | Path) -> subprocess.Popen[bytes]:
 
 
 @pytest.mark.parametrize("jobs_before", [0, 1], ids=["while it starts", "while it waits"])
-def test_a_worker_killed_before_it_begins_a_job_is_nobody_s_loss(home: Path, jobs_before: int) -> None:
+def test_a_worker_killed_before_its_job_starts_is_replaced(home: Path, jobs_before: int) -> None:
     with launcher.connect() as client:
         for _ in range(jobs_before):
             assert make(client) == PICTURE
@@ -211,7 +211,7 @@ def test_a_worker_killed_before_it_begins_a_job_is_nobody_s_loss(home: Path, job
         assert worker() != killed
 
 
-def test_workers_that_are_killed_before_they_begin_a_job_are_told_at_the_second(home: Path) -> None:
+def test_a_second_worker_killed_before_the_job_starts_fails_the_job(home: Path) -> None:
     with launcher.connect() as client, concurrent.futures.ThreadPoolExecutor() as pool:
         job, told = while_its_worker_starts(client), threading.Event()
         killed = pool.submit(kill_workers_until, told)
@@ -235,7 +235,7 @@ def kill_workers_until(told: threading.Event) -> set[psutil.Process]:
     return killed
 
 
-def test_a_worker_killed_between_jobs_is_nobody_s_loss(home: Path) -> None:
+def test_a_worker_killed_between_jobs_is_replaced(home: Path) -> None:
     with launcher.connect() as client:
         assert make(client) == PICTURE
         killed = worker()
@@ -246,7 +246,7 @@ def test_a_worker_killed_between_jobs_is_nobody_s_loss(home: Path) -> None:
         assert make(client) == PICTURE
 
 
-def test_a_worker_that_hangs_in_a_job_is_told_ended_and_replaced(home: Path) -> None:
+def test_a_worker_that_hangs_during_a_job_is_reported_and_replaced(home: Path) -> None:
     run_instead(home, "-c", IMPATIENT)
     with launcher.connect() as client:
         job, hung = begin(client, ENDLESS), worker()
@@ -259,7 +259,7 @@ def test_a_worker_that_hangs_in_a_job_is_told_ended_and_replaced(home: Path) -> 
 
 
 @pytest.mark.parametrize("megabytes", [10, 150], ids=["to take the picture", "to compute"])
-def test_a_worker_without_memory_is_told_and_the_next_job_works(home: Path, megabytes: int) -> None:
+def test_a_worker_without_memory_is_reported_and_the_next_job_works(home: Path, megabytes: int) -> None:
     """A limit on the process: what it has, and a little more."""
     with launcher.connect() as client:
         assert make(client) == PICTURE
@@ -277,7 +277,7 @@ def test_a_worker_without_memory_is_told_and_the_next_job_works(home: Path, mega
 # ── Everything stands still for a while ──────────────────────────────────────────────────────────
 
 
-def test_a_backend_that_stands_still_is_told_and_can_be_stopped(
+def test_a_suspended_backend_is_reported_and_can_be_stopped(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with launcher.connect() as client:
@@ -304,7 +304,7 @@ with launcher.connect() as client:
 """
 
 
-def test_a_job_goes_on_after_the_machine_was_suspended(home: Path) -> None:
+def test_a_job_continues_after_the_computer_was_suspended(home: Path) -> None:
     """For longer than either side waits for a word of the other."""
     with subprocess.Popen([sys.executable, "-c", WAITING_CLIENT], stdout=subprocess.PIPE) as client:
         assert client.stdout
@@ -330,7 +330,7 @@ time.time = lambda: time.time_ns() / 1e9
 """
 
 
-def test_a_clock_that_jumps_disturbs_nothing(home: Path, tmp_path: Path) -> None:
+def test_a_jumping_clock_has_no_effect(home: Path, tmp_path: Path) -> None:
     """By a week, forth and back, whenever somebody looks at it."""
     (tmp_path / "sitecustomize.py").write_text(BACK_AND_FORTH)
     run_instead(home, "-m", "backend", PYTHONPATH=f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}")
@@ -345,7 +345,7 @@ def test_a_clock_that_jumps_disturbs_nothing(home: Path, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("folder", ["backend", "plugin/atelier"])
-def test_nothing_waits_by_a_clock_that_can_be_set(folder: str) -> None:
+def test_no_code_uses_a_clock_that_can_be_set(folder: str) -> None:
     for file in (CHECKOUT / folder).glob("*.py"):
         names = {ast.unparse(node) for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))}
         assert not names & {"time.time", "time.time_ns", "datetime", "from time import time"}, file
@@ -355,7 +355,7 @@ def test_nothing_waits_by_a_clock_that_can_be_set(folder: str) -> None:
 
 
 @pytest.mark.parametrize("damage", [Path.unlink, lambda file: os.truncate(file, 20)], ids=["lost", "cut"])
-def test_a_running_backend_writes_its_file_again(home: Path, damage: Callable[[Path], None]) -> None:
+def test_a_running_backend_restores_its_connection_file(home: Path, damage: Callable[[Path], None]) -> None:
     assert_works()
     before = backend()
     damage(home / "connection.json")
@@ -364,7 +364,7 @@ def test_a_running_backend_writes_its_file_again(home: Path, damage: Callable[[P
     assert sorted(path.name for path in home.glob("connection*")) == ["connection.json"]
 
 
-def test_a_file_that_does_not_fit_on_the_disk_is_not_left_there_in_part(
+def test_a_full_disk_leaves_no_partial_connection_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ATELIER_HOME", str(tmp_path))
@@ -395,7 +395,7 @@ with launcher.connect() as client:
 
 
 @pytest.mark.parametrize("taken", [False, True], ids=["while it sends", "while its result is sent"])
-def test_a_client_killed_with_half_a_picture_on_its_way_is_forgotten(home: Path, taken: bool) -> None:
+def test_a_client_killed_during_a_transfer_is_forgotten(home: Path, taken: bool) -> None:
     assert_works()
     before = backend()
     with subprocess.Popen([sys.executable, "-c", LARGE_CLIENT], stdin=-1, stdout=-1) as client:
@@ -428,7 +428,7 @@ def end_by_the_system(_gimp: Gimp, running: subprocess.Popen[bytes]) -> int:
 
 
 @pytest.mark.parametrize("end", [quit_gimp, end_by_the_system])
-def test_a_gimp_that_ends_during_a_job_takes_the_filter_and_its_job_along(
+def test_when_gimp_ends_during_a_job_the_filter_and_its_job_end(
     gimp_version: str, home: Path, tmp_path: Path, end: Callable[[Gimp, subprocess.Popen[bytes]], int]
 ) -> None:
     """It ends by itself, with the exit status that `end` returns."""
@@ -449,7 +449,7 @@ def test_a_gimp_that_ends_during_a_job_takes_the_filter_and_its_job_along(
     assert_works()
 
 
-def test_two_gimps_and_a_command_that_begin_at_once_are_all_served_by_one_backend(
+def test_two_gimps_and_a_command_started_at_once_share_one_backend(
     home: Path, tmp_path: Path
 ) -> None:
     """Before any backend runs."""
@@ -517,7 +517,7 @@ def hold_up_until_there_are_jobs(count: int) -> None:
 # ── A style that changes while it is read ────────────────────────────────────────────────────────
 
 
-def test_a_picture_that_changes_while_it_is_read_is_whole_or_refused_with_a_sentence(tmp_path: Path) -> None:
+def test_a_picture_changed_during_reading_is_read_whole_or_refused(tmp_path: Path) -> None:
     """It is written over in place, slowly, and read all the while until both have come of it."""
     file, done = tmp_path / "style.png", threading.Event()
     Image.effect_noise((256, 256), 100).save(file)

@@ -155,13 +155,13 @@ def assert_works(backend: Running) -> None:
         assert result(client, client.submit(Identity(), PICTURE, WHOLE)).picture == PICTURE
 
 
-def test_a_job_is_queued_reported_on_and_answered(backend: Running) -> None:
+def test_a_job_is_queued_reports_progress_and_returns_a_result(backend: Running) -> None:
     with backend.client() as client:
         job = client.submit(Identity(), PICTURE, WHOLE)
         assert list(client.messages(job)) == answers_to(job)
 
 
-def test_a_second_client_waits_is_told_its_place_and_is_served(backend: Running) -> None:
+def test_jobs_of_other_clients_wait_in_a_queue(backend: Running) -> None:
     with backend.client() as first, backend.client() as second, backend.client() as third:
         endless = first.submit(DeepDream(seed=echo_filter.ENDLESS), PICTURE, WHOLE)
         progress = (message for message in first.messages(endless) if isinstance(message, Progress))
@@ -184,7 +184,7 @@ def answers_to(job: int) -> list[Message]:
     return [Queued(job, 0), Progress(job, 1, 1), Result(job, PICTURE)]
 
 
-def test_a_waiting_job_can_be_cancelled_and_those_behind_it_move_up(backend: Running) -> None:
+def test_cancelling_a_waiting_job_moves_later_jobs_up(backend: Running) -> None:
     with backend.client() as client, backend.client() as other:
         endless = client.submit(DeepDream(seed=echo_filter.ENDLESS), PICTURE, WHOLE)
         next(message for message in client.messages(endless) if isinstance(message, Progress))
@@ -199,7 +199,7 @@ def test_a_waiting_job_can_be_cancelled_and_those_behind_it_move_up(backend: Run
         assert next(messages) == Queued(last, 1)
 
 
-def test_a_job_that_is_enough_ends_with_its_result(backend: Running) -> None:
+def test_a_job_that_finishes_early_returns_its_current_result(backend: Running) -> None:
     with backend.client() as client, backend.client() as other:
         job = client.submit(DeepDream(seed=echo_filter.ENDLESS), PICTURE, WHOLE)
         messages = client.messages(job)
@@ -211,7 +211,7 @@ def test_a_job_that_is_enough_ends_with_its_result(backend: Running) -> None:
         assert list(other.messages(behind))[-3:] == answers_to(behind)
 
 
-def test_a_job_that_is_enough_at_once_does_its_first_step(backend: Running) -> None:
+def test_a_job_that_finishes_early_at_once_does_its_first_step(backend: Running) -> None:
     with backend.client() as client:
         job = client.submit(DeepDream(seed=echo_filter.ENDLESS), PICTURE, WHOLE)
         client.finish_early(job)
@@ -221,7 +221,7 @@ def test_a_job_that_is_enough_at_once_does_its_first_step(backend: Running) -> N
         assert last == Result(job, PICTURE)
 
 
-def test_a_waiting_job_that_is_enough_is_dropped(backend: Running) -> None:
+def test_finishing_a_waiting_job_early_drops_it(backend: Running) -> None:
     with backend.client() as client:
         endless = client.submit(DeepDream(seed=echo_filter.ENDLESS), PICTURE, WHOLE)
         next(message for message in client.messages(endless) if isinstance(message, Progress))
@@ -233,7 +233,7 @@ def test_a_waiting_job_that_is_enough_is_dropped(backend: Running) -> None:
         assert result(client, endless).picture == PICTURE
 
 
-def test_finishing_twice_or_what_is_not_there_harms_nobody(backend: Running) -> None:
+def test_finishing_twice_or_an_unknown_job_has_no_effect(backend: Running) -> None:
     with backend.client() as client, backend.client() as other:
         job = client.submit(DeepDream(seed=echo_filter.ENDLESS), PICTURE, WHOLE)
         messages = client.messages(job)
@@ -251,7 +251,7 @@ def test_finishing_twice_or_what_is_not_there_harms_nobody(backend: Running) -> 
 
 
 @pytest.mark.parametrize("backend", [{"load": echo_filter.load_stubborn}], indirect=True)
-def test_a_cancel_after_a_finish_still_counts(backend: Running) -> None:
+def test_a_job_can_be_cancelled_after_finishing_early(backend: Running) -> None:
     with backend.client() as client:
         job = client.submit(DeepDream(seed=echo_filter.ENDLESS), PICTURE, WHOLE)
         messages = client.messages(job)
@@ -264,7 +264,7 @@ def test_a_cancel_after_a_finish_still_counts(backend: Running) -> None:
 
 
 @pytest.mark.parametrize("backend", [{"hang_s": HANG_S}], indirect=True)
-def test_thousands_of_wishes_do_not_block_a_process_that_is_at_work(backend: Running) -> None:
+def test_thousands_of_end_requests_do_not_block_a_busy_worker(backend: Running) -> None:
     """It reads between steps alone, and the pipe to it does not hold them all."""
     with backend.client() as client:
         job = client.submit(DeepDream(seed=echo_filter.SLOW), PICTURE, WHOLE)
@@ -274,7 +274,7 @@ def test_thousands_of_wishes_do_not_block_a_process_that_is_at_work(backend: Run
 
 
 @pytest.mark.parametrize("backend", [{"patience_s": 1.0}], indirect=True)
-def test_a_cancelled_job_does_not_end_its_long_step_first(backend: Running) -> None:
+def test_cancelling_interrupts_a_long_step(backend: Running) -> None:
     with backend.client() as client:
         job = client.submit(DeepDream(seed=echo_filter.SLUGGISH), PICTURE, WHOLE)
         messages = client.messages(job)
@@ -287,7 +287,7 @@ def test_a_cancelled_job_does_not_end_its_long_step_first(backend: Running) -> N
     assert_works(backend)
 
 
-def test_many_clients_may_vanish_at_once(backend: Running) -> None:
+def test_many_clients_may_disconnect_at_once(backend: Running) -> None:
     with backend.client() as client:
         endless = client.submit(DeepDream(seed=echo_filter.ENDLESS), PICTURE, WHOLE)
         progress = (message for message in client.messages(endless) if isinstance(message, Progress))
@@ -301,7 +301,7 @@ def test_many_clients_may_vanish_at_once(backend: Running) -> None:
     assert_works(backend)
 
 
-def test_one_job_too_many_is_refused_with_a_sentence(
+def test_a_job_beyond_the_queue_limit_is_refused(
     backend: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("backend.serving.server.MAX_WAITING", 1)
@@ -315,14 +315,14 @@ def test_one_job_too_many_is_refused_with_a_sentence(
 
 
 @pytest.mark.parametrize("backend", [{"load": echo_filter.load_slowly, "hang_s": HANG_S}], indirect=True)
-def test_a_worker_that_takes_long_to_load_does_not_hang(backend: Running) -> None:
+def test_a_slowly_loading_worker_does_not_count_as_hung(backend: Running) -> None:
     """It reads nothing meanwhile, and a picture larger than the socket's buffer waits for it."""
     with backend.client() as client:
         assert result(client, client.submit(Identity(), LARGE, ALL_OF_IT)).picture == LARGE
 
 
 @pytest.mark.parametrize("backend", [{"load": echo_filter.load_slowly}], indirect=True)
-def test_cancelling_while_the_worker_starts_holds_nobody_up(backend: Running) -> None:
+def test_cancelling_while_the_worker_starts_does_not_block_the_server(backend: Running) -> None:
     """A picture larger than the socket's buffer waits for a process that does not read yet."""
     with backend.client() as client:
         job = client.submit(DeepDream(seed=echo_filter.ENDLESS), LARGE, ALL_OF_IT)
@@ -334,7 +334,7 @@ def test_cancelling_while_the_worker_starts_holds_nobody_up(backend: Running) ->
     assert_works(backend)
 
 
-def test_the_job_of_a_vanished_client_is_dropped(backend: Running) -> None:
+def test_the_job_of_a_disconnected_client_is_dropped(backend: Running) -> None:
     with backend.client() as client:
         job = client.submit(DeepDream(seed=echo_filter.ENDLESS), PICTURE, WHOLE)
         next(message for message in client.messages(job) if isinstance(message, Progress))
@@ -351,7 +351,7 @@ def test_the_job_of_a_vanished_client_is_dropped(backend: Running) -> None:
         (echo_filter.KILLED, "worker-died"),
     ],
 )
-def test_a_failing_job_ends_with_a_sentence_and_the_next_one_runs(
+def test_after_a_failed_job_the_next_one_runs(
     backend: Running, seed: int, reason: str
 ) -> None:
     with backend.client() as client, pytest.raises(JobFailed) as failure:
@@ -362,7 +362,7 @@ def test_a_failing_job_ends_with_a_sentence_and_the_next_one_runs(
 
 
 @pytest.mark.parametrize("backend", [{"hang_s": HANG_S}], indirect=True)
-def test_a_hanging_worker_is_ended_and_the_next_job_runs(backend: Running) -> None:
+def test_a_hung_worker_is_replaced(backend: Running) -> None:
     with backend.client() as client, pytest.raises(JobFailed) as failure:
         list(client.messages(client.submit(DeepDream(seed=echo_filter.HANG), PICTURE, WHOLE)))
     assert failure.value.reason == "worker-hung"
@@ -370,7 +370,7 @@ def test_a_hanging_worker_is_ended_and_the_next_job_runs(backend: Running) -> No
 
 
 @pytest.mark.parametrize("backend", [{"idle_s": 5.0}], indirect=True)
-def test_the_server_ends_itself_when_nobody_needs_it(backend: Running) -> None:
+def test_an_idle_server_exits(backend: Running) -> None:
     assert_works(backend)
     backend.thread.join(60)
     assert not backend.thread.is_alive()
@@ -382,7 +382,7 @@ def own_memory(process: psutil.Process) -> int:
     return memory.rss - memory.shared
 
 
-def test_the_room_of_large_pictures_is_given_back(
+def test_the_server_returns_the_memory_of_large_pictures(
     tmp_path: Path, models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also what other threads had it for: libzmq's own, and the one that hears the worker."""
@@ -403,7 +403,7 @@ def is_gone(pid: int) -> bool:
     return not psutil.pid_exists(pid)
 
 
-def test_a_released_worker_is_started_anew() -> None:
+def test_a_released_worker_is_restarted_for_the_next_job() -> None:
     worker = LocalWorker(echo_filter.load, release_s=0.1)
     for _ in range(2):
         done = threading.Event()
@@ -421,7 +421,7 @@ def test_a_released_worker_is_started_anew() -> None:
     worker.close()
 
 
-def test_a_worker_gives_back_what_its_jobs_had_when_it_is_quiet() -> None:
+def test_an_idle_worker_returns_the_memory_of_its_jobs() -> None:
     worker, done = LocalWorker(echo_filter.load), threading.Event()
 
     def note(message: Message) -> None:
@@ -436,7 +436,7 @@ def test_a_worker_gives_back_what_its_jobs_had_when_it_is_quiet() -> None:
     worker.close()
 
 
-def test_a_worker_is_closed_while_its_process_is_started_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_can_be_closed_while_its_process_restarts(monkeypatch: pytest.MonkeyPatch) -> None:
     worker = LocalWorker(echo_filter.load, release_s=0.1)
     eventually(lambda: worker._pipe is None, "it is released")
     starting, killed, reported = threading.Event(), threading.Event(), list[Message]()
@@ -488,7 +488,7 @@ def test_a_worker_is_closed_while_its_process_is_started_anew(monkeypatch: pytes
         "many",
     ],
 )
-def test_a_first_message_that_is_no_greeting_is_refused(backend: Running, frames: list[bytes]) -> None:
+def test_a_first_message_other_than_hello_is_refused(backend: Running, frames: list[bytes]) -> None:
     with Stranger(backend.port, backend.key) as stranger:
         stranger.send(frames)
         signature, answer = stranger.receive()
@@ -496,7 +496,7 @@ def test_a_first_message_that_is_no_greeting_is_refused(backend: Running, frames
     assert_works(backend)
 
 
-def test_another_version_is_refused_with_what_to_do(
+def test_another_protocol_version_is_refused_with_a_remedy(
     backend: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("atelier_shared.client.PROTOCOL_VERSION", PROTOCOL_VERSION + 1)
@@ -506,7 +506,7 @@ def test_another_version_is_refused_with_what_to_do(
     assert_works(backend)
 
 
-def test_after_a_forged_message_the_real_one_still_counts(backend: Running) -> None:
+def test_after_a_forged_message_the_genuine_one_is_accepted(backend: Running) -> None:
     with Stranger(backend.port, backend.key) as client:
         signer = client.greet(backend.key)
         signed = signer.sign(pack(Submit(7, Identity(), PICTURE, WHOLE)))
@@ -533,7 +533,7 @@ def test_a_replayed_message_is_refused(backend: Running) -> None:
             assert isinstance(other.next_unsigned(others), Refused)
 
 
-def test_a_signed_message_out_of_range_is_refused_and_nothing_lost(backend: Running) -> None:
+def test_after_a_signed_but_invalid_message_the_connection_still_works(backend: Running) -> None:
     with Stranger(backend.port, backend.key) as client:
         signer = client.greet(backend.key)
         header = bytes(pack(Submit(1, DeepDream(), PICTURE, WHOLE))[0])
@@ -557,7 +557,7 @@ def test_a_job_number_used_twice_is_refused(backend: Running) -> None:
         assert "queued" in kinds
 
 
-def test_the_oldest_strangers_are_forgotten_and_a_known_client_is_not(
+def test_the_oldest_unverified_clients_are_forgotten_first(
     backend: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("backend.serving.server.MAX_CLIENTS", 4)
@@ -620,7 +620,7 @@ def test_a_squatter_learns_neither_key_nor_pixels() -> None:
     ],
     ids=["refused", "other-version", "surrogates", "beat"],
 )
-def test_a_squatter_s_words_never_reach_the_person(answer: bytes) -> None:
+def test_a_squatter_s_sentence_is_never_shown_to_the_user(answer: bytes) -> None:
     with zmq.Context() as context, AuthenticatedRouter(context, KEY) as squatter:
 
         def squat() -> None:
@@ -635,7 +635,7 @@ def test_a_squatter_s_words_never_reach_the_person(answer: bytes) -> None:
     assert "harmful" not in str(refusal.value)
 
 
-def test_a_squatter_that_relays_an_old_welcome_is_found_out(backend: Running) -> None:
+def test_a_squatter_cannot_replay_an_old_welcome(backend: Running) -> None:
     """The proof answers to a fresh nonce, so one that was overheard is worth nothing."""
     with Stranger(backend.port, backend.key) as spy:
         spy.send(unsigned(pack(Hello(PROTOCOL_VERSION, secrets.token_hex(NONCE_BYTES)))))

@@ -80,7 +80,7 @@ def test_the_first_call_starts_a_backend_and_the_next_one_finds_it(home: Path) -
     assert os.getsid(first) == first
 
 
-def test_calls_at_the_same_time_start_one_backend(home: Path) -> None:
+def test_simultaneous_calls_start_one_backend(home: Path) -> None:
     call = "from atelier_shared import launcher as b; b.connect().close(); print(b.read_connection().pid)"
     calls = [subprocess.Popen([sys.executable, "-c", call], stdout=subprocess.PIPE) for _ in range(4)]
     pids = {process.communicate()[0] for process in calls}
@@ -105,7 +105,7 @@ def said(**changes: object) -> str:
         *("bad-key", "no-port", "text", "infinite", "everybody", "no-key"),
     ],
 )
-def test_a_damaged_connection_file_counts_as_none(
+def test_a_damaged_connection_file_counts_as_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str
 ) -> None:
     monkeypatch.setenv("ATELIER_HOME", str(tmp_path))
@@ -136,7 +136,7 @@ def made_a_pipe(file: Path) -> None:
     ],
     ids=["readable", "writable", "owner", "link", "pipe"],
 )
-def test_a_connection_file_that_others_may_have_read_or_written_is_not_trusted(
+def test_a_connection_file_accessible_to_other_users_is_not_trusted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: Callable[[Path], object]
 ) -> None:
     monkeypatch.setenv("ATELIER_HOME", str(tmp_path))
@@ -147,14 +147,14 @@ def test_a_connection_file_that_others_may_have_read_or_written_is_not_trusted(
         launcher.connect()
 
 
-def test_a_connection_file_left_over_is_no_obstacle(home: Path) -> None:
+def test_a_stale_connection_file_is_ignored(home: Path) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         launcher.write_connection(launcher.Connection(unused.getsockname()[1], 1, "ab" * 32))
         assert_works()
 
 
-def test_a_port_taken_by_somebody_else_is_no_obstacle(home: Path) -> None:
+def test_another_program_on_the_port_is_ignored(home: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as squatter:
         launcher.write_connection(launcher.Connection(squatter.getsockname()[1], 1, "ab" * 32))
         thread = threading.Thread(target=answer_in_http, args=(squatter,))
@@ -169,7 +169,7 @@ def answer_in_http(server: socket.socket) -> None:
         peer.sendall(b"HTTP/1.1 400 Bad Request\r\n" * 9)
 
 
-def test_the_backend_ends_when_nobody_needs_it_and_the_next_call_works(
+def test_an_idle_backend_exits_and_the_next_call_restarts_it(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ATELIER_IDLE_MINUTES", "0.08")
@@ -179,7 +179,7 @@ def test_the_backend_ends_when_nobody_needs_it_and_the_next_call_works(
     assert_works()
 
 
-def test_the_backend_s_environment_is_free_of_what_gimp_set(
+def test_the_backend_s_environment_has_none_of_gimp_s_variables(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("LD_PRELOAD", "PYTHONHOME", "GI_TYPELIB_PATH", "GIMP3_DIRECTORY"):
@@ -188,7 +188,7 @@ def test_the_backend_s_environment_is_free_of_what_gimp_set(
     assert "/nowhere" not in psutil.Process(backend_pid()).environ().values()
 
 
-def test_a_backend_that_is_not_installed_gets_a_sentence(
+def test_a_missing_installation_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ATELIER_HOME", str(tmp_path))
@@ -196,7 +196,7 @@ def test_a_backend_that_is_not_installed_gets_a_sentence(
         launcher.connect()
 
 
-def test_a_backend_that_cannot_start_gets_a_sentence(home: Path) -> None:
+def test_a_backend_that_fails_to_start_is_reported(home: Path) -> None:
     (home / "venv").unlink()
     (home / "venv" / "bin").mkdir(parents=True)
     (home / "venv" / "bin" / "python").symlink_to("/bin/false")
@@ -217,7 +217,7 @@ def with_a_python_that_may_not_be_run(home: Path) -> str:
 
 
 @pytest.mark.parametrize("hinder", [without_a_place_for_the_log, with_a_python_that_may_not_be_run])
-def test_a_system_that_refuses_to_start_the_backend_is_a_sentence(
+def test_a_system_error_at_the_start_is_reported(
     home: Path, hinder: Callable[[Path], str]
 ) -> None:
     sentence = rf"refused access to .*{hinder(home)} \(.*\)\. Make sure that you own {home}"
@@ -225,7 +225,7 @@ def test_a_system_that_refuses_to_start_the_backend_is_a_sentence(
         launcher.connect()
 
 
-def test_inside_a_snap_the_person_is_told_how_to_start_it(
+def test_inside_a_snap_the_user_is_asked_to_start_the_backend(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SNAP_NAME", "gimp")
@@ -234,7 +234,7 @@ def test_inside_a_snap_the_person_is_told_how_to_start_it(
     assert not processes_of(home)
 
 
-def test_waiting_may_give_up(home: Path) -> None:
+def test_the_waiting_callback_can_abort_connecting(home: Path) -> None:
     def give_up() -> None:
         raise InterruptedError
 
@@ -266,7 +266,7 @@ def test_a_killed_backend_is_reported_leaves_no_process_and_the_next_call_works(
     assert_works()
 
 
-def test_a_backend_told_to_end_by_the_system_leaves_nothing(home: Path) -> None:
+def test_a_terminated_backend_leaves_no_process_and_no_file(home: Path) -> None:
     with launcher.connect() as client:
         begin(client, ENDLESS)
         os.kill(backend_pid(), signal.SIGTERM)
@@ -275,7 +275,7 @@ def test_a_backend_told_to_end_by_the_system_leaves_nothing(home: Path) -> None:
     assert not (home / "connection.json").exists()
 
 
-def test_a_backend_told_to_end_while_it_announces_itself_leaves_nothing(
+def test_a_backend_terminated_while_writing_its_connection_file_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The signal comes when the thread that keeps the file has just been started."""

@@ -61,7 +61,7 @@ EVERY_MESSAGE: list[Message] = [
 
 
 @pytest.mark.parametrize("message", EVERY_MESSAGE, ids=lambda message: message.type)
-def test_a_message_comes_out_as_it_went_in(message: Message) -> None:
+def test_unpacking_a_packed_message_restores_it(message: Message) -> None:
     assert unpack(pack(message)) == message
 
 
@@ -138,7 +138,7 @@ def test_a_malformed_message_is_refused(frames: list[Frame]) -> None:
 
 
 @given(st.lists(st.binary(max_size=200), max_size=4))
-def test_random_frames_are_refused_and_nothing_else_happens(frames: list[bytes]) -> None:
+def test_random_frames_only_raise_protocol_errors(frames: list[bytes]) -> None:
     with pytest.raises(ProtocolError):
         unpack(frames)
 
@@ -150,7 +150,7 @@ json_values = st.recursive(
 
 
 @given(st.sampled_from(["job", "request", "content", "region", "styles"]), json_values)
-def test_any_value_in_any_field_is_taken_or_refused(name: str, value: object) -> None:
+def test_any_value_in_any_field_is_accepted_or_raises_a_protocol_error(name: str, value: object) -> None:
     try:
         message = unpack(header(**{name: value}))
     except ProtocolError:
@@ -165,7 +165,7 @@ def signers() -> tuple[Signer, Signer]:
     return Signer(KEY, "one", "two", backend=False), Signer(KEY, "one", "two", backend=True)
 
 
-def test_the_signature_is_the_one_that_the_specification_describes() -> None:
+def test_the_signature_follows_the_specification() -> None:
     """Computed a second time, from docs/protocol.md, with nothing of the program's."""
     client, _ = signers()
     frames: list[Frame] = [b"header", b"pixels" * 2_000_000]
@@ -188,14 +188,14 @@ def test_a_frame_s_digest_changes_with_its_last_byte_and_its_length(size: int) -
     assert all(frame_digest(frame) != frame_digest(other) for other in others)
 
 
-def test_signed_messages_pass_in_both_directions() -> None:
+def test_signed_messages_are_accepted_in_both_directions() -> None:
     client, backend = signers()
     for message in EVERY_MESSAGE:
         assert unpack(backend.verify(client.sign(pack(message)))) == message
         assert unpack(client.verify(backend.sign(pack(message)))) == message
 
 
-def test_repeated_reordered_and_reflected_messages_do_not_pass() -> None:
+def test_repeated_reordered_and_reflected_messages_are_refused() -> None:
     client, backend = signers()
     first, second = client.sign([b"1"]), client.sign([b"2"])
     with pytest.raises(ProtocolError):
@@ -214,7 +214,7 @@ def test_repeated_reordered_and_reflected_messages_do_not_pass() -> None:
     [Signer(b"x" * 32, "one", "two", backend=False), Signer(KEY, "1", "two", backend=False)],
     ids=["another key", "another connection"],
 )
-def test_another_key_or_connection_does_not_pass(other: Signer) -> None:
+def test_signatures_of_another_key_or_connection_are_refused(other: Signer) -> None:
     _, backend = signers()
     with pytest.raises(ProtocolError):
         backend.verify(other.sign([b"1"]))
@@ -223,7 +223,7 @@ def test_another_key_or_connection_does_not_pass(other: Signer) -> None:
 @pytest.mark.parametrize(
     "frames", [[b"12", b""], [b"1", b"2", b""], [b"", b"12"], [b"12"]], ids=["a", "b", "c", "d"]
 )
-def test_bytes_moved_between_frames_do_not_pass(frames: list[Frame]) -> None:
+def test_bytes_moved_between_frames_invalidate_the_signature(frames: list[Frame]) -> None:
     client, backend = signers()
     signature, *_ = client.sign([b"1", b"2"])
     with pytest.raises(ProtocolError):

@@ -57,7 +57,7 @@ sizes = st.one_of(st.integers(0, 300), st.sampled_from([255, 256, 65_535, 65_536
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.lists(sizes, min_size=1, max_size=20), st.randoms(use_true_random=False))
-def test_messages_of_any_shape_go_there_and_back(
+def test_messages_of_any_shape_make_a_round_trip(
     router: zmq.Socket[bytes], dealer: Dealer, shape: list[int], random: object
 ) -> None:
     frames = [bytes([i & 255, size & 255]) * (size // 2) + b"x" * (size % 2) for i, size in enumerate(shape)]
@@ -68,7 +68,7 @@ def test_messages_of_any_shape_go_there_and_back(
     assert dealer.receive(timeout_s=20) == frames
 
 
-def test_a_frame_of_two_gibibytes_goes_there_and_back(router: zmq.Socket[bytes], dealer: Dealer) -> None:
+def test_a_frame_of_two_gibibytes_makes_a_round_trip(router: zmq.Socket[bytes], dealer: Dealer) -> None:
     frame = bytearray(2**31)
     frame[0], frame[-1] = 1, 2
     threading.Thread(target=dealer.send, args=([frame],), kwargs={"timeout_s": 200}).start()
@@ -81,7 +81,7 @@ def test_a_frame_of_two_gibibytes_goes_there_and_back(router: zmq.Socket[bytes],
     assert (len(echo), echo[0], echo[-1]) == (2**31, 1, 2)
 
 
-def test_a_time_out_keeps_what_has_arrived() -> None:
+def test_a_time_out_keeps_the_data_received_so_far() -> None:
     waited = threading.Event()
 
     def dribble(peer: socket.socket) -> None:
@@ -117,7 +117,7 @@ def test_a_ping_is_answered_with_its_own_context() -> None:
     assert answers == [b"\x04\x09\x04PONGabcd"]
 
 
-def test_libzmq_keeps_a_dealer_that_answers_its_pings() -> None:
+def test_libzmq_keeps_the_connection_of_a_dealer_answering_pings() -> None:
     """For longer than libzmq waits for the answer to one, and that is longer than a machine stalls."""
     with router_with_a_password() as router:
         router.unbind(router.getsockopt_string(zmq.LAST_ENDPOINT))
@@ -158,7 +158,7 @@ def test_one_thread_sends_while_another_one_receives() -> None:
         dealer.close()
 
 
-def test_a_peer_that_takes_nothing_ends_in_a_time_out_and_an_ended_connection() -> None:
+def test_sending_to_a_peer_that_does_not_read_times_out() -> None:
     done = threading.Event()
 
     def deaf(peer: socket.socket) -> None:
@@ -177,7 +177,7 @@ def test_a_peer_that_takes_nothing_ends_in_a_time_out_and_an_ended_connection() 
         done.set()
 
 
-def test_a_peer_that_sends_without_end_ends_in_a_time_out() -> None:
+def test_an_endless_stream_times_out() -> None:
     def chatter(peer: socket.socket) -> None:
         peer.sendall(GREETING + READY)
         while True:
@@ -190,7 +190,7 @@ def test_a_peer_that_sends_without_end_ends_in_a_time_out() -> None:
         dealer.close()
 
 
-def test_a_peer_that_never_answers_ends_in_a_time_out() -> None:
+def test_a_silent_peer_times_out() -> None:
     done = threading.Event()
     with peer_that(lambda _: bool(done.wait(20))) as port:
         with pytest.raises(TimeoutError):
@@ -198,12 +198,12 @@ def test_a_peer_that_never_answers_ends_in_a_time_out() -> None:
         done.set()
 
 
-def test_another_password_is_refused_in_so_many_words(router: zmq.Socket[bytes]) -> None:
+def test_a_wrong_password_is_named_in_the_error(router: zmq.Socket[bytes]) -> None:
     with pytest.raises(ZmtpError, match=r"refused the connection or its password: .*400"):
         Dealer("127.0.0.1", port_of(router), PLAIN[0], "another password", timeout_s=20)
 
 
-def test_a_port_nobody_listens_on_is_an_error() -> None:
+def test_a_closed_port_raises_an_error() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         with pytest.raises(OSError):
@@ -223,7 +223,7 @@ def test_a_port_nobody_listens_on_is_an_error() -> None:
     ],
     ids=["http", "other-mechanism", "old-version", "error", "unknown", "message-before-ready", "hangs-up"],
 )
-def test_a_peer_of_another_kind_is_refused(bytes_sent: bytes) -> None:
+def test_a_peer_with_another_protocol_is_refused(bytes_sent: bytes) -> None:
     with peer_that(lambda peer: peer.sendall(bytes_sent)) as port, pytest.raises(ZmtpError):
         Dealer("127.0.0.1", port, *PLAIN, timeout_s=20)
 
@@ -239,7 +239,7 @@ def test_a_peer_of_another_kind_is_refused(bytes_sent: bytes) -> None:
     ],
     ids=["huge-frame", "large-frame", "large-message", "many-frames", "hangs-up"],
 )
-def test_what_is_over_the_limits_is_refused_before_it_is_stored(frames: bytes) -> None:
+def test_messages_over_the_limits_are_refused_before_buffering(frames: bytes) -> None:
     with peer_that(lambda peer: peer.sendall(GREETING + READY + frames)) as port:
         dealer = Dealer(
             "127.0.0.1", port, *PLAIN, timeout_s=20, max_frame_bytes=200, max_message_bytes=150, max_frames=4

@@ -1,6 +1,6 @@
 """Atelier's home folder: where it is, the names of the files in it, and how they are written and read.
 
-Files are replaced as a whole, so that a reader never sees half of one.
+Files are replaced as a whole: a reader never sees half of one.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 NOTE_OF_THE_HOME = "atelier-home.txt"
-"""The installer writes the home's path into this file, in the folder that holds `atelier_shared`."""
+"""The installer writes the home's path into this file, beside the folder `atelier_shared`."""
 CONNECTION_FILE = "connection.json"
 LOCK_FILE = "backend.lock"
 LOG_FILE = "backend.log"
@@ -38,10 +38,10 @@ MAX_JSON_BYTES = 1_000_000
 
 
 def atelier_home() -> Path:
-    """Return the folder that holds everything of Atelier except the plug-in.
+    """Return the folder with everything of Atelier except the plug-in.
 
-    It is the folder that ATELIER_HOME names, otherwise the one that the installer noted beside this
-    package, otherwise `.atelier` in the user's own folder. An XDG folder would differ inside a Flatpak.
+    This is the variable ATELIER_HOME if set, otherwise the folder noted by the installer beside this
+    package, otherwise `.atelier` in the user's home. An XDG folder would differ inside a Flatpak.
     """
     if home := os.environ.get("ATELIER_HOME"):
         return Path(home).expanduser().absolute()
@@ -52,7 +52,7 @@ def atelier_home() -> Path:
 
 
 def connection_file() -> Path:
-    """Return the file in which the running backend says how to reach it."""
+    """Return the file with the running backend's port and key."""
     return atelier_home() / CONNECTION_FILE
 
 
@@ -62,7 +62,7 @@ def log_file() -> Path:
 
 
 def backend_python() -> Path:
-    """Return the Python that runs the backend."""
+    """Return the backend's Python executable."""
     venv = atelier_home() / VENV_FOLDER
     return venv / "Scripts" / "pythonw.exe" if sys.platform == "win32" else venv / "bin" / "python"
 
@@ -72,7 +72,7 @@ def backend_python() -> Path:
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a draft beside `path` that replaces it at the end of the block.
+    """Yield a draft beside `path`; at the end of the block it replaces `path`.
 
     If the block raises, `path` stays as it was and the draft is removed.
 
@@ -89,7 +89,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_privately(path: Path, text: str) -> None:
-    """Replace `path` by a file with `text` that only this user can read and write.
+    """Replace `path` by a file with `text`, readable and writable only for this user.
 
     Raises:
         OSError: the file cannot be written.
@@ -111,6 +111,6 @@ def read_json_object(path: Path, max_bytes: int = MAX_JSON_BYTES) -> dict[str, A
 
 
 def write_json_object(path: Path, value: dict[str, Any]) -> None:
-    """Replace a small file of notes. A file that cannot be written is ignored: notes can be lost."""
+    """Replace a small file of notes. Errors are ignored, because losing notes does no harm."""
     with contextlib.suppress(OSError), replacing(path) as draft:
         draft.write_text(json.dumps(value, indent=1), encoding="utf-8")
