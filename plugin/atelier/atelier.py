@@ -1,9 +1,5 @@
 #!/usr/bin/env python3
-"""GIMP's entry to Atelier: registers the filters, runs one, and tells GIMP how that went.
-
-What the filters are is said in `procedures`, what a run does in `task`; `dialog` is for those who sit
-before it.
-"""
+"""The plug-in's entry point: registers the filters' procedures in GIMP and runs them."""
 
 from __future__ import annotations
 
@@ -32,18 +28,18 @@ from host.translation import _, translated
 
 
 class Atelier(Gimp.PlugIn):  # type: ignore[misc]  # gi has no types
-    """The plug-in as GIMP asks for it."""
+    """The plug-in. GIMP calls its methods."""
 
     def do_set_i18n(self, _name: str) -> tuple[bool, str, str]:
-        """Where the translations of all texts are: locale/LANGUAGE/LC_MESSAGES/atelier.mo."""
+        """Return the catalogue of translations: locale/LANGUAGE/LC_MESSAGES/atelier.mo."""
         return True, "atelier", "locale"
 
     def do_query_procedures(self) -> list[str]:
-        """The names of the procedures."""
+        """Return the names of the procedures."""
         return list(FILTERS)
 
     def do_create_procedure(self, name: str) -> Gimp.Procedure:
-        """Declare a procedure."""
+        """Create the procedure of a filter."""
         chosen = FILTERS[name]
         procedure = Gimp.ImageProcedure.new(self, name, Gimp.PDBProcType.PLUGIN, run, None)
         procedure.set_image_types("RGB*, GRAY*")
@@ -70,12 +66,12 @@ def run(
     config: Gimp.ProcedureConfig,
     _data: None,
 ) -> Gimp.ValueArray:
-    """Run a filter and tell GIMP how it went."""
+    """Run a filter and return its result or error to GIMP."""
     outcome = attempt(lambda: _run(procedure, run_mode, image, drawables, config))
     if isinstance(outcome, Failure):
         error = GLib.Error.new_literal(Gimp.PlugIn.error_quark(), outcome.sentence, 0)
-        cancelled = outcome.status == Gimp.PDBStatusType.CANCEL
-        return procedure.new_return_values(outcome.status, None if cancelled else error)
+        is_cancelled = outcome.status == Gimp.PDBStatusType.CANCEL
+        return procedure.new_return_values(outcome.status, None if is_cancelled else error)
     values = procedure.new_return_values(Gimp.PDBStatusType.SUCCESS, None)
     values.remove(1)
     values.insert(1, GObject.Value(Gimp.Layer, outcome))
@@ -83,7 +79,7 @@ def run(
 
 
 def attempt(work: Callable[[], Gimp.Layer]) -> Gimp.Layer | Failure:
-    """What `work` returns, or why it raised: GIMP shows nothing of an exception that leaves here."""
+    """Call `work`, and return a Failure if it raises: GIMP does not show a plug-in's exceptions."""
     status = Gimp.PDBStatusType
     try:
         return work()
@@ -95,7 +91,7 @@ def attempt(work: Callable[[], Gimp.Layer]) -> Gimp.Layer | Failure:
         return Failure(status.EXECUTION_ERROR, translated(error), traceback.format_exc())
     except Exception as error:
         traceback.print_exc()
-        sentence = _("Atelier met with something unforeseen ({error}): GIMP's error output has the details.")
+        sentence = _("Unexpected error in Atelier ({error}). See GIMP's error output for details.")
         return Failure(status.EXECUTION_ERROR, sentence.format(error=error), traceback.format_exc())
 
 
@@ -108,26 +104,30 @@ def _run(
 ) -> Gimp.Layer:
     chosen, layer = FILTERS[procedure.get_name()], single_layer(image, drawables)
     if run_mode == Gimp.RunMode.INTERACTIVE:
-        from ui import dialog
+        from ui.dialog import FilterDialog  # loads Gtk, which other calls do not need
 
-        return dialog.layer_made(procedure, config, chosen, layer, attempt)
+        with FilterDialog(procedure, config, chosen, layer) as dialog:
+            return dialog.make_layer(attempt)
     if run_mode == Gimp.RunMode.NONINTERACTIVE and given_pictures(config, chosen):
-        _set_what_goes_with_a_picture(config, chosen)
-    return _without_a_dialog(config, chosen, layer)
+        _apply_picture_settings(config, chosen)
+    return _run_without_dialog(config, chosen, layer)
 
 
-def _set_what_goes_with_a_picture(config: Gimp.ProcedureConfig, chosen: Filter) -> None:
-    """As the dialog does when a picture is chosen; what a script has set otherwise stays."""
+def _apply_picture_settings(config: Gimp.ProcedureConfig, chosen: Filter) -> None:
+    """Set the settings that the dialog sets when a picture is chosen, unless the script has set them."""
     defaults = {setting.name: setting.default for setting in chosen.settings}
     for name, value in chosen.set_by_picture.items():
         if config.get_property(name) == defaults[name]:
             config.set_property(name, value)
 
 
-def _without_a_dialog(config: Gimp.ProcedureConfig, chosen: Filter, layer: Gimp.Layer) -> Gimp.Layer:
+def _run_without_dialog(config: Gimp.ProcedureConfig, chosen: Filter, layer: Gimp.Layer) -> Gimp.Layer:
     task = task_of(config, chosen)
-    with ProgressReporter(task.title, task.frames) as bar, closing(EventLoopClient(lambda: None)) as link:
-        return make_layers(task, layer, PictureCache(layer), link, bar)
+    with (
+        ProgressReporter(task.title, task.frames) as status_bar,
+        closing(EventLoopClient(lambda: None)) as client,
+    ):
+        return make_layers(task, layer, PictureCache(layer), client, status_bar)
 
 
 Gimp.main(Atelier.__gtype__, sys.argv)

@@ -1,6 +1,6 @@
-"""What is checked of the dialogs' parts inside GIMP, with a screen and a backend: all functions `case_…`.
+"""Tests of the dialogs' parts inside GIMP, with a screen and a real backend: all functions `case_…`.
 
-`test_preview_pane.py` starts it and reads the outcomes. Only GIMP's Python can import it.
+`test_preview.py` starts it and reads the outcomes. Only GIMP's Python can import it.
 """
 
 from __future__ import annotations
@@ -34,9 +34,10 @@ from host.suitability import Unsuitable
 from host.task import Task
 from ui.gallery import recent
 from ui.gallery.gallery import Gallery
-from ui.preview import rendering
+from ui.preview.excerpt import excerpt_of, fits_at_full_size, moved_centre
 from ui.preview.pane import PreviewPane
-from ui.run_progress import Running
+from ui.preview.rendering import original_pixbuf, result_pixbuf
+from ui.run_progress import RunProgress
 from ui.settings_form import settings_form
 from ui.status_line import StatusLine
 
@@ -48,7 +49,7 @@ STARRY_NIGHT = Path(__file__).parents[2] / "samples" / "starry_night.jpg"
 
 
 def main() -> None:
-    """Try everything."""
+    """Run all cases and write their outcomes."""
     GimpUi.init("atelier-tests")
     write_outcomes(cases_in(globals()))
 
@@ -60,7 +61,7 @@ def main() -> None:
 def layer_of(
     *, gray: bool = False, alpha: bool = False, precision: str = "U8_NON_LINEAR", adobe: bool = False
 ) -> Iterator[Any]:
-    """A layer whose left half has COLOUR and whose right half is black, in an image of its own."""
+    """Yield a layer with a left half of COLOUR and a black right half, in an image of its own."""
     base = Gimp.ImageBaseType.GRAY if gray else Gimp.ImageBaseType.RGB
     image = Gimp.Image.new_with_precision(WIDTH, HEIGHT, base, getattr(Gimp.Precision, precision))
     if adobe:
@@ -104,103 +105,110 @@ def assert_near(found: tuple[int, ...], wanted: tuple[int, ...], within: int = 2
     assert all(abs(a - b) <= within for a, b in zip(found, wanted, strict=True)), (found, wanted)
 
 
-# ── What a preview is made of ────────────────────────────────────────────────────────────────────
+# ── Excerpts and pixbufs ─────────────────────────────────────────────────────────────────────────
 
 
-def case_small_pixels_are_the_layers_in_srgb_whatever_its_coding() -> None:
+def case_excerpts_are_srgb_for_every_format_of_layer() -> None:
     for precision in ("U8_NON_LINEAR", "U16_NON_LINEAR", "FLOAT_LINEAR", "HALF_LINEAR"):
         for adobe in (False, True):
             for alpha in (False, True):
                 with layer_of(alpha=alpha, precision=precision, adobe=adobe) as layer:
-                    content = rendering.scene(layer, None).content
+                    content = excerpt_of(layer, None).content
                     assert content.channels == ("RGBA" if alpha else "RGB")
                     assert (content.width, content.height) == (PREVIEW_PX, 204)
                     assert_near(pixel(content, 40, 100), (*COLOUR, 128)[: 4 if alpha else 3])
                     assert_near(pixel(content, 300, 100), (0, 0, 0, 255)[: 4 if alpha else 3])
 
 
-def case_grey_layers_are_grey() -> None:
+def case_excerpts_of_grey_layers_are_grey() -> None:
     for alpha in (False, True):
         with layer_of(gray=True, alpha=alpha) as layer:
-            content = rendering.scene(layer, None).content
+            content = excerpt_of(layer, None).content
             assert content.channels == ("YA" if alpha else "Y")
             wanted = read(layer, (10, 10, 1, 1), "Y'A u8" if alpha else "Y' u8")
             assert_near(pixel(content, 40, 100), tuple(wanted))
-            seen = rendering.before(rendering.scene(layer, None))
-            assert (seen.get_width(), seen.get_height()) == (PREVIEW_PX, 204)
+            excerpt = original_pixbuf(excerpt_of(layer, None))
+            assert (excerpt.get_width(), excerpt.get_height()) == (PREVIEW_PX, 204)
 
 
-def case_the_selection_and_the_layers_mask_are_soft() -> None:
+def case_masks_are_the_selection_times_the_layer_mask() -> None:
     for precision in ("U8_NON_LINEAR", "FLOAT_LINEAR"):
         with layer_of(precision=precision) as layer:
             image = layer.get_image()
             Gimp.Selection.all(image)
             write(image.get_selection(), "Y float", array("f", [0.5] * WIDTH * HEIGHT).tobytes())
-            seen = rendering.scene(layer, None)
-            assert seen.mask is not None and len(seen.mask) == seen.region.width * seen.region.height
-            assert_near(tuple(set(seen.mask)), (128,), within=3)
+            excerpt = excerpt_of(layer, None)
+            assert (
+                excerpt.mask is not None and len(excerpt.mask) == excerpt.region.width * excerpt.region.height
+            )
+            assert_near(tuple(set(excerpt.mask)), (128,), within=3)
             mask = layer.create_mask(Gimp.AddMaskType.WHITE)
             layer.add_mask(mask)
             write(mask, "Y float", array("f", [0.25] * WIDTH * HEIGHT).tobytes())
-            assert_near(tuple(set(rendering.scene(layer, None).mask or b"")), (32,), within=3)
+            assert_near(tuple(set(excerpt_of(layer, None).mask or b"")), (32,), within=3)
             layer.set_apply_mask(False)
-            assert_near(tuple(set(rendering.scene(layer, None).mask or b"")), (128,), within=3)
+            assert_near(tuple(set(excerpt_of(layer, None).mask or b"")), (128,), within=3)
 
 
-def case_a_part_is_seen_and_what_lies_around_it_is_sent() -> None:
+def case_an_excerpt_of_a_selection_includes_its_context() -> None:
     with layer_of() as layer:
         layer.set_offsets(50, 20)
         layer.get_image().select_rectangle(Gimp.ChannelOps.REPLACE, 450, 120, 200, 100)
-        seen = rendering.scene(layer, None)
-        assert (seen.content.width, seen.content.height) == (200 + 2 * 96, 100 + 2 * 96)
-        assert (seen.region.x, seen.region.y, seen.region.width, seen.region.height) == (96, 96, 200, 100)
-        assert seen.part == 1.0
-        assert seen.mask == b"\xff" * 20_000
-        assert rendering.is_small(layer)
-        assert bytes(seen.content.pixels) == read(layer, (304, 4, 392, 292), "R'G'B' u8")
+        excerpt = excerpt_of(layer, None)
+        assert (excerpt.content.width, excerpt.content.height) == (200 + 2 * 96, 100 + 2 * 96)
+        assert (excerpt.region.x, excerpt.region.y, excerpt.region.width, excerpt.region.height) == (
+            96,
+            96,
+            200,
+            100,
+        )
+        assert excerpt.part == 1.0
+        assert excerpt.mask == b"\xff" * 20_000
+        assert fits_at_full_size(layer)
+        assert bytes(excerpt.content.pixels) == read(layer, (304, 4, 392, 292), "R'G'B' u8")
 
 
-def case_a_detail_has_the_layers_own_pixels() -> None:
+def case_a_detail_has_the_layers_pixels_at_full_size() -> None:
     with layer_of() as layer:
         Gimp.Drawable.edit_fill(layer, Gimp.FillType.BACKGROUND)
-        seen = rendering.scene(layer, (0.5, 0.5))
-        assert not rendering.is_small(layer)
-        assert (seen.region.width, seen.region.height) == (PREVIEW_PX, PREVIEW_PX)
+        excerpt = excerpt_of(layer, (0.5, 0.5))
+        assert not fits_at_full_size(layer)
+        assert (excerpt.region.width, excerpt.region.height) == (PREVIEW_PX, PREVIEW_PX)
         around = (330 - 96, 130 - 96, PREVIEW_PX + 2 * 96, PREVIEW_PX + 2 * 96)
-        assert bytes(seen.content.pixels) == read(layer, around, "R'G'B' u8")
-        assert abs(seen.part - 532 / WIDTH) < 1e-9
-        corner = rendering.scene(layer, (0.0, 1.0))
+        assert bytes(excerpt.content.pixels) == read(layer, around, "R'G'B' u8")
+        assert abs(excerpt.part - 532 / WIDTH) < 1e-9
+        corner = excerpt_of(layer, (0.0, 1.0))
         assert (corner.region.x, corner.region.y) == (0, 96)
-        assert rendering.moved(layer, (0.5, 0.5), 100, -1000) == (0.6, PREVIEW_PX / HEIGHT / 2)
+        assert moved_centre(layer, (0.5, 0.5), 100, -1000) == (0.6, PREVIEW_PX / HEIGHT / 2)
 
 
-def case_what_is_not_selected_stays_as_it_is() -> None:
+def case_a_result_replaces_only_the_selection() -> None:
     with layer_of() as layer:
         image = layer.get_image()
         image.select_ellipse(Gimp.ChannelOps.REPLACE, 0, 0, WIDTH, HEIGHT)
-        seen = rendering.scene(layer, None)
+        excerpt = excerpt_of(layer, None)
         green = Picture(20, 10, "RGB", "u8", bytes((0, 255, 0)) * 200)
-        before, after = rendering.before(seen), rendering.after(seen, green)
+        before, after = original_pixbuf(excerpt), result_pixbuf(excerpt, green)
         assert at(before, 100, 100) == COLOUR
         assert at(after, 100, 100) == (0, 255, 0)
         assert at(after, 2, 2) == at(before, 2, 2) == COLOUR
 
 
-def case_a_selection_beside_the_layer_and_a_layer_that_is_gone_are_told() -> None:
+def case_a_selection_outside_the_layer_and_a_deleted_layer_are_errors() -> None:
     with layer_of() as layer:
         layer.get_image().select_rectangle(Gimp.ChannelOps.REPLACE, 0, 0, 10, 10)
         layer.set_offsets(50, 50)
-        assert_unsuitable(layer, "The selection lies outside the layer")
+        assert_unsuitable(layer, "The selection is outside the layer")
     assert_unsuitable(layer, "The layer was deleted")
 
 
 def assert_unsuitable(layer: Any, sentence: str) -> None:
     try:
-        rendering.scene(layer, None)
+        excerpt_of(layer, None)
     except Unsuitable as error:
         assert str(error).startswith(sentence), error
     else:
-        raise AssertionError("a scene was made")
+        raise AssertionError("no error was raised")
 
 
 def at(pixbuf: Any, x: int, y: int) -> tuple[int, ...]:
@@ -212,26 +220,26 @@ def at(pixbuf: Any, x: int, y: int) -> tuple[int, ...]:
 
 
 class Window:
-    """A window with a preview of a layer, whose request a test may change."""
+    """A window with the preview of a layer. Tests change its request."""
 
-    def __init__(self, layer: Any, request: Any, given: tuple[Any, ...] = ()) -> None:
-        self.request, self.given, self.asked = request, given, 0
-        self.link = EventLoopClient(lambda: self.pane.refresh_soon())
-        self.submit = self.link.submit
-        self.link.submit = self._counted  # type: ignore[assignment,method-assign]
-        self.pane = PreviewPane(layer, PictureCache(layer), self.link, self._wanted)
+    def __init__(self, layer: Any, request: Any, sources: tuple[Any, ...] = ()) -> None:
+        self.request, self.sources, self.submitted = request, sources, 0
+        self.client = EventLoopClient(lambda: self.pane.refresh_soon())
+        self.submit = self.client.submit
+        self.client.submit = self._counting_submit  # type: ignore[assignment,method-assign]
+        self.pane = PreviewPane(layer, PictureCache(layer), self.client, self._current_request)
         self.window = Gtk.Window()
         self.window.add(self.pane)
         self.window.show_all()
         self.pane.refresh_soon()
 
-    def _wanted(self) -> Any:
+    def _current_request(self) -> Any:
         if isinstance(self.request, AtelierError):
             raise self.request
-        return self.request, self.given
+        return self.request, self.sources
 
-    def _counted(self, *arguments: Any) -> int:
-        self.asked += 1
+    def _counting_submit(self, *arguments: Any) -> int:
+        self.submitted += 1
         return self.submit(*arguments)
 
     def __enter__(self) -> Window:
@@ -239,15 +247,15 @@ class Window:
 
     def __exit__(self, *_: object) -> None:
         self.window.destroy()
-        self.link.close()
+        self.client.close()
 
     @property
-    def says(self) -> str:
-        return str(self.pane._line.get_text())
+    def status(self) -> str:
+        return str(self.pane._status.get_text())
 
     @property
     def pixels(self) -> bytes:
-        """What is seen."""
+        """The displayed pixels."""
         pixbuf = self.pane._image.get_pixbuf()
         return bytes(pixbuf.get_pixels()) if pixbuf else b""
 
@@ -256,15 +264,15 @@ class Window:
         self.pane.refresh_soon()
 
     def wait(self) -> bytes:
-        """What is seen once all is done."""
-        self.wait_until(lambda: not self.pane._delay, "the preview is asked for")
-        self.wait_until(lambda: self.pane._job is None, "the preview is done")
+        """Wait until the preview is done, and return the displayed pixels."""
+        self.wait_until(lambda: not self.pane._delay, "the preview is requested")
+        self.wait_until(lambda: not self.pane._job.is_running, "the preview is done")
         return self.pixels
 
     def wait_until(self, holds: Callable[[], bool], what: str) -> None:
         deadline = time.monotonic() + WITHIN_S
         while not holds():
-            assert time.monotonic() < deadline, f"in vain that {what}; it says {self.says!r}"
+            assert time.monotonic() < deadline, f"Timed out waiting until {what}; status: {self.status!r}"
             GLib.MainContext.default().iteration(False)
             time.sleep(0.001)
 
@@ -284,31 +292,33 @@ def press(widget: Any, kind: Any, **fields: Any) -> None:
     )
 
 
-def case_a_change_changes_the_picture() -> None:
+def case_a_changed_setting_changes_the_preview() -> None:
     with layer_of() as layer, Window(layer, GALLERY) as window:
-        window.wait_until(lambda: window.says == "Atelier is starting…" or window.asked > 0, "it starts")
+        window.wait_until(
+            lambda: window.status == "Atelier is starting…" or window.submitted > 0, "the backend starts"
+        )
         first = window.wait()
-        assert window.says == ""
-        assert first != rendering.before(rendering.scene(layer, None)).get_pixels()
+        assert window.status == ""
+        assert first != original_pixbuf(excerpt_of(layer, None)).get_pixels()
         window.change(StyleTransfer(method="gallery", gallery_style="woodcut"))
         assert window.wait() != first
-        assert window.asked == 2
+        assert window.submitted == 2
         window.change(GALLERY)
         assert window.wait() == first
         window.pane.refresh_soon()
         window.wait()
-        assert window.asked == 3, "nothing had changed"
+        assert window.submitted == 3, "an unchanged preview was requested again"
 
 
 def case_the_newest_request_cancels_the_older() -> None:
     with layer_of() as layer, Window(layer, GALLERY) as window:
         first = window.wait()
         window.change(DeepDream(network="vgg16", layers="relu5_3"))
-        window.wait_until(lambda: window.asked == 2, "the dream is asked for")
+        window.wait_until(lambda: window.submitted == 2, "the dream is requested")
         window.change(GALLERY)
         assert window.wait() == first
-        assert not window.link._jobs or len(window.link._jobs) == 1
-        window.wait_until(lambda: not window.link._jobs, "the dream has ended, too")
+        assert not window.client._callbacks or len(window.client._callbacks) == 1
+        window.wait_until(lambda: not window.client._callbacks, "the dream has ended")
 
 
 def case_changes_in_quick_succession_are_one() -> None:
@@ -316,13 +326,13 @@ def case_changes_in_quick_succession_are_one() -> None:
         for strength in range(10):
             window.change(StyleTransfer(method="gallery", strength=strength / 10))
         window.wait()
-        assert window.asked == 1
+        assert window.submitted == 1
 
 
-def case_the_layer_is_seen_while_a_button_is_held() -> None:
+def case_holding_a_button_shows_the_original() -> None:
     with layer_of() as layer, Window(layer, GALLERY) as window:
         made = window.wait()
-        original = rendering.before(rendering.scene(layer, None)).get_pixels()
+        original = original_pixbuf(excerpt_of(layer, None)).get_pixels()
         box = window.pane.get_children()[0]
         press(box, Gdk.EventType.BUTTON_PRESS)
         assert window.pixels == original
@@ -333,21 +343,21 @@ def case_the_layer_is_seen_while_a_button_is_held() -> None:
         window.pane._before.set_active(False)
         assert window.pixels == made
         window.wait()
-        assert window.asked == 1
+        assert window.submitted == 1
 
 
 def case_a_detail_is_dragged() -> None:
     with layer_of() as layer, Window(layer, GALLERY) as window:
         whole = window.wait()
         window.pane._detail.set_active(True)
-        original = rendering.before(rendering.scene(layer, (0.5, 0.5))).get_pixels()
+        original = original_pixbuf(excerpt_of(layer, (0.5, 0.5))).get_pixels()
         assert window.pixels == original
         detail = window.wait()
         assert detail not in (original, whole)
         box = window.pane.get_children()[0]
         press(box, Gdk.EventType.BUTTON_PRESS, x=100.0, y=100.0)
         press(box, Gdk.EventType.MOTION_NOTIFY, x=200.0, y=100.0)
-        assert window.pixels == rendering.before(rendering.scene(layer, (0.4, 0.5))).get_pixels()
+        assert window.pixels == original_pixbuf(excerpt_of(layer, (0.4, 0.5))).get_pixels()
         press(box, Gdk.EventType.BUTTON_RELEASE)
         assert window.wait() not in (detail, window.pixels[:0])
         press(box, Gdk.EventType.KEY_PRESS, keyval=Gdk.KEY_Right)
@@ -360,58 +370,58 @@ def case_styles_are_read_once() -> None:
     style = Gio.File.new_for_path(str(STARRY_NIGHT))
     with layer_of() as layer, Window(layer, StyleTransfer(), (style,)) as window:
         first = window.wait()
-        assert window.says == "", window.says
-        assert len(window.pane._given) == 1
+        assert window.status == "", window.status
+        assert len(window.pane._pictures) == 1
         window.change(StyleTransfer(strength=0.5))
         assert window.wait() != first
-        assert len(window.pane._given) == 1
-        window.given = (layer, Gimp.context_get_pattern())
+        assert len(window.pane._pictures) == 1
+        window.sources = (layer, Gimp.context_get_pattern())
         window.pane.refresh_soon()
         assert window.wait() != first
-        assert window.says == "", window.says
-        assert len(window.pane._given) == 3
+        assert window.status == "", window.status
+        assert len(window.pane._pictures) == 3
 
 
-def case_a_given_file_is_read_once_until_it_changes_and_a_layer_for_every_run() -> None:
+def case_a_file_is_read_again_after_a_change_and_a_layer_for_every_run() -> None:
     place = Path(os.environ["EMPTY_HOME"]) / "style.jpg"
     shutil.copyfile(STARRY_NIGHT, place)
     file = Gio.File.new_for_path(str(place))
     with layer_of() as layer, layer_of() as style:
-        given = PictureCache(layer)
-        first, of_layer = given.for_preview(file, 512), given.for_preview(style, 512)
-        assert given.for_run(file, 900) is first
+        cache = PictureCache(layer)
+        first, of_layer = cache.for_preview(file, 512), cache.for_preview(style, 512)
+        assert cache.for_run(file, 900) is first
         shutil.copyfile(STARRY_NIGHT.with_name("coffee.jpg"), place)
-        assert given.for_run(file, 512).pixels != first.pixels
+        assert cache.for_run(file, 512).pixels != first.pixels
         write(style, "R'G'B' u8", bytes(3 * WIDTH * HEIGHT))
-        assert given.for_preview(style, 512) is of_layer
-        assert not any(given.for_run(style, 512).pixels[0:3])
+        assert cache.for_preview(style, 512) is of_layer
+        assert not any(cache.for_run(style, 512).pixels[0:3])
 
 
-def case_what_is_wrong_is_said_and_what_is_missing_is_left_to_the_dialog() -> None:
+def case_errors_are_shown_except_for_missing_pictures() -> None:
     with layer_of() as layer, Window(layer, Unsuitable("Choose a style picture first.")) as window:
-        assert window.wait() == rendering.before(rendering.scene(layer, None)).get_pixels()
-        assert window.says == ""
+        assert window.wait() == original_pixbuf(excerpt_of(layer, None)).get_pixels()
+        assert window.status == ""
         window.change(DeepDream(network="squeezenet", layers="Mixed_9z"))
         window.wait()
-        assert "Mixed_9z" in window.says
+        assert "Mixed_9z" in window.status, window.status
         window.change(GALLERY)
         window.wait()
-        assert window.says == ""
+        assert window.status == ""
 
 
-def case_nothing_is_asked_during_a_run_whose_picture_is_shown() -> None:
+def case_a_run_shows_its_pictures_and_pauses_previews() -> None:
     with layer_of() as layer, Window(layer, GALLERY) as window:
         made = window.wait()
         window.pane.pause()
         window.change(StyleTransfer(method="gallery", strength=0.5))
         window.wait()
-        assert window.asked == 1
-        window.pane.show(Picture(2, 1, "RGB", "u8", bytes((0, 255, 0)) * 2))
+        assert window.submitted == 1
+        window.pane.show_run_picture(Picture(2, 1, "RGB", "u8", bytes((0, 255, 0)) * 2))
         assert set(window.pixels[1::3]) == {255}
         window.pane.resume()
         window.pane.refresh_soon()
         assert window.wait() != made
-        assert window.asked == 2
+        assert window.submitted == 2
 
 
 def case_a_backend_that_cannot_start_is_tried_once() -> None:
@@ -421,44 +431,54 @@ def case_a_backend_that_cannot_start_is_tried_once() -> None:
         with layer_of() as layer, Window(layer, GALLERY) as window:
             window.wait()
             until = time.monotonic() + 1.5
-            window.wait_until(lambda: time.monotonic() > until, "some time passes")
-            assert "is not installed" in window.says
-            assert window.asked == 1
+            window.wait_until(lambda: time.monotonic() > until, "1.5 s have passed")
+            assert "is not installed" in window.status, window.status
+            assert window.submitted == 1
     finally:
         os.environ["ATELIER_HOME"] = home
 
 
-def case_a_run_that_is_enough_before_its_job_is_asked_for_is_not_computed_to_its_end() -> None:
+def case_a_run_finished_early_before_its_job_is_submitted_ends_early() -> None:
     dream = DeepDream(network="squeezenet", iterations=500, octaves=4, size=128)
     with layer_of() as layer, Window(layer, GALLERY) as window:
         window.wait()
-        task, heard = Task(FILTERS["plug-in-atelier-deepdream"], dream, [], 1), list[Queued | Progress]()
-        bar = ProgressReporter(task.title, task.frames)
-        run = Running(task, None, link=window.link, bar=bar, line=StatusLine(), pane=window.pane)
+        task, messages = Task(FILTERS["plug-in-atelier-deepdream"], dream, [], 1), list[Queued | Progress]()
+        run = RunProgress(
+            task,
+            None,
+            client=window.client,
+            status_bar=ProgressReporter(task.title, task.frames),
+            status_line=StatusLine(),
+            preview=window.pane,
+        )
         run.finish_early()
-        seen = rendering.scene(layer, None)
+        excerpt = excerpt_of(layer, None)
         with suppress(JobCancelled):
-            window.link.result_of(dream, seen.content, seen.region, [], heard.append, run.job_started)
-        told = [said for said in heard if isinstance(said, Progress)]
-        assert all(said.step < said.total / 2 for said in told[:-1]), "the last one is of what there was"
+            window.client.result_of(
+                dream, excerpt.content, excerpt.region, [], messages.append, run.job_started
+            )
+        steps = [message for message in messages if isinstance(message, Progress)]
+        assert all(step.step < step.total / 2 for step in steps[:-1]), (
+            "the last message has the final picture"
+        )
 
 
 # ── The settings and the gallery ─────────────────────────────────────────────────────────────────
 
 
 def config_of(name: str) -> tuple[Any, Any]:
-    """A filter's procedure and its settings, at their defaults."""
+    """Return a filter's procedure and a config with the default arguments."""
     procedure = Gimp.get_pdb().lookup_procedure(name)
     return procedure, procedure.create_config()
 
 
 def menu_beside(control: Any) -> list[Any]:
-    """What the menu button of a control offers now."""
+    """Return the items in the menu of a control's button."""
     (button,) = (part for part in control.get_children() if isinstance(part, Gtk.MenuButton))
     return [item for item in button.get_popup().get_children() if item.get_sensitive()]
 
 
-def case_what_may_stand_in_a_text_is_offered_for_the_network() -> None:
+def case_text_settings_have_suggestions_for_the_network() -> None:
     for name, chosen in FILTERS.items():
         procedure, config = config_of(name)
         dialog = GimpUi.ProcedureDialog.new(procedure, config, "")
@@ -478,24 +498,24 @@ def case_what_may_stand_in_a_text_is_offered_for_the_network() -> None:
         dialog.destroy()
 
 
-def case_a_gallery_reads_what_was_noted_once_whenever_it_is_filled() -> None:
-    noted, read = recent.read_history, 0
+def case_a_gallery_reads_the_history_once_per_listing() -> None:
+    read_history, reads = recent.read_history, 0
 
-    def counted() -> Any:
-        nonlocal read
-        read += 1
-        return noted()
+    def counting_read() -> Any:
+        nonlocal reads
+        reads += 1
+        return read_history()
 
     _procedure, config = config_of("plug-in-atelier-style-transfer")
-    recent.read_history = counted
+    recent.read_history = counting_read
     try:
         gallery = Gallery(config, FILTERS["plug-in-atelier-style-transfer"]).view
-        assert read == 1
+        assert reads == 1
         config.set_property("gallery-style", "dusk")
         config.set_property("method", "gallery")
-        assert read == 1
+        assert reads == 1
         gallery.refresh()
-        assert read == 2
+        assert reads == 2
     finally:
-        recent.read_history = noted
+        recent.read_history = read_history
     gallery.destroy()

@@ -1,4 +1,4 @@
-"""The preview inside real GIMPs, with a screen that nobody sees and a real backend: see `preview_cases`."""
+"""The dialogs' parts inside real GIMPs, on a virtual screen, with a real backend: see `preview_cases`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CASES = re.findall(r"^def (case_\w+)", (TESTS / "preview_cases.py").read_text(en
 
 @pytest.fixture(scope="module")
 def outcomes(gimp: Gimp, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The tracebacks of what went wrong, by the names of cases; empty where all is well."""
+    """The traceback of each case, by name; empty if the case passed."""
     folder = tmp_path_factory.mktemp("preview")
     file = folder / "outcomes.json"
     screen = ["Xvfb", "-screen", "0", f"{WIDTH}x{HEIGHT}x24", "-nolisten", "tcp", "-displayfd", "1"]

@@ -1,1 +1,1 @@
-"""The dialogs. Gtk."""
+"""The filters' dialogs, with Gtk. `dialog` assembles them from the other modules."""

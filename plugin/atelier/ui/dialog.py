@@ -1,19 +1,20 @@
-"""A filter's dialog: preview, pictures to choose from, settings, and the run, for which it stays open.
+"""A filter's dialog: the preview, the gallery, the settings, and the run, during which it stays open.
 
-It is GIMP's own dialog of a procedure, which brings Reset, Load, Save, Cancel and Run. Knows nothing of
-pixels. Imported only where there is a dialog to show, for it takes Gtk along.
+It extends GIMP's own procedure dialog, which has Reset, Load, Save, Cancel and Run. This module loads
+Gtk, so it is imported only for interactive calls.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Any
+from typing import TypeAlias
 
 from gi.repository import Gdk, Gimp, GimpUi, Gtk
 
 from atelier_shared import estimate
 from atelier_shared.errors import AtelierError, JobCancelled
+from atelier_shared.request import PaintingRequest
 from host import cutouts
 from host.error_report import Failure, error_details
 from host.event_loop_client import EventLoopClient
@@ -21,133 +22,122 @@ from host.filters import Filter
 from host.picture_cache import PictureCache
 from host.progress_reporter import ProgressReporter
 from host.run import make_layers
+from host.source_pictures import SourcePicture
 from host.suitability import Unsuitable
 from host.task import Task, task_of
 from host.translation import _
 
+from .gallery.entries import has_gallery
 from .gallery.gallery import Gallery
 from .gallery.recent import add_recent
 from .preview.pane import PreviewPane
-from .run_progress import Running
+from .run_progress import RunProgress
 from .settings_form import settings_form
 from .status_line import StatusLine
 
 SPACING_PX = 12
 RESET, FINISH_EARLY = 1, 2
-ENDS = (Gtk.ResponseType.CANCEL, Gtk.ResponseType.CLOSE, Gtk.ResponseType.DELETE_EVENT)
+"""Responses; RESET is the one that GIMP uses."""
+CANCEL_RESPONSES = (Gtk.ResponseType.CANCEL, Gtk.ResponseType.CLOSE, Gtk.ResponseType.DELETE_EVENT)
 
-Attempt = Callable[[Callable[[], Gimp.Layer]], Gimp.Layer | Failure]
-
-
-def layer_made(
-    procedure: Gimp.Procedure,
-    config: Gimp.ProcedureConfig,
-    chosen: Filter,
-    layer: Gimp.Layer,
-    attempt: Attempt,
-) -> Gimp.Layer:
-    """Let a person change the arguments in `config` and run the filter, until that has made a layer.
-
-    `attempt` calls what it is given, and returns a Failure where that raises.
-
-    Raises:
-        JobCancelled: the person does not want the filter after all.
-    """
-    GimpUi.init(procedure.get_name())
-    with FilterDialog(procedure, config, chosen, layer) as dialog:
-        while dialog.ask():
-            outcome = attempt(dialog.run)
-            if not isinstance(outcome, Failure):
-                return outcome
-            dialog.show(outcome)
-    raise JobCancelled("The filter was cancelled.")
+Attempt: TypeAlias = Callable[[Callable[[], Gimp.Layer]], Gimp.Layer | Failure]
 
 
 class FilterDialog:
-    """The window and its parts, with a connection to the backend; a context manager that closes both."""
+    """The dialog and its connection to the backend; a context manager that closes both."""
 
     def __init__(
-        self,
-        procedure: Gimp.Procedure,
-        config: Gimp.ProcedureConfig,
-        chosen: Filter,
-        layer: Gimp.Layer,
+        self, procedure: Gimp.Procedure, config: Gimp.ProcedureConfig, chosen: Filter, layer: Gimp.Layer
     ) -> None:
+        GimpUi.init(procedure.get_name())
         self._config, self._chosen, self._layer = config, chosen, layer
-        self._running: Running | None = None
+        self._run: RunProgress | None = None
         self._is_closed = False
-        self._link = EventLoopClient(self._link_changed)
+        self._client = EventLoopClient(self._backend_changed)
+        self._pictures = PictureCache(layer)
         self._dialog = GimpUi.ProcedureDialog.new(procedure, config, _(chosen.title))
-        self._given = PictureCache(layer)
-        self._line, self._pane = StatusLine(), PreviewPane(layer, self._given, self._link, self._wanted)
+        self._preview = PreviewPane(layer, self._pictures, self._client, self._current_request)
+        self._status_line = StatusLine()
         self._body = Gtk.Box(spacing=SPACING_PX)
         self._settings = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=SPACING_PX)
         self._lay_out()
-        self._finish_early = self._finish_early_button()
-        self._listen()
+        self._finish_early = self._add_finish_early_button()
+        self._connect_signals()
         self._config_changed()
 
     def _lay_out(self) -> None:
-        gallery = Gallery(self._config, self._chosen).view
+        gallery = Gallery(self._config, self._chosen).view if has_gallery(self._chosen) else None
         form = settings_form(self._dialog, self._config, self._chosen, gallery)
-        self._settings.pack_start(gallery, True, True, 0)
+        if gallery:
+            self._settings.pack_start(gallery, True, True, 0)
         self._settings.pack_start(form, False, False, 0)
-        self._body.pack_start(self._pane, False, False, 0)
+        self._body.pack_start(self._preview, False, False, 0)
         self._body.pack_start(self._settings, True, True, 0)
         self._settings.show()
         self._body.show()
         content = self._dialog.get_content_area()
         content.pack_start(self._body, True, True, 0)
-        content.pack_start(self._line, False, False, 0)
+        content.pack_start(self._status_line, False, False, 0)
 
-    def _finish_early_button(self) -> Gtk.Button:
-        """Stop and keep, between Cancel and Run, of which nothing is seen but during a run."""
+    def _add_finish_early_button(self) -> Gtk.Button:
+        """Add the button "Stop and keep" between Cancel and Run. It is visible only during a run."""
         self._dialog.set_ok_label(_("R_un"))
         button = self._dialog.add_button(_("Stop and _keep"), FINISH_EARLY)
-        button.set_tooltip_text(_("Ends the run now, and adds the picture as it is by then"))
+        button.set_tooltip_text(_("End the run now, and keep the picture as it is"))
         buttons, run = button.get_parent(), self._dialog.get_widget_for_response(Gtk.ResponseType.OK)
         buttons.reorder_child(button, buttons.get_children().index(run))
         button.hide()
         return button
 
-    def _listen(self) -> None:
+    def _connect_signals(self) -> None:
         self._config.connect("notify", self._config_changed)
         self._dialog.connect("response", self._responded)
         self._dialog.connect("delete-event", self._closed)
         self._dialog.connect("key-press-event", self._key_pressed)
 
     def __enter__(self) -> FilterDialog:
-        """Connect to the backend, which is started where none runs."""
-        self._link.start()
+        """Connect to the backend; start it if none is running."""
+        self._client.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close window and connection; the backend drops what it still does for it."""
-        self._link.close()
+        """Close the dialog and the connection. The backend then drops unfinished jobs."""
+        self._client.close()
         self._dialog.destroy()
 
-    # ── Before a run ──
+    def make_layer(self, attempt: Attempt) -> Gimp.Layer:
+        """Let the user change the settings and run the filter until a run has made a layer.
 
-    def ask(self) -> bool:
-        """Wait until the person wants the filter to run, or does not want it any more: False."""
-        return not self._is_closed and bool(self._dialog.run())
+        `attempt` calls its argument and returns a Failure if that raises.
 
-    def _wanted(self) -> tuple[Any, list[Any]]:
+        Raises:
+            JobCancelled: the user has cancelled the dialog.
+        """
+        while not self._is_closed and self._dialog.run():
+            outcome = attempt(self._run_filter)
+            if not isinstance(outcome, Failure):
+                return outcome
+            self._show_failure(outcome)
+        raise JobCancelled("The filter was cancelled.")
+
+    # ── Before a run ─────────────────────────────────────────────────────────────────────────────
+
+    def _current_request(self) -> tuple[PaintingRequest, Sequence[SourcePicture]]:
         cutouts.size_to_send(self._layer)
         task = task_of(self._config, self._chosen)
-        return task.request, list(task.pictures)
+        return task.request, task.pictures
 
     def _config_changed(self, *_changed: object) -> None:
-        self._line.say(self._duration())
-        self._pane.refresh_soon()
+        self._status_line.show_message(self._expected_duration())
+        self._preview.refresh_soon()
 
-    def _link_changed(self) -> None:
-        self._pane.refresh_soon()
+    def _backend_changed(self) -> None:
+        self._preview.refresh_soon()
 
-    def _duration(self) -> str:
-        """About how long it will take, or what is wrong with the settings."""
+    def _expected_duration(self) -> str:
+        """Return the expected duration as a sentence, or the error in the settings."""
         try:
             seconds = self._estimate(task_of(self._config, self._chosen))
         except Unsuitable as error:
@@ -158,81 +148,89 @@ class FilterDialog:
     def _estimate(self, task: Task) -> float | None:
         return task.seconds(*cutouts.size_to_send(self._layer))
 
-    # ── A run ──
+    # ── A run ────────────────────────────────────────────────────────────────────────────────────
 
-    def run(self) -> Gimp.Layer:
-        """Do what the settings say, while the window lives; raises as `make` does."""
+    def _run_filter(self) -> Gimp.Layer:
+        """Run the filter with the current settings, while the dialog stays responsive.
+
+        Raises the errors of `make_layers`.
+        """
         task = task_of(self._config, self._chosen)
-        if isinstance(self._link.state, AtelierError):
-            self._link.start()
-        with ProgressReporter(task.title, task.frames) as bar:
-            self._running = Running(
-                task, self._estimate(task), link=self._link, bar=bar, line=self._line, pane=self._pane
+        if isinstance(self._client.state, AtelierError):
+            self._client.start()
+        with ProgressReporter(task.title, task.frames) as status_bar:
+            self._run = RunProgress(
+                task,
+                self._estimate(task),
+                client=self._client,
+                status_bar=status_bar,
+                status_line=self._status_line,
+                preview=self._preview,
             )
-            self._set_busy(True)
+            self._set_running(True)
             try:
-                made = make_layers(task, self._layer, self._given, self._link, self._running)
+                made = make_layers(task, self._layer, self._pictures, self._client, self._run)
             finally:
-                self._running = None
-                self._set_busy(False)
+                self._run = None
+                self._set_running(False)
         add_recent(task.pictures)
         return made
 
-    def show(self, failure: Failure) -> None:
-        """Show why there is no layer; a run that was cancelled needs no explanation.
+    def _show_failure(self, failure: Failure) -> None:
+        """Show the error of a run. A cancelled run has none.
 
-        After an error no preview is asked for that would say the same; the next change does that.
+        The preview is not refreshed after an error, because it would show the same error.
         """
         if failure.status == Gimp.PDBStatusType.CANCEL:
             self._config_changed()
         else:
-            self._line.show_error(failure.sentence, error_details(failure, self._described()))
+            details = error_details(failure, self._arguments_text())
+            self._status_line.show_error(failure.sentence, details)
 
-    def _described(self) -> str:
-        """The settings, for the details of an error."""
-        properties = (pspec.name for pspec in self._config.list_properties())
-        return "\n".join(f"{name}: {self._config.get_property(name)}" for name in properties)
+    def _arguments_text(self) -> str:
+        names = (pspec.name for pspec in self._config.list_properties())
+        return "\n".join(f"{name}: {self._config.get_property(name)}" for name in names)
 
-    def _set_busy(self, busy: bool) -> None:
-        """Leave nothing to be used during a run but the buttons that end it."""
-        (self._pane.pause if busy else self._pane.resume)()
-        for part in (self._settings, *self._saving()):
-            Gtk.Widget.set_sensitive(part, not busy)
+    def _set_running(self, is_running: bool) -> None:
+        """Disable everything during a run except the buttons to end it; enable everything after it."""
+        (self._preview.pause if is_running else self._preview.resume)()
+        for widget in (self._settings, *self._load_and_save()):
+            Gtk.Widget.set_sensitive(widget, not is_running)
         for response in (Gtk.ResponseType.OK, Gtk.ResponseType.HELP, RESET):
-            self._dialog.set_response_sensitive(response, not busy)
-        self._finish_early.set_visible(busy)
-        self._finish_early.set_sensitive(busy)
-        if busy:
-            self._dialog.set_focus(None)  # Return must not cancel by chance
+            self._dialog.set_response_sensitive(response, not is_running)
+        self._finish_early.set_visible(is_running)
+        self._finish_early.set_sensitive(is_running)
+        if is_running:
+            self._dialog.set_focus(None)  # otherwise Cancel has the focus, and Return cancels by accident
 
-    def _saving(self) -> list[Gtk.Widget]:
-        """What GIMP has between our parts and the buttons: Load and Save."""
+    def _load_and_save(self) -> list[Gtk.Widget]:
+        """Return GIMP's widgets between our content and the buttons: Load and Save."""
         return [
-            part
-            for part in self._dialog.get_content_area().get_children()
-            if part not in (self._body, self._line) and not self._finish_early.is_ancestor(part)
+            widget
+            for widget in self._dialog.get_content_area().get_children()
+            if widget not in (self._body, self._status_line) and not self._finish_early.is_ancestor(widget)
         ]
 
     def _responded(self, _dialog: Gtk.Dialog, response: int) -> None:
-        if self._running and response == FINISH_EARLY:
-            self._running.finish_early()
+        if self._run and response == FINISH_EARLY:
+            self._run.finish_early()
             self._finish_early.set_sensitive(False)
-        elif self._running and response in ENDS:
-            self._running.cancel()
+        elif self._run and response in CANCEL_RESPONSES:
+            self._run.cancel()
 
     def _closed(self, _dialog: Gtk.Dialog, _event: Gdk.Event) -> bool:
-        """The window's own button during a run: nothing is wanted any more, nor to be seen."""
-        if not self._running:
+        """Cancel the run and hide the dialog when the user closes the window during a run."""
+        if not self._run:
             return False
         self._is_closed = True
         self._dialog.hide()
-        self._running.cancel()
-        self._link.close()
+        self._run.cancel()
+        self._client.close()
         return True
 
     def _key_pressed(self, _dialog: Gtk.Dialog, event: Gdk.EventKey) -> bool:
-        """Escape during a run means Cancel; GTK takes it for the window's own button."""
-        if not (self._running and event.keyval == Gdk.KEY_Escape):
+        """Cancel the run on Escape. GTK would otherwise close the window."""
+        if not (self._run and event.keyval == Gdk.KEY_Escape):
             return False
-        self._running.cancel()
+        self._run.cancel()
         return True

@@ -1,4 +1,4 @@
-"""A run as the dialog watches it: how far it is, the picture as it grows, and how a person ends it."""
+"""The progress of a run in the dialog, and the user's means to end the run."""
 
 from __future__ import annotations
 
@@ -16,50 +16,54 @@ from host.translation import _
 
 from .preview.pane import PreviewPane
 from .status_line import StatusLine
-from .time_left import Pace
+from .time_left import TimeLeft
 
 
-class Running:
-    """The monitor of a run that a dialog shows; GIMP's status bar shows the same."""
+class RunProgress:
+    """The RunMonitor of a run in the dialog. It shows the progress in GIMP's status bar, too."""
 
     def __init__(
         self,
         task: Task,
         estimate: float | None,
         *,
-        link: EventLoopClient,
-        bar: ProgressReporter,
-        line: StatusLine,
-        pane: PreviewPane,
+        client: EventLoopClient,
+        status_bar: ProgressReporter,
+        status_line: StatusLine,
+        preview: PreviewPane,
     ) -> None:
         self.finishes_early = False
-        self._task, self._link = task, link
-        self._bar, self._line, self._pane = bar, line, pane
-        self._pace = Pace(task.frames, estimate)
+        self._task, self._client = task, client
+        self._status_bar, self._status_line, self._preview = status_bar, status_line, preview
+        self._time_left = TimeLeft(task.frames, estimate)
         self._job: int | None = None
         self._is_cancelled = False
-        line.show_progress(_("Atelier is starting…"), 0.0)
+        status_line.show_progress(_("Atelier is starting…"), 0.0)
 
-    # ── What a person does ──
+    # ── Called when the user ends the run ──
 
     def cancel(self) -> None:
-        """Nothing is wanted any more."""
+        """Cancel the run. Its next `poll` raises JobCancelled."""
         self._is_cancelled = True
-        self._line.show_progress(_("Cancelling…"), None)
+        self._status_line.show_progress(_("Cancelling…"), None)
         if self._job is not None:
-            self._link.cancel(self._job)
+            self._client.cancel(self._job)
 
     def finish_early(self) -> None:
         """End the run with the picture as it is now."""
         self.finishes_early = True
-        self._line.show_progress(_("Stopping…"), None)
+        self._status_line.show_progress(_("Stopping…"), None)
         if self._job is not None:
-            self._link.finish_early(self._job)
+            self._client.finish_early(self._job)
 
-    # ── What it is told ──
+    # ── Called by the run ──
 
     def poll(self) -> None:
-        """Let the window live; raises JobCancelled where nothing is wanted any more."""
+        """Handle pending GTK events.
+
+        Raises:
+            JobCancelled: the user has cancelled the run.
+        """
         context = GLib.MainContext.default()
         while context.pending():
             context.iteration(False)
@@ -67,29 +71,30 @@ class Running:
             raise JobCancelled("The run was cancelled.")
 
     def job_started(self, job: int) -> None:
-        """A frame was asked for; it may be that it is not wanted any more by now, or not for long."""
+        """Store the number of the job for the next frame. End it at once if the user has ended the run."""
         self._job = job
         if self._is_cancelled:
-            self._link.cancel(job)
+            self._client.cancel(job)
         elif self.finishes_early:
-            self._link.finish_early(job)
+            self._client.finish_early(job)
 
     def progressed(self, frame: int, message: Queued | Progress) -> None:
-        """Show how far frame `frame` is, in the dialog and on GIMP's status bar."""
+        """Show the progress of a frame, and its intermediate picture in the preview."""
         if self._is_cancelled or self.finishes_early:
             return
-        self._bar.progressed(frame, message)
+        self._status_bar.progressed(frame, message)
         text = progress_text(self._task.title, frame, self._task.frames, message)
         if isinstance(message, Queued):
-            self._line.show_progress(text, None)
+            self._status_line.show_progress(text, None)
             return
-        left = self._pace.seconds_left(frame, message, time.monotonic())
-        self._line.show_progress(text + _left(left), self._pace.fraction(frame, message))
+        seconds = self._time_left.seconds(frame, message, time.monotonic())
+        fraction = self._time_left.fraction_done(frame, message)
+        self._status_line.show_progress(text + _time_left_text(seconds), fraction)
         if message.preview:
-            self._pane.show(message.preview)
+            self._preview.show_run_picture(message.preview)
 
 
-def _left(seconds: float | None) -> str:
+def _time_left_text(seconds: float | None) -> str:
     if seconds is None or seconds <= 0:
         return ""
     sentence, count = left_in_words(seconds)

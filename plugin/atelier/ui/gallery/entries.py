@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any
 
 from gi.repository import Gimp, Gio, GLib
 
@@ -17,6 +17,7 @@ from atelier_shared.presets import CONTROLLED
 from atelier_shared.style_transfer import StyleTransfer
 from host.arguments import argument_name, given_picture
 from host.filters import Filter, PictureArgument
+from host.source_pictures import SourcePicture
 from host.translation import _
 
 from .recent import History
@@ -24,15 +25,13 @@ from .thumbnails import Loader, built_in_thumbnail, file_thumbnail, layer_thumbn
 
 DEFAULT_GROUP = "built-in"
 
-SourcePicture: TypeAlias = Gio.File | Gimp.Layer | Gimp.Pattern
-
 
 @dataclass(frozen=True)
 class Entry:
     """An item of the gallery.
 
     A built-in style or preset has `settings`: argument values by argument name. Any other entry has a
-    `picture` and its `kind`, as in Source.
+    `picture` and its `kind`, as in PictureArgument.
     """
 
     key: str
@@ -71,6 +70,11 @@ PRESET_TITLES = {
 }
 
 
+def has_gallery(chosen: Filter) -> bool:
+    """Return whether a filter has anything to choose from."""
+    return bool(chosen.presets or chosen.picture_arguments)
+
+
 def group_titles(chosen: Filter) -> dict[str, str]:
     """Return the groups of a filter's gallery with their translated titles."""
     groups = {"built-in", "favourites", *_kinds(chosen)}
@@ -91,13 +95,13 @@ def list_entries(group: str, chosen: Filter, history: History) -> list[Entry]:
     return list(_built_in_entries(chosen))
 
 
-def _sources(chosen: Filter) -> list[PictureArgument]:
-    """Return the arguments that the gallery sets: the first of each kind of picture."""
-    return list({source.kind: source for source in reversed(chosen.picture_arguments)}.values())
+def _arguments(chosen: Filter) -> list[PictureArgument]:
+    """Return the arguments that the gallery sets: the first one of each kind of picture."""
+    return list({argument.kind: argument for argument in reversed(chosen.picture_arguments)}.values())
 
 
 def _kinds(chosen: Filter) -> set[str]:
-    return {source.kind for source in chosen.picture_arguments}
+    return {argument.kind for argument in chosen.picture_arguments}
 
 
 def _layers_in(parent: Gimp.Image | Gimp.GroupLayer) -> Iterator[Gimp.Layer]:
@@ -125,8 +129,7 @@ def _favourite(key: str, chosen: Filter) -> Entry | None:
 def _built_in_entries(chosen: Filter) -> Iterator[Entry]:
     if not chosen.presets:
         for name, label in GALLERY.items():
-            settings = {"method": "gallery", "gallery-style": name}
-            yield _built_in_entry("style", name, label, settings)
+            yield _built_in_entry("style", name, label, {"method": "gallery", "gallery-style": name})
     controlled = [setting for setting in chosen.settings if setting.name in CONTROLLED]
     for name, preset in chosen.presets.items():
         settings = {argument_name(each): preset.settings.get(each.name, each.default) for each in controlled}
@@ -167,8 +170,8 @@ def choose(config: Gimp.ProcedureConfig, chosen: Filter, entry: Entry) -> None:
     """Set the arguments of an entry. A picture replaces a chosen picture of another kind."""
     values = dict(entry.settings)
     if entry.picture is not None:
-        for source in _sources(chosen):
-            values[source.name] = entry.picture if source.kind == entry.kind else None
+        for argument in _arguments(chosen):
+            values[argument.name] = entry.picture if argument.kind == entry.kind else None
         if not _uses_picture(config, chosen):
             values |= chosen.set_by_picture or {"method": StyleTransfer.method}
     with config.freeze_notify():
@@ -180,8 +183,8 @@ def chosen_entry(config: Gimp.ProcedureConfig, chosen: Filter) -> Entry | None:
     """Return the entry that matches the arguments, or None if no entry does."""
     if not _uses_picture(config, chosen):
         return next((each for each in _built_in_entries(chosen) if _has_values(config, each.settings)), None)
-    sources = _sources(chosen)
-    pictures = (given_picture(config, source) for source in chosen.picture_arguments if source in sources)
+    in_gallery = _arguments(chosen)
+    pictures = (given_picture(config, each) for each in chosen.picture_arguments if each in in_gallery)
     return next((_picture_entry(picture) for picture in pictures if picture and _exists(picture)), None)
 
 
