@@ -29,7 +29,11 @@ from ui.gallery.recent import add_recent, read_history, set_favourite
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 STYLE, DREAM = "plug-in-atelier-style-transfer", "plug-in-atelier-deepdream"
-WHILE_THERE_IS_NONE = "Atelier is starting…", "Preview…", "The preview waits for other pictures…"
+WHILE_THERE_IS_NONE = (
+    "Atelier is starting…",
+    "Updating the preview…",
+    "The preview is waiting for other jobs…",
+)
 """What is said below a preview that is being made."""
 PREVIEW_S, JOB_S, UNDO_S = 60.0, 240.0, 30.0
 HELD_UP_S = 0.05
