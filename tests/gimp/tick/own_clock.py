@@ -1,25 +1,22 @@
-"""A clock that stands still while a thread could go on but other processes have the processors.
-
-It can stand still for other threads' sake too, for which this one may have to wait.
-"""
+"""A clock without the time that threads wait for a processor, for measurements on a busy machine."""
 
 from __future__ import annotations
 
 import time
 from pathlib import Path
 
-OWN = Path("/proc/thread-self/schedstat")
+THIS_THREAD = Path("/proc/thread-self/schedstat")
 
 
 def own_time_s(*others: Path) -> float:
-    """The monotonic clock without the time for which the calling thread has waited for a processor.
+    """Return the monotonic time minus the time that this thread and `others` waited for a processor.
 
-    Nor that for which `others` have, threads as `main_thread` names them.
+    `others` are paths from `main_thread`.
     """
-    waited_ns = sum(int(scheduled.read_text().split()[1]) for scheduled in (OWN, *others))
-    return time.monotonic() - waited_ns / 1e9
+    waits_ns = (int(schedstat.read_text().split()[1]) for schedstat in (THIS_THREAD, *others))
+    return time.monotonic() - sum(waits_ns) / 1e9
 
 
 def main_thread(process: int) -> Path:
-    """What Linux tells of how the main thread of a process has been scheduled."""
+    """Return the path of Linux's scheduling statistics for a process's main thread."""
     return Path(f"/proc/{process}/task/{process}/schedstat")

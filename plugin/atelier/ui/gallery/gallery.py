@@ -1,4 +1,4 @@
-"""Connects the gallery to a filter's arguments.
+"""The connection between the gallery and a filter's arguments.
 
 Choosing an entry sets the arguments. The gallery also follows every other change of them: Reset, loaded
 settings, the values of the last run, other controls.

@@ -1,8 +1,7 @@
-"""Tells a test what stands written in a filter's dialog, once that has nothing to do any more.
+"""A report of the visible texts of a filter's dialog, made when the dialog is idle.
 
-A test puts a question, any text, into the file that ATELIER_TEST_QUESTION names. When every key that was
-pressed before is done with and all is drawn, the question and the texts in sight go into the file that
-ATELIER_TEST_ANSWER names, as JSON.
+The test writes a question, any text, into one file. After all earlier key presses are processed and
+everything is drawn, the question and the texts are written into another file as JSON.
 """
 
 from __future__ import annotations
@@ -12,26 +11,26 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-LOOK_MS = 20
-STILL_MS = 300
-"""Longer than a dialog waits after a change before it asks for a preview, and than a frame takes."""
+POLL_MS = 20
+IDLE_MS = 300
+"""Longer than the preview's delay after a change (`DELAY_S`), and longer than drawing a frame."""
 
 
 def answer_questions(question: Path, answer: Path) -> None:
-    """Have the main loop look for questions, and answer each when it has nothing else to do."""
+    """Poll the file `question` in the main loop, and answer each new question when the loop is idle."""
     from gi.repository import GLib
 
-    idle = GLib.PRIORITY_LOW + 100  # after small pictures, which have the lowest priority of the product
-    asked = [_read(question)]
+    idle = GLib.PRIORITY_LOW + 100  # after thumbnails, which have the lowest priority in the dialog
+    last_question = [_read(question)]
 
-    def look() -> bool:
-        if (text := _read(question)) != asked[0]:
-            asked[0] = text
+    def poll() -> bool:
+        if (text := _read(question)) != last_question[0]:
+            last_question[0] = text
             GLib.idle_add(wait, text, priority=idle)
         return True
 
     def wait(text: str) -> bool:
-        GLib.timeout_add(STILL_MS, reply, text, priority=idle)
+        GLib.timeout_add(IDLE_MS, reply, text, priority=idle)
         return False
 
     def reply(text: str) -> bool:
@@ -40,7 +39,7 @@ def answer_questions(question: Path, answer: Path) -> None:
         draft.replace(answer)
         return False
 
-    GLib.timeout_add(LOOK_MS, look)
+    GLib.timeout_add(POLL_MS, poll)
 
 
 def _read(file: Path) -> str:
