@@ -1,1 +1,1 @@
-"""Differences between machines and library builds."""
+"""Differences between machines, and between builds of libraries."""

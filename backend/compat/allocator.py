@@ -1,10 +1,8 @@
-"""How this process takes memory from the system: kept from one step and job to the next, or given back.
+"""Control of the C library's memory allocator: keep freed memory in the process, or return it.
 
-A fresh page is cleared by the system when it is first written to. Algorithms take hundreds of
-megabytes in every step and give them back, so that this becomes a third of their time. On Linux with
-the GNU C library alone; elsewhere nothing here does anything.
-
-Knows no tensors.
+Linux clears every new page at the first write to it. An algorithm allocates and frees hundreds of
+megabytes in every step, so clearing pages would take a third of its time. These functions affect the
+GNU C library on Linux; on other systems they do nothing.
 """
 
 from __future__ import annotations
@@ -12,50 +10,56 @@ from __future__ import annotations
 import ctypes
 import sys
 
-MOST_PIXELS = 2**20
-"""Of a picture for which memory is kept."""
+MAX_PIXELS = 2**20
+"""Largest picture for which freed memory is kept."""
+
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -3, -4, -8
-"""What can be set with mallopt, from malloc.h."""
-MOST_MAPPINGS, MAPPED_BYTES = 65536, 32 * 2**20
-"""The library's own bounds: how many blocks are mapped each for itself, and from which size on at most."""
+"""Parameters of mallopt, from malloc.h: the free memory at the end of the heap above which it is
+returned, the size from which a block gets a mapping of its own, the number of such mappings, and the
+number of arenas."""
+
+DEFAULT_MMAP_MAX, MMAP_THRESHOLD = 65536, 32 * 2**20
+"""The number of mappings is glibc's default; the size is the largest that glibc sets by itself."""
+NEVER_TRIM = 2**31 - 1
 
 
 def keep_for(pixels: int) -> None:
-    """Keep from now on what is freed, where the work is on a picture of so few pixels that it pays.
+    """Keep freed memory for the next allocation, if the picture has at most MAX_PIXELS.
 
-    What is kept does not always fit what comes next, so that up to a third more is taken: too much
-    for larger pictures. What was kept before one of those is given back.
+    Kept blocks do not always fit the next request, so the process takes up to a third more memory. This
+    is too much for larger pictures: their blocks are returned at once, and so is all memory kept before.
     """
     share_one_arena()
-    keeps = pixels <= MOST_PIXELS
-    _set(M_MMAP_MAX, 0 if keeps else MOST_MAPPINGS)
-    _set(M_MMAP_THRESHOLD, MAPPED_BYTES)
-    _set(M_TRIM_THRESHOLD, 2**31 - 1 if keeps else 2 * MAPPED_BYTES)
-    if not keeps:
+    keep = pixels <= MAX_PIXELS
+    # A block with a mapping of its own is returned when it is freed; without mappings it stays in the heap.
+    _set(M_MMAP_MAX, 0 if keep else DEFAULT_MMAP_MAX)
+    _set(M_MMAP_THRESHOLD, MMAP_THRESHOLD)
+    _set(M_TRIM_THRESHOLD, NEVER_TRIM if keep else 2 * MMAP_THRESHOLD)
+    if not keep:
         give_back()
 
 
 def share_one_arena() -> None:
-    """Have all threads that begin from now on take their memory from the one place of the first thread.
+    """Limit glibc to one arena for all threads that start from now on.
 
-    Else each has its own, of whose end `give_back` cannot give back up to 64 MB.
+    Arenas of single threads would keep up to 64 MB each that `give_back` cannot return.
     """
     _set(M_ARENA_MAX, 1)
 
 
 def give_back() -> None:
-    """Give what is free back to the system, of what the threads share."""
+    """Return the free memory of the shared arena to the system."""
     if library := _gnu_library():
         library.malloc_trim(0)
 
 
-def _set(what: int, value: int) -> None:
+def _set(parameter: int, value: int) -> None:
     if library := _gnu_library():
-        library.mallopt(what, value)
+        library.mallopt(parameter, value)
 
 
 def _gnu_library() -> ctypes.CDLL | None:
-    """The C library of this process, where it is GNU's."""
+    """Return the C library of this process if it is the GNU one."""
     if sys.platform != "linux":
         return None
     library = ctypes.CDLL(None)

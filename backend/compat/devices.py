@@ -1,4 +1,4 @@
-"""Which processor or graphics card computes. Knows nothing of what is computed."""
+"""Compute devices: the processor and the graphics cards that PyTorch can use."""
 
 from __future__ import annotations
 
@@ -6,37 +6,37 @@ import torch
 
 ACCELERATORS = ("cuda", "mps", "xpu")
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
-"""What PyTorch says; only CUDA's error has a type of its own."""
+"""Parts of PyTorch's messages. Only CUDA's error has a type of its own."""
 
 
 def choose(name: str) -> torch.device:
-    """The device called `name`; "auto" takes the first accelerator there is, else the processor.
+    """Return the device called `name`; for "auto" the first available accelerator, otherwise the processor.
 
     Raises:
-        ValueError: there is no such device in this computer.
+        ValueError: this computer has no such device.
     """
     if name == "auto":
         name = next(filter(is_available, ACCELERATORS), "cpu")
     if not is_available(name):
-        raise ValueError(f"This computer has no {name} device that PyTorch can use; choose another.")
+        raise ValueError(f"This computer has no {name} device for PyTorch. Choose another device.")
     return torch.device(name)
 
 
 def is_available(name: str) -> bool:
-    """Whether PyTorch can compute on the kind of device called `name`."""
+    """Return whether PyTorch can compute on the kind of device called `name`."""
     if name == "mps":
         return torch.backends.mps.is_available()
     return name == "cpu" or (name in ACCELERATORS and bool(getattr(torch, name).is_available()))
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:
-    """Whether an error of PyTorch's says that a device's memory does not suffice."""
+    """Return whether PyTorch raised `error` because a device ran out of memory."""
     return isinstance(error, torch.OutOfMemoryError) or any(
         words in str(error).lower() for words in OUT_OF_MEMORY
     )
 
 
 def release(device: torch.device) -> None:
-    """Give the memory that PyTorch caches on an accelerator back to the other programs."""
+    """Return the memory that PyTorch caches on an accelerator, so that other programs can use it."""
     if device.type in ACCELERATORS:
         getattr(torch, device.type).empty_cache()

@@ -1,11 +1,11 @@
-"""The one place that imports torchvision, also where its compiled operators cannot be loaded.
+"""The only import of torchvision; it also succeeds if torchvision's compiled operators cannot be loaded.
 
-Whoever needs torchvision writes `from .vision import torchvision`. Nothing here knows what for.
+Use it as `from ..compat.torchvision_import import torchvision`.
 
-A torchvision built for CUDA cannot load its binary beside a torch built for the processor, and then
-its import fails while it describes operators (`torchvision::nms`) that the binary would have
-defined. With their schemas defined the import succeeds; the operators themselves, which Atelier
-does not use, stay absent.
+A torchvision built for CUDA cannot load its binary beside a torch built for the processor. Its import
+then fails while it registers fake versions of operators such as `torchvision::nms`, which the missing
+binary would have defined. With the schemas defined here the import succeeds. The operators themselves
+stay absent; Atelier does not use them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ try:
 except RuntimeError as error:
     if "torchvision::nms does not exist" not in str(error):
         raise
-    # Definitions last as long as the library object that made them.
+    # The definitions exist only as long as this library object.
     _library = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
     for schema in SCHEMAS:
         _library.define(schema)  # type: ignore[no-untyped-call]

@@ -1,6 +1,4 @@
-"""DeepDream: gradient ascent on what a network sees in a picture, octave by octave.
-
-Knows image tensors, a network and an objective; nothing of devices, files or who asked.
+"""DeepDream: gradient ascent on a network's features with respect to the image, octave by octave.
 
 Source: Mordvintsev, Olah and Tyka 2015, *Inceptionism: Going Deeper into Neural Networks*, and the
 notebook that its authors published with it (google/deepdream).
@@ -10,115 +8,128 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
-from typing import Literal
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample
 
 from atelier_shared.sizes import Size, fit, octave_sizes
+
 from ..imaging.resize import resize, size_of
 from ..imaging.step import Step, Steps
-from ..networks.registry import Network
+from ..networks.feature_network import FeatureNetwork
 from ..networks.tiled_features import Piece, TiledFeatures
-from . import gradient_smoothing as smoothings
-from .objectives import Objective
+from . import gradient_smoothing
+from .objectives import DreamObjective
 
 TILE_PX = 1040
-"""Side of a tile with its halo (1024 px without that of Mixed_5d): what decides how much memory it takes."""
+"""Side of a tile including its halo; this side limits the memory. 1024 px plus the halo of Mixed_5d."""
 
-NARROWEST_TILE_PX = 512
-"""Side of a tile without its halo, where the halo alone would be almost all of it."""
+MIN_INNER_TILE_PX = 512
+"""Least side of a tile without its halo. It matters for deep layers, whose halo alone exceeds TILE_PX."""
 
-Smoothing = Literal["none", "gaussian", "laplacian"]
-
-SMOOTHINGS: Mapping[Smoothing, Callable[[Tensor], Tensor]] = {
+SMOOTHINGS: Mapping[str, Callable[[Tensor], Tensor]] = {
     "none": lambda gradient: gradient,
-    "gaussian": smoothings.gaussian,
-    "laplacian": smoothings.laplacian,
+    "gaussian": gradient_smoothing.gaussian,
+    "laplacian": gradient_smoothing.laplacian,
 }
+
+
+@dataclass(frozen=True)
+class DreamSettings:
+    """The settings of a dream, independent of the picture, the network and the objective.
+
+    Attributes:
+        size: longest side of the largest octave in pixels, at least 1. A larger picture keeps its own
+            fine detail; the dream is enlarged to it.
+        octaves: number of sizes, at least 1. Octaves smaller than the network's smallest image are left
+            out.
+        octave_scale: ratio of each octave's size to the one before, above 1.
+        iterations: steps of gradient ascent in each octave, at least 1.
+        step_size: mean change of a value in one step, above 0, where 1 is from black to white.
+        jitter: largest random shift in pixels before each step, at least 0; hides the network's grid.
+        smoothing: filter against high-frequency noise in the gradient, a key of SMOOTHINGS.
+        strength: share of the dream in the result, from 0 (the picture) to 1 (the dream).
+        seed: of the random shifts.
+    """
+
+    size: int
+    octaves: int
+    octave_scale: float
+    iterations: int
+    step_size: float
+    jitter: int
+    smoothing: str
+    strength: float
+    seed: int
 
 
 def dream(
     image: Tensor,
+    objective: DreamObjective,
+    settings: DreamSettings,
     *,
-    network: Network,
-    objective: Objective,
+    network: FeatureNetwork,
     visible: Tensor | None = None,
-    strength: float,
-    iterations: int,
-    step_size: float,
-    octaves: int,
-    octave_scale: float,
-    jitter: int,
-    size: int,
-    smoothing: Smoothing = "none",
-    seed: int,
     tile_scale: float = 1.0,
 ) -> Steps:
-    """Strengthen in `image` whatever the objective asks for; a step for every iteration of every octave.
+    """Change `image` so that `objective` increases; yield a step for every iteration of every octave.
 
-    Each octave begins with its size of the picture and the detail that the coarser ones dreamt.
+    Each octave starts from the picture at its size plus the detail that the octaves before have added.
+    A picture below the network's smallest image is enlarged for the work.
 
     Args:
-        image: image tensor.
-        network: the network that dreams.
-        objective: what of its features rises.
-        visible: (1, 1, H, W) in [0, 1], how much each pixel counts and may change; None is all of
-            them, fully. Where it is 0 the network still sees the image's colours, but they neither
-            count nor change.
-        strength: how much of the dream is laid over the picture, in [0, 1].
-        iterations: steps of gradient ascent at each octave.
-        step_size: mean change of a value in one step, where 1 is from black to white.
-        octaves: sizes dreamt at; those smaller than the network takes are left out. A picture that
-            is too small itself is dreamt upon enlarged.
-        octave_scale: ratio between one octave's size and the next.
-        jitter: largest shift in pixels, drawn anew for every step.
-        size: longest side dreamt at, in pixels; the dream is enlarged to a larger picture, which
-            so keeps its own fine detail.
-        smoothing: of the gradient, against high-frequency noise.
-        seed: of the jitter.
-        tile_scale: factor for the tiles' usual sides, below 1 where memory is short.
+        image: image tensor (1, 3, H, W).
+        objective: function of the network's features.
+        settings: sizes, steps and strength.
+        network: computes the features.
+        visible: visibility (1, 1, H, W) in [0, 1], the weight of each pixel and the share of its change;
+            None for 1 everywhere. The network sees hidden pixels, but they have no weight and stay the
+            same.
+        tile_scale: factor for the usual side of tiles, below 1 if memory is short.
 
     Raises:
-        ValueError: the network lacks a layer, or a layer the channels, that the objective looks at.
+        ValueError: the network has no such layer, or the layer no such channels.
     """
-    random = torch.Generator().manual_seed(seed)
-    finest = fit(size_of(image), size, network.minimum_px)
-    sizes = octave_sizes(finest, octaves, octave_scale, network.minimum_px)
-    total = len(sizes) * iterations
+    random = torch.Generator().manual_seed(settings.seed)
+    largest = fit(size_of(image), settings.size, network.minimum_px)
+    sizes = octave_sizes(largest, settings.octaves, settings.octave_scale, network.minimum_px)
+    total = len(sizes) * settings.iterations
     if visible is None:
         visible = image.new_ones(1, 1, 1, 1).expand(1, 1, *size_of(image))
     detail = image.new_zeros(1, 3, 1, 1)
-    for octave, octave_size in enumerate(sizes):
-        base, counted = resize(image, octave_size), resize(visible, octave_size).clamp(0, 1)
-        dreamt = (base + resize(detail, octave_size)).clamp_(0, 1)
-        for index in range(octave * iterations + 1, (octave + 1) * iterations + 1):
-            shift = torch.randint(-jitter, jitter + 1, (2,), generator=random).tolist()
-            direction = SMOOTHINGS[smoothing](ascent(dreamt, network, objective, shift, counted, tile_scale))
-            dreamt = step(dreamt, direction, step_size, counted)
-            finish_early = index == total or (
-                yield Step(index, total, laid_over(base, dreamt - base, strength))
-            )
+    finish_early = None
+    for octave, size in enumerate(sizes):
+        original, weights = resize(image, size), resize(visible, size).clamp(0, 1)  # (1, 3 and 1, h, w)
+        current = (original + resize(detail, size)).clamp_(0, 1)
+        for index in range(octave * settings.iterations + 1, (octave + 1) * settings.iterations + 1):
+            shift = torch.randint(-settings.jitter, settings.jitter + 1, (2,), generator=random).tolist()
+            gradient = shifted_gradient(current, weights, network, objective, shift, tile_scale)
+            current = step(current, SMOOTHINGS[settings.smoothing](gradient), settings.step_size, weights)
+            if index < total:
+                finish_early = yield Step(
+                    index, total, add_detail(original, current - original, settings.strength)
+                )
             if finish_early:
                 break
-        detail = dreamt - base
+        detail = current - original
         if finish_early:
             break
-    made = laid_over(image, detail, strength)
-    yield Step(total, total, torch.where(visible > 0, made, image))
+    result = add_detail(image, detail, settings.strength)
+    yield Step(total, total, torch.where(visible > 0, result, image))
 
 
 def noise(size: Size, seed: int, device: torch.device) -> Tensor:
-    """A grey image tensor with a little noise in it, with which feature visualisation begins."""
+    """Return a grey image tensor with a little noise, the start of a feature visualisation."""
     random = torch.Generator().manual_seed(seed)
     return (0.5 + 0.05 * torch.randn(1, 3, *size, generator=random)).clamp_(0, 1).to(device)
 
 
 def zoomed(image: Tensor, zoom: float) -> Tensor:
-    """The centre of an image tensor, enlarged by `zoom` (1 and more), at the same size; bicubic.
+    """Enlarge the centre of an image (1, C, H, W) by the factor `zoom`, at least 1, to (1, C, H, W).
 
-    Always on the processor, for MPS has no bicubic grid_sample.
+    The interpolation is bicubic. It runs on the processor, because MPS has no bicubic grid_sample.
     """
     to_source = torch.tensor([[[1 / zoom, 0, 0], [0, 1 / zoom, 0]]])
     grid = affine_grid(to_source, list(image.shape), align_corners=False)
@@ -126,76 +137,85 @@ def zoomed(image: Tensor, zoom: float) -> Tensor:
     return centre.clamp_(0, 1).to(image.device)
 
 
-def ascent(
+def shifted_gradient(
     image: Tensor,
-    network: Network,
-    objective: Objective,
-    shift: list[int],
     visible: Tensor,
+    network: FeatureNetwork,
+    objective: DreamObjective,
+    shift: list[int],
     tile_scale: float = 1.0,
 ) -> Tensor:
-    """The way up on the image rolled by `shift` rows and columns, rolled back.
+    """Compute `weighted_gradient` of the image rolled by `shift` rows and columns, rolled back.
 
-    The rolled image is let go of before: at 24 megapixels it takes 0.3 GB.
+    The rolled image is an argument without a name here, so that it is freed before the second roll: at
+    24 megapixels it takes 0.3 GB.
     """
-    rolled = weighed_gradient(
+    gradient = weighted_gradient(
         image.roll(shift, (-2, -1)), visible.roll(shift, (-2, -1)), network, objective, tile_scale
     )
-    return rolled.roll([-pixels for pixels in shift], (-2, -1))
+    return gradient.roll([-pixels for pixels in shift], (-2, -1))
 
 
-def weighed_gradient(
-    image: Tensor, visible: Tensor, network: Network, objective: Objective, tile_scale: float
+def weighted_gradient(
+    image: Tensor, visible: Tensor, network: FeatureNetwork, objective: DreamObjective, tile_scale: float
 ) -> Tensor:
-    """Each layer's gradient with, whatever the scale of its features, its weight as mean absolute value."""
+    """Add up the layers' gradients, each scaled to its weight as mean absolute value.
+
+    So the weights are independent of the scale of a layer's features.
+    """
     gradients = (
-        normalised(tiled_gradient(image, network, objective, layer, visible, tile_scale)).mul_(weight)
+        normalised(layer_gradient(image, visible, network, objective, layer, tile_scale)).mul_(weight)
         for layer, weight in objective.weights.items()
     )
     return functools.reduce(Tensor.add_, gradients)
 
 
-def tiled_gradient(
+def layer_gradient(
     image: Tensor,
-    network: Network,
-    objective: Objective,
-    layer: str,
     visible: Tensor,
+    network: FeatureNetwork,
+    objective: DreamObjective,
+    layer: str,
     tile_scale: float = 1.0,
 ) -> Tensor:
-    """The gradient of the objective at one layer, computed a tile at a time as if for the whole picture."""
-    narrower = max(NARROWEST_TILE_PX, TILE_PX - 2 * network.halo_px([layer]))
-    side = TILE_PX if max(size_of(image)) <= TILE_PX else narrower
+    """Compute the gradient of the objective at one layer with respect to the image, (1, 3, H, W).
+
+    It is computed tile by tile and equals the gradient of the picture as a whole.
+    """
+    inner_px = max(MIN_INNER_TILE_PX, TILE_PX - 2 * network.halo_px([layer]))
+    fits_one_tile = max(size_of(image)) <= TILE_PX
+    tiled = TiledFeatures(network, [layer], TILE_PX if fits_one_tile else inner_px, tile_scale)
     gradient = torch.zeros_like(image)
-    for visit in TiledFeatures(network, [layer], side, tile_scale).visits(
-        image, visible, differentiable=True
-    ):
-        visit.pull({layer: _upwards(objective, layer, visit.pieces[layer])}, gradient)
-        del visit
+    for tile in tiled.compute(image, visible, differentiable=True):
+        tile.add_gradient({layer: _feature_gradient(objective, layer, tile.pieces[layer])}, gradient)
+        del tile  # frees the tile's features before the next tile is computed
     return gradient
 
 
-def _upwards(objective: Objective, layer: str, piece: Piece) -> Tensor:
-    """The gradient of the objective with respect to a tile's own features."""
-    features, counted = piece
-    excitement = objective.excitement(layer, features.requires_grad_())
-    weights = torch.ones_like(excitement) if counted is None else counted[0]
-    (gradient,) = torch.autograd.grad(excitement, features, weights)
+def _feature_gradient(objective: DreamObjective, layer: str, piece: Piece) -> Tensor:
+    """Compute the gradient of the objective with respect to a tile's own features, (1, C, h, w)."""
+    features, visible = piece
+    scores = objective.scores(layer, features.requires_grad_())  # (1, h, w)
+    weights = torch.ones_like(scores) if visible is None else visible[0]
+    (gradient,) = torch.autograd.grad(scores, features, weights)
     return gradient
 
 
-def step(image: Tensor, direction: Tensor, step_size: float, visible: Tensor) -> Tensor:
-    """The image moved in a direction that it takes over, by `step_size` in the mean of what is visible."""
-    change = normalised(direction.mul_(visible)).mul_(step_size * visible.mean())
+def step(image: Tensor, gradient: Tensor, step_size: float, visible: Tensor) -> Tensor:
+    """Move the image along `gradient`, by `step_size` in the mean over the visible pixels.
+
+    The memory of `gradient` is reused for the result.
+    """
+    change = normalised(gradient.mul_(visible)).mul_(step_size * visible.mean())
     return change.add_(image).clamp_(0, 1)
 
 
 def normalised(gradient: Tensor) -> Tensor:
-    """The gradient divided, in its own memory, by its mean absolute value."""
+    """Divide the gradient, in place, by its mean absolute value."""
     mean = torch.linalg.vector_norm(gradient, ord=1) / gradient.numel()
     return gradient.div_(mean.clamp_min(torch.finfo(gradient.dtype).tiny))
 
 
-def laid_over(image: Tensor, detail: Tensor, strength: float) -> Tensor:
-    """The image with `strength` of the detail, which is enlarged to its size."""
+def add_detail(image: Tensor, detail: Tensor, strength: float) -> Tensor:
+    """Enlarge `detail` (1, 3, h, w) to the image's size, and add the share `strength` of it to the image."""
     return resize(detail, size_of(image)).mul(strength).add_(image).clamp_(0, 1)

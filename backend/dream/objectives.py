@@ -1,7 +1,7 @@
-"""What is dreamt of: layers, their channels, a class of ImageNet, or the features of a guide picture.
+"""Objectives of a dream: layers, their channels, a class of ImageNet, or the features of a guide picture.
 
-An objective says how much every position of a feature map is to be excited. Their sum is what
-DeepDream raises, so it can be computed tile by tile. Knows features; neither octaves nor tiles.
+An objective gives every position of a feature map a score. DeepDream increases the sum of all scores;
+since it is a sum over positions, it can be computed tile by tile.
 
 Sources:
     Mordvintsev, Olah and Tyka 2015, *Inceptionism: Going Deeper into Neural Networks*, and the
@@ -18,114 +18,123 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..imaging.resize import fit, resize, size_of
-from ..networks.registry import Network
+from atelier_shared.sizes import fit
+
+from ..imaging.resize import resize, size_of
+from ..networks.feature_network import FeatureNetwork
 from ..networks.tiled_features import Piece, TiledFeatures
 from ..networks.torchvision_models import CLASSES
 
 GUIDE_PX = 512
-"""Longest side at which a guide is looked at."""
+"""Longest side at which the guide's features are computed."""
 
-MATCHES = 2**24
-"""Dot products held at a time, 64 MiB: all of a picture's positions with all of a guide's are too many."""
+MAX_DOT_PRODUCTS = 2**24
+"""Dot products computed at a time, 64 MiB. Those of all positions of a picture and a guide do not fit."""
 
 
 @dataclass(frozen=True)
-class Objective:
-    """What is to rise: at each layer the sum of `excitement` over all positions.
+class DreamObjective:
+    """A differentiable function of a network's features, to be increased.
 
     Attributes:
-        weights: how much of the ascent each layer has, whatever the scale of its features.
-        excitement: from a layer's name and any part of its features (1, C, h, w) to (1, h, w),
-            what each position adds; differentiable.
+        weights: share of each layer in the ascent, by name. It is independent of the features' scale.
+        scores: from a layer's name and features of any part of the picture, (1, C, h, w), to the score
+            of each position, (1, h, w).
     """
 
     weights: Mapping[str, float]
-    excitement: Callable[[str, Tensor], Tensor]
+    scores: Callable[[str, Tensor], Tensor]
 
     @property
     def layers(self) -> tuple[str, ...]:
-        """The names of the layers it looks at."""
+        """The names of its layers."""
         return tuple(self.weights)
 
 
-def activation(layers: Mapping[str, float], channels: range | None = None) -> Objective:
-    """Half the sum of the squared features, the objective of the authors' notebook.
+def activation(layers: Mapping[str, float], channels: range | None = None) -> DreamObjective:
+    """Return the objective of the authors' notebook: half the sum of the squared features.
 
     Args:
         layers: names and weights.
-        channels: those that count, in each of the layers; None is all of them. Where a layer does
-            not have them all, looking at it raises a ValueError that says which ones it has.
+        channels: the channels that count in each of the layers; None for all. `scores` raises a
+            ValueError for a layer without these channels.
     """
 
-    def excitement(layer: str, features: Tensor) -> Tensor:
+    def scores(layer: str, features: Tensor) -> Tensor:
         if channels is not None:
-            features = _only(channels, features, layer)
-        return features.square().sum(dim=1) / 2
+            features = _select(channels, features, layer)
+        return features.square().sum(dim=1) / 2  # (1, C, h, w) to (1, h, w)
 
-    return Objective(layers, excitement)
+    return DreamObjective(layers, scores)
 
 
-def class_logit(index: int) -> Objective:
-    """The logit of ImageNet's class `index`, which the network's classifier finds at every position.
+def class_logit(index: int) -> DreamObjective:
+    """Return the logit of ImageNet's class `index`, computed by the network's classifier at every position.
 
-    A network that has no classifier has no layer of that name, and says so with a ValueError.
+    A network without a classifier has no such layer; it raises a ValueError.
     """
 
-    def excitement(layer: str, features: Tensor) -> Tensor:
-        return _only(range(index, index + 1), features, layer)[:, 0]
+    def scores(layer: str, features: Tensor) -> Tensor:
+        return _select(range(index, index + 1), features, layer)[:, 0]
 
-    return Objective({CLASSES: 1.0}, excitement)
+    return DreamObjective({CLASSES: 1.0}, scores)
 
 
 def guide(
-    image: Tensor, layers: Mapping[str, float], network: Network, visible: Tensor | None = None
-) -> Objective:
-    """Every position is drawn to that of the guide with which its features' dot product is largest.
+    image: Tensor, layers: Mapping[str, float], network: FeatureNetwork, visible: Tensor | None = None
+) -> DreamObjective:
+    """Return the dot product of every position's features with the guide's features that match it best.
 
     Args:
         image: the guide, an image tensor of any size.
         layers: names and weights.
-        network: the network that will dream.
-        visible: (1, 1, H, W), where it is 0 the guide has nothing to offer; None for all of it.
+        network: the network of the dream.
+        visible: visibility (1, 1, H, W) of the guide; hidden positions are no matches. None for 1
+            everywhere.
 
     Raises:
-        ValueError: nothing of the guide is visible.
+        ValueError: the guide is fully transparent.
     """
     if visible is not None and not visible.any():
-        raise ValueError("Nothing of the guide picture is visible; choose another, or another part of it.")
+        raise ValueError("The guide picture is fully transparent. Choose another picture or another area.")
     size = fit(size_of(image), GUIDE_PX, network.minimum_px)
-    seen = None if visible is None else resize(visible, size).clamp(0, 1)
-    features = TiledFeatures(network, list(layers), max(size))
-    (whole,) = features.visits(resize(image, size).clamp(0, 1), seen)
-    guides = {layer: _vectors(piece) for layer, piece in whole.pieces.items()}
+    small_visible = None if visible is None else resize(visible, size).clamp(0, 1)
+    tiled = TiledFeatures(network, list(layers), tile_px=max(size))
+    (whole,) = tiled.compute(resize(image, size).clamp(0, 1), small_visible)
+    guides = {layer: _columns(piece) for layer, piece in whole.pieces.items()}
 
-    def excitement(layer: str, features: Tensor) -> Tensor:
-        return (features * best_matches(features, guides[layer])).sum(dim=1)
+    def scores(layer: str, features: Tensor) -> Tensor:
+        return (features * best_matches(features, guides[layer])).sum(dim=1)  # (1, C, h, w) to (1, h, w)
 
-    return Objective(layers, excitement)
+    return DreamObjective(layers, scores)
 
 
 def best_matches(features: Tensor, guide: Tensor) -> Tensor:
-    """For every position of (1, C, h, w) that column of `guide` (C, n) with the largest dot product."""
+    """Return for every position of `features` the column of `guide` with the largest dot product.
+
+    Args:
+        features: (1, C, h, w); the result has this shape, too.
+        guide: (C, n).
+    """
     columns = features.detach().flatten(start_dim=2)[0]  # (C, h*w)
-    at_a_time = max(1, MATCHES // guide.shape[1])
-    best = [(part.T @ guide).argmax(dim=1) for part in torch.split(columns, at_a_time, dim=1)]
-    return guide[:, torch.cat(best)].view_as(features)
+    columns_at_a_time = max(1, MAX_DOT_PRODUCTS // guide.shape[1])
+    best = [(part.T @ guide).argmax(dim=1) for part in torch.split(columns, columns_at_a_time, dim=1)]
+    return guide[:, torch.cat(best)].view_as(features)  # (C, h*w) to (1, C, h, w)
 
 
-def _vectors(piece: Piece) -> Tensor:
-    """The features at positions at least half as visible as the most visible one, as columns (C, n)."""
-    columns = piece.features.flatten(start_dim=2)[0]
+def _columns(piece: Piece) -> Tensor:
+    """Return the features at positions at least half as visible as the most visible one, (C, n)."""
+    columns = piece.features.flatten(start_dim=2)[0]  # (C, h*w)
     if piece.visible is None:
         return columns
-    counts = piece.visible.flatten()
-    return columns[:, counts >= counts.max() / 2]
+    visible = piece.visible.flatten()
+    return columns[:, visible >= visible.max() / 2]
 
 
-def _only(channels: range, features: Tensor, layer: str) -> Tensor:
+def _select(channels: range, features: Tensor, layer: str) -> Tensor:
+    """Return these channels of a layer's features; raise a ValueError if it does not have them all."""
     count = features.shape[1]
     if not 0 <= channels.start < channels.stop <= count:
-        wanted = f"{channels.start} to {channels.stop - 1}"
-        raise ValueError(f"{layer} has the channels 0 to {count - 1}, not {wanted}; choose among those.")
+        chosen = f"{channels.start} to {channels.stop - 1}"
+        raise ValueError(f"{layer} has the channels 0 to {count - 1}, not {chosen}. Choose among these.")
     return features[:, channels.start : channels.stop]

@@ -1,9 +1,7 @@
-"""Sizes at which a picture is worked on, and the way between them.
+"""Resizing of image tensors, and the detail lost by it.
 
-Knows image tensors and sizes (height, width) in pixels; nothing of networks.
-
-Source: Burt and Adelson 1983, *The Laplacian Pyramid as a Compact Image Code*: what shrinking loses
-is kept, and put back after enlarging.
+Source: Burt and Adelson 1983, *The Laplacian Pyramid as a Compact Image Code*: the detail lost by
+reducing an image is kept, and added again after enlarging.
 """
 
 from __future__ import annotations
@@ -13,30 +11,34 @@ from torch.nn.functional import interpolate
 
 from atelier_shared.sizes import Size
 
-MOST_SHRUNK = 16
-"""A side shrinks so many times at once: CUDA's kernel has no memory for a wider filter than of 47 times."""
+MAX_REDUCTION = 16
+"""Largest factor by which a side is reduced at once. CUDA's kernel runs out of shared memory from 47 on,
+because its filter becomes too wide."""
 
 
 def size_of(image: Tensor) -> Size:
-    """Height and width of an image (..., H, W)."""
+    """Return the height and width of an image (..., H, W)."""
     height, width = image.shape[-2:]
     return height, width
 
 
 def resize(image: Tensor, size: Size) -> Tensor:
-    """`image` (1, C, H, W) at another size, antialiased; bicubic, so it may overshoot a little."""
+    """Interpolate an image (1, C, H, W) to (1, C, *size), bicubic and antialiased.
+
+    Values can overshoot the range of the image's own a little. Large reductions take several passes.
+    """
     while size_of(image) != size:
         height, width = (
-            max(side, -(-now // MOST_SHRUNK)) for side, now in zip(size, size_of(image), strict=True)
+            max(target, -(-side // MAX_REDUCTION)) for target, side in zip(size, size_of(image), strict=True)
         )
         image = interpolate(image, (height, width), mode="bicubic", antialias=True)
     return image
 
 
 def restore_detail(image: Tensor, original: Tensor) -> Tensor:
-    """`image` enlarged to the size of `original`, with the detail that `original` loses at the small size.
+    """Enlarge `image` (1, C, h, w) to the size of `original` (1, C, H, W), with the fine detail of `original`.
 
-    In other words `original`, changed as much as `image` differs from the shrunken `original`.
+    The result is `original` plus the enlarged difference between `image` and the reduced `original`.
     """
     if size_of(image) == size_of(original):
         return image

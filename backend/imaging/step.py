@@ -1,4 +1,4 @@
-"""What an algorithm yields: one step of its work. Knows nothing of who asked for it."""
+"""Steps: the results that a running algorithm yields."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Step:
-    """Step `index` of `total`, counted from 1; the last one's image is the result.
+    """Step `index` of `total`, counted from 1; the image of the last step is the result.
 
-    `image` is an image tensor, detached, at the size the algorithm has reached.
+    `image` is an image tensor (1, 3, H, W), detached, at the algorithm's current size.
     """
 
     index: int
@@ -21,8 +21,8 @@ class Step:
 
 
 Steps = Generator[Step, bool | None, None]
-"""An algorithm at work: `finish_early = yield Step(…)`.
+"""A running algorithm: `finish_early = yield Step(…)`. To cancel it, close the generator.
 
-After True was sent, an algorithm of many steps makes its last step from the image it has reached;
-an algorithm of a single pass goes on.
+After True was sent, an algorithm of many steps yields its last step, made from its current image. An
+algorithm of a single pass continues.
 """

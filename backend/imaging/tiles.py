@@ -1,6 +1,4 @@
-"""A picture cut into tiles, each with the halo that the network must see around it.
-
-Knows rectangles alone: nothing of networks, nor of what is computed in a tile.
+"""Tiles of a picture, each with a halo: the pixels around it that its features depend on.
 
 Source: Galerne et al. 2024, *Scaling Painting Style Transfer*, EGSR, section 3.2 (tiles with context
 give the values of the whole picture, so no seam can show).
@@ -11,7 +9,6 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -19,7 +16,11 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Rectangle:
-    """Rows `top` to `bottom` and columns `left` to `right`; the ends are not included."""
+    """Rows `top` to `bottom` and columns `left` to `right` of a tensor; the ends are excluded.
+
+    It is not the protocol's `Region` (x, y, width, height in pixels of a layer): edges index rows and
+    columns of pictures and of features, and are converted between the two by the network's stride.
+    """
 
     top: int
     left: int
@@ -27,69 +28,53 @@ class Rectangle:
     right: int
 
     def of(self, image: Tensor) -> Tensor:
-        """This part of `image` (..., H, W), a view."""
+        """Return this part of an image (..., H, W) as a view."""
         return image[..., self.top : self.bottom, self.left : self.right]
 
     def within(self, outer: Rectangle) -> Rectangle:
-        """The same rectangle, counted from the corner of `outer`."""
+        """Return the same rectangle relative to the top left corner of `outer`."""
         return Rectangle(
             self.top - outer.top, self.left - outer.left, self.bottom - outer.top, self.right - outer.left
         )
 
     def at(self, stride: int) -> Rectangle:
-        """The same rectangle in features of one value for every `stride` pixels, begun ones included."""
+        """Convert pixels to positions of features, one per `stride` pixels; ends are rounded outwards."""
         return Rectangle(
             self.top // stride, self.left // stride, -(-self.bottom // stride), -(-self.right // stride)
         )
 
     def times(self, stride: int) -> Rectangle:
-        """The pixels of this rectangle of features, `stride` for each value."""
+        """Convert positions of features to pixels, `stride` per position."""
         return Rectangle(self.top * stride, self.left * stride, self.bottom * stride, self.right * stride)
 
 
 @dataclass(frozen=True)
 class Tile:
-    """A part of a picture: `inner` is the tile's own, `outer` has the halo around it."""
+    """A tile of a picture: `inner` is the tile itself, `outer` includes the halo."""
 
     inner: Rectangle
     outer: Rectangle
 
 
-_share = 1.0
-"""Of the sides that are asked for."""
+def tile_side(usual_px: int, tile_scale: float, stride: int = 1) -> int:
+    """Return the side of tiles that are scaled by `tile_scale`, at least `stride`.
 
-
-@contextmanager
-def smaller(share: float) -> Iterator[None]:
-    """Cut whatever is cut in this process meanwhile into tiles of only this share of the side asked for.
-
-    What is computed is the same but for rounding, and needs less memory and more time.
+    Smaller tiles take less memory and more time. The results are the same except for rounding.
     """
-    global _share
-    before, _share = _share, share
-    try:
-        yield
-    finally:
-        _share = before
-
-
-def tile_side(side: int, tile_scale: float, stride: int = 1) -> int:
-    """Return the side of tiles that are `tile_scale` times as large as usual, but at least `stride`."""
-    return max(stride, int(side * tile_scale))
+    return max(stride, int(usual_px * tile_scale))
 
 
 def tiles(height: int, width: int, side: int, halo: int, stride: int = 1) -> Iterator[Tile]:
     """Cut a picture into tiles of nearly equal size, row by row.
 
-    The inner rectangles cover every pixel once. All edges but the picture's own lie on multiples
-    of `stride`, so that a network which shrinks by `stride` sees each tile on the picture's grid.
-    Within `smaller` they are cut smaller.
+    The inner rectangles cover every pixel once. All edges except the picture's own are multiples of
+    `stride`, so that a network that reduces by `stride` samples each tile on the picture's grid.
 
     Args:
         height: the picture's height in pixels.
         width: the picture's width in pixels.
         side: longest side of an inner rectangle in pixels, rounded down to the stride.
-        halo: pixels around it, as far as the picture goes, rounded up to the stride.
+        halo: pixels around it inside the picture, rounded up to the stride.
         stride: pixels.
 
     Raises:
@@ -97,7 +82,7 @@ def tiles(height: int, width: int, side: int, halo: int, stride: int = 1) -> Ite
     """
     if side < stride:
         raise ValueError(f"A tile's side must be at least the stride, {stride} px, not {side} px.")
-    side, halo = max(stride, int(side * _share)), math.ceil(halo / stride) * stride
+    halo = math.ceil(halo / stride) * stride
     rows, columns = _spans(height, side, stride), _spans(width, side, stride)
     for (top, bottom), (left, right) in itertools.product(rows, columns):
         outer = Rectangle(
@@ -107,8 +92,8 @@ def tiles(height: int, width: int, side: int, halo: int, stride: int = 1) -> Ite
 
 
 def _spans(length: int, side: int, stride: int) -> list[tuple[int, int]]:
-    """Spans of nearly equal length, at most `side`, that begin on multiples of `stride`."""
-    blocks, most = math.ceil(length / stride), side // stride
-    count = math.ceil(blocks / most)
+    """Split `length` into spans of nearly equal length, at most `side`, starting at multiples of `stride`."""
+    blocks, max_blocks = math.ceil(length / stride), side // stride
+    count = math.ceil(blocks / max_blocks)
     edges = [blocks * i // count * stride for i in range(count + 1)]
     return [(start, min(end, length)) for start, end in itertools.pairwise(edges)]

@@ -1,7 +1,7 @@
-"""How far each layer of a network sees, and how far its positions lie apart.
+"""Receptive field and stride of each layer of a network.
 
-Knows convolutions and pools; neither weights nor what the network is for. Measured, not reckoned, so
-that branches need no rules: what is not a number spreads to every position that sees it.
+They are measured: NaNs in the border of an input spread to every position whose receptive field touches
+the border. So branches and padding need no rules per layer.
 """
 
 from __future__ import annotations
@@ -14,48 +14,61 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import max_pool2d
 
-STRIP_PX, MARGIN_PX = 1536, 64
-"""Length of the strip that is looked at, and of its two ends, which are not numbers."""
+STRIP_PX = 1536
+"""Width of the input. Its height is the network's smallest, because only the width is measured."""
+BORDER_PX = 64
+"""Width of the NaNs at the left and right end of the input."""
 
 
 class Reach(NamedTuple):
-    """What a tile's features see around it, and how far its positions lie apart, which divides the former."""
+    """How far a layer sees.
+
+    Attributes:
+        halo_px: pixels around a tile that its features depend on, a multiple of `stride_px`.
+        stride_px: pixels from one position to the next.
+    """
 
     halo_px: int
     stride_px: int
 
 
 def reaches(body: nn.Sequential, minimum_px: int) -> dict[str, Reach]:
-    """The reach of every layer of `body`, by name; `minimum_px` is the smallest side that it takes."""
+    """Measure the reach of every layer of `body`, by name.
+
+    `minimum_px` is the shortest side of an image that the network accepts.
+    """
     values = torch.full((1, 1, minimum_px, STRIP_PX), math.nan)
-    values[..., MARGIN_PX:-MARGIN_PX] = 0
+    values[..., BORDER_PX:-BORDER_PX] = 0
     found: dict[str, Reach] = {}
-    for name, layer in _windows(body).named_children():
+    for name, layer in _with_pools_for_convolutions(body).named_children():
         values = layer(values)
         found[name] = _reach(values)
     return found
 
 
 def _reach(features: Tensor) -> Reach:
-    """From what a layer makes of the strip, (1, C, h, w)."""
+    """Compute the reach from a layer's features of the strip, (1, C, h, w)."""
     stride = 2 ** round(math.log2(STRIP_PX / features.shape[-1]))
-    unaffected = features.isfinite().all(dim=1).all(dim=1)[0].nonzero()
-    before = int(unaffected.min()) - MARGIN_PX // stride
-    after = (STRIP_PX - MARGIN_PX) // stride - 1 - int(unaffected.max())
-    return Reach(stride * max(before, after), stride)
+    columns_without_nan = features.isfinite().all(dim=1).all(dim=1)[0].nonzero()
+    nan_left = int(columns_without_nan.min()) - BORDER_PX // stride
+    nan_right = (STRIP_PX - BORDER_PX) // stride - 1 - int(columns_without_nan.max())
+    return Reach(stride * max(nan_left, nan_right), stride)
 
 
-def _windows(body: nn.Sequential) -> nn.Sequential:
-    """`body` with a single channel, where the window of a convolution is all that is left of it."""
-    windows = {id(layer): _Window(layer) for layer in body.modules() if isinstance(layer, nn.Conv2d)}
-    return copy.deepcopy(body, memo=windows)  # takes them for copies that it has made already
+def _with_pools_for_convolutions(body: nn.Sequential) -> nn.Sequential:
+    """Copy `body`, with a pool of the same kernel, stride and padding in place of each convolution.
+
+    A pool spreads NaNs as far as its convolution does, and one channel is enough for it.
+    """
+    pools = {id(layer): _Pool(layer) for layer in body.modules() if isinstance(layer, nn.Conv2d)}
+    return copy.deepcopy(body, memo=pools)  # deepcopy takes an object in `memo` as copied already
 
 
-class _Window(nn.Module):
+class _Pool(nn.Module):
     def __init__(self, convolution: nn.Conv2d) -> None:
         super().__init__()
         assert not isinstance(convolution.padding, str)
-        self.shape = (convolution.kernel_size, convolution.stride, convolution.padding)
+        self.window = (convolution.kernel_size, convolution.stride, convolution.padding)
 
     def forward(self, values: Tensor) -> Tensor:
-        return max_pool2d(values.amax(dim=1, keepdim=True), *self.shape)
+        return max_pool2d(values.amax(dim=1, keepdim=True), *self.window)  # (1, C, h, w) to (1, 1, h', w')

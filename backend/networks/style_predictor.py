@@ -1,10 +1,9 @@
-"""A network that sums up a style picture in a vector, for a painter's normalisations.
+"""MobileNet v2 that maps a style picture to a style vector, the input of a style painter.
 
-Knows image tensors; nothing of painters. MobileNet v2 with its batch norms folded, whose last map
-gives a style vector instead of classes.
+Its batch norms are folded into the convolutions, and it ends in a style vector instead of classes.
 
-Differs from torchvision's definition: as trained, a layer that halves the picture pads its far sides
-alone.
+Differs from torchvision's definition: as in the trained network, a layer of stride 2 pads only the
+right and bottom if the side is even.
 
 Sources:
     Ghiasi et al. 2017, *Exploring the Structure of a Real-Time, Arbitrary Neural Artistic Stylization
@@ -22,14 +21,14 @@ from ..imaging.resize import resize, size_of
 
 STYLE_LENGTH = 100
 STYLE_PX = 256
-"""Longest side of the style pictures that the network was trained with."""
+"""Longest side of the style pictures in the training."""
 
 STAGES = ((16, 1, 1), (24, 2, 2), (32, 3, 2), (64, 4, 2), (96, 3, 1), (160, 3, 2), (320, 1, 1))
-"""Channels, number of blocks, stride of the first."""
+"""Output channels, number of blocks, and stride of the first block."""
 
 
 class Block(nn.Module):
-    """An inverted residual: to more channels, a filter in each, to fewer again."""
+    """An inverted residual: expand the channels, filter each channel, and reduce the channels again."""
 
     def __init__(self, before: int, after: int, expansion: int, stride: int) -> None:
         super().__init__()
@@ -40,7 +39,7 @@ class Block(nn.Module):
         self.residual = stride == 1 and before == after
 
     def forward(self, features: Tensor) -> Tensor:
-        """Features (1, before, h, w) to (1, after, ⌈h / stride⌉, ⌈w / stride⌉)."""
+        """Map features (1, before, h, w) to (1, after, ⌈h / stride⌉, ⌈w / stride⌉)."""
         values = features if self.expand is None else relu6(self.expand(features))
         values = relu6(self.depthwise(_padded(values, self.depthwise)))
         projected: Tensor = self.project(values)
@@ -48,7 +47,7 @@ class Block(nn.Module):
 
 
 class StylePredictor(nn.Module):
-    """From a style picture to its style vector."""
+    """The style prediction network."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -65,27 +64,35 @@ class StylePredictor(nn.Module):
         self.eval().requires_grad_(False)
 
     def forward(self, image: Tensor, visible: Tensor | None = None) -> Tensor:
-        """The style vector (1, 100) of an image tensor.
+        """Map an image tensor (1, 3, H, W) to its style vector (1, 100).
 
-        `visible`, (1, 1, H, W) in [0, 1], is how much each pixel counts; None stands for all of them
-        in full. What is hidden takes the mean colour of the rest, for a position sees far around it.
+        Hidden pixels are replaced by the mean colour of the visible ones, because the receptive fields
+        of visible positions contain hidden pixels.
+
+        Args:
+            image: the style picture.
+            visible: visibility (1, 1, H, W) in [0, 1]; None for 1 everywhere.
         """
         if visible is None:
             visible = torch.ones_like(image[:, :1])
         image = torch.lerp(_mean(image, visible), image, visible)
-        features = relu6(self.stem(_padded(image, self.stem)))
-        features = relu6(self.head(self.blocks(features)))
-        vector: Tensor = self.vector(_mean(features, resize(visible, size_of(features)).clamp_min(0)))
+        features = relu6(self.stem(_padded(image, self.stem)))  # (1, 32, ⌈H / 2⌉, ⌈W / 2⌉)
+        features = relu6(self.head(self.blocks(features)))  # (1, 1280, ⌈H / 32⌉, ⌈W / 32⌉)
+        weights = resize(visible, size_of(features)).clamp_min(0)
+        vector: Tensor = self.vector(_mean(features, weights))  # (1, 100, 1, 1)
         return vector.flatten(1)
 
 
-def _mean(values: Tensor, counts: Tensor) -> Tensor:
-    """The mean over all positions, (1, C, 1, 1), each counted so much."""
-    return (values * counts).sum(dim=(2, 3), keepdim=True) / counts.sum()
+def _mean(values: Tensor, weights: Tensor) -> Tensor:
+    """Average values (1, C, h, w) over all positions, with weights (1, 1, h, w), to (1, C, 1, 1)."""
+    return (values * weights).sum(dim=(2, 3), keepdim=True) / weights.sum()
 
 
 def _padded(values: Tensor, layer: nn.Conv2d) -> Tensor:
-    """So many zeros around `values` that a 3×3 `layer` gives a position for every stride begun."""
+    """Pad (1, C, h, w) with zeros so that the 3×3 `layer` gives ⌈h / stride⌉ × ⌈w / stride⌉ positions.
+
+    Of an odd number of zeros, the right and bottom get one more: TensorFlow's padding "SAME".
+    """
     (stride, _), (height, width) = layer.stride, size_of(values)
     across, down = (max(0, (-(-side // stride) - 1) * stride + 3 - side) for side in (width, height))
     return pad(values, (across // 2, across - across // 2, down // 2, down - down // 2))

@@ -1,8 +1,7 @@
-"""A picture's features, and gradients back to the picture, tile by tile in the memory of one tile.
+"""A network's features of a picture, and gradients back to the picture, in the memory of one tile.
 
-Knows image tensors and a feature network; nothing of losses. Every feature belongs to one tile, and
-was computed from all that it sees of the picture; its gradient reaches all of that too. So sums over
-the tiles, of features or of gradients, are those of the picture as a whole.
+Every feature belongs to exactly one tile and is computed from its full receptive field. Its gradient
+reaches the same field. So a sum over the tiles, of features or of gradients, equals the whole picture's.
 
 Source: Galerne et al. 2024, *Scaling Painting Style Transfer*, EGSR, section 3.2 and algorithm 1.
 """
@@ -18,43 +17,59 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from atelier_shared.sizes import Size
+
 from ..imaging.resize import size_of
 from ..imaging.tiles import Rectangle, Tile, tile_side, tiles
-from .registry import Network
+from .feature_network import FeatureNetwork
 
 
 class Piece(NamedTuple):
-    """The features (1, C, h, w) of a layer that belong to a tile, and how much each position counts."""
+    """A tile's own part of a layer's features.
+
+    Attributes:
+        features: (1, C, h, w).
+        visible: weight of each position, (1, 1, h, w) in [0, 1]; None for 1 everywhere.
+    """
 
     features: Tensor
     visible: Tensor | None
 
 
 @dataclass(frozen=True)
-class Visit:
-    """One tile of a picture: `pieces` are its own features by layer."""
+class FeatureTile:
+    """The features of one tile of a picture.
+
+    `pieces` has by layer the features of the tile without its halo. The other attributes serve to
+    propagate gradients: the tile's image with the halo, (1, 3, H, W), its features with the halo,
+    (1, C, h, w) by layer, and where the pieces lie in them.
+    """
 
     pieces: dict[str, Piece]
     _tile: Tile
-    _part: Tensor
-    _found: dict[str, Tensor]
+    _image: Tensor
+    _features: dict[str, Tensor]
     _places: dict[str, Rectangle]
 
-    def pull(self, gradients: dict[str, Tensor], gradient: Tensor) -> None:
-        """Add to `gradient`, the picture's, what the gradients of this tile's own features come to."""
-        outputs = [self._found[layer] for layer in gradients]
-        placed = [self._placed(layer, own) for layer, own in gradients.items()]
-        (part,) = torch.autograd.grad(outputs, self._part, placed)
-        self._tile.outer.of(gradient).add_(part)
+    def add_gradient(self, gradients: dict[str, Tensor], total: Tensor) -> None:
+        """Propagate the gradients of `pieces`, by layer, to the image and add the result to `total`.
 
-    def _placed(self, layer: str, own: Tensor) -> Tensor:
-        """The gradient of all features of the tile, 0 for those of its halo."""
-        found = self._found[layer]
-        if own.shape == found.shape:
-            return own
-        whole = torch.zeros_like(found)
-        self._places[layer].of(whole).copy_(own)
-        return whole
+        Args:
+            gradients: (1, C, h, w) each.
+            total: gradient of the whole picture, (1, 3, H, W); changed in place.
+        """
+        outputs = [self._features[layer] for layer in gradients]
+        padded = [self._pad_with_halo(layer, gradient) for layer, gradient in gradients.items()]
+        (gradient,) = torch.autograd.grad(outputs, self._image, padded)
+        self._tile.outer.of(total).add_(gradient)
+
+    def _pad_with_halo(self, layer: str, gradient: Tensor) -> Tensor:
+        """Return the gradient of all the tile's features: `gradient`, and 0 in the halo."""
+        features = self._features[layer]
+        if gradient.shape == features.shape:
+            return gradient
+        padded = torch.zeros_like(features)
+        self._places[layer].of(padded).copy_(gradient)
+        return padded
 
 
 class TiledFeatures:
@@ -64,11 +79,11 @@ class TiledFeatures:
         network: the network.
         layers: names of its layers.
         tile_px: longest side of a tile without its halo, rounded up to the stride.
-        tile_scale: factor for this side, below 1 where memory is short.
+        tile_scale: factor for this side, below 1 if memory is short.
     """
 
     def __init__(
-        self, network: Network, layers: Sequence[str], tile_px: int, tile_scale: float = 1.0
+        self, network: FeatureNetwork, layers: Sequence[str], tile_px: int, tile_scale: float = 1.0
     ) -> None:
         self._network, self._layers = network, layers
         self._halo, self._stride = network.halo_px(layers), network.stride_px(layers)
@@ -77,47 +92,52 @@ class TiledFeatures:
         self._strides = {layer: network.stride_px([layer]) for layer in layers}
 
     def tiles(self, image: Tensor) -> list[Tile]:
-        """How a picture is cut."""
+        """Cut an image into tiles with halos."""
         return list(tiles(*size_of(image), side=self._side, halo=self._halo, stride=self._stride))
 
-    def visits(
+    def compute(
         self, image: Tensor, visible: Tensor | None = None, *, differentiable: bool = False
-    ) -> Iterator[Visit]:
-        """Every tile of an image tensor in its turn; `visible` (1, 1, H, W) weighs its pixels.
+    ) -> Iterator[FeatureTile]:
+        """Yield the features of every tile of an image tensor (1, 3, H, W).
 
-        Only with `differentiable` can gradients be pulled back, and more memory is taken. Who lets go
-        of a visit before the next has no more than one tile's features in memory.
+        To hold the features of one tile at a time, delete each before the next is computed.
+
+        Args:
+            image: image tensor.
+            visible: visibility (1, 1, H, W) in [0, 1]; None for 1 everywhere.
+            differentiable: keep the intermediate results, so that gradients can be propagated to the
+                image. It takes more memory.
         """
         for tile in self.tiles(image):
-            yield self._visit(tile, image, visible, differentiable)
+            yield self._compute_tile(tile, image, visible, differentiable)
 
-    def _visit(self, tile: Tile, image: Tensor, visible: Tensor | None, differentiable: bool) -> Visit:
+    def _compute_tile(
+        self, tile: Tile, image: Tensor, visible: Tensor | None, differentiable: bool
+    ) -> FeatureTile:
         part = tile.outer.of(image).detach()
         with torch.set_grad_enabled(differentiable):
-            found = self._network.features(part.requires_grad_(differentiable), self._layers)
+            features = self._network.features(part.requires_grad_(differentiable), self._layers)
         inner = tile.inner.within(tile.outer)
         places = {layer: inner.at(stride) for layer, stride in self._strides.items()}
-        seen = None if visible is None else tile.inner.of(visible)
+        part_visible = None if visible is None else tile.inner.of(visible)
         pieces = {
-            layer: _piece(places[layer].of(features.detach()), seen, self._strides[layer])
-            for layer, features in found.items()
+            layer: _piece(places[layer].of(values.detach()), part_visible, self._strides[layer])
+            for layer, values in features.items()
         }
-        return Visit(pieces, tile, part, found, places)
+        return FeatureTile(pieces, tile, part, features, places)
 
 
 def _piece(features: Tensor, visible: Tensor | None, stride: int) -> Piece:
-    if visible is None:
-        return Piece(features, None)
-    return Piece(features, _on_grid(visible, size_of(features), stride))
+    return Piece(features, None if visible is None else _pool(visible, size_of(features), stride))
 
 
-def _on_grid(visible: Tensor, size: Size, stride: int) -> Tensor:
-    """How much each position of features of `size` counts: the mean over the `stride` pixels of its own.
+def _pool(visible: Tensor, size: Size, stride: int) -> Tensor:
+    """Average the visibility (1, 1, H, W) over the `stride` × `stride` pixels of each position, (1, 1, *size).
 
-    Pixels past those of the last row and column, where the network rounds down, are theirs too.
+    Where the network rounds its size down, the pixels beyond the grid belong to the last row and column.
     """
-    counts = avg_pool2d(visible, stride, ceil_mode=True)
+    weights = avg_pool2d(visible, stride, ceil_mode=True)
     for axis, length in zip((-2, -1), size, strict=True):
-        before, last = counts.tensor_split([length - 1], dim=axis)
-        counts = torch.cat([before, last.mean(dim=axis, keepdim=True)], dim=axis)
-    return counts
+        before, last = weights.tensor_split([length - 1], dim=axis)
+        weights = torch.cat([before, last.mean(dim=axis, keepdim=True)], dim=axis)
+    return weights

@@ -1,1 +1,1 @@
-"""Faster convolutions on a processor."""
+"""Fast convolutions on a processor."""

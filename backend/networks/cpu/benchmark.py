@@ -1,18 +1,13 @@
-"""Whether Winograd's convolution or torch's own is the faster one here, for so many channels and pixels.
+"""A benchmark of the two 3×3 convolutions, Winograd's and torch's own, on this computer.
 
-Processors differ: where vectors are wide and torch's kernels made for them, only the widest layers gain.
-It is measured once for a computer and remembered in a file, for another kernel rounds otherwise,
-and the same picture is to give the same result every time.
-
-Knows two kernels; neither networks nor pictures.
+Processors differ: with wide vectors and torch kernels made for them, `winograd` is faster only for the
+widest layers. The result is measured once per computer and saved in a file. The two kernels round
+differently, and a request with the same seed must give the same picture every time.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
 import math
-import os
 import time
 from collections.abc import Callable
 from functools import partial
@@ -21,62 +16,46 @@ from pathlib import Path
 import torch
 from torch.nn.functional import conv2d
 
+from atelier_shared.home import read_json_object, write_json_object
+
 from . import winograd
 
-NOTES = "kernels.json"
-MOST_BYTES = 64 * 1024
-MOST_PX = 128
-"""Longest side of an image that is convolved to measure; for a larger one the ratio is the same."""
+MAX_PX = 128
+"""Longest side of the measured image. The ratio of the times stays the same for larger ones."""
 ROUNDS = 5
-"""In turns; the shortest of each counts, whatever else the computer is at."""
-GAIN = 0.8
-"""The part of torch's time that makes it worth while: in a network the filters are not in the cache as here,
-and it takes more memory and is less exact."""
+"""Alternating runs of each kernel. The minimum is robust against other load on the computer."""
+MAX_TIME_RATIO = 0.8
+"""Of Winograd's time to torch's. A faster kernel is required to compensate for the cost of loading its
+filters, which are in the cache here but not in a network, and because it takes more memory and is less
+exact."""
 
 
-def winograd_pays(channels: int, filters: int, pixels: int, notes: Path) -> bool:
-    """Whether `winograd` is faster for images of `channels`, `filters` and about so many pixels.
+def winograd_is_faster(in_channels: int, out_channels: int, pixels: int, results_file: Path) -> bool:
+    """Return whether `winograd` is faster for images of `in_channels` and about `pixels` pixels.
 
-    What is not in the file `notes` is measured and noted; one that cannot be written is no harm.
+    A missing result is measured and written to `results_file`, if it can be written.
     """
-    side = min(MOST_PX, 2 ** int(math.log2(pixels) / 2))
-    threads, known = torch.get_num_threads(), _read(notes)
-    name = f"torch {torch.__version__}, {threads} threads: {channels} to {filters}, {side} px"
-    if name not in known:
-        known[name] = _measured(channels, filters, side)
-        _write(notes, known)
-    return known[name]
+    side = min(MAX_PX, 2 ** int(math.log2(pixels) / 2))
+    threads, results = torch.get_num_threads(), read_json_object(results_file)
+    name = f"torch {torch.__version__}, {threads} threads: {in_channels} to {out_channels}, {side} px"
+    if name not in results:
+        results[name] = _measure(in_channels, out_channels, side)
+        write_json_object(results_file, results)
+    return results[name] is True
 
 
 @torch.inference_mode()
-def _measured(channels: int, filters: int, side: int) -> bool:
-    image = torch.rand(1, channels, side, side).contiguous(memory_format=torch.channels_last)
-    weight = torch.rand(filters, channels, 3, 3).contiguous(memory_format=torch.channels_last)
-    transformed = winograd.transformed(weight)
-    ways = partial(winograd.convolve, image, transformed), partial(conv2d, image, weight, padding=1)
-    rounds = [[_seconds(way) for way in ways] for _ in range(ROUNDS)]
-    ours, torchs = map(min, zip(*rounds, strict=True))
-    return bool(ours < GAIN * torchs)
+def _measure(in_channels: int, out_channels: int, side: int) -> bool:
+    image = torch.rand(1, in_channels, side, side).contiguous(memory_format=torch.channels_last)
+    weight = torch.rand(out_channels, in_channels, 3, 3).contiguous(memory_format=torch.channels_last)
+    filters = winograd.transform_weights(weight)
+    kernels = partial(winograd.convolve, image, filters), partial(conv2d, image, weight, padding=1)
+    rounds = [[_seconds(kernel) for kernel in kernels] for _ in range(ROUNDS)]
+    winograd_s, torch_s = map(min, zip(*rounds, strict=True))
+    return bool(winograd_s < MAX_TIME_RATIO * torch_s)
 
 
 def _seconds(convolve: Callable[[], object]) -> float:
     started = time.perf_counter()
     convolve()
     return time.perf_counter() - started
-
-
-def _read(notes: Path) -> dict[str, bool]:
-    """What was noted; nothing where that cannot be understood."""
-    try:
-        content = notes.read_bytes()
-        known = json.loads(content) if len(content) <= MOST_BYTES else {}
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return {name: value is True for name, value in known.items()} if isinstance(known, dict) else {}
-
-
-def _write(notes: Path, known: dict[str, bool]) -> None:
-    draft = notes.with_name(f".{notes.name}.{os.getpid()}")
-    with contextlib.suppress(OSError):
-        draft.write_text(json.dumps(known, indent=1), encoding="utf-8")
-        draft.replace(notes)

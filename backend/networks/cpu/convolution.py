@@ -1,11 +1,8 @@
-"""Frozen networks, faster: for each convolution the kernel that its shape and its device want.
+"""Faster convolutions for frozen networks: the best kernel for each layer, device and image.
 
-`accelerate` exchanges the convolutions of a network that is never trained. Their outputs stay the
-same to about 1e-5; their gradient with respect to the weights is given up. On a processor, in float32
-and for one picture, wide 3×3 convolutions go through `winograd` where that is the faster way on this
-computer; everything else stays with torch's own kernels, channels last.
-
-Knows layers; neither what the features are for, nor the networks by name.
+On a processor, in float32 and for one image, wide 3×3 convolutions use `winograd` where it is faster on
+this computer. All others use torch's own kernels with channels last. The outputs equal those of
+`nn.Conv2d` to about 1e-5. There is no gradient with respect to the weights.
 """
 
 from __future__ import annotations
@@ -21,26 +18,29 @@ from torch.nn.functional import relu
 
 from . import winograd
 
-FEWEST_CHANNELS = 128
-FEWEST_PIXELS = 1024
-"""What is narrower or smaller is done sooner, or more exactly in the same time, without the transforms."""
+MIN_CHANNELS = 128
+MIN_PIXELS = 1024
+"""Below these, torch's own kernel is faster, or as fast and more accurate."""
 
-Pays = Callable[[int, int, int], bool]
-"""Whether `winograd` is faster for so many channels, filters and pixels."""
+IsFaster = Callable[[int, int, int], bool]
+"""Whether `winograd` is faster than torch for these input channels, output channels and pixels."""
 
 
-def accelerate(body: nn.Module, pays: Pays) -> nn.Module:
-    """Exchange the convolutions of the frozen `body`, in place, for faster ones; names and order stay."""
+def accelerate(body: nn.Module, is_faster: IsFaster) -> nn.Module:
+    """Replace the convolutions of the frozen `body`, in place, by faster ones; keep names and order."""
     for name, layer in body.named_children():
         if type(layer) is nn.Conv2d:
-            setattr(body, name, Convolution(layer, pays))
+            setattr(body, name, Convolution(layer, is_faster))
         else:
-            accelerate(layer, pays)
+            accelerate(layer, is_faster)
     return body
 
 
 def steps(body: nn.Sequential, kept: Collection[str]) -> Iterator[tuple[str, Any]]:
-    """The layers of `body` by name, a convolution that nobody wants to keep together with its ReLU."""
+    """Yield the layers of `body` by name, each convolution merged with a ReLU after it.
+
+    A layer in `kept` is not merged with the next one, because its own output is used.
+    """
     layers = list(body.named_children())
     while layers:
         name, layer = layers.pop(0)
@@ -53,36 +53,36 @@ def steps(body: nn.Sequential, kept: Collection[str]) -> Iterator[tuple[str, Any
 class Convolution(nn.Conv2d):
     """A convolution with constant weights."""
 
-    def __init__(self, layer: nn.Conv2d, pays: Pays) -> None:
-        nn.Module.__init__(self)
+    def __init__(self, layer: nn.Conv2d, is_faster: IsFaster) -> None:
+        nn.Module.__init__(self)  # Conv2d's own would allocate and initialise new weights
         vars(self).update(vars(layer))
-        self._pays = pays
+        self._is_faster = is_faster
         self.weight.data = self.weight.data.contiguous(memory_format=torch.channels_last)
 
     def forward(self, image: Tensor) -> Tensor:
-        """As `nn.Conv2d`."""
+        """Convolve (N, C, H, W), like `nn.Conv2d`."""
         return self._convolve(image, rectify=False)
 
     def rectified(self, image: Tensor) -> Tensor:
-        """What a ReLU makes of it."""
+        """Convolve (N, C, H, W) and apply a ReLU."""
         return self._convolve(image, rectify=True)
 
     def _convolve(self, image: Tensor, *, rectify: bool) -> Tensor:
         image = image.contiguous(memory_format=torch.channels_last)
-        if self._is_wide(image):
+        if self._suits_winograd(image):
             result: Tensor = _Winograd.apply(image, self, rectify)  # type: ignore[no-untyped-call]
             return result
         result = super().forward(image)
         return relu(result) if rectify else result
 
-    def _is_wide(self, image: Tensor) -> bool:
-        """Whether Winograd's way is the faster one."""
+    def _suits_winograd(self, image: Tensor) -> bool:
+        pixels = image.shape[-2] * image.shape[-1]
         return (
             self._is_plain_3x3
-            and min(self.in_channels, self.out_channels) >= FEWEST_CHANNELS
+            and min(self.in_channels, self.out_channels) >= MIN_CHANNELS
             and (image.device.type, image.dtype, len(image)) == ("cpu", torch.float32, 1)
-            and image.shape[-2] * image.shape[-1] >= FEWEST_PIXELS
-            and self._pays(self.in_channels, self.out_channels, image.shape[-2] * image.shape[-1])
+            and pixels >= MIN_PIXELS
+            and self._is_faster(self.in_channels, self.out_channels, pixels)
         )
 
     @cached_property
@@ -95,22 +95,26 @@ class Convolution(nn.Conv2d):
 
     @property
     def reflects(self) -> bool:
-        """Whether the image is padded by one pixel of reflection."""
+        """Whether the image is padded by reflection, one pixel wide."""
         return self.padding_mode == "reflect" and self.padding == (1, 1)
 
     @cached_property
     def filters(self) -> Tensor:
-        """The weights of the way forward, transformed."""
-        return winograd.transformed(self.weight.detach())
+        """The transformed weights, (36, in_channels, out_channels)."""
+        return winograd.transform_weights(self.weight.detach())
 
     @cached_property
     def backward_filters(self) -> Tensor:
-        """The weights of the way back: turned by half a turn, the channels exchanged."""
-        return winograd.transformed(self.weight.detach().flip(2, 3).transpose(0, 1))
+        """The transformed weights of the gradient's convolution, (36, out_channels, in_channels).
+
+        The gradient of a convolution by its image is a convolution with the kernels rotated by 180° and
+        input and output channels exchanged.
+        """
+        return winograd.transform_weights(self.weight.detach().flip(2, 3).transpose(0, 1))
 
 
 class _Winograd(torch.autograd.Function):
-    """A convolution, with a ReLU where `rectify` is set, that can be derived by its input alone."""
+    """A convolution by `winograd`, with a ReLU if `rectify`; differentiable by its image only."""
 
     @staticmethod
     def forward(context: Any, image: Tensor, layer: Convolution, rectify: bool) -> Tensor:
@@ -129,16 +133,20 @@ class _Winograd(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
-        (gate,) = context.saved_tensors or (None,)
+        (rectified,) = context.saved_tensors or (None,)
         layer = context.layer
+        # A full convolution with 3×3 kernels has padding 2; the forward padding is cut off again.
         padding = 2 if layer.reflects else 2 - layer.padding[0]
         gradient = gradient.contiguous(memory_format=torch.channels_last)
-        of_image = winograd.convolve(gradient, layer.backward_filters, padding=padding, gate=gate)
-        return _fold(of_image) if layer.reflects else of_image, None, None
+        image_gradient = winograd.convolve(gradient, layer.backward_filters, padding=padding, gate=rectified)
+        return _fold_reflection(image_gradient) if layer.reflects else image_gradient, None, None
 
 
-def _fold(padded: Tensor) -> Tensor:
-    """The gradient of an image, from that of the image padded with one pixel by reflection."""
+def _fold_reflection(padded: Tensor) -> Tensor:
+    """Turn the gradient of the padded image, (1, C, H + 2, W + 2), into that of the image, (1, C, H, W).
+
+    The gradient of each reflected pixel is added to that of its original, in place.
+    """
     padded[:, :, 2] += padded[:, :, 0]
     padded[:, :, -3] += padded[:, :, -1]
     padded[..., 2] += padded[..., 0]

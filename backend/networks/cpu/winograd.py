@@ -1,12 +1,20 @@
 """3×3 convolutions with constant weights in a quarter of the multiplications: Winograd's F(4×4, 3×3).
 
-Every tile of 6×6 pixels gives 4×4 pixels of the result, Y = Aᵀ[(G g Gᵀ) ⊙ (Bᵀ d B)]A. All of it is
-matrix products: the two-sided transforms are one matrix each, by the Kronecker product
-(Bᵀ d B is (Bᵀ ⊗ Bᵀ) times d as a column), and ⊙, summed over the channels, a batch of 36, one for
-each place in the tile. A strip of tiles is taken
-through all of this before the next, so that what lies between stays in the cache.
+Every input tile d of 6×6 pixels gives an output tile Y of 4×4 pixels. Neighbouring input tiles overlap
+by two pixels. For one channel and one filter g (3×3)
 
-Knows one convolution; neither layers nor networks, nor when another way is faster.
+    Y = Aᵀ [(G g Gᵀ) ⊙ (Bᵀ d B)] A
+
+with constant matrices A, B and G. Here all of it is matrix products:
+
+1. `transform_weights` computes G g Gᵀ once: 36 elements for each pair of channels (C inputs, K outputs).
+2. Bᵀ d B is linear in d, so it is (Bᵀ ⊗ Bᵀ) times d as a column of 36: one matrix (36, 36) for all tiles.
+3. ⊙ and the sum over the input channels are, for each of the 36 elements, a product of matrices
+   (tiles, C) and (C, K): a batch of 36.
+4. Aᵀ [·] A is (Aᵀ ⊗ Aᵀ), a matrix (16, 36), times each column of 36.
+
+The image is cut into strips of whole rows of tiles. One thread takes a strip through all of these, so
+that the intermediate results stay in its cache.
 
 Source: Lavin and Gray 2016, *Fast Algorithms for Convolutional Neural Networks*, CVPR, section 4.3.
 """
@@ -20,13 +28,14 @@ from functools import cache
 import torch
 from torch import Tensor
 
-TILE, SEEN = 4, 6
-"""Sides of what a tile gives and of what it sees."""
-PLACES = SEEN * SEEN
-CONSTANT = SEEN + 1
-"""The place whose value reaches every pixel of its tile just as it is: row 1, column 1."""
-TILES_AT_ONCE = 128
-"""Few enough for the cache, enough to be worth fetching the filters."""
+OUTPUT_PX, INPUT_PX = 4, 6
+"""Sides of an output tile and of its input tile."""
+ELEMENTS = INPUT_PX * INPUT_PX
+BIAS_ELEMENT = INPUT_PX + 1
+"""Element (1, 1) of a transformed tile. Adding the bias to it adds the bias to all 16 output pixels,
+because column 1 of Aᵀ is all ones."""
+TILES_PER_STRIP = 128
+"""Few enough for the cache, and enough to be worth loading the filters."""
 
 B_T = (
     (4, 0, -5, 0, 1, 0),
@@ -52,8 +61,8 @@ A_T = (
 )
 
 
-def transformed(weight: Tensor) -> Tensor:
-    """The weights (K, C, 3, 3) of a convolution as `convolve` takes them, (36, C, K)."""
+def transform_weights(weight: Tensor) -> Tensor:
+    """Transform a convolution's weights (K, C, 3, 3) into the filters of `convolve`, (36, C, K)."""
     g = torch.tensor(G, dtype=torch.float64)
     filters = torch.einsum("ui,kcij,vj->uvck", g, weight.double(), g)
     return filters.flatten(0, 1).to(weight.dtype).contiguous()
@@ -69,92 +78,112 @@ def convolve(
     rectify: bool = False,
     gate: Tensor | None = None,
 ) -> Tensor:
-    """The 3×3 convolution of (1, C, H, W), channels last, as (1, K, H + 2·padding - 2, W + 2·padding - 2).
+    """Convolve (1, C, H, W) to (1, K, H + 2·padding - 2, W + 2·padding - 2), both channels last.
 
     Args:
-        image: what is convolved.
-        filters: `transformed` weights.
+        image: the input.
+        filters: result of `transform_weights`, (36, C, K).
         bias: (K,), added to the result.
-        padding: pixels of padding on every side, 0, 1 or 2.
-        reflect: pad with the image mirrored at its outermost pixels, by one pixel; else with zeros.
-        rectify: set what is negative in the result to zero.
-        gate: (1, C, H, W); where it is not positive the image is taken to be zero.
+        padding: pixels on every side, 0, 1 or 2.
+        reflect: pad with the mirrored image, one pixel wide, instead of zeros.
+        rectify: apply a ReLU to the result.
+        gate: (1, C, H, W); the image counts as zero where `gate` is not positive. It is the output of a
+            ReLU, whose gradient `image` is.
     """
-    rows, columns = (extent + 2 * padding - 2 for extent in image.shape[-2:])
-    down, across = -(-rows // TILE), -(-columns // TILE)
+    rows, columns = (side + 2 * padding - 2 for side in image.shape[-2:])
+    tile_rows, tile_columns = -(-rows // OUTPUT_PX), -(-columns // OUTPUT_PX)
     threads = torch.get_num_threads()
-    rounds = -(-down * across // (TILES_AT_ONCE * threads))
-    height = -(-down // (rounds * threads))
+    strips_per_thread = -(-tile_rows * tile_columns // (TILES_PER_STRIP * threads))
+    strip_tile_rows = -(-tile_rows // (strips_per_thread * threads))
     result = torch.empty(
         (1, filters.shape[2], rows, columns),
         dtype=image.dtype,
         memory_format=torch.channels_last,
     )
-    into_places, out_of_places = (_both_sides(matrix, image) for matrix in (B_T, A_T))
+    input_transform = _two_sided(B_T, image)  # (36, 36)
+    output_transform = _two_sided(A_T, image)  # (16, 36)
 
     @torch.inference_mode()
     def convolve_strip(first: int) -> None:
-        target = _pixels(result)[TILE * first : TILE * (first + height)]
-        tiles_down = -(-len(target) // TILE)
-        seen = image.new_zeros(TILE * tiles_down + 2, TILE * across + 2, image.shape[1])
-        _fill(seen, image, TILE * first - padding, padding, gate)
+        """Compute the result's rows from tile row `first` on."""
+        target = _rows_first(result)[OUTPUT_PX * first : OUTPUT_PX * (first + strip_tile_rows)]  # (h, W', K)
+        down = -(-len(target) // OUTPUT_PX)
+        padded = image.new_zeros(OUTPUT_PX * down + 2, OUTPUT_PX * tile_columns + 2, image.shape[1])
+        _copy_rows(image, padded, OUTPUT_PX * first - padding, padding, gate)
         if reflect:
-            _mirror(seen, image, TILE * first - 1)
-        tiles = seen.unfold(0, SEEN, TILE).unfold(1, SEEN, TILE).permute(0, 1, 3, 4, 2)
-        places = _transform(into_places, tiles.reshape(-1, PLACES, image.shape[1]))
-        products = torch.bmm(places.transpose(0, 1), filters)
+            _reflect(padded, image, OUTPUT_PX * first - 1)
+        tiles = _input_tiles(padded)  # (down * tile_columns, 36, C)
+        transformed = _multiply(input_transform, tiles)  # (down * tile_columns, 36, C)
+        products = torch.bmm(transformed.transpose(0, 1), filters)  # (36, down * tile_columns, K)
         if bias is not None:
-            products[CONSTANT] += bias
-        given = _transform(out_of_places, products.transpose(0, 1))
-        given = given.view(tiles_down, across, TILE, TILE, -1).transpose(1, 2)
-        given = given.reshape(TILE * tiles_down, TILE * across, -1)[: len(target), :columns]
-        torch.clamp_min(given, 0 if rectify else -torch.inf, out=target)
+            products[BIAS_ELEMENT] += bias
+        outputs = _multiply(output_transform, products.transpose(0, 1))  # (down * tile_columns, 16, K)
+        strip = _join_tiles(outputs, down, tile_columns)[: len(target), :columns]
+        torch.clamp_min(strip, 0 if rectify else -torch.inf, out=target)
 
-    list(_workers(threads).map(convolve_strip, range(0, down, height)))
+    list(_thread_pool(threads).map(convolve_strip, range(0, tile_rows, strip_tile_rows)))
     return result
 
 
 @cache
-def _workers(threads: int) -> ThreadPoolExecutor:
-    """Threads that take a strip each.
+def _thread_pool(threads: int) -> ThreadPoolExecutor:
+    """Return a pool of threads, each of which computes one strip at a time with one thread of torch.
 
-    They wait for each other once in a convolution, where torch's own would in each of its operations:
-    beside other programs, which keep a thread from its core now and then, that took ten times as long.
+    So the threads synchronise once per convolution. Torch's own threads synchronise in every operation;
+    beside other programs, which take a core away now and then, that was ten times as slow.
     """
     return ThreadPoolExecutor(threads, "winograd", initializer=torch.set_num_threads, initargs=(1,))
 
 
-def _pixels(image: Tensor) -> Tensor:
-    """(1, C, H, W), channels last, as (H, W, C)."""
+def _rows_first(image: Tensor) -> Tensor:
+    """View (1, C, H, W), channels last, as (H, W, C)."""
     return image[0].permute(1, 2, 0)
 
 
-def _fill(seen: Tensor, image: Tensor, top: int, padding: int, gate: Tensor | None) -> None:
-    """Put the image's rows from `top` on into zeros (rows, columns, C)."""
+def _copy_rows(image: Tensor, padded: Tensor, top: int, padding: int, gate: Tensor | None) -> None:
+    """Copy the image's rows from `top` on into zeros `padded`, (h, w, C); rows outside stay zero."""
     height, width = image.shape[-2:]
-    begin, end = max(top, 0), min(top + len(seen), height)
-    inside, given = seen[begin - top : end - top, padding : padding + width], _pixels(image)[begin:end]
+    begin, end = max(top, 0), min(top + len(padded), height)
+    source = _rows_first(image)[begin:end]
+    inside = padded[begin - top : end - top, padding : padding + width]
     if gate is None:
-        inside.copy_(given)
+        inside.copy_(source)
     else:
-        torch.ops.aten.threshold_backward.grad_input(given, _pixels(gate)[begin:end], 0, grad_input=inside)
+        gate_rows = _rows_first(gate)[begin:end]
+        torch.ops.aten.threshold_backward.grad_input(source, gate_rows, 0, grad_input=inside)
 
 
-def _mirror(seen: Tensor, image: Tensor, top: int) -> None:
-    """Pad what `_fill` has made with padding 1 by reflection."""
+def _reflect(padded: Tensor, image: Tensor, top: int) -> None:
+    """Replace the zeros around the rows copied with padding 1 by the reflected image, in place.
+
+    `top` is the image's row in the first row of `padded`, -1 for the image's upper edge.
+    """
     height, width = image.shape[-2:]
-    seen[:, 0], seen[:, width + 1] = seen[:, 2], seen[:, width - 1]
+    padded[:, 0], padded[:, width + 1] = padded[:, 2], padded[:, width - 1]
     if top < 0:
-        seen[0] = seen[2]
-    if (below := height - top) < len(seen):
-        seen[below] = seen[below - 2]
+        padded[0] = padded[2]
+    if (below := height - top) < len(padded):
+        padded[below] = padded[below - 2]
 
 
-def _both_sides(matrix: Sequence[Sequence[float]], like: Tensor) -> Tensor:
-    """The matrix that takes a tile, as a column, to `matrix` @ tile @ `matrix`.T."""
+def _input_tiles(padded: Tensor) -> Tensor:
+    """Cut (4m + 2, 4n + 2, C) into overlapping tiles as columns, (m * n, 36, C)."""
+    tiles = padded.unfold(0, INPUT_PX, OUTPUT_PX).unfold(1, INPUT_PX, OUTPUT_PX)  # (m, n, C, 6, 6)
+    return tiles.permute(0, 1, 3, 4, 2).reshape(-1, ELEMENTS, padded.shape[2])
+
+
+def _join_tiles(outputs: Tensor, down: int, across: int) -> Tensor:
+    """Join output tiles (down * across, 16, K) to rows of pixels, (4 * down, 4 * across, K)."""
+    tiles = outputs.view(down, across, OUTPUT_PX, OUTPUT_PX, -1).transpose(1, 2)
+    return tiles.reshape(OUTPUT_PX * down, OUTPUT_PX * across, -1)
+
+
+def _two_sided(matrix: Sequence[Sequence[float]], like: Tensor) -> Tensor:
+    """Return the Kronecker product M ⊗ M, which maps a tile X as a column to M X Mᵀ as a column."""
     one_side = like.new_tensor(matrix)
     return torch.kron(one_side, one_side)
 
 
-def _transform(matrix: Tensor, tiles: Tensor) -> Tensor:
+def _multiply(matrix: Tensor, tiles: Tensor) -> Tensor:
+    """Multiply each tile of (n, 36, C) by `matrix`, (m, 36), to (n, m, C)."""
     return torch.bmm(matrix.expand(len(tiles), *matrix.shape), tiles)
