@@ -1,15 +1,19 @@
 #!/usr/bin/env python3
-"""Installs Atelier: 'python3 install.py', and with --help what else it can do.
+"""Installs Atelier: 'python3 install.py'. Options are listed by 'python3 install.py --help'.
 
-This file looks at the Python that runs it, and is written for any. The rest is in installer/.
+The check of the Python version comes first, and this file is written so that any Python 3 can run it.
 """
 
 import platform
 import sys
 
 if sys.version_info < (3, 10) or sys.maxsize < 2**32:
-    here = platform.python_version() + ", " + platform.architecture()[0]
-    sys.exit("install.py: this is Python " + here + ": use a Python 3.10 or newer of 64 bits.")
+    found = platform.python_version() + ", " + platform.architecture()[0]
+    sys.exit("install.py: This is Python " + found + ". Use a 64-bit Python 3.10 or newer.")
+
+from pathlib import Path
+
+sys.path.insert(1, str(Path(__file__).resolve().parent / "plugin" / "atelier"))  # has atelier_shared.home
 
 from installer.steps import main
 

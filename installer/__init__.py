@@ -1,4 +1,1 @@
-"""What install.py does, one idea a file, with the standard library alone.
-
-`steps` is the order of it; `home` says where everything lies.
-"""
+"""The parts of install.py: `steps` is their order, `paths` the places. Standard library only."""

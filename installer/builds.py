@@ -1,12 +1,12 @@
-"""Which build of torch a machine wants, and which one it gets.
+"""The build of torch for this computer: detected, compared with pip's, and chosen by --torch-index.
 
-torch is built for each kind of graphics card apart. pip's usual index has one build for each system; the
-others have indices of their own, whose addresses no file here holds: a person names one, and it is
-noted in the home.
+PyTorch ships a separate build per graphics card vendor. pip's usual package index has one build for each
+system. The other builds have package indices of their own. Their addresses are in no file here: the
+user names one, and it is noted in the home folder.
 
 Sources:
-    Linux, drivers/gpu/drm/amd/amdkfd/kfd_chardev.c (/dev/kfd, through which AMD's cards compute)
-    https://github.com/intel/compute-runtime (libze_intel_gpu, through which Intel's do)
+    Linux, drivers/gpu/drm/amd/amdkfd/kfd_chardev.c (/dev/kfd, the compute device of AMD's cards)
+    https://github.com/intel/compute-runtime (libze_intel_gpu, the compute driver of Intel's cards)
 """
 
 from __future__ import annotations
@@ -19,30 +19,33 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from .paths import INDEX_NOTE, Plan
-from .process import InstallError, say
+from .process import InstallError, report
 
 CARDS = {
-    "cuda": "NVIDIA's cards",
-    "rocm": "AMD's cards",
-    "xpu": "Intel's cards",
-    "mps": "Apple's graphics",
-    "cpu": "the processor alone",
+    "cuda": "NVIDIA graphics cards",
+    "rocm": "AMD graphics cards",
+    "xpu": "Intel graphics cards",
+    "mps": "Apple graphics",
+    "cpu": "the processor only",
 }
 NVIDIA_DRIVERS = ("cuda", "nvcuda")
 INTEL_DRIVERS = ("ze_intel_gpu", "ze_intel_gpu64")
 AMD_DRIVER = Path("/dev/kfd")
 LOCAL_VERSIONS = {"cu": "cuda", "rocm": "rocm", "xpu": "xpu", "cpu": "cpu"}
-WHERE = "give the address of its index to --torch-index; the PyTorch project's 'Get started' page names it"
+"""How the local part of torch's version begins, as in 2.9.0+cu130, for each kind of build."""
+CHOOSE_INDEX = (
+    "run install.py again with --torch-index and the address from the PyTorch project's 'Get started' page"
+)
 
 
 def noted_index(folder: Path) -> str | None:
-    """The package index that torch was taken from besides the usual one, as noted in a folder."""
+    """Read the package index of torch from the note in a folder; None for pip's usual index."""
     note = folder / INDEX_NOTE
     return (note.read_text(encoding="utf-8").strip() or None) if note.exists() else None
 
 
 def note_index(folder: Path, address: str | None) -> None:
-    """Note it, or that there is none."""
+    """Write the package index of torch into the note, or remove the note for pip's usual index."""
     note = folder / INDEX_NOTE
     if address:
         note.write_text(f"{address}\n", encoding="utf-8")
@@ -50,8 +53,8 @@ def note_index(folder: Path, address: str | None) -> None:
         note.unlink(missing_ok=True)
 
 
-def present_device() -> str:
-    """The kind of device of this machine that computes the fastest, going by the drivers that are here."""
+def detect_device() -> str:
+    """Return this computer's fastest kind of device, judged by the installed drivers."""
     if sys.platform == "darwin" and platform.machine() == "arm64":
         return "mps"
     if shutil.which("nvidia-smi") or any(map(ctypes.util.find_library, NVIDIA_DRIVERS)):
@@ -61,10 +64,11 @@ def present_device() -> str:
     return "xpu" if any(map(ctypes.util.find_library, INTEL_DRIVERS)) else "cpu"
 
 
-def build_among(packages: Iterable[str], *, usual: bool) -> str | None:
-    """The kind of device that the torch among packages, as name==version, is built for; None: not to be told.
+def build_of(packages: Iterable[str], *, usual_index: bool) -> str | None:
+    """Return the kind of device of the torch build among packages (name==version); None if unknown.
 
-    A build of the usual index does not say what it is for, but brings NVIDIA's libraries along, or not.
+    The version of a build from the usual index does not contain the kind. Only the build for NVIDIA's
+    cards requires NVIDIA's libraries.
     """
     versions = dict(package.split("==") for package in packages)
     if "torch" not in versions:
@@ -73,7 +77,7 @@ def build_among(packages: Iterable[str], *, usual: bool) -> str | None:
     for beginning, build in LOCAL_VERSIONS.items():
         if local.startswith(beginning):
             return build
-    if not usual:
+    if not usual_index:
         return None
     if any(name.startswith("nvidia-") for name in versions):
         return "cuda"
@@ -81,39 +85,39 @@ def build_among(packages: Iterable[str], *, usual: bool) -> str | None:
 
 
 def check_build(plan: Plan, packages: Collection[str]) -> None:
-    """Before packages are fetched: say so where the torch among them is not the build to have.
+    """Check the build of torch before packages are downloaded, and recommend a more suitable one.
 
     Raises:
-        InstallError: a device was asked for that this build cannot compute on.
+        InstallError: this build cannot use the requested device.
     """
-    check_asked_for(plan, packages)
-    build = build_among(packages, usual=True)
+    check_requested_device(plan, packages)
+    build = build_of(packages, usual_index=True)
     if build and not plan.torch_index:
-        advise(present_device() if plan.device == "auto" else plan.device, build)
+        recommend(detect_device() if plan.device == "auto" else plan.device, build)
 
 
-def check_asked_for(plan: Plan, packages: Iterable[str]) -> None:
-    """Raise InstallError where the torch among packages does not compute on the device that was asked for."""
-    device, build = plan.device, build_among(packages, usual=not plan.torch_index)
+def check_requested_device(plan: Plan, packages: Iterable[str]) -> None:
+    """Raise InstallError if the torch among packages cannot use the device of --device."""
+    device, build = plan.device, build_of(packages, usual_index=not plan.torch_index)
     if build is None or device in ("auto", "cpu", build) or (device, build) == ("cuda", "rocm"):
-        return  # PyTorch calls AMD's cards cuda as well
+        return  # PyTorch calls AMD's cards cuda too
     if device == "mps":
-        raise InstallError("This is no Mac with Apple silicon: give another --device, or none.")
+        raise InstallError("--device mps needs a Mac with Apple silicon. Choose another device.")
     raise InstallError(
-        f"--device {device} wants the build of torch for {CARDS[device]}, and the one that pip finds is for "
-        f"{CARDS[build]}: {WHERE}."
+        f"--device {device} needs PyTorch for {CARDS[device]}, but pip would install PyTorch for "
+        f"{CARDS[build]}. To change this, {CHOOSE_INDEX}."
     )
 
 
-def advise(device: str, build: str) -> None:
-    """Say which build of torch would suit a device better than the one that pip finds."""
+def recommend(device: str, build: str) -> None:
+    """Print a recommendation if another build of torch suits the device better than pip's."""
     if device == "cpu" and build == "cuda":
-        say(
-            "The build of torch that pip finds is for NVIDIA's cards, which are not to be used here: it is "
-            f"gigabytes large, and computes on the processor as well. For a smaller one, {WHERE}."
+        report(
+            "pip installs PyTorch for NVIDIA graphics cards. It works on the processor too, but it contains "
+            f"gigabytes of files for graphics cards. For a smaller PyTorch, {CHOOSE_INDEX}."
         )
     elif device not in ("cpu", build):
-        say(
-            f"This computer has a driver for {CARDS[device]}, and the build of torch that pip finds is for "
-            f"{CARDS[build]}, so the processor will compute. For the other build, {WHERE}."
+        report(
+            f"This computer has a driver for {CARDS[device]}, but pip installs PyTorch for {CARDS[build]}, "
+            f"so Atelier will use the processor. To use the graphics card, {CHOOSE_INDEX}."
         )

@@ -1,4 +1,4 @@
-"""Says what an installation, the filling of a folder or a removal would do, and does nothing."""
+"""Descriptions of an installation, a preparation for offline use and a removal, for --dry-run."""
 
 from __future__ import annotations
 
@@ -10,72 +10,72 @@ from pathlib import Path
 from backend.command import gimp_installations
 from backend.command.gimp_installations import Gimp
 
-from .environment import backend_state, is_needed, is_to_be_made_anew
+from .environment import backend_state, is_needed, needs_new_environment
 from .packages import lock_entries, state
 from .paths import Home, Plan
-from .process import say
+from .process import report
 from .service import unit_file
-from .tracked_files import is_ours, remembered
+from .tracked_files import is_ours, tracked_paths
 
 
-def preview(sentences: Iterable[str]) -> None:
-    """Say what would be done, and that it was not."""
+def print_preview(sentences: Iterable[str]) -> None:
+    """Print the steps without doing them."""
     for sentence in sentences:
-        say(f"Would {sentence}")
-    say("Nothing was changed.")
+        report(f"Would {sentence}")
+    report("Nothing was changed.")
 
 
 def installation(plan: Plan, found: Sequence[Gimp]) -> Iterator[str]:
-    """What install.py would do with this plan."""
+    """Describe an installation."""
     yield from (*environment(plan), *weights(plan), *thumbnails(plan), *plugins(found))
     if plan.service:
-        yield f"have systemd keep a backend running, as {unit_file()}"
+        yield f"keep a backend running with systemd, as {unit_file()}"
     yield f"link the command {plan.home.command} and paint {plan.home.picture}"
-    yield "measure how fast this computer paints and dreams"
+    yield "measure this computer's speed"
 
 
 def preparation(plan: Plan, folder: Path) -> Iterator[str]:
-    """What --prepare-offline would do."""
+    """Describe --prepare-offline."""
     yield from (*environment(plan), *weights(plan))
-    yield f"fill {folder} with these weights and all packages"
+    yield f"fill {folder} with these weights and with all packages"
 
 
 def removal(home: Home) -> Iterator[str]:
-    """What --uninstall would do."""
-    outside = [path for path in remembered(home) if is_ours(path, home)]
+    """Describe --uninstall."""
+    outside = [path for path in tracked_paths(home) if is_ours(path, home)]
     yield from (f"remove {path}" for path in (*outside, *filter(os.path.lexists, home.everything())))
 
 
 def environment(plan: Plan) -> Iterator[str]:
-    """What would become of the environment."""
-    venv, anew = plan.home.venv, is_to_be_made_anew(plan)
-    if anew:
-        yield f"make an environment with Python {platform.python_version()} in {venv}"
-    if anew or is_needed(venv / "requirements.lock", state()):
-        where = plan.offline or plan.torch_index or "pip's index"
-        yield f"install torch, and what is needed of {len(lock_entries())} locked packages, from {where}"
-    if plan.repair and not anew:
-        yield "compare all files of the packages with what was installed, and replace the damaged"
-    if anew or plan.repair or is_needed(venv / "backend.txt", backend_state(plan)):
+    """Describe the changes to the environment."""
+    venv, is_new = plan.home.venv, needs_new_environment(plan)
+    if is_new:
+        yield f"make a new environment with Python {platform.python_version()} in {venv}"
+    if is_new or is_needed(venv / "requirements.lock", state()):
+        source = plan.offline or plan.torch_index or "pip's package index"
+        yield f"install PyTorch and the required ones of {len(lock_entries())} other packages from {source}"
+    if plan.repair and not is_new:
+        yield "check all files of the installed packages, and replace damaged packages"
+    if is_new or plan.repair or is_needed(venv / "backend.txt", backend_state(plan)):
         yield f"install the backend, {'linked to' if plan.link else 'copied from'} this checkout"
 
 
 def weights(plan: Plan) -> Iterator[str]:
-    """What would become of the weights; whether one is damaged, the environment alone can tell."""
-    there = sorted(file.stem for file in plan.home.models.glob("*.safetensors"))
-    yield f"fetch the weights that are missing or damaged; there are: {', '.join(there) or 'none'}"
+    """Describe the downloads of weights; only the environment can find damaged ones."""
+    present = sorted(file.stem for file in plan.home.models.glob("*.safetensors"))
+    yield f"download the weights if missing or damaged; present: {', '.join(present) or 'none'}"
 
 
 def thumbnails(plan: Plan) -> Iterator[str]:
-    """What would become of the small pictures; whether one is damaged, the environment alone can tell."""
-    there = len(list(plan.home.thumbnails.glob("*.png")))
-    yield f"make the small pictures of styles and presets that are missing or damaged; there are {there}"
+    """Describe the making of thumbnails; only the environment can find damaged ones."""
+    present = len(list(plan.home.thumbnails.glob("*.png")))
+    yield f"make the thumbnails of styles and presets if missing or damaged; present: {present}"
 
 
 def plugins(found: Sequence[Gimp]) -> Iterator[str]:
-    """Where the plug-in would go."""
+    """Describe the changes to GIMP's profiles."""
     for gimp in found:
         if not gimp.profile.exists():
-            yield f"start {gimp} once, without windows, to make {gimp.profile}"
+            yield f"start {gimp} once without windows, so that it makes {gimp.profile}"
     profiles = dict.fromkeys([*gimp_installations.find_profiles(), *(gimp.profile for gimp in found)])
-    yield from (f"put the plug-in into {profile}" for profile in profiles)
+    yield from (f"install the plug-in into {profile}" for profile in profiles)

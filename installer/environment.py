@@ -1,4 +1,7 @@
-"""The backend's own Python environment, whole or not at all: the packages, then the backend itself."""
+"""The backend's own Python environment: the packages, then the backend itself.
+
+If a new environment cannot be completed, the earlier one is restored.
+"""
 
 from __future__ import annotations
 
@@ -12,23 +15,26 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from atelier_shared.home import NOTE_OF_THE_HOME
 from backend.command import gimp_installations
 
-from .builds import check_asked_for, note_index, noted_index
-from .packages import install_packages, noted_packages, repair_packages, state
+from .builds import check_requested_device, note_index, noted_index
+from .packages import install_packages, installed_packages, repair_packages, state
 from .paths import CHECKOUT, Home, Plan
-from .process import InstallError, environment, pip, run, say, why_failed
-from .tracked_files import remember, remove
+from .process import InstallError, environment, explain_failure, pip, report, run
+from .tracked_files import remove, track
 
+PACKAGES_NOTE, BACKEND_NOTE = "requirements.lock", "backend.txt"
+"""In the environment: the state of its packages and of its backend."""
 BACKEND_SOURCES = ("pyproject.toml", "README.md", "LICENSE", "backend", "plugin")
-LITTER = shutil.ignore_patterns("__pycache__", "*.egg-info")
+IGNORED = shutil.ignore_patterns("__pycache__", "*.egg-info")
 
 
 def make_environment(plan: Plan) -> None:
-    """Make the environment, or bring the one that is there to what this checkout wants."""
+    """Make the environment, or update the present one to this checkout."""
     restore_earlier(plan.home)
-    if is_to_be_made_anew(plan):
-        with made_anew(plan.home):
+    if needs_new_environment(plan):
+        with new_environment(plan.home):
             make_venv(plan.home)
             fill_environment(plan)
         note_index(plan.home.folder, plan.torch_index)
@@ -36,14 +42,14 @@ def make_environment(plan: Plan) -> None:
         fill_environment(plan)
 
 
-def is_to_be_made_anew(plan: Plan) -> bool:
-    """Whether there is no environment that works, or another one is asked for."""
+def needs_new_environment(plan: Plan) -> bool:
+    """Return True if there is no working environment, or if the options require a new one."""
     other_torch = plan.torch_index != noted_index(plan.home.folder)
     return plan.upgrade or other_torch or not works(plan.home.python)
 
 
 def works(python: Path) -> bool:
-    """Whether an environment's Python still runs: the one it was made from may be gone."""
+    """Return True if an environment's Python runs; the Python it was made from may be uninstalled."""
     try:
         return subprocess.run([python, "-I", "-m", "pip", "--version"], capture_output=True).returncode == 0
     except OSError:
@@ -51,8 +57,8 @@ def works(python: Path) -> bool:
 
 
 @contextlib.contextmanager
-def made_anew(home: Home) -> Iterator[None]:
-    """A place for a new environment; if that does not come to be whole, the earlier one comes back."""
+def new_environment(home: Home) -> Iterator[None]:
+    """Set the earlier environment aside for a new one, and restore it if the block raises."""
     stop_backend(home)
     if home.venv.exists():
         home.venv.rename(home.earlier_venv)
@@ -66,45 +72,45 @@ def made_anew(home: Home) -> Iterator[None]:
 
 
 def restore_earlier(home: Home) -> None:
-    """Put back the environment that was set aside for one that never came to be whole."""
+    """Restore the environment set aside for one that was not completed."""
     if home.earlier_venv.exists():
         remove(home.venv)
         home.earlier_venv.rename(home.venv)
 
 
 def make_venv(home: Home) -> None:
-    """An empty environment."""
+    """Make an empty environment with pip."""
     if importlib.util.find_spec("ensurepip") is None:
         raise InstallError(
-            f"{sys.executable} cannot make environments: install the package that adds venv to it "
-            "(python3-venv on Debian and Ubuntu) and run install.py again."
+            f"{sys.executable} has no 'venv' module. Install it (on Debian and Ubuntu the package "
+            "python3-venv), and run install.py again."
         )
-    say(f"Making an environment with Python {platform.python_version()} …")
+    report(f"Making an environment with Python {platform.python_version()} …")
     run([sys.executable, "-I", "-m", "venv", "--without-pip", str(home.venv)])
-    run([str(home.python), "-I", "-m", "ensurepip"])  # venv would keep to itself why that failed
+    run([str(home.python), "-I", "-m", "ensurepip"])  # by itself, because venv hides the error
 
 
 def fill_environment(plan: Plan) -> None:
-    """The packages and the backend, as far as they are not there already or damaged."""
-    with step_done_once(plan.home, "requirements.lock", state()) as needed:
+    """Install the packages and the backend if they are missing, outdated or damaged."""
+    with step_done_once(plan.home, PACKAGES_NOTE, state()) as needed:
         if needed:
-            say("Installing the packages that requirements.lock names; torch takes a while …")
+            report("Installing the packages. PyTorch takes some minutes …")
             install_packages(plan)
         else:
-            check_asked_for(plan, noted_packages(plan))
+            check_requested_device(plan, installed_packages(plan))
     if plan.repair:
-        say("Comparing the packages' files with what was installed …")
+        report("Checking the files of the packages …")
         repair_packages(plan)
-        (plan.home.venv / "backend.txt").unlink(missing_ok=True)
-    with step_done_once(plan.home, "backend.txt", backend_state(plan)) as needed:
+        (plan.home.venv / BACKEND_NOTE).unlink(missing_ok=True)
+    with step_done_once(plan.home, BACKEND_NOTE, backend_state(plan)) as needed:
         if needed:
-            say("Installing the backend …")
+            report("Installing the backend …")
             install_backend(plan)
 
 
 @contextlib.contextmanager
 def step_done_once(home: Home, note: str, state: str) -> Iterator[bool]:
-    """Whether a step must be done to bring the environment into `state`; noted once it is done."""
+    """Yield True if a step is needed for the environment to reach `state`; note `state` afterwards."""
     file = home.venv / note
     needed = is_needed(file, state)
     if needed:
@@ -115,18 +121,18 @@ def step_done_once(home: Home, note: str, state: str) -> Iterator[bool]:
 
 
 def is_needed(note: Path, state: str) -> bool:
-    """Whether a step was not done yet that leads to `state`."""
+    """Return True if the note of the last step is missing or of another state."""
     return not note.exists() or note.read_text(encoding="utf-8") != state
 
 
 def backend_state(plan: Plan) -> str:
-    """What the installed backend was made from, and how."""
+    """Describe the backend to be installed: its checkout, copied or linked, and the sources' digests."""
     sources = [gimp_installations.fingerprint(CHECKOUT / folder, "*.py") for folder in ("backend", "plugin")]
     return "\n".join([f"{CHECKOUT} {'linked' if plan.link else 'copied'}", *sources])
 
 
 def install_backend(plan: Plan) -> None:
-    """The backend and the command line, built from a copy so that no litter stays in the checkout."""
+    """Install the backend and the command line, built from a copy to keep the checkout clean."""
     options = ("--no-deps", "--no-index", "--no-build-isolation", "--force-reinstall", "--quiet")
     if plan.link:
         pip(plan, "install", *options, "--editable", str(CHECKOUT))
@@ -134,40 +140,37 @@ def install_backend(plan: Plan) -> None:
         with tempfile.TemporaryDirectory(prefix="atelier-") as folder:
             copy_sources(Path(folder))
             pip(plan, "install", *options, folder)
-    write_home_note(folder_of_modules(plan.home), plan.home)
+    write_home_note(packages_folder(plan.home), plan.home)
 
 
 def copy_sources(folder: Path) -> None:
-    """Copy what the backend is built from."""
+    """Copy the sources of the backend."""
     for source in (CHECKOUT / name for name in BACKEND_SOURCES):
         if source.is_dir():
-            shutil.copytree(source, folder / source.name, ignore=LITTER)
+            shutil.copytree(source, folder / source.name, ignore=IGNORED)
         else:
             shutil.copy(source, folder)
 
 
-def folder_of_modules(home: Home) -> Path:
-    """Where the backend's modules are: in its environment, or in the checkout that it is linked to."""
+def packages_folder(home: Home) -> Path:
+    """Find the folder of the backend's packages: in its environment, or in the linked checkout."""
     find = [str(home.python), "-I", "-c", "import atelier_shared; print(atelier_shared.__file__)"]
     done = subprocess.run(find, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise InstallError(why_failed(done.stderr))
+        raise InstallError(explain_failure(done.stderr))
     return Path(done.stdout.strip()).parent.parent
 
 
 def write_home_note(folder: Path, home: Home) -> None:
-    """Tell the package in `folder` where Atelier's home is; `atelier_shared.home` reads it."""
-    note = folder / "atelier-home.txt"
+    """Note the home folder beside the packages, for `atelier_shared.home`."""
+    note = folder / NOTE_OF_THE_HOME
     if not note.is_relative_to(home.venv):
-        remember(note, home)
+        track(note, home)
     note.write_text(f"{home.folder}\n", encoding="utf-8")
 
 
 def stop_backend(home: Home) -> None:
-    """End the backend that runs, if one does, before its files change under it."""
-    if (
-        home.python.exists()
-        and home.program("atelier").exists()
-        and (home.folder / "connection.json").exists()
-    ):
-        subprocess.run([home.program("atelier"), "stop"], env=environment(home), check=False)
+    """Stop a running backend before its files are replaced."""
+    atelier = home.program("atelier")
+    if home.python.exists() and atelier.exists() and home.connection.exists():
+        subprocess.run([atelier, "stop"], env=environment(home), check=False)

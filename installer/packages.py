@@ -1,9 +1,9 @@
-"""The environment's packages, each at one version, and by the hash of its file but for torch.
+"""The environment's packages: exact versions, and verified by hash except torch.
 
-requirements.txt says what Atelier asks for. requirements.lock adds what that needs, with the hashes
-of all files of these versions, for every system and Python; its first lines say how it is made.
-torch and torchvision are not in it, for their builds differ by machine: pip is asked which build it
-finds here, and what that brings along.
+requirements.txt lists Atelier's direct requirements. requirements.lock adds the indirect ones, with the
+hashes of all their files for every system and Python; its first lines give the command for making it.
+torch and torchvision are not locked, because their builds differ by computer: a dry run of pip finds the
+build for this computer and its requirements.
 
 Sources:
     https://pip.pypa.io/en/stable/topics/secure-installs/ (hash-checking mode)
@@ -21,14 +21,15 @@ from pathlib import Path
 
 from .builds import check_build
 from .paths import CHECKOUT, Plan
-from .process import InstallError, pip, say, why_failed
+from .process import InstallError, explain_failure, pip, report
 
 REQUIREMENTS = CHECKOUT / "requirements.txt"
 LOCK = CHECKOUT / "requirements.lock"
 TORCH = ("torch", "torchvision")
-OF_A_BUILD = ("nvidia-", "cuda-", "triton")  # what comes with some builds of torch
+BUILD_REQUIREMENTS = ("nvidia-", "cuda-", "triton")
+"""How the names of packages begin that only some builds of torch require."""
 
-DAMAGED = """
+FIND_DAMAGED = """
 import base64, hashlib, importlib.metadata
 for package in importlib.metadata.distributions():
     for file in package.files or ():
@@ -43,110 +44,110 @@ for package in importlib.metadata.distributions():
 
 
 def state() -> str:
-    """What the packages of an environment were installed from."""
+    """Return the texts that determine the packages of an environment."""
     return REQUIREMENTS.read_text(encoding="utf-8") + LOCK.read_text(encoding="utf-8")
 
 
 def install_packages(plan: Plan) -> None:
-    """Install what is missing; pip first, for an old one cannot say what it would fetch."""
-    get_exactly(plan, [line for line in pins(plan) if line.startswith("pip==")], "install", "--quiet")
-    wanted = to_install(plan)
-    check_build(plan, wanted)
-    get_exactly(plan, wanted, "install")
+    """Install missing packages; pip first, because an old pip has no dry run with a report."""
+    run_pip_on(plan, [line for line in pins(plan) if line.startswith("pip==")], "install", "--quiet")
+    missing = missing_packages(plan)
+    check_build(plan, missing)
+    run_pip_on(plan, missing, "install")
     note_packages(plan)
 
 
-def noted_packages(plan: Plan) -> list[str]:
-    """What was installed, as name==version."""
-    return (plan.home.venv / "packages.txt").read_text(encoding="utf-8").split()
+def installed_packages(plan: Plan) -> list[str]:
+    """Read the installed packages, as name==version, from the note of them."""
+    return plan.home.packages.read_text(encoding="utf-8").split()
 
 
 def note_packages(plan: Plan) -> None:
-    """Note what is installed, for `atelier doctor` to compare with."""
-    ask = (plan.home.python, "-I", "-m", "pip", "list", "--format=freeze", "--exclude", "atelier")
-    listed = subprocess.run(ask, capture_output=True, text=True, check=False)
+    """Write the installed packages into the note of them, for `atelier doctor`."""
+    command = (plan.home.python, "-I", "-m", "pip", "list", "--format=freeze", "--exclude", "atelier")
+    listed = subprocess.run(command, capture_output=True, text=True, check=False)
     if listed.returncode:
-        raise InstallError(why_failed(listed.stderr))
-    (plan.home.venv / "packages.txt").write_text(listed.stdout, encoding="utf-8")
+        raise InstallError(explain_failure(listed.stderr))
+    plan.home.packages.write_text(listed.stdout, encoding="utf-8")
 
 
 def repair_packages(plan: Plan) -> None:
-    """Install again what has a file that is missing or not as it was installed."""
+    """Reinstall packages with missing or changed files."""
     damaged = damaged_packages(plan.home.python)
     for package in damaged:
-        say(f"{package} is damaged and is replaced.")
-    ours = [package for package in damaged if package.startswith("atelier==")]
-    get_exactly(plan, set(damaged) - set(ours), "install", "--force-reinstall")
+        report(f"Replacing the damaged package {package}.")
+    others = [package for package in damaged if not package.startswith("atelier==")]
+    run_pip_on(plan, others, "install", "--force-reinstall")
 
 
 def damaged_packages(python: Path) -> list[str]:
-    """The packages of an environment, as name==version, with files that are not as their wheels said."""
-    done = subprocess.run([python, "-I", "-c", DAMAGED], capture_output=True, text=True, check=False)
+    """Find packages, as name==version, with files unlike the hashes in their wheels."""
+    done = subprocess.run([python, "-I", "-c", FIND_DAMAGED], capture_output=True, text=True, check=False)
     if done.returncode:
-        raise InstallError(why_failed(done.stderr))
+        raise InstallError(explain_failure(done.stderr))
     return [normalised(line) for line in done.stdout.split()]
 
 
 def download_packages(plan: Plan, folder: Path) -> None:
-    """Put the wheels of all packages into a folder, for machines like this one."""
-    get_exactly(plan, to_install(plan, "--ignore-installed"), "download", "--dest", str(folder))
+    """Download the wheels of all packages into a folder, for computers of the same kind."""
+    run_pip_on(plan, missing_packages(plan, "--ignore-installed"), "download", "--dest", str(folder))
 
 
-def to_install(plan: Plan, *options: str) -> list[str]:
-    """What pip would install, as name==version; it looks up what needs what and fetches no package."""
+def missing_packages(plan: Plan, *more: str) -> list[str]:
+    """Ask pip for the packages it would install, as name==version, without downloading them."""
     with tempfile.TemporaryDirectory(prefix="atelier-") as folder:
         report, constraints = Path(folder, "report.json"), Path(folder, "constraints.txt")
         constraints.write_text("\n".join(pins(plan)), encoding="utf-8")
-        ask = ("--dry-run", "--quiet", "--report", str(report), "--constraint", str(constraints), *options)
-        pip(plan, "install", *ask, *index(plan), "--requirement", str(REQUIREMENTS))
+        options = ("--dry-run", "--quiet", "--report", str(report), "--constraint", str(constraints), *more)
+        pip(plan, "install", *options, *index_options(plan), "--requirement", str(REQUIREMENTS))
         found = json.loads(report.read_text(encoding="utf-8"))["install"]
     return [normalised(f"{p['metadata']['name']}=={p['metadata']['version']}") for p in found]
 
 
-def get_exactly(plan: Plan, wanted: Iterable[str], *command: str) -> None:
-    """Have pip install or download packages, given as name==version: by hash, but for builds of torch.
+def run_pip_on(plan: Plan, packages: Iterable[str], *command: str) -> None:
+    """Install or download packages, given as name==version: by hash, except torch and its builds' own.
 
     Raises:
-        InstallError: a package is not in the lock, or its file is not one of those that the lock names.
+        InstallError: a package is not in the lock, or its file's hash is not in the lock.
     """
-    wanted = set(wanted)
-    locked = [entry for entry in lock_entries() if pin(entry).partition(" ;")[0] in wanted]
-    free = sorted(wanted - {pin(entry).partition(" ;")[0] for entry in locked})
-    for package in free:
+    names = set(packages)
+    locked = [entry for entry in lock_entries() if pin(entry).partition(" ;")[0] in names]
+    unlocked = sorted(names - {pin(entry).partition(" ;")[0] for entry in locked})
+    for package in unlocked:
         if not (plan.torch_index or package.startswith(TORCH)):
-            raise InstallError(f"{package} is not in {LOCK.name}: make that anew, as its first lines say.")
-    exactly = ("--no-deps", "--only-binary", ":all:")
+            raise InstallError(f"{package} is not in {LOCK.name}. Update the lock as its first lines say.")
+    as_listed = ("--no-deps", "--only-binary", ":all:")
     if locked:
         with tempfile.TemporaryDirectory(prefix="atelier-") as folder:
             file = Path(folder, LOCK.name)
             file.write_text("\n".join(locked), encoding="utf-8")
-            pip(plan, *command, *exactly, "--require-hashes", "--requirement", str(file))
-    if free:
-        pip(plan, *command, *exactly, *index(plan), *free)
+            pip(plan, *command, *as_listed, "--require-hashes", "--requirement", str(file))
+    if unlocked:
+        pip(plan, *command, *as_listed, *index_options(plan), *unlocked)
 
 
 def lock_entries() -> list[str]:
-    """The lock's entries: name==version, where that applies, and the hashes of its files."""
+    """Split the lock into its entries: name==version, a marker if any, and the hashes of the files."""
     return re.findall(r"^\w.*(?:\n .*)*", LOCK.read_text(encoding="utf-8"), re.MULTILINE)
 
 
 def pins(plan: Plan) -> list[str]:
-    """The lock without hashes; another index' torch may bring other versions of what belongs to it."""
+    """Return the lock without hashes, and without a build's own packages if torch has another index."""
     lines = [pin(entry) for entry in lock_entries()]
-    return [line for line in lines if not (plan.torch_index and line.startswith(OF_A_BUILD))]
+    return [line for line in lines if not (plan.torch_index and line.startswith(BUILD_REQUIREMENTS))]
 
 
 def pin(entry: str) -> str:
-    """The name, the version and the marker of an entry."""
+    """Return the name, version and marker of an entry."""
     return entry.partition(" \\\n")[0]
 
 
 def normalised(package: str) -> str:
-    """A package's name as the lock writes it; its version as it is."""
+    """Normalise the name in name==version as in the lock."""
     name, _, version = package.partition("==")
     return f"{re.sub(r'[-_.]+', '-', name).lower()}=={version}"
 
 
-def index(plan: Plan) -> tuple[str, ...]:
-    """Where pip shall look for torch besides."""
+def index_options(plan: Plan) -> tuple[str, ...]:
+    """Return pip's options for the additional package index of torch."""
     return ("--extra-index-url", plan.torch_index) if plan.torch_index else ()

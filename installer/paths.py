@@ -1,31 +1,50 @@
-"""Where everything lies, and what a person asked for. Does nothing."""
+"""The places of an installation, and the options of an installer's run."""
 
 from __future__ import annotations
 
+import itertools
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from atelier_shared.home import (
+    COMMAND_FOLDER,
+    CONNECTION_FILE,
+    KERNELS_FILE,
+    LOCK_FILE,
+    LOG_FILE,
+    MODELS_FOLDER,
+    PACKAGES_FILE,
+    PLUGIN_FILE,
+    SELF_CHECK_LOG,
+    SPEEDS_FILE,
+    STYLES_FILE,
+    THUMBNAILS_FOLDER,
+    VENV_FOLDER,
+)
+
 CHECKOUT = Path(__file__).resolve().parent.parent
 WINDOWS = sys.platform == "win32"
 INDEX_NOTE = "torch-index.txt"
-"""Names the package index that torch is taken from, where that is not the usual one."""
+"""In the home and in an offline folder: the package index of torch, unless it is the usual one."""
+WHEELS_FOLDER = "wheels"
+"""In an offline folder: the packages."""
 
 
 @dataclass(frozen=True)
 class Home:
-    """The folder that holds all of Atelier, and the places in it."""
+    """Atelier's home folder, and the places in it."""
 
     folder: Path
 
     @property
     def venv(self) -> Path:
         """The backend's own Python environment."""
-        return self.folder / "venv"
+        return self.folder / VENV_FOLDER
 
     @property
     def earlier_venv(self) -> Path:
-        """The environment before, for as long as a new one is being made."""
+        """The earlier environment while a new one is made."""
         return self.folder / "venv-earlier"
 
     @property
@@ -34,58 +53,75 @@ class Home:
         return self.program("python")
 
     @property
+    def packages(self) -> Path:
+        """The list of the installed packages."""
+        return self.venv / PACKAGES_FILE
+
+    @property
     def models(self) -> Path:
         """The networks' weights."""
-        return self.folder / "models"
+        return self.folder / MODELS_FOLDER
 
     @property
     def thumbnails(self) -> Path:
-        """Small pictures of what is built in, for GIMP's dialogs."""
-        return self.folder / "thumbnails"
+        """The thumbnails of built-in styles and presets."""
+        return self.folder / THUMBNAILS_FOLDER
 
     @property
     def command(self) -> Path:
         """The command `atelier`."""
-        return self.folder / "bin" / ("atelier.cmd" if WINDOWS else "atelier")
+        return self.folder / COMMAND_FOLDER / ("atelier.cmd" if WINDOWS else "atelier")
 
     @property
     def picture(self) -> Path:
-        """What the self-check paints."""
+        """The picture painted by the self-check."""
         return self.folder / "self-check.png"
 
     @property
     def log(self) -> Path:
-        """What GIMP said meanwhile."""
-        return self.folder / "self-check.log"
+        """GIMP's messages during the self-check."""
+        return self.folder / SELF_CHECK_LOG
+
+    @property
+    def backend_log(self) -> Path:
+        """The backend's messages."""
+        return self.folder / LOG_FILE
+
+    @property
+    def connection(self) -> Path:
+        """The connection file of a running backend."""
+        return self.folder / CONNECTION_FILE
 
     @property
     def plugin_fingerprint(self) -> Path:
-        """A digest of the plug-in as it was copied into GIMP's profiles."""
-        return self.folder / "plugin.txt"
+        """The fingerprint of the plug-in in GIMP's profiles."""
+        return self.folder / PLUGIN_FILE
 
     @property
     def outside(self) -> Path:
-        """The list of what was made outside of this folder."""
+        """The list of files made outside of the home."""
         return self.folder / "outside.txt"
 
     def program(self, name: str) -> Path:
-        """A program of the environment."""
+        """Return a program of the environment."""
         return self.venv / "Scripts" / f"{name}.exe" if WINDOWS else self.venv / "bin" / name
 
     def everything(self) -> list[Path]:
-        """All that the installer and the backend make in this folder."""
-        folders = (self.venv, self.earlier_venv, self.models, self.thumbnails, self.folder / "bin")
-        made = (*folders, self.picture, self.log, self.plugin_fingerprint, self.outside)
-        notes = [self.folder / name for name in ("speeds.json", "styles.json", "kernels.json", INDEX_NOTE)]
-        return [*made, *notes, *self.folder.glob("connection.json*"), *self.folder.glob("backend.lo[cg]*")]
+        """List all places in the home that the installer and the backend use."""
+        folders = (self.venv, self.earlier_venv, self.models, self.thumbnails, self.command.parent)
+        made = (self.picture, self.log, self.plugin_fingerprint, self.outside, self.backend_log)
+        notes = (SPEEDS_FILE, STYLES_FILE, KERNELS_FILE, CONNECTION_FILE, LOCK_FILE, INDEX_NOTE)
+        files = (*made, *(self.folder / name for name in notes))
+        drafts = (self.folder.glob(f".{file.stem}-*{file.suffix}") for file in files)
+        return [*folders, *files, *itertools.chain.from_iterable(drafts)]
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be installed, where, and how.
+    """The options of a run.
 
-    `offline` is the folder that stands for the network, `torch_index` the address that torch is taken from
-    where that is not the usual index, be it given or noted.
+    `offline` is the folder in place of the network, `torch_index` the package index of torch, given or
+    noted, unless it is the usual one.
     """
 
     home: Home
@@ -99,6 +135,6 @@ class Plan:
     service: bool = False
 
     @property
-    def computes_on(self) -> str:
-        """What PyTorch calls the device: AMD's cards have the name of NVIDIA's."""
+    def torch_device(self) -> str:
+        """The device by PyTorch's name: AMD's cards have the name of NVIDIA's."""
         return "cuda" if self.device == "rocm" else self.device

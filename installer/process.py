@@ -1,4 +1,4 @@
-"""Programs that are run, and a sentence for each trouble that they or the system have."""
+"""Running programs, and explaining their failures and those of the system."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ import urllib.request
 from collections import deque
 from collections.abc import Sequence
 
-from .paths import Home, Plan
+from .paths import WHEELS_FOLDER, Home, Plan
 
-PATIENCE = {"PIP_RETRIES": "5", "PIP_TIMEOUT": "60", "PIP_RESUME_RETRIES": "20"}
+PIP_DEFAULTS = {"PIP_RETRIES": "5", "PIP_TIMEOUT": "60", "PIP_RESUME_RETRIES": "20"}
 
-DISK_FULL = "The disk is full: make room and run install.py again."
-NO_NETWORK = (
+DISK_FULL = "The disk is full. Free some space and run install.py again."
+NETWORK_ERRORS = (
     r"NewConnectionError|NameResolutionError|Temporary failure in name resolution|Network is unreachable"
     r"|Max retries|timed out|ProxyError|Tunnel connection failed|ConnectionResetError|IncompleteRead"
     r"|incomplete-download"
 )
-TROUBLES = {
+EXPLANATIONS = {
     r"No space left on device|not enough space on the disk|Disk quota exceeded": DISK_FULL,
     r"DO NOT MATCH THE HASHES": (
-        "A package is not the file that Atelier was tested with, so it was refused: try again from another "
-        "network, or make the folder of --offline anew."
+        "A downloaded package was refused because it is not the file Atelier was tested with. Try again with "
+        "another network, or fill the folder of --offline again."
     ),
     r"No matching distribution found for \S+": (
-        f"A package has no build for Python {platform.python_version()} on this computer: use a 64-bit "
+        f"A package is not available for Python {platform.python_version()} on this computer. Use a 64-bit "
         "Python 3.10 to 3.14 on Linux, Windows or a Mac with Apple silicon."
     ),
     r"Read-only file system|Permission denied|Access is denied": (
-        "A folder may not be written to: make it writable, or name another one in ATELIER_HOME."
+        "A folder is write-protected. Make it writable, or name another one in ATELIER_HOME."
     ),
 }
 
 
 class InstallError(Exception):
-    """Something is in the way; the text is one sentence that says what and what to do."""
+    """The installation cannot continue; the text explains the problem and its solution."""
 
 
 def pip(plan: Plan, *arguments: str) -> None:
@@ -50,16 +50,16 @@ def pip(plan: Plan, *arguments: str) -> None:
 
 
 def pip_settings(plan: Plan) -> dict[str, str]:
-    """What any pip that is run shall know: to be patient, or to take a folder for the network."""
-    patience = {name: os.environ.get(name, value) for name, value in PATIENCE.items()}
+    """Return pip's settings: more retries than usual, or a folder in place of the network."""
+    settings = {name: os.environ.get(name, value) for name, value in PIP_DEFAULTS.items()}
     if plan.offline is None:
-        return patience
-    return {**patience, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": (plan.offline / "wheels").as_uri()}
+        return settings
+    return {**settings, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": (plan.offline / WHEELS_FOLDER).as_uri()}
 
 
 def run(command: Sequence[str], **variables: str) -> None:
-    """Run a program and show what it says; raise InstallError with the reason if it fails."""
-    said: deque[str] = deque(maxlen=40)
+    """Run a program and print its errors; raise InstallError with the reason if it fails."""
+    errors: deque[str] = deque(maxlen=40)
     with subprocess.Popen(
         command,
         env={**os.environ, **variables},
@@ -70,51 +70,53 @@ def run(command: Sequence[str], **variables: str) -> None:
         assert process.stderr is not None
         for line in process.stderr:
             print(line, end="", file=sys.stderr, flush=True)
-            said.append(line)
+            errors.append(line)
     if process.returncode:
-        raise InstallError(why_failed("".join(said)))
+        raise InstallError(explain_failure("".join(errors)))
 
 
-def why_failed(said: str) -> str:
-    """A sentence for what a program printed when it failed."""
-    if re.search(NO_NETWORK, said):
-        return network_trouble()
-    for trouble, sentence in TROUBLES.items():
-        if re.search(trouble, said):
-            return sentence
-    last = said.strip().splitlines()[-1:] or ["A step failed and did not say why."]
+def explain_failure(output: str) -> str:
+    """Explain a failure by the output of the program."""
+    if re.search(NETWORK_ERRORS, output):
+        return explain_network_failure()
+    for pattern, explanation in EXPLANATIONS.items():
+        if re.search(pattern, output):
+            return explanation
+    last = output.strip().splitlines()[-1:] or ["A step failed without an error message."]
     return re.sub(r"^(atelier|ERROR): ", "", last[0])
 
 
-def network_trouble() -> str:
-    """A sentence for packages that could not be fetched; of a proxy it says the name alone."""
+def explain_network_failure() -> str:
+    """Explain a failed download; of a proxy's address only the host is shown, no password."""
     proxies = urllib.request.getproxies()
     proxy = urllib.parse.urlsplit(proxies.get("https") or proxies.get("http") or "").hostname
-    what = f"the network connection and the proxy {proxy}" if proxy else "the network connection"
-    again = "run install.py again; what was fetched need not be fetched again."
-    return f"The packages could not be fetched: check {what}, and {again}"
+    suspect = f"the network connection and the proxy {proxy}" if proxy else "the network connection"
+    return (
+        f"The packages could not be downloaded. Check {suspect}, and run install.py again. "
+        "Finished downloads are kept."
+    )
 
 
-def why_not_written(error: OSError) -> str:
-    """A sentence for what the system refused."""
+def explain_os_error(error: OSError) -> str:
+    """Explain an error of the operating system."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return DISK_FULL
     if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
-        return f"{error.filename} may not be written to: make it writable, or name another in ATELIER_HOME."
-    return f"{error.filename} could not be used ({error.strerror}): mend that and run install.py again."
+        return f"{error.filename} is write-protected. Make it writable, or name another in ATELIER_HOME."
+    return f"{error.filename} cannot be used ({error.strerror}). Correct this and run install.py again."
 
 
 def environment(home: Home) -> dict[str, str]:
-    """This process' environment, in which Atelier's home is `home`."""
+    """Return the environment variables with `home` as Atelier's home."""
     return {**os.environ, "ATELIER_HOME": str(home.folder)}
 
 
-def say(text: str) -> None:
-    """Print a line at once."""
+def report(text: str) -> None:
+    """Print a line without buffering."""
     print(text, flush=True)
 
 
-def fail(sentence: str) -> int:
-    """Print why this ended, and return the exit status that says so."""
-    print(f"install.py: {sentence}", file=sys.stderr, flush=True)
+def fail(explanation: str) -> int:
+    """Print the reason of a failure, and return the exit status for it."""
+    print(f"install.py: {explanation}", file=sys.stderr, flush=True)
     return 1

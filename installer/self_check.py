@@ -1,6 +1,6 @@
-"""Paints a sample in the manner of another, in every GIMP that was found or else from the command line.
+"""The self-check: paints a sample in every GIMP found, otherwise from the command line.
 
-Then each filter does a little with its usual method, so that the backend notes how fast that is here.
+Afterwards each filter runs briefly with its default method, so that the backend can note its speed.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ from pathlib import Path
 from backend.command.gimp_installations import Gimp
 
 from .paths import CHECKOUT, Home, Plan
-from .process import InstallError, run, say
+from .process import InstallError, report, run
 
 PHOTO = CHECKOUT / "samples" / "chelsea.jpg"
 STYLE = CHECKOUT / "samples" / "starry_night.jpg"
 GIMP_S = 600.0
-MEASURED = (
+SPEED_TESTS = (
     ("style", str(PHOTO), "--style", str(STYLE), "--size", "256", "--iterations", "10"),
     ("dream", str(PHOTO), "--size", "256", "--iterations", "2"),
 )
 
-IN_GIMP = """
+PAINT_IN_GIMP = """
 from gi.repository import Gimp, Gio
 image = Gimp.file_load(Gimp.RunMode.NONINTERACTIVE, Gio.File.new_for_path({photo!r}))
 procedure = Gimp.get_pdb().lookup_procedure("plug-in-atelier-style-transfer")
 if procedure is None:
-    raise RuntimeError("it does not see the plug-in")
+    raise RuntimeError("GIMP did not load the plug-in")
 config = procedure.create_config()
 config.set_property("run-mode", Gimp.RunMode.NONINTERACTIVE)
 config.set_property("image", image)
@@ -52,26 +52,26 @@ sys.exit(0 if photo.size == picture.size and change > 10 else 1)
 """
 
 
-def check_itself(plan: Plan, found: list[Gimp]) -> None:
-    """Paint a sample in the manner of another: in every GIMP found, else from the command line."""
+def run_self_check(plan: Plan, found: list[Gimp]) -> None:
+    """Paint a sample in the style of another: in every GIMP found, otherwise from the command line."""
     for gimp in found:
-        say(f"{gimp} paints {PHOTO.name} in the manner of {STYLE.name} …")
+        report(f"{gimp} paints {PHOTO.name} in the style of {STYLE.name} …")
         plan.home.picture.unlink(missing_ok=True)
         paint_in_gimp(gimp, plan)
         check_painted(plan.home)
     if not found:
-        say(f"The command line paints {PHOTO.name} in the manner of {STYLE.name} …")
+        report(f"The command line paints {PHOTO.name} in the style of {STYLE.name} …")
         plan.home.picture.unlink(missing_ok=True)
         paint_from_the_command_line(plan)
         check_painted(plan.home)
 
 
-def measure(plan: Plan) -> None:
-    """Have the backend note how fast the usual methods are, for the dialogs to say how long they take."""
-    say("Measuring how fast this computer paints and dreams …")
+def measure_speed(plan: Plan) -> None:
+    """Run the default methods briefly: the dialogs estimate times by the speeds noted."""
+    report("Measuring this computer's speed …")
     with tempfile.TemporaryDirectory(prefix="atelier-") as folder:
-        for command in MEASURED:
-            options = ["--device", plan.computes_on, "-o", str(Path(folder, f"{command[0]}.png"))]
+        for command in SPEED_TESTS:
+            options = ["--device", plan.torch_device, "-o", str(Path(folder, f"{command[0]}.png"))]
             run([str(plan.home.python), "-I", "-m", "backend.command.cli", *command, *options])
 
 
@@ -81,36 +81,37 @@ def paint_in_gimp(gimp: Gimp, plan: Plan) -> None:
     if gimp.is_flatpak:
         run([str(home.python), "-I", "-c", "from atelier_shared import launcher; launcher.connect().close()"])
     paths = {"photo": str(PHOTO), "style": str(STYLE), "picture": str(home.picture)}
-    run_gimp(gimp, IN_GIMP.format(**paths, device=plan.computes_on), home)
+    run_gimp(gimp, PAINT_IN_GIMP.format(**paths, device=plan.torch_device), home)
 
 
 def run_gimp(gimp: Gimp, code: str, home: Home) -> None:
-    """Run code in a GIMP; raise InstallError with the reason if that fails."""
+    """Run code in a GIMP; raise InstallError with the reason of a failure."""
     try:
         with home.log.open("w", encoding="utf-8") as log:
             status = gimp.run(code, log, timeout_s=GIMP_S)
     except subprocess.TimeoutExpired:
-        said = f"{home.log} holds what it said until then."
-        raise InstallError(f"{gimp} did not finish in {GIMP_S:.0f} seconds; {said}") from None
+        raise InstallError(
+            f"{gimp} did not finish within {GIMP_S:.0f} seconds. Its messages are in {home.log}."
+        ) from None
     if status:
-        raise InstallError(f"{gimp} failed: {what_gimp_said(home.log)}")
+        raise InstallError(f"{gimp} failed: {failure_in(home.log)}")
 
 
-def what_gimp_said(log: Path) -> str:
-    """The reason in what GIMP printed, else where that can be read."""
-    said = log.read_text(encoding="utf-8", errors="replace")
-    reasons = re.findall(r"^RuntimeError: (.+)", said, re.MULTILINE)
-    return reasons[-1] if reasons else f"{log} holds what it said."
+def failure_in(log: Path) -> str:
+    """Return the reason in GIMP's messages, otherwise the place of the messages."""
+    messages = log.read_text(encoding="utf-8", errors="replace")
+    reasons = re.findall(r"^RuntimeError: (.+)", messages, re.MULTILINE)
+    return reasons[-1] if reasons else f"See its messages in {log}."
 
 
 def paint_from_the_command_line(plan: Plan) -> None:
-    """Run the same filter through the plug-in's own client."""
-    options = ["--method", "fast", "--device", plan.computes_on, "-o", str(plan.home.picture)]
+    """Run the same filter from the command line."""
+    options = ["--method", "fast", "--device", plan.torch_device, "-o", str(plan.home.picture)]
     run([str(plan.home.program("atelier")), "style", str(PHOTO), "--style", str(STYLE), *options])
 
 
 def check_painted(home: Home) -> None:
-    """Raise InstallError unless the picture is there and plainly no longer the photograph."""
+    """Raise InstallError unless the picture exists and clearly differs from the photo."""
     compare = [str(home.python), "-I", "-c", IS_PAINTED, str(PHOTO), str(home.picture)]
     if not home.picture.exists() or subprocess.run(compare, check=False).returncode:
-        raise InstallError(f"The self-check painted nothing: {home.folder / 'backend.log'} may say why.")
+        raise InstallError(f"The self-check did not change the picture. See {home.backend_log}.")

@@ -1,4 +1,4 @@
-"""On request, a backend that is always there, for GIMPs that may not start it: a systemd unit of the user's.
+"""The optional systemd unit of the user: a backend for GIMPs in a sandbox, which cannot start it.
 
 Source: systemd.service(5), systemd.unit(5), loginctl(1)
 """
@@ -11,8 +11,8 @@ import subprocess
 from pathlib import Path
 
 from .paths import Home
-from .process import say
-from .tracked_files import is_ours, make_folder, remember, remove, signature
+from .process import report
+from .tracked_files import is_ours, make_folder, remove, signature, track
 
 UNIT = """\
 [Unit]
@@ -29,38 +29,38 @@ WantedBy=default.target
 
 
 def unit_file() -> Path:
-    """Where systemd looks for it."""
+    """Return the place of the unit."""
     settings = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
     return Path(settings, "systemd", "user", "atelier.service")
 
 
-def keep_service(home: Home, *, wanted: bool) -> None:
-    """Write the unit if it is wanted or there already, and start it anew, now and at every login."""
+def update_service(home: Home, *, requested: bool) -> None:
+    """Write and restart the unit if it is requested or exists; systemd starts it at every login."""
     unit, program = unit_file(), home.program("atelier")
-    if not wanted and not is_ours(unit, home):
+    if not requested and not is_ours(unit, home):
         return
     if not shutil.which("systemctl"):
-        say(f"There is no systemd here: have your system run '{program} serve' at login instead.")
+        report(f"This computer has no systemd. Let your desktop run '{program} serve' at login instead.")
     elif unit.exists() and not is_ours(unit, home):
-        say(f"{unit} is not Atelier's and stays: move it away and run install.py --service again.")
+        report(f"{unit} is not Atelier's and is kept. Move it elsewhere and run install.py --service again.")
     else:
         write_unit(unit, home)
         systemctl("daemon-reload")
         if systemctl("enable", unit.name) and systemctl("restart", unit.name):
-            say(f"The backend runs as {unit.name}, now and after every login.")
+            report(f"The backend runs as {unit.name}, now and after every login.")
 
 
 def write_unit(unit: Path, home: Home) -> None:
-    """Write the unit; systemd wants a percent sign twice."""
+    """Write the unit; systemd needs percent signs doubled."""
     make_folder(unit.parent, home)
-    remember(unit, home)
+    track(unit, home)
     places = {"home": str(home.folder), "program": str(home.program("atelier"))}
     text = UNIT.format(**{name: place.replace("%", "%%") for name, place in places.items()})
     unit.write_text(f"{signature(home)}\n{text}", encoding="utf-8")
 
 
-def end_service(home: Home) -> None:
-    """Stop the unit and remove it, if it is this home's."""
+def remove_service(home: Home) -> None:
+    """Stop and remove the unit if it belongs to this home."""
     unit = unit_file()
     if is_ours(unit, home):
         systemctl("disable", "--now", unit.name)
@@ -69,9 +69,9 @@ def end_service(home: Home) -> None:
 
 
 def systemctl(*arguments: str) -> bool:
-    """Tell the user's systemd something; say so if it will not have it."""
+    """Run a command of the user's systemd; print its error and return False if it fails."""
     command = ["systemctl", "--user", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        say(f"'{' '.join(command)}' failed: {done.stderr.strip() or 'it did not say why'}")
+        report(f"'{' '.join(command)}' failed: {done.stderr.strip() or 'no error message'}")
     return done.returncode == 0

@@ -1,9 +1,8 @@
 """The order of an installation: environment → weights → plug-in → command → self-check.
 
-Every step can be repeated and takes up the work where it stopped. All of it goes into one folder,
-ATELIER_HOME or else ~/.atelier, but for the plug-in in GIMP's profiles and the command in the
-user's own; those are listed in the folder's outside.txt. Knows nothing of sockets, networks and
-pixels.
+Every step can be repeated, and continues after an interruption. Everything is installed into one folder,
+ATELIER_HOME or ~/.atelier, except the plug-in in GIMP's profiles and the link to the command. These
+exceptions are listed in the folder's outside.txt.
 """
 
 from __future__ import annotations
@@ -19,14 +18,14 @@ from backend.command.gimp_installations import Gimp
 
 from .builds import CARDS, noted_index
 from .command import install_command
-from .dry_run import installation, preparation, preview, removal
+from .dry_run import installation, preparation, print_preview, removal
 from .environment import make_environment
 from .offline import open_folder, prepare
 from .paths import Home, Plan
 from .plugin import install_plugin
-from .process import InstallError, fail, say, why_not_written
-from .self_check import check_itself, measure
-from .service import keep_service
+from .process import InstallError, explain_os_error, fail, report
+from .self_check import measure_speed, run_self_check
+from .service import update_service
 from .thumbnails import make_thumbnails
 from .uninstall import uninstall
 from .weights import fetch_weights
@@ -38,24 +37,24 @@ def main() -> int:
     folder = absolute(os.environ.get("ATELIER_HOME") or "~/.atelier")
     home = Home(folder)
     try:
-        do(options, home)
+        run_options(options, home)
         return 0
     except InstallError as error:
-        sentence = str(error)
+        explanation = str(error)
     except OSError as error:
-        sentence = why_not_written(error)
+        explanation = explain_os_error(error)
     except KeyboardInterrupt:
-        sentence = "Stopped; run install.py again and it goes on from here."
+        explanation = "Stopped. Run install.py again to continue."
     with contextlib.suppress(OSError):
-        folder.rmdir()  # where nothing came to be in it
-    return fail(sentence)
+        folder.rmdir()  # succeeds if it is empty
+    return fail(explanation)
 
 
-def do(options: argparse.Namespace, home: Home) -> None:
-    """What was asked for, or say what that would be."""
+def run_options(options: argparse.Namespace, home: Home) -> None:
+    """Install, prepare or uninstall, or describe this for --dry-run."""
     plan = plan_of(options, home)
     if options.dry_run:
-        preview(what_would_be_done(options, plan))
+        print_preview(describe(options, plan))
     elif options.uninstall:
         uninstall(home)
     elif options.prepare_offline:
@@ -64,22 +63,22 @@ def do(options: argparse.Namespace, home: Home) -> None:
         install(plan)
 
 
-def what_would_be_done(options: argparse.Namespace, plan: Plan) -> Iterator[str]:
-    """A sentence for each part of what was asked for."""
+def describe(options: argparse.Namespace, plan: Plan) -> Iterator[str]:
+    """Describe the steps for these options."""
     if options.uninstall:
         return removal(plan.home)
     if options.prepare_offline:
         return preparation(plan, options.prepare_offline)
-    return installation(plan, look_around(plan))
+    return installation(plan, find_gimps(plan))
 
 
 def plan_of(options: argparse.Namespace, home: Home) -> Plan:
-    """What the options ask for."""
+    """Return the plan for these options."""
     return Plan(
         home,
         link=options.link,
         device=options.device,
-        torch_index=index_of(options, home),
+        torch_index=torch_index_of(options, home),
         official_weights=options.official_weights,
         offline=options.offline,
         upgrade=options.upgrade,
@@ -88,71 +87,73 @@ def plan_of(options: argparse.Namespace, home: Home) -> Plan:
     )
 
 
-def index_of(options: argparse.Namespace, home: Home) -> str | None:
-    """Where torch is taken from besides pip's usual index: what is said now, else what was noted."""
+def torch_index_of(options: argparse.Namespace, home: Home) -> str | None:
+    """Return the additional package index of torch: the given one, otherwise the noted one."""
     if options.torch_index is not None:
         return options.torch_index or None
     return noted_index(options.offline or home.folder)
 
 
 def parse_options() -> argparse.Namespace:
-    """What the person asked for."""
+    """Parse the options of the command line."""
     parser = argparse.ArgumentParser(
         prog="install.py", description="Install Atelier into ATELIER_HOME (default: ~/.atelier)."
     )
     parser.add_argument(
-        "--link", action="store_true", help="link GIMP and the backend to this checkout, for development"
+        "--link",
+        action="store_true",
+        help="install links to this folder instead of copies, for development",
     )
     parser.add_argument(
         "--device",
         choices=("auto", *CARDS),
         default="auto",
-        help="what the self-check computes on, auto for the fastest there is; nothing is fetched where torch "
-        "would not be the build for this device (any build computes on the cpu)",
+        help="device for the self-check (auto: the fastest). If pip would install PyTorch for another kind "
+        "of device, nothing is installed; any PyTorch can use the cpu",
     )
     parser.add_argument(
         "--torch-index",
         metavar="URL",
-        help="make the environment anew with the build of torch from this package index, and take it from "
-        "there from now on: the PyTorch project's 'Get started' page names one for each kind of "
-        "graphics card and one for none; an empty address goes back to pip's usual index",
+        help="install PyTorch from this package index, now and in later runs. The PyTorch project's "
+        "'Get started' page lists one for each kind of graphics card and one for none. An empty address "
+        "means pip's usual index",
     )
     parser.add_argument(
-        "--official-weights", action="store_true", help="fetch torchvision's own checkpoints too"
+        "--official-weights", action="store_true", help="also download torchvision's own networks"
     )
     parser.add_argument(
         "--upgrade",
         action="store_true",
-        help="make the environment anew; the weights stay, and so does the earlier environment if that fails",
+        help="make a new environment. Weights are kept; if it fails, the earlier environment is kept too",
     )
     parser.add_argument(
-        "--repair", action="store_true", help="look at every file that was installed and replace the damaged"
+        "--repair", action="store_true", help="check every installed file, and replace damaged ones"
     )
     parser.add_argument(
         "--prepare-offline",
         type=absolute,
         metavar="FOLDER",
-        help="fill a folder from which a machine of this kind without a network can install",
+        help="fill a folder for installing on computers of the same kind without a network",
     )
     parser.add_argument(
-        "--offline", type=absolute, metavar="FOLDER", help="install from such a folder, without a network"
+        "--offline", type=absolute, metavar="FOLDER", help="install from such a folder without a network"
     )
     parser.add_argument(
-        "--service", action="store_true", help="have systemd keep a backend running, for a GIMP in a sandbox"
+        "--service", action="store_true", help="keep a backend running with systemd, for a GIMP in a sandbox"
     )
-    parser.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
-    parser.add_argument("--uninstall", action="store_true", help="remove everything that was installed")
+    parser.add_argument("--dry-run", action="store_true", help="describe the steps without doing them")
+    parser.add_argument("--uninstall", action="store_true", help="remove everything installed")
     return parser.parse_args()
 
 
 def absolute(path: str) -> Path:
-    """A path that means the same to the programs that are run."""
+    """Return an absolute path, valid also in programs with another working folder."""
     return Path(path).expanduser().absolute()
 
 
 def install(plan: Plan) -> None:
-    """Do every step; the last line printed is the path of the picture that the self-check made."""
-    found = look_around(plan)
+    """Run every step; the last line printed is the path of the self-check's picture."""
+    found = find_gimps(plan)
     plan.home.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if plan.offline:
         open_folder(plan.offline, plan.home)
@@ -161,15 +162,15 @@ def install(plan: Plan) -> None:
     make_thumbnails(plan)
     install_plugin(plan, found)
     install_command(plan.home)
-    keep_service(plan.home, wanted=plan.service)
-    check_itself(plan, found)
-    measure(plan)
-    say(str(plan.home.picture))
+    update_service(plan.home, requested=plan.service)
+    run_self_check(plan, found)
+    measure_speed(plan)
+    report(str(plan.home.picture))
 
 
-def look_around(plan: Plan) -> list[Gimp]:
-    """Say where everything goes and which GIMPs there are."""
-    say(f"Atelier goes into {plan.home.folder}")
+def find_gimps(plan: Plan) -> list[Gimp]:
+    """Find the GIMPs, and print them and the home folder."""
+    report(f"Installing Atelier into {plan.home.folder}")
     found = gimp_installations.find_gimps()
-    say("GIMPs found: " + (", ".join(map(str, found)) or "none, only the command line will work"))
+    report("GIMPs found: " + (", ".join(map(str, found)) or "none, so only the command line will work"))
     return found

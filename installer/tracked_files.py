@@ -1,4 +1,4 @@
-"""What is made outside of the home: noted before it is made, and removed with all the rest."""
+"""Files outside of the home folder: each is noted before it is made, so that --uninstall finds it."""
 
 from __future__ import annotations
 
@@ -6,44 +6,46 @@ import os
 import shutil
 from pathlib import Path
 
+from atelier_shared.home import NOTE_OF_THE_HOME
+
 from .paths import Home
-from .process import say
+from .process import report
 
 
-def remember(path: Path, home: Home) -> None:
-    """Note something outside of the home, before it is made."""
-    paths = [*remembered(home), path]
+def track(path: Path, home: Home) -> None:
+    """Note a path outside of the home, before it is made."""
+    paths = [*tracked_paths(home), path]
     home.outside.write_text("".join(f"{p}\n" for p in dict.fromkeys(paths)), encoding="utf-8")
 
 
-def remembered(home: Home) -> list[Path]:
-    """What was made outside of the home, oldest first."""
-    noted = home.outside.read_text(encoding="utf-8") if home.outside.exists() else ""
-    return [Path(line) for line in noted.splitlines()]
+def tracked_paths(home: Home) -> list[Path]:
+    """Return the noted paths, oldest first."""
+    lines = home.outside.read_text(encoding="utf-8") if home.outside.exists() else ""
+    return [Path(line) for line in lines.splitlines()]
 
 
 def make_folder(folder: Path, home: Home) -> None:
-    """Make a folder outside of the home and those above it, and note the ones that were not there."""
+    """Make a folder outside of the home, and note it and its parents if they are new."""
     for missing in reversed([f for f in (folder, *folder.parents) if not f.exists()]):
-        remember(missing, home)
+        track(missing, home)
         missing.mkdir()
 
 
 def remove_if_ours(path: Path, home: Home) -> None:
-    """Remove a plug-in, link or file of this home, or a folder made for them that is empty again."""
+    """Remove a plug-in, link or file of this home, or an empty folder."""
     if is_ours(path, home):
         remove(path)
     elif path.is_dir() and not any(path.iterdir()):
         path.rmdir()
     elif os.path.lexists(path) and not path.is_dir():
-        say(f"{path} is no longer Atelier's and stays.")
+        report(f"{path} is no longer Atelier's and is kept.")
 
 
 def is_ours(path: Path, home: Home) -> bool:
-    """Whether a plug-in, a note of the home, a signed file or a link to the command is of this home."""
+    """Return True if a plug-in, home note, signed file or link to the command belongs to this home."""
     if path.is_symlink() and not path.is_dir():
         return path.readlink() == home.command
-    file = path / "atelier-home.txt" if path.is_dir() else path
+    file = path / NOTE_OF_THE_HOME if path.is_dir() else path
     if not file.is_file():
         return False
     with file.open(encoding="utf-8", errors="replace") as text:
@@ -51,12 +53,12 @@ def is_ours(path: Path, home: Home) -> bool:
 
 
 def signature(home: Home) -> str:
-    """The first line of a file that is made outside of the home for programs that skip such lines."""
+    """Return the comment at the top of files made outside of the home."""
     return f"# made by Atelier in {home.folder}"
 
 
 def remove(path: Path) -> None:
-    """Remove a file, a link (not what it leads to) or a whole folder, if it is there."""
+    """Remove a file, a link (not its target) or a folder, if it exists."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:

@@ -1,27 +1,27 @@
-"""Removes what was made outside of the home, then what was made in it, and nothing else."""
+"""The removal of everything installed, outside of the home folder and in it, and of nothing else."""
 
 from __future__ import annotations
 
 from .environment import stop_backend
 from .paths import Home
-from .process import say
-from .service import end_service
-from .tracked_files import remembered, remove, remove_if_ours
+from .process import report
+from .service import remove_service
+from .tracked_files import remove, remove_if_ours, tracked_paths
 
 
 def uninstall(home: Home) -> None:
-    """Remove all of it; other files in the home's folder stay, and the folder with them."""
+    """Remove the installation; the home folder is kept if other files are in it."""
     if not home.folder.exists():
-        say(f"Atelier is not installed in {home.folder}.")
+        report(f"Atelier is not installed in {home.folder}.")
         return
-    end_service(home)
+    remove_service(home)
     stop_backend(home)
-    for path in reversed(remembered(home)):
+    for path in reversed(tracked_paths(home)):
         remove_if_ours(path, home)
     for path in home.everything():
         remove(path)
     if any(home.folder.iterdir()):
-        say(f"{home.folder} stays, for there are other files in it.")
+        report(f"{home.folder} is kept because other files are in it.")
     else:
         home.folder.rmdir()
-    say("Atelier is gone.")
+    report("Atelier was removed.")

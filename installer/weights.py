@@ -1,14 +1,18 @@
-"""Has the environment fetch the trained networks, as far as they are not there and undamaged."""
+"""The installer's step for the weights of the networks."""
 
 from __future__ import annotations
 
 from .paths import Plan
-from .process import InstallError, pip_settings, run, say
+from .process import InstallError, pip_settings, report, run
 
 
 def fetch_weights(plan: Plan) -> None:
-    """The trained networks."""
-    say("Looking for the networks' weights …")
+    """Download missing and damaged weights.
+
+    Raises:
+        InstallError: a download failed, or the offline folder lacks weights.
+    """
+    report("Checking the networks' weights …")
     official = ["--official"] if plan.official_weights else []
     fetch = [str(plan.home.python), "-I", "-m", "backend.weights.fetch", *official, str(plan.home.models)]
     try:
@@ -16,5 +20,5 @@ def fetch_weights(plan: Plan) -> None:
     except InstallError as error:
         if plan.offline is None:
             raise
-        again = "make it anew with --prepare-offline."
-        raise InstallError(f"{plan.offline} lacks weights or has damaged ones: {again}") from error
+        advice = "Fill it again with --prepare-offline."
+        raise InstallError(f"In {plan.offline} weights are missing or damaged. {advice}") from error

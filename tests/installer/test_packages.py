@@ -1,4 +1,4 @@
-"""The lock, and a real pip that goes by it: packages of the test's own, spoilt, cut off, and out of room."""
+"""The lock, and a real pip with packages made by the tests: damaged, interrupted, and on a full disk."""
 
 from __future__ import annotations
 
@@ -39,50 +39,52 @@ def requirements(lines: list[str]) -> list[Requirement]:
     return [Requirement(line.partition(" #")[0]) for line in lines if line and not line.startswith("#")]
 
 
-ASKED_FOR = requirements(packages.REQUIREMENTS.read_text().splitlines())
+DIRECT = requirements(packages.REQUIREMENTS.read_text().splitlines())
 LOCKED = requirements([packages.pin(entry) for entry in packages.lock_entries()])
 
 
-def test_the_lock_has_what_is_asked_for_but_for_torch() -> None:
-    asked_for = {(r.name, str(r.specifier)) for r in ASKED_FOR if r.name not in packages.TORCH}
-    assert asked_for <= {(r.name, str(r.specifier)) for r in LOCKED}
+def test_the_lock_has_all_direct_requirements_except_torch() -> None:
+    direct = {(r.name, str(r.specifier)) for r in DIRECT if r.name not in packages.TORCH}
+    assert direct <= {(r.name, str(r.specifier)) for r in LOCKED}
     assert not {r.name for r in LOCKED} & set(packages.TORCH)
 
 
-def test_the_lock_has_all_that_this_environment_needs() -> None:
-    needed, seen = [r.name for r in ASKED_FOR], set[str]()
+def test_the_lock_has_all_requirements_of_this_environment() -> None:
+    needed, seen = [r.name for r in DIRECT], set[str]()
     while needed:
         name = canonicalize_name(needed.pop())
         if name not in seen:
             seen.add(name)
             further = map(Requirement, importlib.metadata.requires(name) or [])
             needed += [r.name for r in further if not r.marker or r.marker.evaluate({"extra": ""})]
-    assert len(seen) > len({r.name for r in ASKED_FOR})
+    assert len(seen) > len({r.name for r in DIRECT})
     assert seen <= {r.name for r in LOCKED} | set(packages.TORCH)
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
 @pytest.mark.parametrize("python", PYTHONS)
-def test_each_python_on_each_system_gets_one_version_of_a_package(python: str, system: str) -> None:
+def test_the_lock_has_one_version_of_each_package_for_each_python_and_system(
+    python: str, system: str
+) -> None:
     here = {"python_version": python, "python_full_version": f"{python}.1", "sys_platform": system}
     names = [r.name for r in LOCKED if not r.marker or r.marker.evaluate(here)]
     assert len(names) == len(set(names))
     assert {"numpy", "pillow", "pyzmq", "jinja2", "networkx"} <= set(names)
 
 
-def test_every_entry_has_hashes_and_names_no_place() -> None:
+def test_every_entry_of_the_lock_has_hashes_and_no_address() -> None:
     entries = packages.lock_entries()
     assert len(entries) > 20
     assert all(re.search(r"--hash=sha256:[0-9a-f]{64}", entry) for entry in entries)
     assert "//" not in packages.LOCK.read_text()
 
 
-# ── A pip of the test's own ──────────────────────────────────────────────────────────────────────
+# ── A pip for the tests ──────────────────────────────────────────────────────────────────────────
 
 
 @pytest.fixture(scope="module")
 def pip_alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with nothing in it but the pip of the tests' environment."""
+    """Return a folder with only the pip of the tests' environment in it."""
     folder = tmp_path_factory.mktemp("pip")
     site = Path(sysconfig.get_path("purelib"))
     for source in site.glob("pip*"):
@@ -92,7 +94,7 @@ def pip_alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def plan(tmp_path: Path, pip_alone: Path, monkeypatch: pytest.MonkeyPatch) -> Plan:
-    """An empty environment, a folder of packages that its pip knows, and a lock of them."""
+    """Return a plan for an empty environment, whose pip uses a folder of packages, and set its lock."""
     home = Home(tmp_path / "home")
     venv.create(home.venv, symlinks=True)
     (site,) = home.venv.glob("lib/python3*/site-packages")
@@ -112,7 +114,7 @@ def plan(tmp_path: Path, pip_alone: Path, monkeypatch: pytest.MonkeyPatch) -> Pl
 
 
 def make_wheel(folder: Path, name: str, requires: str = "", size: int = 10) -> str:
-    """Write a package with one module and what it needs, and return its line of a lock."""
+    """Write a package with one module and these requirements, and return its entry for a lock."""
     info, module = f"{name}-1.0.dist-info", b"#" * size
     with zipfile.ZipFile(folder / f"{name}-1.0-py3-none-any.whl", "w") as wheel:
         wheel.writestr(f"{name}.py", module)
@@ -125,7 +127,7 @@ def make_wheel(folder: Path, name: str, requires: str = "", size: int = 10) -> s
 
 
 def make_packages(folder: Path) -> None:
-    """Two packages, one of which needs the other; both are locked."""
+    """Write two locked packages; the first requires the second."""
     wheels = folder / "wheels"
     lines = [make_wheel(wheels, "painter", "Requires-Dist: brush\n"), make_wheel(wheels, "brush")]
     packages.LOCK.write_text("# made by hand\n" + "".join(lines))
@@ -137,16 +139,16 @@ def module_of(plan: Plan, name: str) -> Path:
     return site / f"{name}.py"
 
 
-def test_what_is_asked_for_comes_with_what_it_needs(plan: Plan, tmp_path: Path) -> None:
+def test_indirect_requirements_are_installed(plan: Plan, tmp_path: Path) -> None:
     make_packages(tmp_path)
     packages.install_packages(plan)
     assert module_of(plan, "painter").exists()
     assert module_of(plan, "brush").exists()
-    assert packages.to_install(plan) == []
+    assert packages.missing_packages(plan) == []
     assert packages.damaged_packages(plan.home.python) == []
 
 
-def test_another_file_of_the_same_version_is_refused(plan: Plan, tmp_path: Path) -> None:
+def test_a_package_with_another_hash_is_refused(plan: Plan, tmp_path: Path) -> None:
     make_packages(tmp_path)
     make_wheel(tmp_path / "wheels", "brush", size=11)
     with pytest.raises(InstallError, match="refused"):
@@ -155,7 +157,7 @@ def test_another_file_of_the_same_version_is_refused(plan: Plan, tmp_path: Path)
     assert not module_of(plan, "painter").exists()
 
 
-def test_what_the_lock_does_not_have_is_refused(plan: Plan, tmp_path: Path) -> None:
+def test_a_package_missing_from_the_lock_is_refused(plan: Plan, tmp_path: Path) -> None:
     make_packages(tmp_path)
     packages.LOCK.write_text(re.sub(r"^brush(.*\n){2}", "", packages.LOCK.read_text(), flags=re.M))
     with pytest.raises(InstallError, match=r"brush==1\.0 is not in requirements\.lock"):
@@ -163,7 +165,7 @@ def test_what_the_lock_does_not_have_is_refused(plan: Plan, tmp_path: Path) -> N
     assert not module_of(plan, "painter").exists()
 
 
-def test_torch_alone_need_not_be_locked(plan: Plan, tmp_path: Path) -> None:
+def test_torch_need_not_be_locked(plan: Plan, tmp_path: Path) -> None:
     make_packages(tmp_path)
     make_wheel(tmp_path / "wheels", "torch")
     packages.REQUIREMENTS.write_text("torch==1.0\npainter==1.0\n")
@@ -174,7 +176,7 @@ def test_torch_alone_need_not_be_locked(plan: Plan, tmp_path: Path) -> None:
 def test_a_damaged_package_is_found_and_replaced(plan: Plan, tmp_path: Path) -> None:
     make_packages(tmp_path)
     packages.install_packages(plan)
-    module_of(plan, "brush").write_text("spoilt")
+    module_of(plan, "brush").write_text("damaged")
     assert packages.damaged_packages(plan.home.python) == ["brush==1.0"]
     packages.repair_packages(plan)
     assert module_of(plan, "brush").read_text() == "#" * 10
@@ -189,7 +191,7 @@ def test_a_damaged_package_is_found_and_replaced(plan: Plan, tmp_path: Path) -> 
 
 @pytest.fixture
 def torch_for_nvidia(plan: Plan, tmp_path: Path) -> Home:
-    """A torch that brings a library for NVIDIA cards along."""
+    """Make a package torch with a requirement for NVIDIA cards."""
     make_wheel(tmp_path / "wheels", "torch", "Requires-Dist: nvidia-cublas\n")
     packages.LOCK.write_text(make_wheel(tmp_path / "wheels", "nvidia_cublas"))
     packages.REQUIREMENTS.write_text("torch==1.0\n")
@@ -198,7 +200,7 @@ def torch_for_nvidia(plan: Plan, tmp_path: Path) -> Home:
 
 @pytest.fixture(params=builds.CARDS)
 def machine(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A machine with the driver of one kind of device, which it names."""
+    """Simulate a computer with the driver of one kind of device, and return the kind."""
     device = str(request.param)
     monkeypatch.setattr("shutil.which", {"cuda": lambda name: name}.get(device, lambda _: None))
     libraries = {"ze_intel_gpu": "libze_intel_gpu.so.1"} if device == "xpu" else {}
@@ -213,45 +215,43 @@ def machine(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.
 
 
 FOR_NVIDIA = ["torch==1.0", "nvidia-cublas==1.0"]
-HEARD = {
+RECOMMENDATION = {
     "cuda": "",
-    "rocm": "a driver for AMD's cards, and the build of torch that pip finds is for NVIDIA's cards",
-    "xpu": "a driver for Intel's cards, and the build of torch that pip finds is for NVIDIA's cards",
-    "mps": "a driver for Apple's graphics, and the build of torch that pip finds is for NVIDIA's cards",
-    "cpu": "gigabytes large, and computes on the processor as well",
+    "rocm": "a driver for AMD graphics cards, but pip installs PyTorch for NVIDIA graphics cards",
+    "xpu": "a driver for Intel graphics cards, but pip installs PyTorch for NVIDIA graphics cards",
+    "mps": "a driver for Apple graphics, but pip installs PyTorch for NVIDIA graphics cards",
+    "cpu": "It works on the processor too, but it contains gigabytes",
 }
 
 
-def test_the_build_that_suits_the_machine_is_named_with_where_it_is(
-    machine: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert builds.present_device() == machine
+def test_a_more_suitable_build_is_recommended(machine: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert builds.detect_device() == machine
     builds.check_build(Plan(Home(Path())), FOR_NVIDIA)
-    said = capsys.readouterr().out
-    assert HEARD[machine] in said
-    assert ("address of its index to --torch-index" in said) == (machine != "cuda")
+    output = capsys.readouterr().out
+    assert RECOMMENDATION[machine] in output
+    assert ("with --torch-index and the address" in output) == (machine != "cuda")
 
 
-def test_the_processor_that_was_asked_for_computes_with_any_build(
+def test_any_build_is_accepted_for_the_processor(
     torch_for_nvidia: Home, capsys: pytest.CaptureFixture[str]
 ) -> None:
     packages.install_packages(Plan(torch_for_nvidia, device="cpu"))
     assert module_of(Plan(torch_for_nvidia), "nvidia_cublas").exists()
-    assert HEARD["cpu"] in capsys.readouterr().out
+    assert RECOMMENDATION["cpu"] in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("device", ["rocm", "xpu", "mps"])
-def test_a_card_that_was_asked_for_ends_it_before_another_build_is_fetched(
+def test_a_build_for_another_card_than_requested_is_refused_before_the_download(
     torch_for_nvidia: Home, device: str
 ) -> None:
-    advice = "no Mac" if device == "mps" else "is for NVIDIA's cards: give the address of its index to"
+    advice = "needs a Mac" if device == "mps" else "would install PyTorch for NVIDIA graphics cards"
     with pytest.raises(InstallError, match=advice):
         packages.install_packages(Plan(torch_for_nvidia, device=device))
     assert not module_of(Plan(torch_for_nvidia), "torch").exists()
 
 
 @pytest.mark.parametrize(
-    ("installed", "device", "index", "is_well"),
+    ("installed", "device", "index", "is_accepted"),
     [
         ("torch==1.0", "cuda", None, False),
         ("torch==1.0", "cuda", "an address", True),
@@ -265,18 +265,18 @@ def test_a_card_that_was_asked_for_ends_it_before_another_build_is_fetched(
         ("brush==1.0", "rocm", None, True),
     ],
 )
-def test_a_device_goes_with_the_builds_that_compute_on_it(
-    installed: str, device: str, index: str | None, is_well: bool
+def test_a_build_is_accepted_if_it_can_use_the_device(
+    installed: str, device: str, index: str | None, is_accepted: bool
 ) -> None:
     plan = Plan(Home(Path()), device=device, torch_index=index)
-    if is_well:
+    if is_accepted:
         builds.check_build(plan, [installed])
     else:
-        with pytest.raises(InstallError, match="wants the build of torch for"):
+        with pytest.raises(InstallError, match="needs PyTorch for"):
             builds.check_build(plan, [installed])
 
 
-def test_torch_for_the_processor_is_fetched_without_a_word(
+def test_torch_for_the_processor_is_installed_without_a_recommendation(
     torch_for_nvidia: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     make_wheel(tmp_path / "wheels", "torch")
@@ -285,10 +285,10 @@ def test_torch_for_the_processor_is_fetched_without_a_word(
     assert "--torch-index" not in capsys.readouterr().out
 
 
-def test_an_index_is_remembered_for_the_next_environment_until_another_is_named(
+def test_the_index_is_noted_until_another_one_is_given(
     plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its torch is told from the usual one by what that brings along: a version that is not locked."""
+    """The usual torch requires an unlocked version here, so only the torch of another index installs."""
     make_wheel(tmp_path / "wheels", "torch", "Requires-Dist: nvidia-cublas\n")
     packages.LOCK.write_text(make_wheel(tmp_path / "wheels", "nvidia_cublas").replace("==1.0", "==0.9"))
     packages.REQUIREMENTS.write_text("torch==1.0\n")
@@ -298,12 +298,12 @@ def test_an_index_is_remembered_for_the_next_environment_until_another_is_named(
     monkeypatch.setattr(environment, "install_backend", lambda _: None)
 
     def install(*options: str) -> bool:
-        """Whether it was made anew."""
+        """Run an installation, and return True if it made a new environment."""
         monkeypatch.setattr("sys.argv", ["install.py", *options])
-        asked_for = steps.plan_of(steps.parse_options(), plan.home)
-        anew = environment.is_to_be_made_anew(asked_for)
-        environment.make_environment(asked_for)
-        return anew
+        requested = steps.plan_of(steps.parse_options(), plan.home)
+        is_new = environment.needs_new_environment(requested)
+        environment.make_environment(requested)
+        return is_new
 
     with pytest.raises(InstallError):
         install("--upgrade")
@@ -315,20 +315,20 @@ def test_an_index_is_remembered_for_the_next_environment_until_another_is_named(
     plan.home.python.unlink()
     plan.home.python.symlink_to("/python/that/was/uninstalled")
     assert install()
-    module_of(plan, "torch").write_text("spoilt")
+    module_of(plan, "torch").write_text("damaged")
     assert not install("--repair")
     assert module_of(plan, "torch").read_text() == "#" * 10
     with pytest.raises(InstallError):
         install("--torch-index", "")
-    assert builds.noted_index(plan.home.folder) == "an address", "the earlier environment is still there"
+    assert builds.noted_index(plan.home.folder) == "an address", "the earlier environment is kept"
     packages.LOCK.write_text(packages.LOCK.read_text().replace("==0.9", "==1.0"))
     assert install("--torch-index", "")
     assert builds.noted_index(plan.home.folder) is None
-    with pytest.raises(InstallError, match="wants the build of torch for AMD's cards"):
+    with pytest.raises(InstallError, match="needs PyTorch for AMD graphics cards"):
         install("--device", "rocm")
 
 
-def test_a_folder_for_the_network_brings_the_note_of_its_index_along(
+def test_an_offline_folder_contains_the_note_of_the_index(
     plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_packages(tmp_path)
@@ -340,7 +340,7 @@ def test_a_folder_for_the_network_brings_the_note_of_its_index_along(
     assert steps.plan_of(steps.parse_options(), plan.home).torch_index is None
 
 
-def test_a_torch_of_another_index_may_bring_other_versions_of_what_belongs_to_it(
+def test_a_torch_of_another_index_may_require_unlocked_versions(
     torch_for_nvidia: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     packages.LOCK.write_text(packages.LOCK.read_text().replace("cublas==1.0", "cublas==0.9"))
@@ -353,8 +353,8 @@ def test_a_torch_of_another_index_may_bring_other_versions_of_what_belongs_to_it
 # ── The network ──────────────────────────────────────────────────────────────────────────────────
 
 
-class CutsOff(SimpleHTTPRequestHandler):
-    """Serves a folder of packages, and cuts the first answer that holds a package off at its half."""
+class InterruptedServer(SimpleHTTPRequestHandler):
+    """Server for a folder of packages; the first package is cut off after its first half."""
 
     ranges: list[str]
 
@@ -378,19 +378,19 @@ class CutsOff(SimpleHTTPRequestHandler):
             self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
         self.end_headers()
         if is_package:
-            self.ranges.append(asked or "all of it")
+            self.ranges.append(asked or "everything")
         half = is_package and len(self.ranges) == 1
         self.wfile.write(content[start : len(content) // 2] if half else content[start:])
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Write no log."""
 
 
 @pytest.fixture
 def index(plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """An index of packages whose first answer breaks off; what was asked for, range by range."""
+    """Run a package index with an interrupted first download, and return the requested ranges."""
     ranges: list[str] = []
-    handler = type("Handler", (CutsOff,), {"ranges": ranges})
+    handler = type("Handler", (InterruptedServer,), {"ranges": ranges})
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(handler, directory=str(tmp_path / "wheels")))
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -401,36 +401,34 @@ def index(plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
         monkeypatch.delenv(name.upper(), raising=False)
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.setenv("PIP_INDEX_URL", f"http://127.0.0.1:{server.server_port}/simple")
-    monkeypatch.setenv("PIP_TRUSTED_HOST", "127.0.0.1")  # pip keeps nothing of an http that it does not trust
+    monkeypatch.setenv("PIP_TRUSTED_HOST", "127.0.0.1")  # pip caches http only from trusted hosts
     yield ranges
     server.shutdown()
     thread.join()
     server.server_close()
 
 
-def test_a_download_that_breaks_off_goes_on_where_it_was(
-    plan: Plan, tmp_path: Path, index: list[str]
-) -> None:
+def test_an_interrupted_download_is_resumed(plan: Plan, tmp_path: Path, index: list[str]) -> None:
     line = make_wheel(tmp_path / "wheels", "brush", size=1_000_000)
     packages.LOCK.write_text(line)
-    packages.get_exactly(plan, ["brush==1.0"], "install")
+    packages.run_pip_on(plan, ["brush==1.0"], "install")
     assert module_of(plan, "brush").stat().st_size == 1_000_000
     size = (tmp_path / "wheels/brush-1.0-py3-none-any.whl").stat().st_size
-    assert index[0] == "all of it"
+    assert index[0] == "everything"
     assert index[1] == f"bytes={size // 2}-"
 
 
-def test_what_was_fetched_is_not_fetched_again(plan: Plan, tmp_path: Path, index: list[str]) -> None:
+def test_a_package_is_downloaded_only_once(plan: Plan, tmp_path: Path, index: list[str]) -> None:
     packages.LOCK.write_text(make_wheel(tmp_path / "wheels", "brush"))
-    index.append("nothing is cut off")
-    packages.get_exactly(plan, ["brush==1.0"], "install")
-    asked_for = len(index)
-    packages.get_exactly(plan, ["brush==1.0"], "install", "--force-reinstall")
-    assert len(index) == asked_for
+    index.append("no interruption")
+    packages.run_pip_on(plan, ["brush==1.0"], "install")
+    requested = len(index)
+    packages.run_pip_on(plan, ["brush==1.0"], "install", "--force-reinstall")
+    assert len(index) == requested
 
 
-@pytest.mark.parametrize("refuses", [True, False], ids=["refuses", "is dead"])
-def test_a_proxy_that_does_not_do_its_work_is_named(
+@pytest.mark.parametrize("refuses", [True, False], ids=["refuses", "does not answer"])
+def test_a_failing_proxy_is_named_without_its_password(
     plan: Plan, index: list[str], monkeypatch: pytest.MonkeyPatch, refuses: bool
 ) -> None:
     packages.LOCK.write_text("brush==1.0 \\\n    --hash=sha256:" + 64 * "0")
@@ -438,25 +436,26 @@ def test_a_proxy_that_does_not_do_its_work_is_named(
     monkeypatch.setenv("PIP_INDEX_URL", "https://packages.invalid/simple")
     monkeypatch.setenv("https_proxy", address.replace("//", "//me:secret@"))
     with pytest.raises(InstallError, match=r"the proxy 127\.0\.0\.1, and run install\.py again") as caught:
-        packages.get_exactly(plan, ["brush==1.0"], "install")
+        packages.run_pip_on(plan, ["brush==1.0"], "install")
     assert "secret" not in str(caught.value)
 
 
-def test_no_network_is_a_sentence(plan: Plan, index: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_network_is_reported(plan: Plan, index: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     packages.LOCK.write_text("brush==1.0 \\\n    --hash=sha256:" + 64 * "0")
     monkeypatch.setenv("PIP_INDEX_URL", "https://packages.invalid/simple")
-    with pytest.raises(InstallError, match="check the network connection, and run"):
-        packages.get_exactly(plan, ["brush==1.0"], "install")
+    with pytest.raises(InstallError, match="Check the network connection, and run"):
+        packages.run_pip_on(plan, ["brush==1.0"], "install")
 
 
 # ── The disk ─────────────────────────────────────────────────────────────────────────────────────
 
 MAKE_ENVIRONMENT = """
 import sys
+sys.path.insert(1, "plugin/atelier")
 from pathlib import Path
 from installer import environment, packages
-from installer.home import Home, Plan
-from installer.programs import InstallError
+from installer.paths import Home, Plan
+from installer.process import InstallError
 folder = Path(sys.argv[1])
 packages.LOCK, packages.REQUIREMENTS = folder / "requirements.lock", folder / "requirements.txt"
 try:
@@ -467,7 +466,7 @@ except InstallError as error:
 
 
 def on_a_small_disk(folder: Path, size: str, code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run Python code with a file system of that size at `folder`, in a name space of its own."""
+    """Run Python code with a file system of limited size at `folder`, in an own mount namespace."""
     mount = 'mount -t tmpfs -o size="$0" none "$1" && exec "$2" -c "$3" "$4"'
     as_root = [] if os.geteuid() == 0 else ["--map-root-user"]
     unshare = ["unshare", "--mount", "--propagation", "private", *as_root]
@@ -476,7 +475,7 @@ def on_a_small_disk(folder: Path, size: str, code: str, *arguments: str) -> subp
 
 
 @pytest.mark.parametrize("size", ["4m", "40m"], ids=["for the environment", "for the packages"])
-def test_a_full_disk_is_a_sentence_and_nothing_half_written_stays(
+def test_a_full_disk_is_reported_and_no_partial_environment_stays(
     plan: Plan, tmp_path: Path, size: str
 ) -> None:
     packages.LOCK.write_text(make_wheel(tmp_path / "wheels", "brush", size=60_000_000))
@@ -484,5 +483,8 @@ def test_a_full_disk_is_a_sentence_and_nothing_half_written_stays(
     shutil.rmtree(plan.home.venv)
     listing = "\nprint('left:', *Path(sys.argv[1], 'home').rglob('*'))"
     done = on_a_small_disk(plan.home.folder, size, MAKE_ENVIRONMENT + listing, str(tmp_path))
-    said = done.stdout.splitlines()
-    assert said[-2:] == ["InstallError: The disk is full: make room and run install.py again.", "left:"], done
+    lines = done.stdout.splitlines()
+    assert lines[-2:] == [
+        "InstallError: The disk is full. Free some space and run install.py again.",
+        "left:",
+    ], done

@@ -1,4 +1,4 @@
-"""Attacks on the real backend and the real client; each must come to nothing. SECURITY.md lists them."""
+"""Attacks on the real backend and the real client. All must fail. SECURITY.md lists them."""
 
 from __future__ import annotations
 
@@ -38,22 +38,23 @@ from backend.serving.authentication import HANDSHAKE_MS, MAX_UNAUTHENTICATED
 PICTURE, WHOLE = Picture(3, 2, "RGB", "u8", bytes(range(18))), Region(0, 0, 3, 2)
 NOBODY = 65534
 MEGABYTE = 1_000_000
-ENOUGH_BYTES = 40 * MEGABYTE
-"""More than a backend may grow under attack: MAX_STRANGERS pieces are 17 MB."""
+MOST_GROWTH_BYTES = 40 * MEGABYTE
+"""Limit of the backend's memory growth under attack; MAX_UNAUTHENTICATED pieces are 17 MB."""
 MOST_DESCRIPTORS = 500
-"""More than it may have of strangers, of whom there are thousands: it cuts them a little after they come."""
+"""Limit of its additional file descriptors under attack by thousands of connections: the cap is enforced
+with a delay."""
 
 
 @pytest.fixture(scope="module")
 def home(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A real backend's home; it must have lived through all attacks."""
+    """Start a backend for all attacks, and check at the end that it is still the same process."""
     home = installed_in(tmp_path_factory.mktemp("attacked"), models)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ATELIER_HOME", str(home))
         assert_works()
         pid = connection().pid
         yield home
-        assert connection().pid == pid, "the backend has ended meanwhile"
+        assert connection().pid == pid, "the backend has restarted"
         with connection().open() as client:
             client.stop_backend()
             client.wait_until_gone()
@@ -79,7 +80,7 @@ def descriptors() -> int:
     return psutil.Process(connection().pid).num_fds()
 
 
-def visitor() -> socket.socket:
+def connect() -> socket.socket:
     return socket.create_connection(("127.0.0.1", connection().port), 5)
 
 
@@ -88,23 +89,23 @@ def hello(password: str) -> bytes:
     return b"\x04" + bytes([len(command)]) + command
 
 
-# ── One who does not know the key ────────────────────────────────────────────────────────────────
+# ── Clients without the key ──────────────────────────────────────────────────────────────────────
 
 
-def answer_to(said: bytes) -> bytes:
-    """All that the backend says to a visitor before it hangs up."""
-    heard = b""
-    with visitor() as peer, suppress(ConnectionError):
+def answer_to(sent: bytes) -> bytes:
+    """Send bytes to the backend, and return everything it sends before it closes the connection."""
+    received = b""
+    with connect() as peer, suppress(ConnectionError):
         peer.settimeout(HANDSHAKE_MS / 1000 + 15)
-        peer.sendall(said)
+        peer.sendall(sent)
         while piece := peer.recv(65536):
-            heard += piece
-    return heard
+            received += piece
+    return received
 
 
 @pytest.mark.usefixtures("home")
 @pytest.mark.parametrize(
-    "said",
+    "sent",
     [
         GREETING + hello("0" * 64),
         GREETING + hello(""),
@@ -116,10 +117,10 @@ def answer_to(said: bytes) -> bytes:
     ],
     ids=["wrong-key", "no-password", "no-mechanism", "zmtp-3.0", "zmtp-1", "message-first", "no-hello"],
 )
-def test_a_client_without_the_key_is_never_accepted(said: bytes) -> None:
-    """ZMTP's READY, or WELCOME, would say that one is."""
-    heard = answer_to(said)
-    assert b"READY" not in heard and b"WELCOME" not in heard
+def test_a_client_without_the_key_is_never_accepted(sent: bytes) -> None:
+    """An accepted client would receive ZMTP's READY or WELCOME."""
+    received = answer_to(sent)
+    assert b"READY" not in received and b"WELCOME" not in received
     assert_works()
 
 
@@ -137,16 +138,16 @@ def test_the_password_of_another_backend_or_port_is_refused() -> None:
 
 
 def test_a_password_sent_to_a_squatter_is_valid_on_no_other_port(home: Path) -> None:
-    """It listens where a backend was, and hears the password, which the real one's port does not know."""
-    heard: list[bytes] = []
+    """A program listens on an old port and receives a password. The real backend's port refuses it."""
+    received: list[bytes] = []
     with socket.create_server(("127.0.0.1", 0)) as squatter:
 
         def squat() -> None:
             peer, _ = squatter.accept()
             with peer, suppress(OSError):
                 peer.sendall(GREETING + b"\x04\x08\x07WELCOME")
-                while piece := peer.recv(65536):  # until the client has waited long enough for more
-                    heard.append(piece)
+                while piece := peer.recv(65536):  # until the client times out
+                    received.append(piece)
 
         thread = threading.Thread(target=squat)
         thread.start()
@@ -154,22 +155,22 @@ def test_a_password_sent_to_a_squatter_is_valid_on_no_other_port(home: Path) -> 
         with pytest.raises((OSError, ProtocolError)):
             BackendClient(squatter.getsockname()[1], key)
         thread.join()
-    overheard = b"".join(heard)
+    overheard = b"".join(received)
     assert plain_password(key, squatter_port_of(overheard, key)).encode() in overheard
     assert key not in overheard and connection().key.encode() not in overheard
     assert b"WELCOME" not in answer_to(overheard[: overheard.index(b"INITIATE") - 3])
 
 
 def squatter_port_of(overheard: bytes, key: bytes) -> int:
-    """The port whose password was overheard."""
+    """Return the port that the overheard password is valid for."""
     return next(port for port in range(1024, 65536) if plain_password(key, port).encode() in overheard)
 
 
-# ── One who wants to make it spend ───────────────────────────────────────────────────────────────
+# ── Exhausting memory and descriptors ────────────────────────────────────────────────────────────
 
 
-def grows_little_while(attack: Callable[[], object]) -> None:
-    """The backend's memory and descriptors stay bounded in an attack, and go back after it; it works on."""
+def assert_bounded_during(attack: Callable[[], object]) -> None:
+    """Assert that memory and descriptors stay bounded in an attack, and that the backend still works."""
     assert_works()
     before, files = memory(), descriptors()
     most = [before, files]
@@ -187,9 +188,9 @@ def grows_little_while(attack: Callable[[], object]) -> None:
     finally:
         over.set()
         watcher.join()
-    assert most[0] - before < ENOUGH_BYTES, f"it grew by {(most[0] - before) / MEGABYTE:.0f} MB"
-    assert most[1] - files < MOST_DESCRIPTORS, f"it opened {most[1] - files} more descriptors"
-    eventually(lambda: descriptors() <= files + 2, "the descriptors are as many as before")
+    assert most[0] - before < MOST_GROWTH_BYTES, f"memory grew by {(most[0] - before) / MEGABYTE:.0f} MB"
+    assert most[1] - files < MOST_DESCRIPTORS, f"{most[1] - files} more descriptors"
+    eventually(lambda: descriptors() <= files + 2, "the descriptors are closed")
 
 
 @pytest.mark.usefixtures("home")
@@ -198,33 +199,33 @@ def test_thousands_of_silent_connections_cost_little_and_block_no_client() -> No
         with ExitStack() as stack:
             for _ in range(3000):
                 with suppress(OSError):
-                    stack.enter_context(visitor())
+                    stack.enter_context(connect())
             assert_works()
 
-    grows_little_while(crowd)
+    assert_bounded_during(crowd)
 
 
 @pytest.mark.usefixtures("home")
 def test_a_slow_handshake_is_dropped_after_seconds() -> None:
-    def drip() -> None:
+    def send_slowly() -> None:
         began = time.monotonic()
-        with visitor() as slow, suppress(ConnectionError):
+        with connect() as slow, suppress(ConnectionError):
             for byte in GREETING + hello("0" * 64):
                 slow.sendall(bytes([byte]))
                 time.sleep(0.1)
-        assert time.monotonic() - began < HANDSHAKE_MS / 1000 + 8, "it was not cut off in the middle"
+        assert time.monotonic() - began < HANDSHAKE_MS / 1000 + 8, "the connection was not dropped"
 
-    grows_little_while(drip)
+    assert_bounded_during(send_slowly)
 
 
 @pytest.mark.usefixtures("home")
 @pytest.mark.parametrize("size", [PIECE_BYTES, PIECE_BYTES + 1, 2**31 - 1, 2**63 - 1])
 def test_an_unauthenticated_long_command_is_not_buffered(size: int) -> None:
-    """libzmq hears commands before the password; each of many sends as much as it can of one."""
+    """libzmq reads commands before the password. Many connections each send as much of one as possible."""
 
     def pour() -> None:
         with ExitStack() as stack:
-            strangers = [stack.enter_context(visitor()) for _ in range(2 * MAX_UNAUTHENTICATED)]
+            strangers = [stack.enter_context(connect()) for _ in range(2 * MAX_UNAUTHENTICATED)]
             for stranger in strangers:
                 stranger.settimeout(0.2)
                 with suppress(OSError):
@@ -233,21 +234,21 @@ def test_an_unauthenticated_long_command_is_not_buffered(size: int) -> None:
                 for _ in range(200):
                     strangers[-1].sendall(bytes(MEGABYTE))
 
-    grows_little_while(pour)
+    assert_bounded_during(pour)
 
 
 @pytest.mark.usefixtures("home")
 def test_a_million_unauthenticated_frames_are_not_processed() -> None:
     def pour() -> None:
-        with visitor() as stranger, suppress(OSError):
+        with connect() as stranger, suppress(OSError):
             stranger.sendall(GREETING + hello("0" * 64) + bytes([MORE, 0]) * 1_000_000)
 
-    grows_little_while(pour)
+    assert_bounded_during(pour)
 
 
 @pytest.mark.usefixtures("home")
 def test_a_million_frames_of_an_authenticated_client_are_refused() -> None:
-    """The password alone does not make a message."""
+    """The client has the password but does not sign."""
     with zmq.Context() as context, context.socket(zmq.DEALER) as insider:
         insider.setsockopt(zmq.LINGER, 0)
         insider.setsockopt(zmq.RCVTIMEO, 200_000)
@@ -262,13 +263,13 @@ def test_a_million_frames_of_an_authenticated_client_are_refused() -> None:
     assert_works()
 
 
-# ── A server that is none ────────────────────────────────────────────────────────────────────────
+# ── A hostile server ─────────────────────────────────────────────────────────────────────────────
 
 WELCOME_AND_READY = GREETING + b"\x04\x08\x07WELCOME" + b"\x04\x06\x05READY"
 
 
 @pytest.mark.parametrize(
-    "said",
+    "sent",
     [
         WELCOME_AND_READY + bytes([LONG]) + struct.pack(">Q", 2**31 - 1),
         WELCOME_AND_READY + bytes([MORE, 0]) * 1_000_000,
@@ -279,21 +280,21 @@ WELCOME_AND_READY = GREETING + b"\x04\x08\x07WELCOME" + b"\x04\x06\x05READY"
     ],
     ids=["long-frame", "tiny-frames", "long-message", "long-command", "welcomes", "0", "1", "4", "255"],
 )
-def test_a_hostile_server_is_rejected_and_costs_little_memory(said: bytes) -> None:
+def test_a_hostile_server_is_rejected_and_costs_little_memory(sent: bytes) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        thread = threading.Thread(target=answer, args=(server, said))
+        thread = threading.Thread(target=answer, args=(server, sent))
         thread.start()
         before = psutil.Process().memory_info().rss
         with pytest.raises((OSError, ProtocolError)):
             BackendClient(server.getsockname()[1], b"k" * 32)
-        assert psutil.Process().memory_info().rss - before < ENOUGH_BYTES
+        assert psutil.Process().memory_info().rss - before < MOST_GROWTH_BYTES
         thread.join()
 
 
-def answer(server: socket.socket, said: bytes) -> None:
+def answer(server: socket.socket, sent: bytes) -> None:
     peer, _ = server.accept()
     with peer, suppress(OSError):
-        peer.sendall(said)
+        peer.sendall(sent)
         peer.shutdown(socket.SHUT_WR)
         while peer.recv(65536):
             pass
@@ -309,11 +310,11 @@ def test_joining_pieces_restores_the_frames_and_rejects_wrong_pieces() -> None:
     assert MAX_GREETING_BYTES < PIECE_BYTES
 
 
-# ── Messages that were overheard ─────────────────────────────────────────────────────────────────
+# ── Overheard messages ───────────────────────────────────────────────────────────────────────────
 
 
 def test_reflected_replayed_and_foreign_messages_are_refused() -> None:
-    """Reflection, replay, and a change of connection; test_server.py has the same over the wire."""
+    """Test the signatures alone; test_server.py tests the same over the wire."""
     key, nonces = b"k" * 32, ("a" * 64, "b" * 64)
     client, backend = Signer(key, *nonces, backend=False), Signer(key, *nonces, backend=True)
     signed = client.sign(pack(Beat()))
@@ -342,19 +343,19 @@ def test_no_other_protocol_version_is_accepted(monkeypatch: pytest.MonkeyPatch) 
 # ── Another user of this computer ────────────────────────────────────────────────────────────────
 
 AS_ANOTHER = """
-import encodings.idna, json, os, signal, socket, struct, sys  # all of it while it may be read
+import encodings.idna, json, os, signal, socket, struct, sys  # imported while they can be read
 port, pid, file, uid = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], int(sys.argv[4])
 if os.geteuid() == 0:
     os.setgroups([]); os.setgid(uid); os.setuid(uid)
-said = {"uid": os.geteuid(), "key": None, "stopped": None, "poured": 0}
+outcome = {"uid": os.geteuid(), "key": None, "stopped": None, "poured": 0}
 try:
-    said["key"] = open(file).read()
+    outcome["key"] = open(file).read()
 except OSError as error:
-    said["key"] = type(error).__name__
+    outcome["key"] = type(error).__name__
 try:
     os.kill(pid, signal.SIGTERM) if os.geteuid() == uid else None
 except OSError as error:
-    said["stopped"] = type(error).__name__
+    outcome["stopped"] = type(error).__name__
 greeting = bytes.fromhex(sys.argv[5])
 peers = []
 for _ in range(500):
@@ -364,18 +365,18 @@ for _ in range(500):
         peers.append(peer)
         peer.settimeout(0.05)
         while True:
-            peer.sendall(bytes(1 << 20)); said["poured"] += 1
+            peer.sendall(bytes(1 << 20)); outcome["poured"] += 1
     except OSError:
         pass
-print(json.dumps(said))
+print(json.dumps(outcome))
 """
 
 
 def test_another_user_can_neither_read_the_key_nor_use_up_memory_nor_stop_the_backend(home: Path) -> None:
-    """Where the tests are not root's, this user plays the other one: the mode alone is looked at."""
-    there, file, said = connection(), home / "connection.json", {}
+    """If the tests do not run as root, only the file's mode and the memory are checked."""
+    there, file, outcome = connection(), home / "connection.json", {}
     assert file.stat().st_mode & 0o777 == 0o600
-    for folder in file.parents:  # were all of them open, it would be the file's mode alone that protects it
+    for folder in file.parents:  # opened, so that only the file's own mode protects it
         if os.geteuid() == 0 and folder.is_relative_to(os.path.realpath("/tmp")) and folder != Path("/tmp"):
             folder.chmod(folder.stat().st_mode | 0o055)
 
@@ -383,12 +384,16 @@ def test_another_user_can_neither_read_the_key_nor_use_up_memory_nor_stop_the_ba
         words = [sys.executable, "-S", "-c", AS_ANOTHER, there.port, there.pid, file, NOBODY, GREETING.hex()]
         done = subprocess.run(list(map(str, words)), capture_output=True, text=True, timeout=400, cwd="/")
         assert done.returncode == 0, done.stderr
-        said.update(json.loads(done.stdout))
+        outcome.update(json.loads(done.stdout))
 
-    grows_little_while(attack)
+    assert_bounded_during(attack)
     assert psutil.pid_exists(there.pid)
     if os.geteuid() == 0:
-        assert (said["uid"], said["key"], said["stopped"]) == (NOBODY, "PermissionError", "PermissionError")
+        assert (outcome["uid"], outcome["key"], outcome["stopped"]) == (
+            NOBODY,
+            "PermissionError",
+            "PermissionError",
+        )
 
 
 # ── Files ────────────────────────────────────────────────────────────────────────────────────────
@@ -435,7 +440,7 @@ CRAFTED = {
 
 @pytest.mark.parametrize("name", CRAFTED)
 def test_a_crafted_style_file_is_refused_and_costs_little_memory(tmp_path: Path, name: str) -> None:
-    """In a process with 400 MB more than it begins with: what asks for more of it fails there."""
+    """Read it in a process limited to 400 MB more than at its start, where a larger allocation fails."""
     (tmp_path / "style.png").write_bytes(CRAFTED[name])
     done = subprocess.run(
         [sys.executable, "-c", READ_IN_LITTLE_MEMORY, str(tmp_path / "style.png")],
@@ -463,7 +468,7 @@ except PictureFileError as error:
 
 @pytest.mark.parametrize("name", ["/etc/passwd", "../../secret", "vgg19/../../x", "a\0b", "", "~/x", "C:\\x"])
 def test_a_path_is_not_accepted_as_a_name(name: str) -> None:
-    """Names from outside choose from what there is: they are never made into a file's name."""
+    """Names in a request select from fixed lists and never become part of a path."""
     for wrong in ({"network": name}, {"gallery_style": name}, {"method": name}, {"device": name}):
         with pytest.raises(WrongSetting):
             StyleTransfer(**dict[str, Any](wrong))

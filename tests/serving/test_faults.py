@@ -1,7 +1,7 @@
-"""Faults that are really caused: real processes killed, suspended, starved of memory or cut off.
+"""Real faults: processes are killed, suspended, cut off, or run out of memory.
 
-docs/faults.md lists these and those that are caused in other modules. After each the person has a
-sentence, the next job works, and no process is left.
+docs/faults.md lists these and the faults in other test modules. After each the user has a sentence,
+the next job works, and no process is left.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from backend_jobs import assert_works, begin, make
+from backend_jobs import assert_works, begin, make, stop_all_backends
 from conftest import (
     PICTURE,
     WHOLE,
@@ -51,11 +51,11 @@ PHOTO, STYLE = CHECKOUT / "samples" / "chelsea.jpg", CHECKOUT / "samples" / "sta
 LARGE, ALL_OF_IT = Picture(6000, 4000, "RGB", "u8", bytes(72_000_000)), Region(0, 0, 6000, 4000)
 ENDLESS = DeepDream(iterations=500, octaves=4, size=64)
 HANG_S = 8
-"""How long a worker may be silent here, where none is waited for in vain for the full time."""
+"""The hang time-out in the tests of it, instead of the full minute."""
 SUSPENDED_S = max(worker_module.HANG_S, client_module.SILENCE_S) + 2
-"""A minute: longer than anybody waits for a word."""
+"""Longer than every time-out for a message."""
 START_S, END_S = 120.0, 60.0
-"""How long GIMP may take to start a filter, and the backend to drop the job of one that is gone."""
+"""Time-outs for GIMP to start a filter, and for the backend to drop the job of an ended filter."""
 
 IMPATIENT = f"""
 import functools, sys
@@ -67,19 +67,16 @@ sys.exit(backend.main([]))
 
 @pytest.fixture
 def home(tmp_path: Path, models: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """An installation of this test's own; no process of it may be left at the end."""
+    """Make an installation for one test. No process of it may be left at the end."""
     home = tmp_path / "home"
     home.mkdir(mode=0o700)
     monkeypatch.setenv("ATELIER_HOME", str(installed_in(home, models)))
     yield home
-    if client := launcher.connect_if_running():
-        with client:
-            client.stop_backend()
-    assert_nothing_runs(home)
+    stop_all_backends(home)
 
 
 def run_instead(home: Path, *command: str, **variables: str) -> None:
-    """Have the installation's backend be started by another command, with more variables."""
+    """Replace the command of the installation's backend, with additional environment variables."""
     (home / "venv").unlink()
     python = home / "venv" / "bin" / "python"
     python.parent.mkdir(parents=True)
@@ -96,14 +93,14 @@ def backend() -> psutil.Process:
 
 
 def worker() -> psutil.Process:
-    """The backend's child that computes; it has just been started, where the backend has."""
-    eventually(lambda: bool(workers()), "there is a worker")
+    """Return the backend's worker process, which may be starting."""
+    eventually(lambda: bool(workers()), "the backend has a worker")
     (found,) = workers()
     return found
 
 
 def workers() -> list[psutil.Process]:
-    """The backend's children that compute; multiprocessing keeps another one to clean up after them."""
+    """Return the backend's worker processes, without multiprocessing's resource tracker."""
     found = []
     for child in backend().children():
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -134,7 +131,7 @@ def while_the_job_waits(client: BackendClient) -> int:
 
 
 def while_it_sends_the_result(client: BackendClient) -> int:
-    """A part of a message has come: nothing else that is said here is longer than one reading."""
+    """Wait until part of the result has arrived: no other message here needs several reads."""
     job = client.submit(Identity(), LARGE, ALL_OF_IT)
     parts = 0
     while parts < 10:
@@ -143,21 +140,21 @@ def while_it_sends_the_result(client: BackendClient) -> int:
     return job
 
 
-def while_it_is_at_work(client: BackendClient) -> int:
+def while_the_job_runs(client: BackendClient) -> int:
     return begin(client, ENDLESS)
 
 
 @pytest.mark.parametrize(
-    "bring_it_there",
-    [while_its_worker_starts, while_the_job_waits, while_it_is_at_work, while_it_sends_the_result],
+    "reach_stage",
+    [while_its_worker_starts, while_the_job_waits, while_the_job_runs, while_it_sends_the_result],
 )
 def test_a_killed_backend_is_reported_at_every_stage_of_a_job(
-    home: Path, bring_it_there: Callable[[BackendClient], int]
+    home: Path, reach_stage: Callable[[BackendClient], int]
 ) -> None:
     with launcher.connect() as client:
-        job, suspended = bring_it_there(client), worker()
+        job, suspended = reach_stage(client), worker()
         backend().kill()
-        with contextlib.suppress(psutil.NoSuchProcess):  # it has found that the backend is gone
+        with contextlib.suppress(psutil.NoSuchProcess):  # it may have ended together with the backend
             suspended.resume()
         with pytest.raises(BackendSilent, match=r"stopped before .* finished\. Run the filter again"):
             list(client.messages(job))
@@ -169,7 +166,7 @@ def test_a_backend_killed_while_receiving_a_job_is_reported(home: Path) -> None:
     with launcher.connect() as client, concurrent.futures.ThreadPoolExecutor() as pool:
         backend().suspend()
         sending = pool.submit(client.submit, Identity(), LARGE, ALL_OF_IT)
-        eventually(sending.running, "it is sent")
+        eventually(sending.running, "the job is being sent")
         backend().kill()
         with pytest.raises(BackendSilent, match="stopped before the picture was finished"):
             sending.result()
@@ -182,7 +179,7 @@ def test_a_command_whose_backend_is_killed_reports_it_and_leaves_no_file(home: P
     out.parent.mkdir()
     with atelier("dream", PHOTO, "-o", out, "--iterations", "500") as command:
         with launcher.connect() as client:
-            eventually(lambda: is_at_work(client), "it dreams")
+            eventually(lambda: is_at_work(client), "the job is running")
         backend().kill()
         _, said = command.communicate(timeout=60)
     assert command.returncode == 1
@@ -221,12 +218,12 @@ def test_a_second_worker_killed_before_the_job_starts_fails_the_job(home: Path) 
             finally:
                 told.set()
         assert failure.value.reason == "worker-died"
-        assert len(killed.result()) in (2, 3)  # the first may be dead before it is asked, and not count
+        assert len(killed.result()) in (2, 3)  # the first may have died before the job and not count
         assert make(client) == PICTURE
 
 
 def kill_workers_until(told: threading.Event) -> set[psutil.Process]:
-    """Kill every process that would compute, and return which there were."""
+    """Kill every worker process as soon as it appears, and return them all."""
     killed: set[psutil.Process] = set()
     while not told.wait(0.01):
         for found in set(workers()) - killed:
@@ -240,9 +237,9 @@ def test_a_worker_killed_between_jobs_is_replaced(home: Path) -> None:
         assert make(client) == PICTURE
         killed = worker()
         killed.kill()
-        eventually(lambda: killed.status() == psutil.STATUS_ZOMBIE, "it has ended")
+        eventually(lambda: killed.status() == psutil.STATUS_ZOMBIE, "the worker has ended")
         threads = Path(f"/proc/{killed.pid}/task")
-        eventually(lambda: len(list(threads.iterdir())) == 1, "its threads have ended, too")
+        eventually(lambda: len(list(threads.iterdir())) == 1, "the worker's threads have ended")
         assert make(client) == PICTURE
 
 
@@ -260,7 +257,7 @@ def test_a_worker_that_hangs_during_a_job_is_reported_and_replaced(home: Path) -
 
 @pytest.mark.parametrize("megabytes", [10, 150], ids=["to take the picture", "to compute"])
 def test_a_worker_without_memory_is_reported_and_the_next_job_works(home: Path, megabytes: int) -> None:
-    """A limit on the process: what it has, and a little more."""
+    """The process is limited to its present memory and a little more."""
     with launcher.connect() as client:
         assert make(client) == PICTURE
         starved = worker()
@@ -274,7 +271,7 @@ def test_a_worker_without_memory_is_reported_and_the_next_job_works(home: Path, 
         assert make(client) == PICTURE
 
 
-# ── Everything stands still for a while ──────────────────────────────────────────────────────────
+# ── Suspension, and changes of the clock ─────────────────────────────────────────────────────────
 
 
 def test_a_suspended_backend_is_reported_and_can_be_stopped(
@@ -305,7 +302,7 @@ with launcher.connect() as client:
 
 
 def test_a_job_continues_after_the_computer_was_suspended(home: Path) -> None:
-    """For longer than either side waits for a word of the other."""
+    """All processes are suspended for longer than either side's time-out."""
     with subprocess.Popen([sys.executable, "-c", WAITING_CLIENT], stdout=subprocess.PIPE) as client:
         assert client.stdout
         while client.stdout.readline() != b"progress\n":
@@ -324,14 +321,14 @@ def test_a_job_continues_after_the_computer_was_suspended(home: Path) -> None:
 
 BACK_AND_FORTH = """
 import itertools, time
-right, jumps = time.time_ns, itertools.cycle((604_800, -604_800))
-time.time_ns = lambda: right() + next(jumps) * 10**9
+real, jumps = time.time_ns, itertools.cycle((604_800, -604_800))
+time.time_ns = lambda: real() + next(jumps) * 10**9
 time.time = lambda: time.time_ns() / 1e9
 """
 
 
 def test_a_jumping_clock_has_no_effect(home: Path, tmp_path: Path) -> None:
-    """By a week, forth and back, whenever somebody looks at it."""
+    """Each reading of the clock jumps by a week, alternately forwards and backwards."""
     (tmp_path / "sitecustomize.py").write_text(BACK_AND_FORTH)
     run_instead(home, "-m", "backend", PYTHONPATH=f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}")
     with launcher.connect() as client:
@@ -341,17 +338,17 @@ def test_a_jumping_clock_has_no_effect(home: Path, tmp_path: Path) -> None:
         *_, last = client.messages(job)
         assert isinstance(last, Result)
         assert make(client) == PICTURE
-    assert log and time.strftime("%Y-%m-%d") not in log, "nobody's clock has jumped"
+    assert log and time.strftime("%Y-%m-%d") not in log, "the clock did not jump"
 
 
 @pytest.mark.parametrize("folder", ["backend", "plugin/atelier"])
 def test_no_code_uses_a_clock_that_can_be_set(folder: str) -> None:
-    for file in (CHECKOUT / folder).glob("*.py"):
+    for file in (CHECKOUT / folder).rglob("*.py"):
         names = {ast.unparse(node) for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))}
         assert not names & {"time.time", "time.time_ns", "datetime", "from time import time"}, file
 
 
-# ── The file that says where the backend is ──────────────────────────────────────────────────────
+# ── The connection file ──────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize("damage", [Path.unlink, lambda file: os.truncate(file, 20)], ids=["lost", "cut"])
@@ -408,7 +405,7 @@ def test_a_client_killed_during_a_transfer_is_forgotten(home: Path, taken: bool)
         if taken:
             assert client.stdout.readline() == b"sent\n"
             with launcher.connect() as other:
-                assert make(other) == PICTURE  # so the large one is done, and nobody reads it
+                assert make(other) == PICTURE  # so the large job is done, and its result is unread
         client.kill()
         client.wait()
         before.resume()
@@ -418,7 +415,7 @@ def test_a_client_killed_during_a_transfer_is_forgotten(home: Path, taken: bool)
 
 
 def quit_gimp(gimp: Gimp, _running: subprocess.Popen[bytes]) -> int:
-    os.close(held_in(gimp))
+    os.close(wait_at_fifo(gimp))
     return 0
 
 
@@ -431,39 +428,39 @@ def end_by_the_system(_gimp: Gimp, running: subprocess.Popen[bytes]) -> int:
 def test_when_gimp_ends_during_a_job_the_filter_and_its_job_end(
     gimp_version: str, home: Path, tmp_path: Path, end: Callable[[Gimp, subprocess.Popen[bytes]], int]
 ) -> None:
-    """It ends by itself, with the exit status that `end` returns."""
+    """The backend goes on. GIMP ends with the exit status returned by `end`."""
     gimp = new_gimp(gimp_version, home, tmp_path)
     assert_works()
-    with begun(gimp, "dream_for_long_until_gimp_quits") as running:
+    with started_at_fifo(gimp, "dream_for_long_until_gimp_quits") as running:
         asking = filter_of(running)
         with launcher.connect() as client:
-            eventually(lambda: is_at_work(client), "the filter has the backend dream", START_S)
+            eventually(lambda: is_at_work(client), "the filter's job is running", START_S)
             before = [backend(), worker()]
             assert asking.is_running()
             status = end(gimp, running)
-            eventually(lambda: not is_at_work(client), "the backend has dropped the dream", END_S)
+            eventually(lambda: not is_at_work(client), "the backend has dropped the job", END_S)
         _, said = running.communicate(timeout=END_S)
         assert running.returncode == status, said.decode()
-        eventually(lambda: not processes_with("GIMP3_DIRECTORY", gimp.profile), "all of GIMP has ended")
+        eventually(
+            lambda: not processes_with("GIMP3_DIRECTORY", gimp.profile), "all processes of GIMP have ended"
+        )
     assert [backend(), worker()] == before
     assert_works()
 
 
-def test_two_gimps_and_a_command_started_at_once_share_one_backend(
-    home: Path, tmp_path: Path
-) -> None:
-    """Before any backend runs."""
+def test_two_gimps_and_a_command_started_at_once_share_one_backend(home: Path, tmp_path: Path) -> None:
+    """No backend is running before."""
     out = tmp_path / "out.png"
     style = ("style", PHOTO, "--style", STYLE, "-o", out, "--method", "fast", "--size", "64")
     older, newer = new_gimp("3.0", home, tmp_path), new_gimp("3.2", home, tmp_path)
-    with begun(older, "dream_when_told") as one, begun(newer, "dream_when_told") as other:
-        waiting = [held_in(older), held_in(newer)]
+    with started_at_fifo(older, "dream_when_told") as one, started_at_fifo(newer, "dream_when_told") as other:
+        waiting = [wait_at_fifo(older), wait_at_fifo(newer)]
         with atelier(*style) as command:
             for each in waiting:
                 os.close(each)
             eventually(lambda: launcher.read_connection() is not None, "one of them starts a backend")
             before = [backend(), worker()]
-            hold_up_until_there_are_jobs(3)
+            suspend_worker_until_jobs_wait(3)
             for process in (one, other, command):
                 _, said = process.communicate(timeout=120)
                 assert process.returncode == 0, said.decode()
@@ -474,63 +471,65 @@ def test_two_gimps_and_a_command_started_at_once_share_one_backend(
 
 
 def new_gimp(version: str, home: Path, folder: Path) -> Gimp:
-    """A GIMP with a profile of this test's own."""
+    """Make a GIMP with a profile for one test."""
     gimp = Gimp(version, prepared("ATELIER_TEST_CACHE") / f"gimp-{version}", folder / version, home)
     make_profile(gimp, few_plugins=True)
     return gimp
 
 
-def begun(gimp: Gimp, name: str) -> contextlib.AbstractContextManager[subprocess.Popen[bytes]]:
-    """A GIMP that runs a function of `gimp_cases` in which it waits at a FIFO to be told to go on."""
+def started_at_fifo(gimp: Gimp, name: str) -> contextlib.AbstractContextManager[subprocess.Popen[bytes]]:
+    """Start a GIMP with a function of `gimp_cases` that blocks on a FIFO until the test continues it."""
     os.mkfifo(gimp.user / "waiting")
     code = f"import gimp_cases; gimp_cases.{name}()"
     return started(gimp, code, {"WAIT_AT": str(gimp.user / "waiting")})
 
 
-def held_in(gimp: Gimp) -> int:
-    """Once it waits, the descriptor that is to be closed to tell it to go on."""
+def wait_at_fifo(gimp: Gimp) -> int:
+    """Wait until GIMP blocks on its FIFO. Closing the descriptor returned continues it."""
     opened: list[int] = []
 
-    def does_it_wait() -> bool:
-        with contextlib.suppress(OSError):  # it does not
+    def can_open() -> bool:
+        with contextlib.suppress(OSError):  # GIMP has not opened the other end yet
             opened.append(os.open(gimp.user / "waiting", os.O_WRONLY | os.O_NONBLOCK))
         return bool(opened)
 
-    eventually(does_it_wait, "GIMP waits to be told to go on", START_S)
+    eventually(can_open, "GIMP blocks on its FIFO", START_S)
     return opened[0]
 
 
-def hold_up_until_there_are_jobs(count: int) -> None:
-    """Have the worker stand still until so many jobs of others are there at the same time."""
-    held_up = worker()
-    held_up.suspend()
+def suspend_worker_until_jobs_wait(count: int) -> None:
+    """Suspend the worker until `count` jobs of other clients are waiting."""
+    suspended_worker = worker()
+    suspended_worker.suspend()
     with launcher.connect() as client:
         job = client.submit(Identity(), PICTURE, WHOLE)
         try:
-            eventually(lambda: jobs_ahead(client) == count + 1, f"{count} others have asked", START_S)
+            eventually(
+                lambda: jobs_ahead(client) == count + 1, f"{count} jobs of others are waiting", START_S
+            )
         finally:
-            held_up.resume()
+            suspended_worker.resume()
         *_, last = client.messages(job)
         assert isinstance(last, Result)
 
 
-# ── A style that changes while it is read ────────────────────────────────────────────────────────
+# ── A style file that changes during reading ─────────────────────────────────────────────────────
 
 
 def test_a_picture_changed_during_reading_is_read_whole_or_refused(tmp_path: Path) -> None:
-    """It is written over in place, slowly, and read all the while until both have come of it."""
+    """The file is overwritten in place, slowly, and read again and again until both have happened."""
     file, done = tmp_path / "style.png", threading.Event()
     Image.effect_noise((256, 256), 100).save(file)
     whole = file.read_bytes()
 
-    def write_over_and_over() -> None:
+    def overwrite_repeatedly() -> None:
         while not done.is_set():
             with file.open("wb") as style:
                 for start in range(0, len(whole), 4096):
                     style.write(whole[start : start + 4096])
                     style.flush()
 
-    writing = threading.Thread(target=write_over_and_over)
+    writing = threading.Thread(target=overwrite_repeatedly)
     writing.start()
     outcomes: set[Picture | None] = set()
     try:
