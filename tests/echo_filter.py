@@ -1,4 +1,4 @@
-"""A filter that a test can script: what a job does is said by the seed of its request."""
+"""A scripted filter for tests: the seed of a request selects the behaviour of its job."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ SLOW_START_S = 9.0
 SLUGGISH_STEP_S = 40.0
 SLOW_STEP_S = 11.0
 HOARDED_BYTES = 100_000_000
-TOLD = 10**6
-"""The step of a stubborn filter that was told that it is enough."""
+FINISHING = 10**6
+"""The step reported by the stubborn filter after it was asked to finish early."""
 
 
 def load() -> Run:
@@ -43,7 +43,7 @@ def run(submit: Submit) -> Generator[Message, bool | None, None]:
             if (yield Progress(submit.job, step, step + 1, submit.content)):
                 break
     elif seed == RAISE:
-        raise ValueError("The picture is not to my liking.")
+        raise ValueError("The picture is not accepted.")
     elif seed == CRASH:
         os.abort()
     elif seed == KILLED:
@@ -67,8 +67,8 @@ def run(submit: Submit) -> Generator[Message, bool | None, None]:
 
 
 def run_stubborn(submit: Submit) -> Generator[Message, bool | None, None]:
-    """Goes on whatever it is told; the steps say whether it was."""
+    """Ignore requests to finish early, but report them as the step FINISHING."""
     finish_early = None
     while True:
         time.sleep(0.02)
-        finish_early = yield Progress(submit.job, TOLD if finish_early else 1, TOLD)
+        finish_early = yield Progress(submit.job, FINISHING if finish_early else 1, FINISHING)

@@ -1,4 +1,4 @@
-"""The connection file: whatever is in it, it is a backend's port and key, or it counts as none."""
+"""The connection file: any content gives a valid port, pid and key, or counts as a missing file."""
 
 from __future__ import annotations
 

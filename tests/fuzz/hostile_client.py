@@ -1,4 +1,4 @@
-"""A hostile client, with the key and without: whatever it sends to the real port, the next job is done."""
+"""A hostile client, with and without the key: after any input, the server still runs the next job."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def start(submit: Submit, report: Callable[[Message], None]) -> Callable[[EndReq
 
 
 class Insider:
-    """One who knows the key, by way of libzmq, and signs whatever it is given."""
+    """A libzmq client with the key, for signing and sending any frames."""
 
     def __init__(self, port: int) -> None:
         self.socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.DEALER)
@@ -58,7 +58,7 @@ class Insider:
         assert isinstance(welcome, Welcome)
         self.signer = Signer(KEY, nonce, welcome.nonce, backend=False)
 
-    def say(self, frames: list[bytes]) -> None:
+    def send_signed(self, frames: list[bytes]) -> None:
         self.socket.send_multipart(in_pieces(self.signer.sign(frames)))
 
     def drain(self) -> None:
@@ -67,24 +67,24 @@ class Insider:
 
 
 logging.disable()
-gate = AuthenticatedRouter(zmq.Context.instance(), KEY)
-thread = threading.Thread(target=Server(gate, KEY, start, idle_s=1e9).serve, daemon=True)
+router = AuthenticatedRouter(zmq.Context.instance(), KEY)
+thread = threading.Thread(target=Server(router, KEY, start, idle_s=1e9).serve, daemon=True)
 thread.start()
-insider, neighbour = Insider(gate.port), BackendClient(gate.port, KEY)
+insider, neighbour = Insider(router.port), BackendClient(router.port, KEY)
 
 
 def one_input(data: bytes) -> None:
-    """The first byte says whether a stranger sends it, or one who knows the key, unsigned or signed."""
+    """Send an input; its first byte selects a client without the key, or one with it, unsigned or signed."""
     choice, rest = data[:1] or b"\0", data[1:]
     if choice >= b"\x80":
         frames = rest.split(BETWEEN_FRAMES)
         if choice >= b"\xc0" and not is_stop(frames[0]):
-            insider.say(frames)
+            insider.send_signed(frames)
         else:
             insider.socket.send_multipart(frames)
         insider.drain()
     else:
-        with socket.create_connection(("127.0.0.1", gate.port)) as stranger:
+        with socket.create_connection(("127.0.0.1", router.port)) as stranger:
             stranger.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
             stranger.sendall(GREETING + rest if choice >= b"\x40" else rest)
     *_, last = neighbour.messages(neighbour.submit(Identity(), PICTURE, WHOLE))

@@ -1,4 +1,4 @@
-"""A hostile server: whatever it sends, the plug-in's client ends with a sentence, and believes nothing."""
+"""A hostile server: after any input, the client raises an error with a sentence."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ WORDS = [
 
 
 class Pipe(socket.socket):
-    """An end of a socket pair that hears of TCP's options and has none."""
+    """An end of a socket pair. Ignores TCP's options, which it does not have."""
 
     def setsockopt(self, *_: object) -> None:
         pass
 
 
 def one_input(data: bytes) -> None:
-    """The first byte says how rightly it begins, and whether a client or its socket alone listens."""
+    """Send an input; its first byte selects a valid beginning, and a client or only its socket."""
     choice, rest = data[:1] or b"\0", data[1:]
     ours, theirs = socket.socketpair()
     sent = BEGINNINGS[choice[0] % 3] + rest
@@ -45,7 +45,7 @@ def one_input(data: bytes) -> None:
         except (AtelierError, OSError) as error:
             assert str(error)
         else:
-            raise AssertionError("a backend without the key was believed")
+            raise AssertionError("a backend without the key was accepted")
 
 
 def listen(dealer: Dealer) -> None:

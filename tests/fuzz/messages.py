@@ -1,4 +1,4 @@
-"""Frames of the wire: `unpack` gives a message that packs to what it came from, or a ProtocolError."""
+"""Frames: `unpack` returns a message, unchanged by packing and unpacking, or raises ProtocolError."""
 
 from __future__ import annotations
 

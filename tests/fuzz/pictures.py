@@ -1,4 +1,4 @@
-"""Picture files: a PNG, JPEG or TIFF, however crafted, is read whole, or a sentence says why not."""
+"""Picture files: any PNG, JPEG or TIFF is read completely or refused with a sentence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests: a filter's settings from outside are within their bounds, or a ValueError says why not."""
+"""Requests: any settings are within their limits or raise WrongSetting."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ WORDS = [
 
 
 def one_input(data: bytes) -> None:
-    """A line that names the filter, and its settings as a JSON object."""
+    """Parse a line with the filter's name, followed by its settings as a JSON object."""
     name, _, text = data.partition(b"\n")
     try:
         fields = json.loads(text)

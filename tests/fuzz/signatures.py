@@ -1,4 +1,4 @@
-"""Signed frames: only what the peer signed is opened, and what is forged before it does no harm."""
+"""Signatures: only the peer's message is accepted, also after forged ones."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ WORDS = [*GENUINE, b"\n"]
 
 
 def one_input(data: bytes) -> None:
-    """The frames are those between line ends, or those of the genuine message with some bytes changed."""
+    """Verify the frames between line ends, or the genuine frames with some bytes changed."""
     receiver = Signer(KEY, *NONCES, backend=True)
     frames = data[1:].split(b"\n") if data[:1] == b"f" else altered(data)
     try:
-        opened = receiver.verify(frames)
+        frames_without_signature = receiver.verify(frames)
     except ProtocolError:
         assert receiver.verify(GENUINE) == GENUINE[1:]
     else:
-        assert frames == GENUINE and opened == GENUINE[1:]
+        assert frames == GENUINE and frames_without_signature == GENUINE[1:]
 
 
 def altered(data: bytes) -> list[bytes]:
-    """The genuine frames with each pair of bytes in `data` a place and what is XORed there."""
+    """Change the genuine frames: each pair of bytes in `data` is a position and a value to XOR there."""
     whole = bytearray(b"".join(GENUINE))
     for place, change in zip(data[::2], data[1::2], strict=False):
         whole[place % len(whole)] ^= change

@@ -1,4 +1,4 @@
-"""The file of speeds: whatever is in it, a job's duration is estimated as a time, or not at all."""
+"""The file of speeds: any content gives a finite estimate of a job's duration, or none."""
 
 from __future__ import annotations
 

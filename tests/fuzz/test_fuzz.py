@@ -1,4 +1,4 @@
-"""What fuzzing has learnt, replayed; and that fuzzing itself runs, guided by coverage."""
+"""Replays of the inputs that fuzzing has kept, and a short run of the fuzzer."""
 
 from __future__ import annotations
 
@@ -6,31 +6,47 @@ import subprocess
 import sys
 from pathlib import Path
 
+import fuzz_corpus
 import pytest
 
 FOLDER = Path(__file__).parent
 TARGETS = sorted(file.stem for file in FOLDER.glob("*.py") if file.stem not in ("run", "test_fuzz"))
 KEPT_BYTES = 300_000
+REPLAY = """
+import importlib, sys
+sys.path[:0] = sys.argv[2:]
+import fuzz_corpus
+target = importlib.import_module(sys.argv[1])
+for name, data in fuzz_corpus.read(sys.argv[1]).items():
+    print(name, flush=True)
+    target.one_input(data)
+"""
 
 
-def test_every_target_has_a_corpus_and_all_of_them_are_small() -> None:
-    assert [folder.name for folder in sorted((FOLDER / "corpus").iterdir())] == TARGETS
-    assert sum(file.stat().st_size for file in (FOLDER / "corpus").rglob("*")) < KEPT_BYTES
+def test_every_target_has_a_small_corpus() -> None:
+    archives = sorted((FOLDER / "corpus").iterdir())
+    assert archives == [fuzz_corpus.archive(target) for target in TARGETS]
+    assert sum(archive.stat().st_size for archive in archives) < KEPT_BYTES
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_a_target_keeps_its_promises_on_all_that_was_learnt(target: str) -> None:
-    """In a process of its own, as it would be fuzzed: a target may set variables and start threads."""
-    replay = f"import sys, pathlib; sys.path[:0] = [{str(FOLDER)!r}, {str(FOLDER.parent)!r}]\n"
-    replay += f"import {target} as t\n"
-    replay += f"for file in pathlib.Path({str(FOLDER / 'corpus' / target)!r}).iterdir():\n"
-    replay += "    print(file.name, flush=True); t.one_input(file.read_bytes())\n"
-    done = subprocess.run([sys.executable, "-c", replay], capture_output=True, text=True, timeout=300)
+def test_a_target_keeps_its_promises_on_its_corpus(target: str) -> None:
+    """Each target runs in a process of its own, because it may set variables and start threads."""
+    command = [sys.executable, "-c", REPLAY, target, str(FOLDER), str(FOLDER.parent)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout[-100:] + done.stderr[-3000:]
-    assert len(done.stdout.splitlines()) == len(list((FOLDER / "corpus" / target).iterdir())) > 1
+    assert done.stdout.splitlines() == list(fuzz_corpus.read(target))
+    assert len(fuzz_corpus.read(target)) > 1
 
 
-def test_the_command_runs_every_target_and_counts() -> None:
+def test_the_corpus_is_written_the_same_every_time(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    inputs, before = fuzz_corpus.read("pictures"), fuzz_corpus.archive("pictures").read_bytes()
+    monkeypatch.setattr(fuzz_corpus, "FOLDER", tmp_path)
+    fuzz_corpus.write("pictures", dict(reversed(inputs.items())))
+    assert fuzz_corpus.archive("pictures").read_bytes() == before
+
+
+def test_the_command_runs_every_target_and_prints_its_coverage() -> None:
     command = [sys.executable, str(FOLDER / "run.py"), "--inputs", str(300 * len(TARGETS))]
     done = subprocess.run(command, capture_output=True, text=True, timeout=500)
     assert done.returncode == 0, done.stdout[-3000:]

@@ -17,7 +17,7 @@ import psutil
 import pytest
 import zmq
 from conftest import eventually, installed_in
-from echo_filter import TOLD
+from echo_filter import FINISHING
 
 from atelier_shared import launcher
 from atelier_shared.client import BackendClient
@@ -58,7 +58,7 @@ PICTURE = Picture(3, 2, "RGB", "u8", bytes(range(18)))
 WHOLE = Region(0, 0, 3, 2)
 LITTLE_BYTES = 4_000_000
 HANG_S = 7.0
-"""How long a worker may be silent where that is tried: longer than it takes to start where all is slow."""
+"""The hang time-out in tests of it: longer than the start of a worker on a slow computer."""
 LARGE, ALL_OF_IT = Picture(4000, 1500, "RGB", "u8", bytes(18_000_000)), Region(0, 0, 4000, 1500)
 
 
@@ -75,7 +75,7 @@ class Running:
 
 @pytest.fixture
 def backend(request: pytest.FixtureRequest) -> Iterator[Running]:
-    """A server with a worker that runs the scripted filter."""
+    """Run a server with a worker and the scripted filter."""
     options = getattr(request, "param", {})
     key = secrets.token_bytes(32)
     patience = {name: options[name] for name in ("hang_s", "patience_s") if name in options}
@@ -94,8 +94,8 @@ def backend(request: pytest.FixtureRequest) -> Iterator[Running]:
         assert not thread.is_alive()
 
 
-class Stranger:
-    """A libzmq DEALER that may break the rules, but knows the key."""
+class RawClient:
+    """A libzmq DEALER with the key, for sending any frames."""
 
     def __init__(self, port: int, key: bytes) -> None:
         self.context = zmq.Context()
@@ -106,7 +106,7 @@ class Stranger:
         self.socket.setsockopt_string(zmq.PLAIN_PASSWORD, plain_password(key, port))
         self.socket.connect(f"tcp://127.0.0.1:{port}")
 
-    def __enter__(self) -> Stranger:
+    def __enter__(self) -> RawClient:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -120,7 +120,7 @@ class Stranger:
         signature, *frames = self.socket.recv_multipart()
         return signature, unpack(frames)
 
-    def greet(self, key: bytes) -> Signer:
+    def shake_hands(self, key: bytes) -> Signer:
         nonce = secrets.token_hex(NONCE_BYTES)
         self.send(unsigned(pack(Hello(PROTOCOL_VERSION, nonce))))
         _, welcome = self.receive()
@@ -129,15 +129,15 @@ class Stranger:
         return Signer(key, nonce, welcome.nonce, backend=False)
 
     def next_unsigned(self, signer: Signer) -> Message:
-        """The next message that is not signed; what is signed comes before it as it must."""
+        """Return the next unsigned message, after verifying the signed ones before it."""
         while True:
             signature, *frames = self.socket.recv_multipart()
             if not signature:
                 return unpack(frames)
             signer.verify([signature, *frames])
 
-    def next_but_beats(self, signer: Signer) -> Message:
-        """The next message that says something; all are signed as they must be."""
+    def next_except_beats(self, signer: Signer) -> Message:
+        """Return the next message other than a beat, after verifying all signatures."""
         while True:
             message = unpack(signer.verify(self.socket.recv_multipart()))
             if not isinstance(message, Beat):
@@ -180,7 +180,7 @@ def test_jobs_of_other_clients_wait_in_a_queue(backend: Running) -> None:
 
 
 def answers_to(job: int) -> list[Message]:
-    """What is said of a job from its beginning on."""
+    """Return the messages about a job from its start on."""
     return [Queued(job, 0), Progress(job, 1, 1), Result(job, PICTURE)]
 
 
@@ -241,7 +241,7 @@ def test_finishing_twice_or_an_unknown_job_has_no_effect(backend: Running) -> No
         other.finish_early(job)  # another client's number
         client.finish_early(job + 1)
         waiting = other.submit(Identity(), PICTURE, WHOLE)
-        assert next(other.messages(waiting)) == Queued(waiting, 1)  # so what came before it was heeded
+        assert next(other.messages(waiting)) == Queued(waiting, 1)  # the messages before it were processed
         assert all(isinstance(next(messages), Progress) for _ in range(50))
         for _ in range(2):
             client.finish_early(job)
@@ -256,7 +256,9 @@ def test_a_job_can_be_cancelled_after_finishing_early(backend: Running) -> None:
         job = client.submit(DeepDream(seed=echo_filter.ENDLESS), PICTURE, WHOLE)
         messages = client.messages(job)
         client.finish_early(job)
-        told = (message for message in messages if isinstance(message, Progress) and message.step == TOLD)
+        told = (
+            message for message in messages if isinstance(message, Progress) and message.step == FINISHING
+        )
         next(told)
         client.cancel(job)
         with pytest.raises(JobCancelled):
@@ -265,7 +267,7 @@ def test_a_job_can_be_cancelled_after_finishing_early(backend: Running) -> None:
 
 @pytest.mark.parametrize("backend", [{"hang_s": HANG_S}], indirect=True)
 def test_thousands_of_end_requests_do_not_block_a_busy_worker(backend: Running) -> None:
-    """It reads between steps alone, and the pipe to it does not hold them all."""
+    """The worker reads only between steps, and the pipe cannot hold all requests."""
     with backend.client() as client:
         job = client.submit(DeepDream(seed=echo_filter.SLOW), PICTURE, WHOLE)
         for _ in range(20_000):
@@ -301,9 +303,7 @@ def test_many_clients_may_disconnect_at_once(backend: Running) -> None:
     assert_works(backend)
 
 
-def test_a_job_beyond_the_queue_limit_is_refused(
-    backend: Running, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_job_beyond_the_queue_limit_is_refused(backend: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("backend.serving.server.MAX_WAITING", 1)
     with backend.client() as client:
         endless = client.submit(DeepDream(seed=echo_filter.ENDLESS), PICTURE, WHOLE)
@@ -316,19 +316,19 @@ def test_a_job_beyond_the_queue_limit_is_refused(
 
 @pytest.mark.parametrize("backend", [{"load": echo_filter.load_slowly, "hang_s": HANG_S}], indirect=True)
 def test_a_slowly_loading_worker_does_not_count_as_hung(backend: Running) -> None:
-    """It reads nothing meanwhile, and a picture larger than the socket's buffer waits for it."""
+    """The worker reads nothing meanwhile, and the picture is larger than the socket's buffer."""
     with backend.client() as client:
         assert result(client, client.submit(Identity(), LARGE, ALL_OF_IT)).picture == LARGE
 
 
 @pytest.mark.parametrize("backend", [{"load": echo_filter.load_slowly}], indirect=True)
 def test_cancelling_while_the_worker_starts_does_not_block_the_server(backend: Running) -> None:
-    """A picture larger than the socket's buffer waits for a process that does not read yet."""
+    """The picture is larger than the socket's buffer, and the process does not read yet."""
     with backend.client() as client:
         job = client.submit(DeepDream(seed=echo_filter.ENDLESS), LARGE, ALL_OF_IT)
         assert next(client.messages(job)) == Queued(job, 0)
         client.cancel(job)
-        backend.client().close()  # raises where its greeting waits for the worker
+        backend.client().close()  # raises if the server waits for the worker
         with pytest.raises(JobCancelled):
             list(client.messages(job))
     assert_works(backend)
@@ -351,9 +351,7 @@ def test_the_job_of_a_disconnected_client_is_dropped(backend: Running) -> None:
         (echo_filter.KILLED, "worker-died"),
     ],
 )
-def test_after_a_failed_job_the_next_one_runs(
-    backend: Running, seed: int, reason: str
-) -> None:
+def test_after_a_failed_job_the_next_one_runs(backend: Running, seed: int, reason: str) -> None:
     with backend.client() as client, pytest.raises(JobFailed) as failure:
         list(client.messages(client.submit(DeepDream(seed=seed), PICTURE, WHOLE)))
     assert failure.value.reason == reason
@@ -377,7 +375,7 @@ def test_an_idle_server_exits(backend: Running) -> None:
 
 
 def own_memory(process: psutil.Process) -> int:
-    """The bytes that a process has but for those of files."""
+    """Return the private memory of a process in bytes."""
     memory = process.memory_info()
     return memory.rss - memory.shared
 
@@ -385,7 +383,7 @@ def own_memory(process: psutil.Process) -> int:
 def test_the_server_returns_the_memory_of_large_pictures(
     tmp_path: Path, models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also what other threads had it for: libzmq's own, and the one that hears the worker."""
+    """This includes memory of other threads: libzmq's, and the one reading from the worker."""
     monkeypatch.setenv("ATELIER_HOME", str(installed_in(tmp_path, models)))
     with launcher.connect() as client:
         connection = launcher.read_connection()
@@ -394,7 +392,7 @@ def test_the_server_returns_the_memory_of_large_pictures(
         before = own_memory(server)
         for _ in range(4):
             assert result(client, client.submit(Identity(), LARGE, ALL_OF_IT)).picture == LARGE
-        eventually(lambda: own_memory(server) < before + LITTLE_BYTES, "the server's memory is as before")
+        eventually(lambda: own_memory(server) < before + LITTLE_BYTES, "the server returns its memory")
         client.stop_backend()
         client.wait_until_gone()
 
@@ -416,7 +414,7 @@ def test_a_released_worker_is_restarted_for_the_next_job() -> None:
         assert done.wait(60)
         process = worker._process
         assert process and process.pid
-        # The process itself is not asked: the keeper waits for its end, and two cannot.
+        # psutil is used because the worker's thread already waits for the process, and only one can.
         eventually(partial(is_gone, process.pid), "the worker has ended")
     worker.close()
 
@@ -432,13 +430,13 @@ def test_an_idle_worker_returns_the_memory_of_its_jobs() -> None:
     assert done.wait(60)
     assert worker._process
     process = psutil.Process(worker._process.pid)
-    eventually(lambda: own_memory(process) < echo_filter.HOARDED_BYTES, "it gives back what it kept")
+    eventually(lambda: own_memory(process) < echo_filter.HOARDED_BYTES, "the worker returns its memory")
     worker.close()
 
 
 def test_a_worker_can_be_closed_while_its_process_restarts(monkeypatch: pytest.MonkeyPatch) -> None:
     worker = LocalWorker(echo_filter.load, release_s=0.1)
-    eventually(lambda: worker._pipe is None, "it is released")
+    eventually(lambda: worker._pipe is None, "the worker is released")
     starting, killed, reported = threading.Event(), threading.Event(), list[Message]()
     start, kill = SpawnProcess.start, SpawnProcess.kill
 
@@ -447,20 +445,20 @@ def test_a_worker_can_be_closed_while_its_process_restarts(monkeypatch: pytest.M
         assert killed.wait(20)
         start(process)
 
-    def kill_and_tell(process: SpawnProcess) -> None:
-        if starting.is_set():  # and not when the one before was released
+    def kill_and_notify(process: SpawnProcess) -> None:
+        if starting.is_set():  # not at the release before
             killed.set()
         kill(process)
 
     monkeypatch.setattr(SpawnProcess, "start", start_slowly)
-    monkeypatch.setattr(SpawnProcess, "kill", kill_and_tell)
+    monkeypatch.setattr(SpawnProcess, "kill", kill_and_notify)
     worker.start(Submit(1, Identity(), PICTURE, WHOLE), reported.append)
     assert starting.wait(20)
     worker.close()
     assert isinstance(reported[-1], (Failed, Result))
 
 
-# ── Breaking the rules ───────────────────────────────────────────────────────────────────────────
+# ── Protocol violations ──────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(
@@ -483,15 +481,15 @@ def test_a_worker_can_be_closed_while_its_process_restarts(monkeypatch: pytest.M
         "not-an-object",
         "bad-nonce",
         "unsigned",
-        "stranger",
+        "not-verified",
         "large",
         "many",
     ],
 )
 def test_a_first_message_other_than_hello_is_refused(backend: Running, frames: list[bytes]) -> None:
-    with Stranger(backend.port, backend.key) as stranger:
-        stranger.send(frames)
-        signature, answer = stranger.receive()
+    with RawClient(backend.port, backend.key) as raw_client:
+        raw_client.send(frames)
+        signature, answer = raw_client.receive()
         assert signature == b"" and isinstance(answer, Refused)
     assert_works(backend)
 
@@ -507,53 +505,53 @@ def test_another_protocol_version_is_refused_with_a_remedy(
 
 
 def test_after_a_forged_message_the_genuine_one_is_accepted(backend: Running) -> None:
-    with Stranger(backend.port, backend.key) as client:
-        signer = client.greet(backend.key)
+    with RawClient(backend.port, backend.key) as client:
+        signer = client.shake_hands(backend.key)
         signed = signer.sign(pack(Submit(7, Identity(), PICTURE, WHOLE)))
         altered = [*signed[:-1], bytes(18)]
         for forged in ([b"x" * 32, *signed[1:]], altered, signed[:1], [*signed, b"more"]):
             client.send([bytes(frame) for frame in forged])
             assert isinstance(client.next_unsigned(signer), Refused)
         client.send([bytes(frame) for frame in signed])
-        answers = [client.next_but_beats(signer) for _ in range(3)]
+        answers = [client.next_except_beats(signer) for _ in range(3)]
         assert answers == [Queued(7, 0), Progress(7, 1, 1), Result(7, PICTURE)]
 
 
 def test_a_replayed_message_is_refused(backend: Running) -> None:
-    with Stranger(backend.port, backend.key) as client:
-        signer = client.greet(backend.key)
+    with RawClient(backend.port, backend.key) as client:
+        signer = client.shake_hands(backend.key)
         signed = [bytes(frame) for frame in signer.sign(pack(Submit(1, Identity(), PICTURE, WHOLE)))]
         client.send(signed)
-        assert [client.next_but_beats(signer).type for _ in range(3)] == ["queued", "progress", "result"]
+        assert [client.next_except_beats(signer).type for _ in range(3)] == ["queued", "progress", "result"]
         client.send(signed)
-        assert isinstance(client.next_but_beats(signer), Refused)
-        with Stranger(backend.port, backend.key) as other:
-            others = other.greet(backend.key)
+        assert isinstance(client.next_except_beats(signer), Refused)
+        with RawClient(backend.port, backend.key) as other:
+            others = other.shake_hands(backend.key)
             other.send(signed)
             assert isinstance(other.next_unsigned(others), Refused)
 
 
 def test_after_a_signed_but_invalid_message_the_connection_still_works(backend: Running) -> None:
-    with Stranger(backend.port, backend.key) as client:
-        signer = client.greet(backend.key)
+    with RawClient(backend.port, backend.key) as client:
+        signer = client.shake_hands(backend.key)
         header = bytes(pack(Submit(1, DeepDream(), PICTURE, WHOLE))[0])
         header = header.replace(b'"octaves": 4', b'"octaves": 4000')
         client.send([bytes(frame) for frame in signer.sign([header, PICTURE.pixels])])
-        refused = client.next_but_beats(signer)
+        refused = client.next_except_beats(signer)
         assert isinstance(refused, Refused) and "octaves must be from" in refused.sentence
         client.send([bytes(frame) for frame in signer.sign(pack(Submit(2, Identity(), PICTURE, WHOLE)))])
-        assert client.next_but_beats(signer) == Queued(2, 0)
+        assert client.next_except_beats(signer) == Queued(2, 0)
 
 
 def test_a_job_number_used_twice_is_refused(backend: Running) -> None:
-    with Stranger(backend.port, backend.key) as client:
-        signer = client.greet(backend.key)
+    with RawClient(backend.port, backend.key) as client:
+        signer = client.shake_hands(backend.key)
         for _ in range(2):
             submit = Submit(1, DeepDream(seed=echo_filter.ENDLESS), PICTURE, WHOLE)
             client.send([bytes(frame) for frame in signer.sign(pack(submit))])
         kinds = set()
         while "refused" not in kinds:
-            kinds.add(client.next_but_beats(signer).type)
+            kinds.add(client.next_except_beats(signer).type)
         assert "queued" in kinds
 
 
@@ -563,13 +561,13 @@ def test_the_oldest_unverified_clients_are_forgotten_first(
     monkeypatch.setattr("backend.serving.server.MAX_CLIENTS", 4)
     with backend.client() as client, ExitStack() as crowd:
         assert result(client, client.submit(Identity(), PICTURE, WHOLE))
-        strangers = [crowd.enter_context(Stranger(backend.port, backend.key)) for _ in range(5)]
-        signers = [stranger.greet(backend.key) for stranger in strangers]
+        raw_clients = [crowd.enter_context(RawClient(backend.port, backend.key)) for _ in range(5)]
+        signers = [raw_client.shake_hands(backend.key) for raw_client in raw_clients]
         assert len(backend.server._clients) == 4
-        for stranger, signer in ((strangers[0], signers[0]), (strangers[-1], signers[-1])):
-            stranger.send(signer.sign(pack(Submit(1, Identity(), PICTURE, WHOLE))))
-        assert isinstance(strangers[0].next_unsigned(signers[0]), Refused)
-        assert strangers[-1].next_but_beats(signers[-1]) == Queued(1, 0)
+        for raw_client, signer in ((raw_clients[0], signers[0]), (raw_clients[-1], signers[-1])):
+            raw_client.send(signer.sign(pack(Submit(1, Identity(), PICTURE, WHOLE))))
+        assert isinstance(raw_clients[0].next_unsigned(signers[0]), Refused)
+        assert raw_clients[-1].next_except_beats(signers[-1]) == Queued(1, 0)
         assert result(client, client.submit(Identity(), PICTURE, WHOLE))
 
 
@@ -579,25 +577,25 @@ def test_the_oldest_unverified_clients_are_forgotten_first(
 KEY = b"k" * 32
 
 
-def heard(squatter: AuthenticatedRouter) -> list[bytes]:
-    """The next message to one who, the worst there is, lets in whoever knows the key."""
+def received(squatter: AuthenticatedRouter) -> list[bytes]:
+    """Receive the next message as the worst kind of squatter: one that knows the password."""
     while not squatter.router.poll(20):
         squatter.handle_events()
     return [bytes(frame) for frame in joined([frame.buffer for frame in squatter.receive()])]
 
 
 def test_a_squatter_learns_neither_key_nor_pixels() -> None:
-    """One who took the port after a crash sees a greeting, cannot prove itself, and sees no more."""
+    """A program on a crashed backend's port receives a hello, has no proof, and receives nothing more."""
     seen: list[bytes] = []
     with zmq.Context() as context, AuthenticatedRouter(context, KEY) as squatter:
 
         def squat() -> None:
-            identity, *frames = heard(squatter)
+            identity, *frames = received(squatter)
             seen.extend(frames)
             forged = Welcome(PROTOCOL_VERSION, secrets.token_hex(32), secrets.token_hex(32))
             squatter.router.send_multipart([identity, *unsigned(pack(forged))])
             if squatter.router.poll(1000):
-                seen.extend(heard(squatter))
+                seen.extend(received(squatter))
 
         thread = threading.Thread(target=squat)
         thread.start()
@@ -624,7 +622,7 @@ def test_a_squatter_s_sentence_is_never_shown_to_the_user(answer: bytes) -> None
     with zmq.Context() as context, AuthenticatedRouter(context, KEY) as squatter:
 
         def squat() -> None:
-            identity, *_ = heard(squatter)
+            identity, *_ = received(squatter)
             squatter.router.send_multipart([identity, b"", answer])
 
         thread = threading.Thread(target=squat)
@@ -636,14 +634,14 @@ def test_a_squatter_s_sentence_is_never_shown_to_the_user(answer: bytes) -> None
 
 
 def test_a_squatter_cannot_replay_an_old_welcome(backend: Running) -> None:
-    """The proof answers to a fresh nonce, so one that was overheard is worth nothing."""
-    with Stranger(backend.port, backend.key) as spy:
+    """The proof depends on the client's fresh nonce, so an overheard proof is worthless."""
+    with RawClient(backend.port, backend.key) as spy:
         spy.send(unsigned(pack(Hello(PROTOCOL_VERSION, secrets.token_hex(NONCE_BYTES)))))
         _, overheard = spy.receive()
     with zmq.Context() as context, AuthenticatedRouter(context, backend.key) as squatter:
 
         def squat() -> None:
-            identity, *_ = heard(squatter)
+            identity, *_ = received(squatter)
             squatter.router.send_multipart([identity, *unsigned(pack(overheard))])
 
         thread = threading.Thread(target=squat)

@@ -1,4 +1,4 @@
-"""Finding and starting the backend, with real processes; and what becomes of a job when one is killed."""
+"""Finding and starting the backend with real processes, and killing them during a job."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from backend_jobs import assert_works, begin, make
+from backend_jobs import assert_works, begin, make, stop_all_backends
 from conftest import eventually, installed_in, processes_with
 
 from atelier_shared import launcher
@@ -32,22 +32,19 @@ ENDLESS = DeepDream(iterations=500, octaves=1, size=64)
 
 @pytest.fixture
 def home(tmp_path: Path, models: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """An installation of this test's own; no process of it may be left at the end."""
+    """Make an installation for one test. No process of it may be left at the end."""
     monkeypatch.setenv("ATELIER_HOME", str(installed_in(tmp_path, models)))
     yield tmp_path
-    if client := launcher.connect_if_running():
-        with client:
-            client.stop_backend()
-    eventually(lambda: not processes_of(tmp_path), "no process is left")
+    stop_all_backends(tmp_path)
 
 
 def processes_of(home: Path) -> list[psutil.Process]:
-    """The processes that serve an installation, whoever started them."""
+    """Return all processes of an installation."""
     return processes_with("ATELIER_HOME", home)
 
 
 def backends_of(home: Path) -> list[int]:
-    """The process ids of the backends of an installation."""
+    """Return the process ids of an installation's backends."""
     found = []
     for process in processes_of(home):
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -63,7 +60,7 @@ def backend_pid() -> int:
 
 
 def worker_of(backend: int) -> psutil.Process:
-    """The backend's child that computes; multiprocessing keeps another one to clean up after it."""
+    """Return the backend's worker process, and not multiprocessing's resource tracker."""
     return max(psutil.Process(backend).children(), key=lambda child: child.memory_info().rss)
 
 
@@ -89,16 +86,23 @@ def test_simultaneous_calls_start_one_backend(home: Path) -> None:
     eventually(lambda: backends_of(home) == [backend_pid()], "one backend is left")
 
 
-def said(**changes: object) -> str:
-    """A connection file with something changed."""
+def connection_json(**changes: object) -> str:
+    """Return the content of a connection file with changed fields."""
     return json.dumps({"port": 1, "pid": 1, "key": "ab" * 32} | changes)
 
 
 @pytest.mark.parametrize(
     "content",
     [
-        *("", "{", "[]", '{"port": 1}', "[" * 3000, " " * 5000 + said(port=1)),
-        *(said(key="zz"), said(port=0), said(port="1"), said(port=1e400), said(pid=-1), said(key=[1])),
+        *("", "{", "[]", '{"port": 1}', "[" * 3000, " " * 5000 + connection_json(port=1)),
+        *(
+            connection_json(key="zz"),
+            connection_json(port=0),
+            connection_json(port="1"),
+            connection_json(port=1e400),
+            connection_json(pid=-1),
+            connection_json(key=[1]),
+        ),
     ],
     ids=[
         *("empty", "cut", "list", "part", "deep", "large"),
@@ -165,7 +169,7 @@ def test_another_program_on_the_port_is_ignored(home: Path) -> None:
 
 def answer_in_http(server: socket.socket) -> None:
     peer, _ = server.accept()
-    with peer, contextlib.suppress(OSError):  # the client may have hung up
+    with peer, contextlib.suppress(OSError):  # the client may have closed the connection
         peer.sendall(b"HTTP/1.1 400 Bad Request\r\n" * 9)
 
 
@@ -188,9 +192,7 @@ def test_the_backend_s_environment_has_none_of_gimp_s_variables(
     assert "/nowhere" not in psutil.Process(backend_pid()).environ().values()
 
 
-def test_a_missing_installation_is_reported(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_missing_installation_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ATELIER_HOME", str(tmp_path))
     with pytest.raises(BackendUnavailable, match=r"install\.py"):
         launcher.connect()
@@ -216,11 +218,9 @@ def with_a_python_that_may_not_be_run(home: Path) -> str:
     return "python"
 
 
-@pytest.mark.parametrize("hinder", [without_a_place_for_the_log, with_a_python_that_may_not_be_run])
-def test_a_system_error_at_the_start_is_reported(
-    home: Path, hinder: Callable[[Path], str]
-) -> None:
-    sentence = rf"refused access to .*{hinder(home)} \(.*\)\. Make sure that you own {home}"
+@pytest.mark.parametrize("prevent", [without_a_place_for_the_log, with_a_python_that_may_not_be_run])
+def test_a_system_error_at_the_start_is_reported(home: Path, prevent: Callable[[Path], str]) -> None:
+    sentence = rf"refused access to .*{prevent(home)} \(.*\)\. Make sure that you own {home}"
     with pytest.raises(BackendUnavailable, match=sentence):
         launcher.connect()
 
@@ -240,10 +240,10 @@ def test_the_waiting_callback_can_abort_connecting(home: Path) -> None:
 
     with pytest.raises(InterruptedError):
         launcher.connect(waiting=give_up)
-    eventually(lambda: (home / "connection.json").exists(), "the backend has started all the same")
+    eventually(lambda: (home / "connection.json").exists(), "the backend starts nevertheless")
 
 
-# ── Killing, in the middle of a job ──────────────────────────────────────────────────────────────
+# ── Killing processes during a job ───────────────────────────────────────────────────────────────
 
 
 def test_a_killed_worker_is_reported_and_the_next_job_runs(home: Path) -> None:
@@ -278,16 +278,16 @@ def test_a_terminated_backend_leaves_no_process_and_no_file(home: Path) -> None:
 def test_a_backend_terminated_while_writing_its_connection_file_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The signal comes when the thread that keeps the file has just been started."""
+    """The signal arrives just after the start of the thread for restoring the file."""
     monkeypatch.setenv("ATELIER_HOME", str(tmp_path))
     started, start = list[threading.Thread](), threading.Thread.start
 
-    def start_and_be_told_to_end(thread: threading.Thread) -> None:
+    def start_and_terminate(thread: threading.Thread) -> None:
         start(thread)
         started.append(thread)
         raise SystemExit
 
-    monkeypatch.setattr(threading.Thread, "start", start_and_be_told_to_end)
+    monkeypatch.setattr(threading.Thread, "start", start_and_terminate)
     connection = launcher.Connection(40_000, os.getpid(), "ab" * 32)
     with pytest.raises(SystemExit), backend_main._connection_file(connection):
         pass
@@ -296,7 +296,7 @@ def test_a_backend_terminated_while_writing_its_connection_file_leaves_nothing(
 
 
 def test_a_killed_client_loses_its_job_and_leaves_no_file(home: Path, tmp_path: Path) -> None:
-    """The command line, killed while it waits: the next client need not wait for 500 steps."""
+    """The command line is killed while waiting. The next client does not wait for the 500 steps."""
     folder = tmp_path / "pictures"
     folder.mkdir()
     dream = ["dream", str(PHOTO), "-o", str(folder / "out.png"), "--iterations", "500"]

@@ -66,7 +66,7 @@ def test_unpacking_a_packed_message_restores_it(message: Message) -> None:
 
 
 def header(**changes: object) -> list[Frame]:
-    """A Submit of the GRAY picture with parts of its header replaced; None removes one."""
+    """Return a Submit of the GRAY picture with changed header fields; None removes a field."""
     frames = pack(EVERY_MESSAGE[5])
     fields = json.loads(bytes(frames[0])) | changes
     return [json.dumps({k: v for k, v in fields.items() if v is not None}).encode(), *frames[1:]]
@@ -166,7 +166,7 @@ def signers() -> tuple[Signer, Signer]:
 
 
 def test_the_signature_follows_the_specification() -> None:
-    """Computed a second time, from docs/protocol.md, with nothing of the program's."""
+    """Compute it independently, from docs/protocol.md."""
     client, _ = signers()
     frames: list[Frame] = [b"header", b"pixels" * 2_000_000]
     client.sign([b"the first message"])

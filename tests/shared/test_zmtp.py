@@ -1,4 +1,4 @@
-"""The standard-library DEALER against libzmq's ROUTER, and against peers that break the rules."""
+"""The standard-library DEALER against libzmq's ROUTER, and against misbehaving peers."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ def router() -> Iterator[zmq.Socket[bytes]]:
 
 @contextmanager
 def router_with_a_password() -> Iterator[zmq.Socket[bytes]]:
-    """libzmq's ROUTER, which lets in those who know PLAIN, on a port that `port_of` names."""
+    """Run libzmq's ROUTER with the password PLAIN, on the port given by `port_of`."""
     with zmq.Context() as context:
-        porter = ThreadAuthenticator(context)
-        porter.start()
-        porter.configure_plain(passwords=dict([PLAIN]))
+        authenticator = ThreadAuthenticator(context)
+        authenticator.start()
+        authenticator.configure_plain(passwords=dict([PLAIN]))
         with context.socket(zmq.ROUTER) as router:
             router.setsockopt(zmq.PLAIN_SERVER, 1)
             router.setsockopt(zmq.RCVTIMEO, 20_000)
             router.setsockopt(zmq.LINGER, 0)
             router.bind("tcp://127.0.0.1:*")
             yield router
-        porter.stop()
+        authenticator.stop()
 
 
 def port_of(router: zmq.Socket[bytes]) -> int:
@@ -118,7 +118,7 @@ def test_a_ping_is_answered_with_its_own_context() -> None:
 
 
 def test_libzmq_keeps_the_connection_of_a_dealer_answering_pings() -> None:
-    """For longer than libzmq waits for the answer to one, and that is longer than a machine stalls."""
+    """Test for longer than libzmq's heartbeat time-out, itself longer than a stall of a busy computer."""
     with router_with_a_password() as router:
         router.unbind(router.getsockopt_string(zmq.LAST_ENDPOINT))
         router.setsockopt(zmq.HEARTBEAT_IVL, 100)
@@ -134,7 +134,7 @@ def test_libzmq_keeps_the_connection_of_a_dealer_answering_pings() -> None:
 
 
 def test_one_thread_sends_while_another_one_receives() -> None:
-    """What either of them waits does not shorten what the other one may."""
+    """The two have separate time-outs."""
     done = threading.Event()
 
     def slow(peer: socket.socket) -> None:
@@ -161,11 +161,11 @@ def test_one_thread_sends_while_another_one_receives() -> None:
 def test_sending_to_a_peer_that_does_not_read_times_out() -> None:
     done = threading.Event()
 
-    def deaf(peer: socket.socket) -> None:
+    def never_read(peer: socket.socket) -> None:
         peer.sendall(GREETING + READY)
         done.wait(20)
 
-    with peer_that(deaf) as port:
+    with peer_that(never_read) as port:
         dealer = Dealer("127.0.0.1", port, *PLAIN, timeout_s=20)
         with pytest.raises(TimeoutError):
             dealer.send([bytes(50_000_000)], timeout_s=0.3)
@@ -178,12 +178,12 @@ def test_sending_to_a_peer_that_does_not_read_times_out() -> None:
 
 
 def test_an_endless_stream_times_out() -> None:
-    def chatter(peer: socket.socket) -> None:
+    def send_forever(peer: socket.socket) -> None:
         peer.sendall(GREETING + READY)
         while True:
             peer.sendall(b"\x04\x08\x07UNKNOWN" * 1000)
 
-    with peer_that(chatter) as port:
+    with peer_that(send_forever) as port:
         dealer = Dealer("127.0.0.1", port, *PLAIN, timeout_s=20)
         with pytest.raises(TimeoutError):
             dealer.receive(timeout_s=0.3)
@@ -251,12 +251,12 @@ def test_messages_over_the_limits_are_refused_before_buffering(frames: bytes) ->
 
 @contextmanager
 def peer_that(behaves: Callable[[socket.socket], object]) -> Iterator[int]:
-    """A TCP server for one connection; yields its port."""
+    """Run a TCP server for one connection and yield its port."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve() -> None:
             peer, _ = listener.accept()
-            with peer, suppress(OSError):  # the dealer under test may hang up first
+            with peer, suppress(OSError):  # the dealer under test may close the connection first
                 behaves(peer)
                 peer.shutdown(socket.SHUT_WR)
                 while peer.recv(1 << 20):
@@ -279,6 +279,6 @@ def exactly(peer: socket.socket, count: int) -> bytes:
     while len(data) < count:
         piece = peer.recv(count - len(data))
         if not piece:
-            raise ConnectionError("the dealer hung up")
+            raise ConnectionError("the dealer closed the connection")
         data += piece
     return data
