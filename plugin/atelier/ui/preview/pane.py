@@ -39,7 +39,7 @@ ARROW_DIRECTIONS = {
 }
 FOCUS_PX = 2
 FOCUS_CSS = b"*:focus { box-shadow: inset 0 0 0 2px currentColor; }"
-"""Marks the picture while the arrow keys move it."""
+"""Marks the picture while it has the keyboard focus."""
 
 GetRequest: TypeAlias = Callable[[], tuple[PaintingRequest, Sequence[SourcePicture]]]
 
