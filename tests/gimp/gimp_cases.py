@@ -474,7 +474,7 @@ def case_several_styles_are_mixed() -> None:
         mostly_one = stylize(image, source, **weighted)[1]
         assert settings_of(both)["pictures"] == [style().get_uri(), style("coffee.jpg").get_uri()]
         assert read(one) != read(both) != read(mostly_one)
-        sentence = "There are 3 weights for 1 style pictures: give each its own."
+        sentence = "There are 3 weights for 1 style pictures. Give one weight for each."
         said = stylize(image, source, style=style(), style_weights="1, 2, 3")
         assert_error(said, sentence, STATUS.EXECUTION_ERROR)
 
@@ -531,7 +531,7 @@ def case_every_frame_is_a_layer_above_the_source() -> None:
 def case_a_dream_from_noise_fills_a_transparent_layer() -> None:
     with staged(Scene(alpha=True)) as (image, source):
         source.fill(Gimp.FillType.TRANSPARENT)
-        sentence = "Nothing is to be seen here, all is transparent: choose another part or layer."
+        sentence = "The selected area is fully transparent. Choose another area or layer."
         assert_error(call("deepdream", image, [source], **QUICK), sentence, STATUS.EXECUTION_ERROR)
         layer = dream(image, source, start="noise")
         assert set(read(layer)[3::4]) == {255}
@@ -542,7 +542,7 @@ def case_an_invalid_text_setting_is_an_error() -> None:
     with staged(Scene()) as (image, source):
         status, sentence = call("deepdream", image, [source], channels="all")
         assert status == STATUS.CALLING_ERROR
-        assert sentence == "Channels: “all” are no channels: write one as 12, or several as 12-20."
+        assert sentence == "Channels: “all” is not a channel range. Write 12 or 12-20."
         status, sentence = call("deepdream", image, [source], layers="Mixed_9z")
         assert status == STATUS.EXECUTION_ERROR
         assert "Mixed_9z" in sentence and "Mixed_5d" in sentence
