@@ -6,6 +6,7 @@ import io
 import struct
 from pathlib import Path
 
+import fuzz_corpus
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
@@ -197,9 +198,10 @@ def test_a_picture_above_the_maximum_size_is_refused_before_it_is_decoded(tmp_pa
 
 
 @pytest.mark.parametrize("file", ["found-iccp", "found-strip-offset"])
-def test_unexpected_errors_of_pillow_are_reported(file: str) -> None:
+def test_unexpected_errors_of_pillow_are_reported(tmp_path: Path, file: str) -> None:
+    (tmp_path / file).write_bytes(fuzz_corpus.read("pictures")[file])
     with pytest.raises(PictureFileError, match=r"cannot be read as a picture: .+\.$"):
-        Canvas.load(Path(__file__).parents[1] / "fuzz" / "corpus" / "pictures" / file)
+        Canvas.load(tmp_path / file)
 
 
 def broken_files(folder: Path) -> dict[str, Path]:
