@@ -69,7 +69,7 @@ def _serve(models: Path, idle_s: float) -> None:
     worker = LocalWorker(functools.partial(load_filters, models))
     with zmq.Context() as context, AuthenticatedRouter(context, key) as router:
         try:
-            with _connection_file(Connection(router.port, os.getpid(), key.hex())):
+            with _connection_published(Connection(router.port, os.getpid(), key.hex())):
                 logging.info("listening on port %d", router.port)
                 Server(router, key, worker.start, idle_s=idle_s).serve()
         except KeyboardInterrupt:
@@ -87,7 +87,7 @@ def load_filters(models: Path) -> Run:
 
 
 @contextmanager
-def _connection_file(connection: Connection) -> Iterator[None]:
+def _connection_published(connection: Connection) -> Iterator[None]:
     """Keep the connection file in place during the block: it is restored if it is lost or damaged."""
     ended = threading.Event()
     restorer = threading.Thread(target=_restore_connection, args=(connection, ended), daemon=True)

@@ -84,9 +84,9 @@ def one_input(data: bytes) -> None:
             insider.socket.send_multipart(frames)
         insider.drain()
     else:
-        with socket.create_connection(("127.0.0.1", router.port)) as stranger:
-            stranger.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-            stranger.sendall(GREETING + rest if choice >= b"\x40" else rest)
+        with socket.create_connection(("127.0.0.1", router.port)) as peer:
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+            peer.sendall(GREETING + rest if choice >= b"\x40" else rest)
     *_, last = neighbour.messages(neighbour.submit(Identity(), PICTURE, WHOLE))
     assert last == Result(last.job, PICTURE) and thread.is_alive()
 

@@ -225,14 +225,14 @@ def test_an_unauthenticated_long_command_is_not_buffered(size: int) -> None:
 
     def pour() -> None:
         with ExitStack() as stack:
-            strangers = [stack.enter_context(connect()) for _ in range(2 * MAX_UNAUTHENTICATED)]
-            for stranger in strangers:
-                stranger.settimeout(0.2)
+            connections = [stack.enter_context(connect()) for _ in range(2 * MAX_UNAUTHENTICATED)]
+            for peer in connections:
+                peer.settimeout(0.2)
                 with suppress(OSError):
-                    stranger.sendall(GREETING + b"\x06" + struct.pack(">Q", size) + bytes(PIECE_BYTES - 1))
+                    peer.sendall(GREETING + b"\x06" + struct.pack(">Q", size) + bytes(PIECE_BYTES - 1))
             with suppress(OSError):
                 for _ in range(200):
-                    strangers[-1].sendall(bytes(MEGABYTE))
+                    connections[-1].sendall(bytes(MEGABYTE))
 
     assert_bounded_during(pour)
 
@@ -240,8 +240,8 @@ def test_an_unauthenticated_long_command_is_not_buffered(size: int) -> None:
 @pytest.mark.usefixtures("home")
 def test_a_million_unauthenticated_frames_are_not_processed() -> None:
     def pour() -> None:
-        with connect() as stranger, suppress(OSError):
-            stranger.sendall(GREETING + hello("0" * 64) + bytes([MORE, 0]) * 1_000_000)
+        with connect() as peer, suppress(OSError):
+            peer.sendall(GREETING + hello("0" * 64) + bytes([MORE, 0]) * 1_000_000)
 
     assert_bounded_during(pour)
 

@@ -210,22 +210,22 @@ def test_a_worker_killed_before_its_job_starts_is_replaced(home: Path, jobs_befo
 
 def test_a_second_worker_killed_before_the_job_starts_fails_the_job(home: Path) -> None:
     with launcher.connect() as client, concurrent.futures.ThreadPoolExecutor() as pool:
-        job, told = while_its_worker_starts(client), threading.Event()
-        killed = pool.submit(kill_workers_until, told)
+        job, stopped = while_its_worker_starts(client), threading.Event()
+        killed = pool.submit(kill_workers_until, stopped)
         with pytest.raises(JobFailed, match="choose a smaller working size or close") as failure:
             try:
                 list(client.messages(job))
             finally:
-                told.set()
+                stopped.set()
         assert failure.value.reason == "worker-died"
         assert len(killed.result()) in (2, 3)  # the first may have died before the job and not count
         assert make(client) == PICTURE
 
 
-def kill_workers_until(told: threading.Event) -> set[psutil.Process]:
+def kill_workers_until(stopped: threading.Event) -> set[psutil.Process]:
     """Kill every worker process as soon as it appears, and return them all."""
     killed: set[psutil.Process] = set()
-    while not told.wait(0.01):
+    while not stopped.wait(0.01):
         for found in set(workers()) - killed:
             found.kill()
             killed.add(found)

@@ -80,9 +80,9 @@ def backend(request: pytest.FixtureRequest) -> Iterator[Running]:
     key = secrets.token_bytes(32)
     patience = {name: options[name] for name in ("hang_s", "patience_s") if name in options}
     worker = LocalWorker(options.get("load", echo_filter.load), **patience)
-    with zmq.Context() as context, AuthenticatedRouter(context, key) as gate:
-        port = gate.port
-        server = Server(gate, key, worker.start, idle_s=options.get("idle_s", 60.0))
+    with zmq.Context() as context, AuthenticatedRouter(context, key) as router:
+        port = router.port
+        server = Server(router, key, worker.start, idle_s=options.get("idle_s", 60.0))
         thread = threading.Thread(target=server.serve)
         thread.start()
         yield Running(port, key, server, thread)
@@ -256,10 +256,10 @@ def test_a_job_can_be_cancelled_after_finishing_early(backend: Running) -> None:
         job = client.submit(DeepDream(seed=echo_filter.ENDLESS), PICTURE, WHOLE)
         messages = client.messages(job)
         client.finish_early(job)
-        told = (
+        finishing = (
             message for message in messages if isinstance(message, Progress) and message.step == FINISHING
         )
-        next(told)
+        next(finishing)
         client.cancel(job)
         with pytest.raises(JobCancelled):
             list(messages)

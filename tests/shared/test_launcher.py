@@ -289,7 +289,7 @@ def test_a_backend_terminated_while_writing_its_connection_file_leaves_nothing(
 
     monkeypatch.setattr(threading.Thread, "start", start_and_terminate)
     connection = launcher.Connection(40_000, os.getpid(), "ab" * 32)
-    with pytest.raises(SystemExit), backend_main._connection_file(connection):
+    with pytest.raises(SystemExit), backend_main._connection_published(connection):
         pass
     assert [thread.is_alive() for thread in started] == [False]
     assert list(tmp_path.iterdir()) == []

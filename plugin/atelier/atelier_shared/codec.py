@@ -131,8 +131,8 @@ _PLAIN_TYPES: dict[Any, type] = {"int": int, "str": str}
 def _check_types(value: Any) -> None:
     """Raise TypeError unless the int and str fields of a dataclass hold exactly that type."""
     for field in dataclasses.fields(value):
-        wanted = _PLAIN_TYPES.get(field.type)
-        if wanted and type(getattr(value, field.name)) is not wanted:
+        required = _PLAIN_TYPES.get(field.type)
+        if required and type(getattr(value, field.name)) is not required:
             raise TypeError(f"{field.name} is not of type {field.type}")
 
 

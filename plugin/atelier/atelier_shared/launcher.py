@@ -43,7 +43,7 @@ class Connection:
     pid: int
     key: str
 
-    def is_possible(self) -> bool:
+    def is_valid(self) -> bool:
         """Return whether the values are in range. A signal to the pid -1 would reach every process."""
         numbers = type(self.port) is type(self.pid) is int and 0 < self.port < 2**16 and 0 < self.pid < 2**31
         return numbers and isinstance(self.key, str) and re.fullmatch("[0-9a-f]{64}", self.key) is not None
@@ -67,7 +67,7 @@ def read_connection() -> Connection | None:
     try:
         content = _read_private(connection_file())
         connection = Connection(**json.loads(content))
-        return connection if connection.is_possible() else None
+        return connection if connection.is_valid() else None
     except (FileNotFoundError, ValueError, TypeError, RecursionError):
         return None
 
