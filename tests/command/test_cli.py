@@ -208,7 +208,7 @@ def make_bad_pictures(folder: Path) -> None:
         (["dream", PHOTO, "--octaves", "99", "-o", "out.png"], "octaves must be from 1 to 12"),
         (["dream", PHOTO, "--device", "xpu", "-o", "out.png"], "xpu"),
         (["dream", PHOTO, "--layers", "Mixed_9z", "-o", "out.png"], "Mixed_5d"),
-        (["style", PHOTO, "--method", "fast", "-o", "out.png"], "at least one style"),
+        (["style", PHOTO, "--method", "fast", "-o", "out.png"], "Choose a style picture"),
         (["style", PHOTO, "--gallery-mix", "nonsense", "-o", "out.png"], "great wave"),
         (
             ["dream", PHOTO, "--network", "inception-v3-torchvision", "-o", "out.png"],

@@ -1,4 +1,4 @@
-"""install.py on folders of the test's own, and once for real: a fresh checkout, an empty home, and GIMP."""
+"""install.py with folders made by the tests, and once completely: fresh checkout, empty home, real GIMPs."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ PROGRAMS = ("sh", "id", "mkdir", "touch", "sleep", "mount", "unshare", "git")
 
 @pytest.fixture
 def user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty home folder of a user who has few programs, and no GIMP."""
-    folder, process = tmp_path / "user", tmp_path / "bin"
+    """Return an empty home folder of a user with few programs and without GIMP."""
+    folder, programs = tmp_path / "user", tmp_path / "bin"
     folder.mkdir()
-    process.mkdir()
+    programs.mkdir()
     for name in PROGRAMS:
-        (process / name).symlink_to(shutil.which(name) or pytest.fail(f"{name} is not on the PATH"))
+        (programs / name).symlink_to(shutil.which(name) or pytest.fail(f"{name} is not on the PATH"))
     monkeypatch.setenv("HOME", str(folder))
-    monkeypatch.setenv("PATH", str(process))
+    monkeypatch.setenv("PATH", str(programs))
     for name in ("GIMP3_DIRECTORY", "XDG_CONFIG_HOME", "ATELIER_HOME"):
         monkeypatch.delenv(name, raising=False)
     return folder
@@ -58,14 +58,14 @@ def user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def home(user: Path) -> Home:
-    """Atelier's home in it, with the programs that an environment would have."""
+    """Return Atelier's home in it, with the folder of an environment's programs."""
     home = Home(user / ".atelier")
     home.python.parent.mkdir(parents=True)
     return home
 
 
 def listing(folder: Path) -> dict[str, str]:
-    """Every path under a folder, and what a link leads to or a file holds."""
+    """Return every path in a folder, with a link's target or a file's content."""
     return {
         str(path.relative_to(folder)): str(path.readlink()) if path.is_symlink() else content(path)
         for path in sorted(folder.rglob("*"))
@@ -79,7 +79,7 @@ def content(path: Path) -> str:
 # ── The plug-in ──────────────────────────────────────────────────────────────────────────────────
 
 
-def test_the_plugin_goes_into_every_profile(home: Home, user: Path) -> None:
+def test_the_plugin_is_installed_into_every_profile(home: Home, user: Path) -> None:
     profiles = [user / ".config/GIMP" / version for version in ("3.0", "3.2")]
     for profile in profiles:
         profile.mkdir(parents=True)
@@ -93,7 +93,7 @@ def test_the_plugin_goes_into_every_profile(home: Home, user: Path) -> None:
         assert list((profile / "plug-ins").iterdir()) == [folder]
 
 
-def test_without_a_profile_nothing_is_made_for_gimp(
+def test_without_a_profile_no_folder_of_gimp_is_made(
     home: Home, user: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     plugin.install_plugin(Plan(home), [])
@@ -101,7 +101,7 @@ def test_without_a_profile_nothing_is_made_for_gimp(
     assert "No GIMP 3 was found" in capsys.readouterr().out
 
 
-def test_a_gimp_that_was_never_started_makes_its_profile_itself(home: Home, user: Path) -> None:
+def test_a_new_gimp_is_started_to_make_its_profile(home: Home, user: Path) -> None:
     profile = user / ".config/GIMP/3.2"
     console = user / "gimp-console"
     console.write_text(f"#!/bin/sh\nmkdir -p {profile}\ntouch {profile}/made-by-gimp\n")
@@ -111,17 +111,28 @@ def test_a_gimp_that_was_never_started_makes_its_profile_itself(home: Home, user
     assert (profile / "plug-ins/atelier/atelier.py").exists()
 
 
-def test_an_older_plugin_is_replaced_whole(home: Home, user: Path) -> None:
+def test_an_older_plugin_is_replaced_completely(home: Home, user: Path) -> None:
     folder = user / "plug-ins/atelier"
     plugin.place_plugin(folder, Plan(home))
     (folder / "left-over.py").touch()
     os.utime(folder / "atelier.py", (0, 0))
     plugin.place_plugin(folder, Plan(home))
     assert not (folder / "left-over.py").exists()
-    assert time.time() - (folder / "atelier.py").stat().st_mtime < 60, "GIMP looks again only at a new file"
+    assert time.time() - (folder / "atelier.py").stat().st_mtime < 60, "GIMP reloads only a newer file"
 
 
-def test_an_interrupted_replacement_is_taken_up(home: Home, user: Path) -> None:
+def test_a_plugin_of_an_earlier_version_is_replaced(home: Home, user: Path) -> None:
+    """Before the package `atelier_shared` there were single modules, and the same note of the home."""
+    folder = user / "plug-ins/atelier"
+    folder.mkdir(parents=True)
+    (folder / "atelier-home.txt").write_text(f"{home.folder}\n")
+    (folder / "atelier_protocol.py").touch()
+    plugin.place_plugin(folder, Plan(home))
+    assert (folder / "atelier_shared").is_dir()
+    assert not (folder / "atelier_protocol.py").exists()
+
+
+def test_an_interrupted_replacement_is_completed(home: Home, user: Path) -> None:
     plugins = user / "plug-ins"
     plugin.place_plugin(plugins / "atelier", Plan(home))
     (plugins / "atelier").rename(plugins / ".atelier-old")
@@ -131,47 +142,47 @@ def test_an_interrupted_replacement_is_taken_up(home: Home, user: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("script", "patience_s", "reason"),
+    ("script", "timeout_s", "reason"),
     [
-        ("exec sleep 60", 0.3, "did not finish in 0 seconds"),
+        ("exec sleep 60", 0.3, "did not finish within 0 seconds"),
         ("echo RuntimeError: no display; exit 3", self_check.GIMP_S, "no display"),
     ],
 )
-def test_a_gimp_that_makes_no_profile_is_a_sentence(
-    home: Home, user: Path, monkeypatch: pytest.MonkeyPatch, script: str, patience_s: float, reason: str
+def test_a_gimp_that_makes_no_profile_is_reported(
+    home: Home, user: Path, monkeypatch: pytest.MonkeyPatch, script: str, timeout_s: float, reason: str
 ) -> None:
     console = user / "gimp-console"
     console.write_text(f"#!/bin/sh\n{script}\n")
     console.chmod(0o755)
-    monkeypatch.setattr(self_check, "GIMP_S", patience_s)
+    monkeypatch.setattr(self_check, "GIMP_S", timeout_s)
     with pytest.raises(InstallError, match=reason):
         plugin.install_plugin(Plan(home), [gimp_installations.Gimp((str(console),), "3.2.6")])
 
 
-def test_a_link_that_leads_nowhere_and_is_not_ours_stays(home: Home, user: Path) -> None:
+def test_a_broken_link_of_another_plugin_is_kept(home: Home, user: Path) -> None:
     folder = user / "plug-ins/atelier"
     folder.parent.mkdir()
     folder.symlink_to(user / "on-another-disk")
-    with pytest.raises(InstallError, match="belongs to another plug-in"):
+    with pytest.raises(InstallError, match="is another plug-in"):
         plugin.place_plugin(folder, Plan(home))
     assert folder.readlink() == user / "on-another-disk"
 
 
-def test_a_plugin_that_is_not_ours_stays(home: Home, user: Path) -> None:
+def test_another_plugin_of_the_same_name_is_kept(home: Home, user: Path) -> None:
     folder = user / "plug-ins/atelier"
     folder.mkdir(parents=True)
     (folder / "atelier.py").write_text("somebody else's")
     before = listing(user / "plug-ins")
-    with pytest.raises(InstallError, match="belongs to another plug-in"):
+    with pytest.raises(InstallError, match="is another plug-in"):
         plugin.place_plugin(folder, Plan(home))
     assert listing(user / "plug-ins") == before
 
 
-def test_a_link_leads_to_the_checkout_and_a_copy_can_follow(
+def test_a_copy_replaces_a_link_to_the_checkout(
     home: Home, user: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = user / "checkout"
-    shutil.copytree(plugin.PLUGIN, source, ignore=environment.LITTER)
+    shutil.copytree(plugin.PLUGIN, source, ignore=environment.IGNORED)
     monkeypatch.setattr(plugin, "PLUGIN", source)
     folder = user / "plug-ins/atelier"
     plugin.place_plugin(folder, Plan(home, link=True))
@@ -183,13 +194,13 @@ def test_a_link_leads_to_the_checkout_and_a_copy_can_follow(
 
 @pytest.fixture
 def on_windows(user: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """GIMP's settings where Windows has them."""
+    """Simulate Windows, and return its folder of GIMP's profiles."""
     monkeypatch.setattr(plugin, "WINDOWS", True)
     monkeypatch.setattr(gimp_installations, "profiles_folder", lambda: user / "Roaming/GIMP")
     return user / "Roaming/GIMP"
 
 
-def test_on_windows_the_plugin_asks_for_the_python_of_its_gimp(
+def test_on_windows_the_plugin_requests_the_python_of_its_gimp(
     home: Home, user: Path, on_windows: Path
 ) -> None:
     found = []
@@ -208,9 +219,9 @@ def test_on_windows_the_plugin_asks_for_the_python_of_its_gimp(
             == (plugin.PLUGIN / "atelier.py").read_text().partition("\n")[2]
         )
         for suffix, program in (("", "python.exe"), ("_win", "pythonw.exe")):
-            said = (gimp.profile / f"interpreters/atelier-gimp-python{suffix}.interp").read_text()
+            definition = (gimp.profile / f"interpreters/atelier-gimp-python{suffix}.interp").read_text()
             python = Path(gimp.command[0]).with_name(program).as_posix()
-            assert said.splitlines()[1:] == [f"atelier-gimp-python={python}"]
+            assert definition.splitlines()[1:] == [f"atelier-gimp-python={python}"]
     assert home.plugin_fingerprint.read_text() == gimp_installations.fingerprint(
         gimp_installations.plugin_folder(on_windows / "3.0")
     )
@@ -218,8 +229,8 @@ def test_on_windows_the_plugin_asks_for_the_python_of_its_gimp(
     assert listing(on_windows) == before
 
 
-def test_a_real_gimp_goes_by_that_name(home: Home, tmp_path: Path) -> None:
-    """The rule is the same on every system."""
+def test_a_real_gimp_finds_the_interpreter_by_its_name(home: Home, tmp_path: Path) -> None:
+    """GIMP reads these definitions on every system."""
     gimp = Gimp("3.2", Path(os.environ["ATELIER_TEST_CACHE"], "gimp-3.2"), tmp_path / "gimp", home.folder)
     make_profile(gimp, few_plugins=True)
     plugin.place_plugin(
@@ -234,7 +245,7 @@ def test_a_real_gimp_goes_by_that_name(home: Home, tmp_path: Path) -> None:
 # ── The command ──────────────────────────────────────────────────────────────────────────────────
 
 
-def test_the_command_is_linked_twice(home: Home, user: Path) -> None:
+def test_the_command_is_linked_to_the_user_s_programs(home: Home, user: Path) -> None:
     command.install_command(home)
     command.install_command(home)
     assert (user / ".local/bin/atelier").readlink() == home.command
@@ -242,7 +253,7 @@ def test_the_command_is_linked_twice(home: Home, user: Path) -> None:
 
 
 @pytest.mark.parametrize("foreign", ["file", "/bin/true", "/on-another-disk/atelier"])
-def test_another_program_of_that_name_stays(home: Home, user: Path, foreign: str) -> None:
+def test_another_program_with_the_name_of_the_command_is_kept(home: Home, user: Path, foreign: str) -> None:
     place = user / ".local/bin/atelier"
     place.parent.mkdir(parents=True)
     if foreign == "file":
@@ -261,52 +272,52 @@ def test_another_program_of_that_name_stays(home: Home, user: Path, foreign: str
 
 @pytest.fixture
 def systemctl(user: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A systemctl that writes down what it is told."""
-    said = user / "told.txt"
-    (user / "systemctl").write_text(f'#!/bin/sh\necho "$@" >> {said}\n')
+    """Make a systemctl that logs its arguments, and return the log."""
+    log = user / "systemctl.log"
+    (user / "systemctl").write_text(f'#!/bin/sh\necho "$@" >> {log}\n')
     (user / "systemctl").chmod(0o755)
     monkeypatch.setenv("PATH", str(user), prepend=os.pathsep)
-    return said
+    return log
 
 
-def test_the_service_is_started_and_goes_with_all_the_rest(home: Home, user: Path, systemctl: Path) -> None:
+def test_the_service_is_started_and_uninstalled(home: Home, user: Path, systemctl: Path) -> None:
     before = listing(user)
-    service.keep_service(home, wanted=True)
+    service.update_service(home, requested=True)
     unit = user / ".config/systemd/user/atelier.service"
     assert f'ExecStart="{home.program("atelier")}" serve\n' in unit.read_text()
     assert f'Environment="ATELIER_HOME={home.folder}"\n' in unit.read_text()
-    told = "daemon-reload|enable atelier.service|restart atelier.service"
-    assert systemctl.read_text() == "".join(f"--user {line}\n" for line in told.split("|"))
-    service.keep_service(home, wanted=False)
-    assert systemctl.read_text().count("restart") == 2, "the one that is there is of another version now"
+    commands = "daemon-reload|enable atelier.service|restart atelier.service"
+    assert systemctl.read_text() == "".join(f"--user {line}\n" for line in commands.split("|"))
+    service.update_service(home, requested=False)
+    assert systemctl.read_text().count("restart") == 2, "a running backend may be of an earlier version"
     uninstall(home)
     assert "--user disable --now atelier.service\n" in systemctl.read_text()
     systemctl.unlink()
     assert listing(user).items() <= before.items()
 
 
-def test_a_service_that_nobody_wants_is_not_made(home: Home, user: Path, systemctl: Path) -> None:
+def test_the_service_is_made_only_on_request(home: Home, user: Path, systemctl: Path) -> None:
     before = listing(user)
-    service.keep_service(home, wanted=False)
+    service.update_service(home, requested=False)
     assert listing(user) == before
 
 
-def test_without_systemd_the_service_is_a_sentence(
+def test_without_systemd_the_service_is_explained(
     home: Home, user: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("PATH", str(user))
     before = listing(user)
-    service.keep_service(home, wanted=True)
+    service.update_service(home, requested=True)
     assert f"'{home.program('atelier')} serve' at login" in capsys.readouterr().out
     assert listing(user) == before
 
 
-def test_a_unit_of_that_name_that_is_not_ours_stays(
+def test_another_unit_of_the_same_name_is_kept(
     home: Home, user: Path, systemctl: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     service.unit_file().parent.mkdir(parents=True)
     service.unit_file().write_text("somebody else's")
-    service.keep_service(home, wanted=True)
+    service.update_service(home, requested=True)
     assert "is not Atelier's" in capsys.readouterr().out
     uninstall(home)
     assert service.unit_file().read_text() == "somebody else's"
@@ -317,11 +328,11 @@ def test_a_unit_of_that_name_that_is_not_ours_stays(
 
 
 @pytest.mark.parametrize("linked", [False, True])
-def test_uninstall_leaves_what_was_there_before(
+def test_uninstall_restores_the_previous_state(
     home: Home, user: Path, linked: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = user / "checkout"
-    shutil.copytree(plugin.PLUGIN, source, ignore=environment.LITTER)
+    shutil.copytree(plugin.PLUGIN, source, ignore=environment.IGNORED)
     monkeypatch.setattr(plugin, "PLUGIN", source)
     (user / ".config/GIMP/3.0/plug-ins/another").mkdir(parents=True)
     (user / ".config/GIMP/3.2").mkdir(parents=True)
@@ -339,7 +350,7 @@ def test_uninstall_leaves_what_was_there_before(
     assert listing(user) == before
 
 
-def test_uninstall_takes_nothing_that_somebody_else_put_in_its_place(home: Home, user: Path) -> None:
+def test_uninstall_keeps_files_of_others_in_place_of_its_own(home: Home, user: Path) -> None:
     folder = user / ".config/GIMP/3.0/plug-ins/atelier"
     folder.parent.mkdir(parents=True)
     plugin.install_plugin(Plan(home), [])
@@ -352,22 +363,28 @@ def test_uninstall_takes_nothing_that_somebody_else_put_in_its_place(home: Home,
     assert (user / ".local/bin/atelier").read_text() == "the user's own"
 
 
-def test_uninstall_takes_the_small_pictures_and_what_was_noted(home: Home) -> None:
+def test_uninstall_removes_thumbnails_and_notes(home: Home) -> None:
     home.thumbnails.mkdir()
-    for place in (home.thumbnails / "style-woodcut.png", home.folder / "styles.json"):
+    for place in (
+        home.thumbnails / "style-woodcut.png",
+        home.folder / "styles.json",
+        home.folder / ".styles-1.json",
+    ):
         place.touch()
     uninstall(home)
     assert not home.folder.exists()
 
 
-def test_uninstall_takes_no_other_file_of_its_folder(home: Home) -> None:
+def test_uninstall_keeps_other_files_in_the_home_folder(home: Home) -> None:
     foreign = home.folder / "thesis.txt"
     foreign.write_text("ten years of work")
     uninstall(home)
     assert list(home.folder.iterdir()) == [foreign]
 
 
-def test_uninstall_where_nothing_is_installed_says_so(user: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_uninstall_without_an_installation_is_reported(
+    user: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     uninstall(Home(user / ".atelier"))
     assert "not installed" in capsys.readouterr().out
     assert not listing(user)
@@ -376,7 +393,7 @@ def test_uninstall_where_nothing_is_installed_says_so(user: Path, capsys: pytest
 # ── Steps ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_step_is_done_again_only_after_a_change_or_a_failure(home: Home) -> None:
+def test_a_step_is_repeated_only_after_a_change_or_a_failure(home: Home) -> None:
     def needed(state: str, *, fails: bool = False) -> bool:
         with environment.step_done_once(home, "note.txt", state) as is_needed:
             if fails:
@@ -391,12 +408,12 @@ def test_a_step_is_done_again_only_after_a_change_or_a_failure(home: Home) -> No
     assert needed("one")
 
 
-def test_where_the_backend_was_installed_is_not_part_of_what_it_was_installed_from(
+def test_the_note_of_the_home_does_not_change_the_state_of_the_backend(
     home: Home, user: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The note of that lies in the checkout itself where the backend is linked to it."""
+    """With --link the note of the home is in the checkout."""
     for folder in ("backend", "plugin"):
-        shutil.copytree(CHECKOUT / folder, user / folder, ignore=environment.LITTER)
+        shutil.copytree(CHECKOUT / folder, user / folder, ignore=environment.IGNORED)
     monkeypatch.setattr(environment, "CHECKOUT", user)
     before = environment.backend_state(Plan(home, link=True))
     environment.write_home_note(user / "plugin/atelier", home)
@@ -405,16 +422,16 @@ def test_where_the_backend_was_installed_is_not_part_of_what_it_was_installed_fr
     assert environment.backend_state(Plan(home, link=True)) != before
 
 
-def test_a_backend_that_cannot_be_imported_is_a_sentence(home: Home) -> None:
+def test_a_backend_that_cannot_be_imported_is_reported(home: Home) -> None:
     home.python.write_text(
         "#!/bin/sh\necho 'ModuleNotFoundError: No module named atelier_shared' >&2; exit 1\n"
     )
     home.python.chmod(0o755)
     with pytest.raises(InstallError, match="No module named atelier_shared"):
-        environment.folder_of_modules(home)
+        environment.packages_folder(home)
 
 
-def test_an_environment_whose_python_is_gone_runs_no_backend(home: Home) -> None:
+def test_stopping_the_backend_works_without_the_environment_s_python(home: Home) -> None:
     home.python.symlink_to("/python/that/was/uninstalled")
     home.program("atelier").write_text(f"#!{home.python}\n")
     home.program("atelier").chmod(0o755)
@@ -425,16 +442,16 @@ def test_an_environment_whose_python_is_gone_runs_no_backend(home: Home) -> None
 # ── The environment as a whole ───────────────────────────────────────────────────────────────────
 
 
-def test_an_environment_that_does_not_get_whole_gives_way_to_the_earlier_one(home: Home, user: Path) -> None:
+def test_a_failed_environment_is_replaced_by_the_earlier_one(home: Home, user: Path) -> None:
     (home.venv / "earlier").touch()
     before = listing(user)
-    with pytest.raises(InstallError), environment.made_anew(home):
+    with pytest.raises(InstallError), environment.new_environment(home):
         (home.venv / "half").mkdir(parents=True)
         raise InstallError("the network is gone")
     assert listing(user) == before
 
 
-def test_so_does_one_that_was_killed_while_it_was_made(home: Home, user: Path) -> None:
+def test_a_killed_installation_s_environment_is_replaced_by_the_earlier_one(home: Home, user: Path) -> None:
     (home.venv / "earlier").touch()
     before = listing(user)
     home.venv.rename(home.earlier_venv)
@@ -443,30 +460,32 @@ def test_so_does_one_that_was_killed_while_it_was_made(home: Home, user: Path) -
     assert listing(user) == before
 
 
-def test_an_upgrade_leaves_nothing_of_the_earlier_environment(home: Home, user: Path) -> None:
+def test_an_upgrade_removes_the_earlier_environment(home: Home, user: Path) -> None:
     (home.venv / "earlier").touch()
-    with environment.made_anew(home):
+    with environment.new_environment(home):
         assert not home.venv.exists()
         home.venv.mkdir()
     assert list(home.folder.iterdir()) == [home.venv]
     assert not list(home.venv.iterdir())
 
 
-# ── A folder for the network ─────────────────────────────────────────────────────────────────────
+# ── The offline folder ───────────────────────────────────────────────────────────────────────────
 
 
-def test_a_folder_of_another_kind_or_half_filled_is_refused(home: Home, tmp_path: Path) -> None:
+def test_an_incomplete_folder_and_one_of_another_kind_are_refused(home: Home, tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()
-    with pytest.raises(InstallError, match="not filled to its end"):
+    with pytest.raises(InstallError, match="is not complete"):
         offline.open_folder(folder, home)
     (folder / "kind.txt").write_text("Python 3.10 on Windows ARM64\n")
-    with pytest.raises(InstallError, match=r"is for Python 3\.10 on Windows ARM64, and this is Python"):
+    with pytest.raises(
+        InstallError, match=r"is for Python 3\.10 on Windows ARM64, but this computer has Python"
+    ):
         offline.open_folder(folder, home)
     assert not home.models.exists()
 
 
-def test_weights_are_copied_whole_and_only_where_they_differ(home: Home, tmp_path: Path) -> None:
+def test_only_missing_and_different_weights_are_copied(home: Home, tmp_path: Path) -> None:
     source = tmp_path / "models"
     source.mkdir()
     for name in ("same", "damaged", "missing"):
@@ -481,11 +500,11 @@ def test_weights_are_copied_whole_and_only_where_they_differ(home: Home, tmp_pat
     assert (home.models / "same.safetensors").stat().st_mtime == 0
 
 
-@pytest.mark.parametrize("content", [b"\xff" * 100, None], ids=["tampered with", "missing"])
-def test_weights_of_the_folder_that_are_not_those_of_atelier_are_refused(
+@pytest.mark.parametrize("content", [b"\xff" * 100, None], ids=["changed", "missing"])
+def test_weights_with_another_hash_are_refused(
     home: Home, models: Path, tmp_path: Path, content: bytes | None
 ) -> None:
-    """Their hash is looked at before they are opened: what is in this file would not even parse."""
+    """The hash is verified before the file is parsed: the content here is not even valid."""
     folder, decoder = tmp_path / "folder", "adain-decoder.safetensors"
     for place in (folder / "models", folder / "wheels", home.models):
         place.mkdir(parents=True)
@@ -497,17 +516,17 @@ def test_weights_of_the_folder_that_are_not_those_of_atelier_are_refused(
     (folder / "kind.txt").write_text(offline.kind())
     link_environment(home)
     offline.open_folder(folder, home)
-    with pytest.raises(InstallError, match="lacks weights or has damaged ones"):
+    with pytest.raises(InstallError, match="weights are missing or damaged"):
         weights.fetch_weights(Plan(home, offline=folder))
 
 
 def link_environment(home: Home) -> None:
-    """Let the tests' environment stand for the one that would be installed."""
+    """Use the tests' environment in place of an installed one."""
     tracked_files.remove(home.venv)
     home.venv.symlink_to(sys.prefix)
 
 
-# ── What would be done ───────────────────────────────────────────────────────────────────────────
+# ── Dry runs ─────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize("options", [(), ("--upgrade", "--service"), ("--uninstall",)])
@@ -519,14 +538,14 @@ def test_a_dry_run_changes_nothing(home: Home, user: Path, options: tuple[str, .
     done = run_installer("--dry-run", *options)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "Nothing was changed."
-    said = [line for line in done.stdout.splitlines() if line.startswith("Would ")]
-    assert any(str(user / ".config/GIMP/3.2") in line for line in said)
-    assert any(str(home.venv) in line for line in said)
-    assert "--uninstall" in options or any("small pictures" in line for line in said)
+    steps = [line for line in done.stdout.splitlines() if line.startswith("Would ")]
+    assert any(str(user / ".config/GIMP/3.2") in line for line in steps)
+    assert any(str(home.venv) in line for line in steps)
+    assert "--uninstall" in options or any("thumbnails" in line for line in steps)
     assert listing(user) == before
 
 
-def test_a_dry_run_of_a_folder_for_the_network_speaks_of_no_gimp(user: Path) -> None:
+def test_a_dry_run_of_an_offline_folder_does_not_mention_gimp(user: Path) -> None:
     (user / ".config/GIMP/3.2").mkdir(parents=True)
     before = listing(user)
     done = run_installer("--dry-run", "--prepare-offline", str(user / "folder"))
@@ -538,16 +557,16 @@ def test_a_dry_run_of_a_folder_for_the_network_speaks_of_no_gimp(user: Path) -> 
     assert listing(user) == before
 
 
-def test_a_dry_run_where_nothing_is_installed_makes_nothing(user: Path) -> None:
+def test_a_dry_run_without_an_installation_makes_nothing(user: Path) -> None:
     assert run_installer("--dry-run").returncode == 0
     assert not listing(user)
 
 
-# ── Troubles ────────────────────────────────────────────────────────────────────────────────────────
+# ── Failures ────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(
-    ("said", "advice"),
+    ("output", "advice"),
     [
         ("NewConnectionError(...)\nERROR: No matching distribution found for torch", "network"),
         ("ERROR: Could not install packages: [Errno 28] No space left on device", "disk is full"),
@@ -556,26 +575,26 @@ def test_a_dry_run_where_nothing_is_installed_makes_nothing(user: Path) -> None:
         ("working …\natelier: The style picture is empty; choose another.", "^The style picture is empty"),
     ],
 )
-def test_a_programs_failure_becomes_a_sentence(said: str, advice: str) -> None:
+def test_the_failure_of_a_program_is_explained(output: str, advice: str) -> None:
     with pytest.raises(InstallError, match=advice) as caught:
-        process.run([sys.executable, "-c", f"import sys; sys.exit({said!r})"])
+        process.run([sys.executable, "-c", f"import sys; sys.exit({output!r})"])
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("pretence", "why"),
-    [("sys.version_info = (3, 9, 18)", "3.10 or newer"), ("sys.maxsize = 2**31 - 1", "64 bits")],
+    ("pretence", "problem"),
+    [("sys.version_info = (3, 9, 18)", "3.10 or newer"), ("sys.maxsize = 2**31 - 1", "64-bit")],
 )
-def test_a_python_that_cannot_do_it_is_a_sentence(user: Path, pretence: str, why: str) -> None:
+def test_an_unsuitable_python_is_reported(user: Path, pretence: str, problem: str) -> None:
     code = f"import runpy, sys; {pretence}; runpy.run_path(sys.argv[1], run_name='__main__')"
     done = run(sys.executable, "-c", code, str(CHECKOUT / "install.py"))
     assert done.returncode == 1
-    assert why in done.stderr
+    assert problem in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert not listing(user)
 
 
-def test_the_sentence_can_be_said_by_any_python() -> None:
+def test_any_python_3_can_report_that_it_is_unsuitable() -> None:
     tree = ast.parse((CHECKOUT / "install.py").read_text(), feature_version=(3, 4))
     assert not [node for node in ast.walk(tree) if isinstance(node, (ast.JoinedStr, ast.AnnAssign))]
     first, second, look, *rest = tree.body[1:]
@@ -584,7 +603,7 @@ def test_the_sentence_can_be_said_by_any_python() -> None:
     assert rest
 
 
-def test_a_home_that_cannot_be_written_is_a_sentence(user: Path) -> None:
+def test_a_home_that_cannot_be_written_is_reported(user: Path) -> None:
     (user / "file").touch()
     done = run_installer(ATELIER_HOME=str(user / "file" / "home"))
     assert done.returncode == 1
@@ -593,63 +612,63 @@ def test_a_home_that_cannot_be_written_is_a_sentence(user: Path) -> None:
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_a_home_that_is_read_only_is_a_sentence(user: Path) -> None:
+def test_a_read_only_home_is_reported(user: Path) -> None:
     as_root = [] if os.geteuid() == 0 else ["--map-root-user"]
     unshare = ["unshare", "--mount", "--propagation", "private", *as_root]
     mount = 'mount -t tmpfs -o ro none "$HOME" && exec "$0" "$1"'
     done = run(*unshare, "sh", "-c", mount, sys.executable, str(CHECKOUT / "install.py"))
     assert done.returncode == 1
-    sentence = f"install.py: {user / '.atelier'} may not be written to: make it writable, or name another"
-    assert done.stderr.startswith(sentence)
+    message = f"install.py: {user / '.atelier'} is write-protected. Make it writable, or name another"
+    assert done.stderr.startswith(message)
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_a_python_without_venv_is_a_sentence(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_python_without_venv_is_reported(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     with pytest.raises(InstallError, match="python3-venv"):
         environment.make_venv(home)
 
 
-def test_a_picture_that_is_still_the_photograph_is_no_painting(home: Home) -> None:
+def test_an_unchanged_photo_fails_the_self_check(home: Home) -> None:
     home.python.symlink_to(sys.executable)
     Image.open(self_check.PHOTO).save(home.picture)
-    with pytest.raises(InstallError, match="painted nothing"):
+    with pytest.raises(InstallError, match="did not change the picture"):
         self_check.check_painted(home)
 
 
-def test_how_fast_the_usual_methods_are_is_known_after_the_installation(
+def test_the_installation_measures_the_speed_of_the_default_methods(
     home: Home, models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     link_environment(home)
     home.models.symlink_to(models)
     monkeypatch.setenv("ATELIER_HOME", str(home.folder))
-    self_check.measure(Plan(home))
+    self_check.measure_speed(Plan(home))
     stop_backend(home.folder)
     speeds = read_speeds(home.folder)
     assert estimate(StyleTransfer(), 4000, 3000, speeds)
     assert estimate(DeepDream(), 4000, 3000, speeds)
 
 
-def test_what_gimp_said_is_the_reason(home: Home) -> None:
-    home.log.write_text("noise\nTraceback:\nRuntimeError: it does not see the plug-in\nmore noise\n")
-    assert self_check.what_gimp_said(home.log) == "it does not see the plug-in"
+def test_the_reason_of_a_failure_is_found_in_gimp_s_messages(home: Home) -> None:
+    home.log.write_text("noise\nTraceback:\nRuntimeError: GIMP did not load the plug-in\nmore noise\n")
+    assert self_check.failure_in(home.log) == "GIMP did not load the plug-in"
     home.log.write_text("noise\n")
-    assert str(home.log) in self_check.what_gimp_said(home.log)
+    assert str(home.log) in self_check.failure_in(home.log)
 
 
-# ── The whole, for real ──────────────────────────────────────────────────────────────────────────
+# ── A complete installation───────────────────────────────────────────────────────────────────────
 
 
 WITHOUT_NETWORK = """
 import fcntl, os, socket, struct, sys
-with socket.socket() as any_socket:  # SIOCSIFFLAGS: the loopback up and running, and there is nothing else
+with socket.socket() as any_socket:  # SIOCSIFFLAGS: only the loopback is up
     fcntl.ioctl(any_socket, 0x8914, struct.pack("16sh22x", b"lo", 0x41))
 os.execv(sys.argv[1], sys.argv[1:])
 """
 
 
 @pytest.mark.timeout(1800)
-def test_from_a_clone_to_a_painted_picture_and_back(
+def test_a_complete_installation_and_its_removal(
     user: Path, clone: Path, atelier_home: Path, gimp_consoles: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = clone.with_name("a folder")
@@ -660,10 +679,10 @@ def test_from_a_clone_to_a_painted_picture_and_back(
     alone = ["unshare", "--net", *as_root, sys.executable, "-c", WITHOUT_NETWORK]
     done = run(*alone, sys.executable, str(clone / "install.py"), "--offline", str(folder))
     check_installed(done, clone, user)
-    assert run("atelier", "stop").returncode == 0, "nothing outside reaches its loopback"
+    assert run("atelier", "stop").returncode == 0, "its loopback cannot be reached from outside"
     done = run_installer(checkout=clone)
     check_installed(done, clone, user)
-    assert "Installing" not in done.stdout, "the second run found all in its place"
+    assert "Installing" not in done.stdout, "the second run must keep everything"
 
     assert run("atelier", "doctor").returncode == 0
     (user / ".config/GIMP/3.0/plug-ins/atelier/atelier.py").chmod(0o644)
@@ -672,13 +691,13 @@ def test_from_a_clone_to_a_painted_picture_and_back(
     done = run_installer("--uninstall", checkout=clone)
     assert done.returncode == 0, done.stdout + done.stderr
     left = {str(path.relative_to(user)) for path in [*user.glob("*"), *user.glob(".local/*")]}
-    assert left <= {".config", ".cache", ".local", ".local/share"}, "GIMP's own folders"
+    assert left <= {".config", ".cache", ".local", ".local/share"}, "only GIMP's own folders may stay"
     assert not list(user.rglob("atelier*"))
 
 
 @pytest.fixture
 def clone(user: Path) -> Iterator[Path]:
-    """What a clone would hold; no gigabyte of what is made from it stays, and no backend."""
+    """Return a copy of the checkout; remove large files and stop the backend afterwards."""
     clone, home = user.parent / "clone", Home(user / ".atelier")
     copy_checkout(clone)
     yield clone
@@ -688,7 +707,7 @@ def clone(user: Path) -> Iterator[Path]:
 
 
 def copy_checkout(folder: Path) -> None:
-    """Copy what a clone would have, and what is not committed yet, whomever the checkout belongs to."""
+    """Copy all tracked and new files of the checkout, even if it belongs to another user."""
     settings = folder.with_name("gitconfig")
     settings.write_text("[safe]\n\tdirectory = *\n")
     listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
@@ -701,7 +720,7 @@ def copy_checkout(folder: Path) -> None:
 
 
 def check_installed(done: subprocess.CompletedProcess[str], clone: Path, user: Path) -> None:
-    """Check that install.py ended with a picture that both GIMPs painted, and left no litter."""
+    """Check that both GIMPs painted a picture and that the checkout is clean."""
     assert done.returncode == 0, done.stdout + done.stderr
     picture = Path(done.stdout.splitlines()[-1])
     assert picture == user / ".atelier/self-check.png"
@@ -714,14 +733,14 @@ def check_installed(done: subprocess.CompletedProcess[str], clone: Path, user: P
 
 @pytest.fixture
 def gimp_consoles(monkeypatch: pytest.MonkeyPatch) -> str:
-    """The folders of a real GIMP 3.0 and 3.2 for the PATH; pip keeps what it fetches with them."""
+    """Return the PATH of a real GIMP 3.0 and 3.2, and set a lasting cache for pip."""
     cache = Path(os.environ["ATELIER_TEST_CACHE"])
     monkeypatch.setenv("PIP_CACHE_DIR", str(cache / "pip"))
     return f"{cache / 'gimp-3.0'}:{cache / 'gimp-3.2'}"
 
 
 def change(photo: Path, picture: Path) -> float:
-    """The mean difference of two pictures of one size, of 255."""
+    """Return the mean difference of two pictures of the same size, from 0 to 255."""
     with Image.open(photo) as before, Image.open(picture) as after:
         assert before.size == after.size
         difference = ImageChops.difference(before.convert("RGB"), after.convert("RGB"))
@@ -735,7 +754,7 @@ def run(*command: str) -> subprocess.CompletedProcess[str]:
 def run_installer(
     *options: str, checkout: Path = CHECKOUT, **variables: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run install.py as a person would, but from somewhere else."""
+    """Run install.py as a user does, but from another folder."""
     command = [sys.executable, str(checkout / "install.py"), *options]
     environment = os.environ | variables
     return subprocess.run(command, env=environment, cwd="/", capture_output=True, text=True, check=False)
