@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Installs Atelier: 'python3 install.py'. Options are listed by 'python3 install.py --help'.
 
-The check of the Python version comes first, and this file is written so that any Python 3 can run it.
+Any Python 3 can run this file as far as the check of its version.
 """
 
 import platform

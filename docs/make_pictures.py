@@ -1,9 +1,9 @@
-"""Makes the pictures of the documentation: before and after, and contact sheets.
+"""The pictures of the documentation, made with the installed `atelier`.
 
     ~/.atelier/venv/bin/python docs/make_pictures.py [NAME …]
 
-They come from the installed `atelier`; what is not named in a caption is at its default. NAMEs are
-those of the files to make, such as presets.jpg; without any, all are made.
+NAME is a file to make, for example presets.jpg; without a NAME all are made. Settings not mentioned in a
+caption have their defaults.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ PHOTO, STYLE = SAMPLES / "chelsea.jpg", SAMPLES / "starry_night.jpg"
 STYLED = "style", str(PHOTO), "--style", str(STYLE)
 STRENGTHS, STYLE_SIZES = ("0.4", "0.7", "1"), ("0.5", "1", "2")
 Cell = tuple[str, Sequence[str]]
-"""A caption, and the command line that makes the picture above it."""
+"""A caption, and the command line for the picture above it."""
 
 
 def main() -> None:
@@ -60,7 +60,7 @@ def deepdream() -> Image.Image:
 
 
 def methods() -> Image.Image:
-    """Methods and style sizes from top to bottom, strengths from left to right."""
+    """Make a sheet of methods and style sizes from top to bottom, and of strengths from left to right."""
     cells: list[Cell] = [
         (
             f"{method}, style size {style_size}, strength {strength}",
@@ -74,27 +74,27 @@ def methods() -> Image.Image:
 
 
 def gallery() -> Image.Image:
-    """Every style of the gallery."""
+    """Make a sheet of all styles of the gallery."""
     command = ["style", str(PHOTO), "--method", "gallery", "--quality", "draft", "--gallery-style"]
     return contact_sheet([(name, [*command, name]) for name in GALLERY], columns=6, width=200)
 
 
 def presets() -> Image.Image:
-    """Every preset of DeepDream."""
+    """Make a sheet of all presets of DeepDream."""
     command = ["dream", str(PHOTO), "--preset"]
     return contact_sheet([(name, [*command, name]) for name in PRESETS], columns=3, width=400)
 
 
 def options(**settings: str) -> list[str]:
-    """Settings as on the command line."""
+    """Return settings as options of the command line."""
     return [word for name, value in settings.items() for word in ("--" + name.replace("_", "-"), value)]
 
 
-# ── How a sheet is made ──────────────────────────────────────────────────────────────────────────
+# ── Making a sheet ───────────────────────────────────────────────────────────────────────────────
 
 
 def make(command: Sequence[str]) -> Image.Image:
-    """The picture that a command line of `atelier` makes."""
+    """Run a command line of `atelier` and return its picture."""
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder, "made.png")
         subprocess.run([sys.executable, "-m", "backend.command.cli", *command, "-o", made], check=True)
@@ -107,7 +107,7 @@ def opened(file: Path) -> Image.Image:
 
 
 def row(pictures: Sequence[Image.Image], height: int) -> Image.Image:
-    """The pictures at one height, side by side."""
+    """Scale pictures to the same height and put them side by side."""
     scaled = [ImageOps.contain(p, (10 * height, height), Image.Resampling.LANCZOS) for p in pictures]
     sheet = Image.new("RGB", (sum(p.width + GAP for p in scaled) - GAP, height), "white")
     left = 0
@@ -118,7 +118,7 @@ def row(pictures: Sequence[Image.Image], height: int) -> Image.Image:
 
 
 def contact_sheet(cells: Sequence[Cell], columns: int, width: int) -> Image.Image:
-    """The pictures at one width with their captions, row by row."""
+    """Make the pictures at the same width, and arrange them with their captions in rows."""
     made = [ImageOps.contain(make(command), (width, 10 * width)) for _, command in cells]
     step = width + GAP, max(picture.height for picture in made) + CAPTION
     rows = -(-len(cells) // columns)

@@ -1,8 +1,8 @@
-"""Makes the pictures of the two dialogs: dialog-style-transfer.jpg and dialog-deepdream.jpg.
+"""The screenshots of the two dialogs: dialog-style-transfer.jpg and dialog-deepdream.jpg.
 
     ~/.cache/atelier-tests/venv/bin/python docs/make_screenshots.py
 
-They are taken of the GIMP 3.2 that `python3 tests/run.py` has prepared, on a screen that nobody sees.
+They are taken on a virtual screen in the GIMP 3.2 of the tests; `python3 tests/run.py` prepares it.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def picture_of(window: GimpWindow, name: str) -> Image.Image:
-    """A dialog with its preview, without its frame, after a run: how long that takes is known then."""
+    """Take a screenshot of a dialog with its preview, after a run, so that it shows an estimated time."""
     key, title, procedure = DIALOGS[name]
     save_settings(window.gimp, procedure, **SHOWN[name])
     window.open_from_menu(key, title)
