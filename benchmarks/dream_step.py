@@ -20,8 +20,9 @@ from torch import Tensor, nn
 
 from backend.compat import allocator
 from backend.compat.torchvision_import import torchvision
-from backend.networks.registry import Network, load_network
-from backend.weights import fetch
+from backend.networks.feature_network import FeatureNetwork
+from backend.networks.registry import load_network
+from backend.weights import store
 from benchmarks.side_by_side import answer, compare, compare_errors, parser_of
 
 PHOTO = Path(__file__).parents[1] / "samples" / "chelsea.jpg"
@@ -53,17 +54,17 @@ def work(way: str, size: int, models: Path, device: torch.device) -> None:
     answer(lambda: gradient(network, image))
 
 
-def prepare(way: str, models: Path) -> Network:
+def prepare(way: str, models: Path) -> FeatureNetwork:
     network = load_network("inception-v3", models, torch.device("cpu"), accelerated=way == "ours")
     if way == "ours":
         return network
-    return Network(network.normalise, stock_body(network.body, models), network.minimum_px)
+    return FeatureNetwork(network.normalise, stock_body(network.body, models), network.minimum_px)
 
 
 def stock_body(body: nn.Sequential, models: Path) -> nn.Sequential:
     """Torchvision's own modules up to the layer, padded as `body` is."""
     whole = torchvision.models.inception_v3(weights=None, aux_logits=False, init_weights=False)
-    whole.load_state_dict(fetch.load("inception-v3", models), strict=False)
+    whole.load_state_dict(store.load("inception-v3", models), strict=False)
     layers = OrderedDict(whole.named_children())
     stock: OrderedDict[str, nn.Module] = OrderedDict()
     for name, ours in body.named_children():
@@ -80,7 +81,7 @@ def photograph(size: int) -> Tensor:
     return pixels[None] / 255
 
 
-def gradient(network: Network, image: Tensor) -> Tensor:
+def gradient(network: FeatureNetwork, image: Tensor) -> Tensor:
     image = image.detach().requires_grad_()
     return torch.autograd.grad(network.features(image, [LAYER])[LAYER].square().sum() / 2, image)[0]
 

@@ -25,7 +25,8 @@ from torch import Tensor
 
 from backend.compat import allocator
 from backend.compat.torchvision_import import torchvision
-from backend.networks.registry import Network, load_network
+from backend.networks.feature_network import FeatureNetwork
+from backend.networks.registry import load_network
 from backend.style import losses
 from backend.style.losses import gram_matrix
 from backend.style.optimizers import lbfgs
@@ -41,7 +42,7 @@ EVALUATIONS, STARTS = 100, 6
 Targets = dict[str, Tensor]
 Evaluation = tuple[Tensor, Tensor]
 """The loss, and its gradient with respect to the image."""
-Evaluate = Callable[[Network, Tensor, Targets], Evaluation]
+Evaluate = Callable[[FeatureNetwork, Tensor, Targets], Evaluation]
 
 
 def main() -> None:
@@ -83,7 +84,7 @@ def prepare(
     return lambda image: (ours if way == "ours" else stock)(network, image, targets), image
 
 
-def problem(network: Network, size: int, device: torch.device) -> tuple[Tensor, Targets]:
+def problem(network: FeatureNetwork, size: int, device: torch.device) -> tuple[Tensor, Targets]:
     """The image to evaluate, and what its features aim at."""
     content, style = (photograph(name, size).to(device) for name in ("chelsea", "starry_night"))
     with torch.no_grad():
@@ -100,7 +101,7 @@ def photograph(name: str, size: int) -> Tensor:
     return pixels[None] / 255
 
 
-def stock(network: Network, image: Tensor, targets: Targets) -> Evaluation:
+def stock(network: FeatureNetwork, image: Tensor, targets: Targets) -> Evaluation:
     """As it is usually written."""
     image = image.detach().requires_grad_()
     found = network.features(image, LAYERS)
@@ -115,7 +116,7 @@ def stock_gram(features: Tensor) -> Tensor:
     return rows @ rows.T / rows.shape[1]
 
 
-def ours(network: Network, image: Tensor, targets: Targets) -> Evaluation:
+def ours(network: FeatureNetwork, image: Tensor, targets: Targets) -> Evaluation:
     """The same with the gradients of the losses written out."""
     image = image.detach().requires_grad_()
     found = network.features(image, LAYERS)

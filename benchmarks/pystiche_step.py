@@ -21,7 +21,7 @@ from torch import Tensor
 
 from backend.compat import allocator
 from backend.compat.torchvision_import import torchvision
-from backend.weights import fetch
+from backend.weights import store
 from benchmarks import gatys_step
 from benchmarks.side_by_side import answer, compare, install_peers, parser_of
 
@@ -48,7 +48,7 @@ def ours(size: int, models: Path, device: torch.device) -> Callable[[], Tensor]:
 def theirs(size: int, models: Path, device: torch.device) -> Callable[[], Tensor]:
     enc, loss = import_pystiche()
     encoder = enc.vgg19_multi_layer_encoder(pretrained=False)
-    encoder.load_state_dict(fetch.load("vgg19", models), strict=False)
+    encoder.load_state_dict(store.load("vgg19", models), strict=False)
     content = loss.FeatureReconstructionLoss(encoder.extract_encoder(gatys_step.CONTENT_LAYER))
     style = loss.MultiLayerEncodingLoss(
         encoder, gatys_step.STYLE_LAYERS, lambda layer, weight: loss.GramLoss(layer, score_weight=weight)

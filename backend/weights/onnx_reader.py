@@ -1,7 +1,7 @@
-"""The constant tensors of an ONNX file by name, those stored as int8 multiplied out.
+"""A reader of the constant tensors of an ONNX file; int8 tensors are dequantised.
 
-Knows the file, not the network in it. An ONNX file is a protocol buffer, and four of its messages are
-enough for the weights; the onnx package would be installed for this alone.
+An ONNX file is a protocol buffer. Four of its messages suffice for the weights, so this reader takes the
+place of the onnx package.
 
 Sources: onnx.proto of ONNX 1.16, messages ModelProto, GraphProto, TensorProto and NodeProto;
 Protocol Buffers, *Encoding*.
@@ -16,7 +16,7 @@ from typing import IO, Any
 import torch
 from torch import Tensor
 
-# The numbers of fields: of a model, a graph, a tensor, a node.
+# Field numbers: of a model, a graph, a tensor, a node.
 GRAPH = 7
 NODE, INITIALIZER = 1, 5
 DIMS, DATA_TYPE, NAME, RAW_DATA = 1, 2, 8, 9
@@ -26,13 +26,13 @@ TYPES = {1: torch.float32, 3: torch.int8, 6: torch.int32, 7: torch.int64}
 VARINT, FIXED_64, FIXED_32 = 0, 1, 5
 
 Message = dict[int, list[Any]]
-"""The values of each field by its number: integers, or bytes, which may be a message in their turn."""
+"""The values of each field by its number: integers, or bytes, which may hold another message."""
 
 
 def constants(file: IO[bytes]) -> dict[str, Tensor]:
-    """The constants of the file's graph; a de-quantised one is called as the output of its node is.
+    """Return the constants of the file's graph by name; a dequantised one has the name of its node's output.
 
-    Those without raw bytes are left out: sizes and the like, no weights.
+    Constants without raw bytes, such as sizes, are left out: they are no weights.
     """
     (graph,) = _message(file.read())[GRAPH]
     fields = _message(graph)
@@ -47,9 +47,12 @@ def constants(file: IO[bytes]) -> dict[str, Tensor]:
 
 
 def _dequantised(values: Tensor, scale: Tensor, zero_point: Tensor) -> Tensor:
-    """One scale and one zero point for all values, or for each index of the first axis."""
-    each = (-1, *(1 for _ in values.shape[1:])) if scale.dim() else ()
-    return (values.float() - zero_point.float().reshape(each)) * scale.reshape(each)
+    """Compute (values - zero point) · scale.
+
+    Scale and zero point are scalars, (), or one number for each index of the first axis of `values`, (n,).
+    """
+    shape = (-1, *(1 for _ in values.shape[1:])) if scale.dim() else ()
+    return (values.float() - zero_point.float().reshape(shape)) * scale.reshape(shape)
 
 
 def _tensor(fields: Message) -> tuple[str, Tensor]:
@@ -71,7 +74,7 @@ def _length(kind: int, stream: IO[bytes]) -> int:
 
 
 def _varint(stream: IO[bytes]) -> int:
-    """An integer, seven bits a byte, the lowest first; the eighth bit says that more follow."""
+    """Read an integer: seven bits per byte, lowest first; the eighth bit is 1 if more bytes follow."""
     value = shift = 0
     while (byte := stream.read(1)[0]) >= 128:
         value |= (byte - 128) << shift

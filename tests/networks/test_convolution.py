@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from backend.compat.torchvision_import import torchvision
 from backend.networks.cpu import convolution, winograd
 from backend.networks.cpu.convolution import Convolution, accelerate, steps
-from backend.networks.registry import Network, load_network
+from backend.networks.feature_network import FeatureNetwork
+from backend.networks.registry import load_network
 
 CPU = torch.device("cpu")
 SAMPLES = Path(__file__).parents[2] / "samples"
@@ -31,7 +32,7 @@ def cat() -> Tensor:
 
 
 @pytest.fixture(scope="module")
-def vgg19(models: Path) -> Network:
+def vgg19(models: Path) -> FeatureNetwork:
     return load_network("vgg19", models, CPU, accelerated=False)
 
 
@@ -198,7 +199,7 @@ def test_the_gradient_is_the_numerical_one(mode: Padding, rectify: bool) -> None
     assert torch.autograd.gradcheck(lambda seen: convolution._Winograd.apply(seen, fast, rectify), image)  # type: ignore[no-untyped-call]
 
 
-def test_every_layer_of_vgg19_keeps_its_name_and_its_features(vgg19: Network, cat: Tensor) -> None:
+def test_every_layer_of_vgg19_keeps_its_name_and_its_features(vgg19: FeatureNetwork, cat: Tensor) -> None:
     layers = [name for name in vgg19.layers if name <= "relu5_1" or name.startswith(("conv", "pool"))]
     expected = vgg19.features(cat, layers)
     fast = copy.deepcopy(vgg19)
@@ -211,7 +212,7 @@ def test_every_layer_of_vgg19_keeps_its_name_and_its_features(vgg19: Network, ca
         assert relative(found[layer], expected[layer].double()) < 1e-4, layer
 
 
-def test_steps_join_a_relu_to_its_convolution_unless_that_is_kept(vgg19: Network, cat: Tensor) -> None:
+def test_steps_join_a_relu_to_its_convolution_unless_that_is_kept(vgg19: FeatureNetwork, cat: Tensor) -> None:
     fast = copy.deepcopy(vgg19)
     assert isinstance(fast.body, nn.Sequential)
     accelerate(fast.body, always)
@@ -236,7 +237,7 @@ def test_the_gradient_on_a_photograph_is_that_of_float64(
     exact = copy.deepcopy(network).double()
     accelerate(network.body, always)
 
-    def gradient(network: Network, image: Tensor) -> Tensor:
+    def gradient(network: FeatureNetwork, image: Tensor) -> Tensor:
         image = image.detach().requires_grad_()
         return torch.autograd.grad(network.features(image, [layer])[layer].square().sum() / 2, image)[0]
 

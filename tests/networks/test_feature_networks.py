@@ -1,22 +1,27 @@
-"""Features by layer name are torchvision's own, and nothing deeper is computed."""
+"""Feature networks: their features equal torchvision's, and no layer deeper than necessary is computed."""
 
 from __future__ import annotations
 
+import warnings
 from collections import OrderedDict
 from pathlib import Path
 from typing import Literal
+from unittest.mock import patch
 
 import pytest
 import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from atelier_shared.networks import NETWORKS, OfficialWeights, PackagedWeights, network_layers
 from backend.compat.torchvision_import import torchvision
-from backend.networks import registry
-from backend.networks.registry import Network, load_decoder, load_network
+from backend.networks.feature_network import FeatureNetwork
+from backend.networks.registry import build_network, load_decoder, load_network
 from backend.networks.torchvision_models import use_average_pooling
-from backend.weights import fetch
-from backend.weights.fetch import MissingWeights
+from backend.weights import convert
+from backend.weights.fetch import fetch
+from backend.weights.sources import SOURCES
+from backend.weights.store import MissingWeights
 
 normalize = torchvision.transforms.functional.normalize
 pil_to_tensor = torchvision.transforms.functional.pil_to_tensor
@@ -27,11 +32,11 @@ SAMPLES = Path(__file__).parents[2] / "samples"
 IMAGENET = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
 
 
-class Fuse(nn.Module):
-    """A layer that must never be reached."""
+class Forbidden(nn.Module):
+    """A layer that must not be computed."""
 
     def forward(self, _: Tensor) -> Tensor:
-        raise AssertionError("A layer past the deepest one asked for was computed.")
+        raise AssertionError("A layer after the deepest requested one was computed.")
 
 
 @pytest.fixture
@@ -45,19 +50,19 @@ def cat() -> Tensor:
         return torch.as_tensor(pil_to_tensor(picture.resize((160, 120)))[None] / 255)
 
 
-def install(name: str, network: nn.Module, models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make the network's values torchvision's official ones, by way of its cache."""
-    source = fetch.SOURCES[name]
-    assert isinstance(source, fetch.Official)
+def install(name: str, network: nn.Module, models: Path) -> None:
+    """Install the network's values as torchvision's official ones, through its cache of checkpoints."""
+    source = SOURCES[name]
+    assert isinstance(source, OfficialWeights)
     file = Path(torchvision.models.get_weight(source.checkpoint).url).name
     torch.save(network.state_dict(), models / file)
-    monkeypatch.setattr(fetch, "SOURCES", {name: source})
-    fetch.fetch(models, official=True)
+    with patch.dict(SOURCES, {name: source}, clear=True):
+        fetch(models, official=True)
 
 
-def test_nothing_past_the_deepest_layer_is_computed() -> None:
-    body = nn.Sequential(OrderedDict(first=nn.Identity(), second=nn.ReLU(), third=Fuse()))
-    network = Network(nn.Identity(), body, minimum_px=1)
+def test_no_layer_after_the_deepest_requested_one_is_computed() -> None:
+    body = nn.Sequential(OrderedDict(first=nn.Identity(), second=nn.ReLU(), third=Forbidden()))
+    network = FeatureNetwork(nn.Identity(), body, minimum_px=1)
     image = torch.tensor([[[[-1.0, 2.0]]]])
     found = network.features(image, ["second", "first", "second"])
     assert {name: values.tolist() for name, values in found.items()} == {
@@ -66,18 +71,16 @@ def test_nothing_past_the_deepest_layer_is_computed() -> None:
     }
 
 
-def test_an_unknown_layer_is_refused_by_name(image: Tensor) -> None:
-    network = Network(nn.Identity(), nn.Sequential(OrderedDict(first=nn.Identity())), minimum_px=1)
-    with pytest.raises(ValueError, match="no layer relu9_9 in this network; it has first"):
+def test_an_error_names_an_unknown_layer_and_the_layers_of_the_network(image: Tensor) -> None:
+    network = FeatureNetwork(nn.Identity(), nn.Sequential(OrderedDict(first=nn.Identity())), minimum_px=1)
+    with pytest.raises(ValueError, match=r"This network has no layer relu9_9\. Choose from first\."):
         network.features(image, ["first", "relu9_9"])
 
 
-def test_vgg19_of_torchvision_gives_torchvisions_features(
-    image: Tensor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_vgg19_of_torchvision_has_torchvision_s_features(image: Tensor, tmp_path: Path) -> None:
     torch.manual_seed(1)
     theirs = torchvision.models.vgg.make_layers(torchvision.models.vgg.cfgs["E"])
-    install("vgg19-torchvision", nn.ModuleDict({"features": theirs}), tmp_path, monkeypatch)
+    install("vgg19-torchvision", nn.ModuleDict({"features": theirs}), tmp_path)
     network = load_network("vgg19-torchvision", tmp_path, CPU)
 
     normalized = normalize(image, **IMAGENET)
@@ -121,12 +124,12 @@ OFFICIAL = {
 UNPADDED = {
     "inception-v3-torchvision": ("Conv2d_1a_3x3", "maxpool1", "Conv2d_2a_3x3", "Conv2d_4a_3x3", "maxpool2")
 }
-"""The layers that leave the picture's border unseen unless they reflect it, as ours do."""
+"""Layers without padding in torchvision; ours reflect the image at its border."""
 
 
 @pytest.mark.parametrize("name", OFFICIAL)
-def test_an_official_network_gives_torchvisions_features_and_classes(
-    name: str, image: Tensor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_an_official_network_has_torchvision_s_features_and_classes(
+    name: str, image: Tensor, tmp_path: Path
 ) -> None:
     definition, options, layers = OFFICIAL[name]
     torch.manual_seed(1)
@@ -134,7 +137,7 @@ def test_an_official_network_gives_torchvisions_features_and_classes(
     with torch.no_grad():
         theirs(torch.rand(2, 3, 299, 299))  # gives the batch norms statistics other than 0 and 1
     theirs.eval()
-    install(name, theirs, tmp_path, monkeypatch)
+    install(name, theirs, tmp_path)
     network = load_network(name, tmp_path, CPU)
     for layer in UNPADDED.get(name, ()):
         setattr(theirs, layer, nn.Sequential(nn.ReflectionPad2d(1), theirs.get_submodule(layer)))
@@ -154,36 +157,39 @@ def test_an_official_network_gives_torchvisions_features_and_classes(
     assert network.classes[281:283] == ("tabby", "tiger cat")
 
 
-@pytest.mark.parametrize("name", registry.NETWORKS)
-def test_a_network_has_its_default_layers(name: str, models: Path) -> None:
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_network_has_the_layers_of_its_row_in_their_order(name: str, models: Path) -> None:
+    listed = [layer for layer, _ in network_layers(name)]
+    assert listed == [layer for layer in any_network(name, models).layers if layer in listed]
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_network_has_classes_if_it_has_a_classifier(name: str, models: Path) -> None:
     network = any_network(name, models)
-    content, style, dream = registry.DEFAULTS[name]
-    assert {*content, *style, dream} <= set(network.layers)
-    assert registry.DEFAULTS.keys() == registry.NETWORKS.keys()
+    assert len(network.classes) == (1000 if "classes" in network.layers else 0)
 
 
-def any_network(name: str, models: Path) -> Network:
-    """With its weights, or with zeros for those that only a download would bring."""
-    if isinstance(fetch.SOURCES[name], fetch.Packed):
+def any_network(name: str, models: Path) -> FeatureNetwork:
+    """Load a network with its weights, or build it with zeros if only torchvision has its weights."""
+    weights = NETWORKS[name].weights
+    if isinstance(weights, PackagedWeights):
         return load_network(name, models, CPU)
-    vgg = getattr(torchvision.models, name.partition("-")[0], None)
-    definition, options, _ = OFFICIAL.get(name, (vgg, {}, {}))
-    with torch.device("meta"):
-        state = definition(weights=None, **options).state_dict()
+    model = weights.checkpoint.partition("_Weights")[0].lower()
+    with torch.device("meta"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # of GoogLeNet, about the initial values
+        state = torchvision.models.get_model(model, weights=None).state_dict()
     zeros = {key: torch.zeros(values.shape) for key, values in state.items() if "classifier" not in key}
-    source = fetch.SOURCES[name]
-    assert isinstance(source, fetch.Official)
-    return registry.NETWORKS[name](source.convert(zeros))
+    return build_network(name, getattr(convert, weights.conversion)(zeros))
 
 
-def test_a_network_that_was_not_fetched_says_how_to_get_it(tmp_path: Path) -> None:
+def test_a_network_without_weights_names_the_command_that_installs_them(tmp_path: Path) -> None:
     with pytest.raises(
-        MissingWeights, match=r"googlenet are not installed; run `python3 install\.py --official-w"
+        MissingWeights, match=r"googlenet are not installed\. Run `python3 install\.py --official-w"
     ):
         load_network("googlenet", tmp_path, CPU)
 
 
-def test_squeezenet_knows_a_cat(models: Path) -> None:
+def test_squeezenet_recognises_a_cat(models: Path) -> None:
     with Image.open(SAMPLES / "chelsea.jpg") as picture:
         chelsea = torch.as_tensor(pil_to_tensor(picture.convert("RGB"))[None] / 255)
     network = load_network("squeezenet", models, CPU)
@@ -194,15 +200,15 @@ def test_squeezenet_knows_a_cat(models: Path) -> None:
     assert cats > 0.9
 
 
-def test_average_pooling_takes_means(models: Path, image: Tensor) -> None:
+def test_average_pooling_is_torch_s(models: Path, image: Tensor) -> None:
     network = load_network("vgg16", models, CPU, pooling="average")
     found = network.features(image, ["relu1_2", "pool1"])
     expected = nn.functional.avg_pool2d(found["relu1_2"], 2)
     torch.testing.assert_close(found["pool1"], expected)
 
 
-@pytest.mark.parametrize("name", registry.NETWORKS)
-def test_every_network_can_take_means_between_its_layers(name: str, models: Path) -> None:
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_network_can_use_average_pooling(name: str, models: Path) -> None:
     body = any_network(name, models).body
     use_average_pooling(body)
     between = [*body, *(part for layer in body if type(layer) is nn.Sequential for part in layer)]
@@ -211,19 +217,21 @@ def test_every_network_can_take_means_between_its_layers(name: str, models: Path
 
 
 @pytest.mark.parametrize("name", ["vgg19", "vgg16", "squeezenet", "inception-v3"])
-def test_means_give_other_features_than_maxima(name: str, models: Path, image: Tensor) -> None:
-    layer = registry.DEFAULTS[name].dream
-    of_maxima, of_means = (
+def test_average_pooling_changes_the_features(name: str, models: Path, image: Tensor) -> None:
+    layer = NETWORKS[name].defaults.dream
+    maximum, average = (
         load_network(name, models, CPU, pooling=pooling).features(image, [layer])[layer]
         for pooling in POOLINGS
     )
-    assert of_maxima.shape == of_means.shape
-    assert not of_maxima.allclose(of_means, rtol=0.1)
+    assert maximum.shape == average.shape
+    assert not maximum.allclose(average, rtol=0.1)
 
 
 @pytest.mark.parametrize(("name", "layer"), [("vgg19", "relu4_1"), ("inception-v3", "Mixed_5b")])
-def test_the_border_of_a_picture_is_seen_as_well_as_the_rest(models: Path, name: str, layer: str) -> None:
-    """Else whatever is made of the features has a frame."""
+def test_features_depend_on_the_border_of_an_image_as_much_as_on_the_rest(
+    models: Path, name: str, layer: str
+) -> None:
+    # Otherwise a result optimised through the features has a frame.
     network = load_network(name, models, CPU)
     image = torch.rand(1, 3, 96, 96, generator=torch.Generator().manual_seed(1)).requires_grad_()
     network.features(image, [layer])[layer].sum().backward()  # type: ignore[no-untyped-call]
@@ -233,7 +241,7 @@ def test_the_border_of_a_picture_is_seen_as_well_as_the_rest(models: Path, name:
     assert border.min() > 0.3 * seen[8:-8, 8:-8].mean()
 
 
-# ── What a layer sees ────────────────────────────────────────────────────────────────────────────
+# ── Receptive fields ────────────────────────────────────────────────────────────────────────────
 
 HALOS = [
     ("vgg19", "relu5_1", 80, 16),
@@ -244,10 +252,10 @@ HALOS = [
 
 
 @pytest.mark.parametrize(("name", "layer", "halo", "stride"), HALOS)
-def test_a_halo_is_what_the_gradient_of_a_position_covers(
+def test_a_halo_covers_the_gradient_of_a_position(
     models: Path, name: str, layer: str, halo: int, stride: int
 ) -> None:
-    network = load_network(name, models, CPU, accelerated=False)  # which rounds to 0 what is 0
+    network = load_network(name, models, CPU, accelerated=False)  # its zeros are exact
     assert (network.halo_px([layer]), network.stride_px([layer])) == (halo, stride)
     middle = 192 // stride
     strip = torch.rand(1, 3, network.minimum_px, 384, generator=torch.Generator().manual_seed(1))
@@ -260,7 +268,7 @@ def test_a_halo_is_what_the_gradient_of_a_position_covers(
 
 
 @pytest.mark.parametrize(("name", "layer", "halo", "stride"), HALOS)
-def test_a_tile_with_its_halo_has_the_features_of_the_whole_picture(
+def test_a_tile_with_its_halo_has_the_features_of_the_whole_image(
     models: Path, name: str, layer: str, halo: int, stride: int
 ) -> None:
     network = load_network(name, models, CPU)
@@ -274,8 +282,8 @@ def test_a_tile_with_its_halo_has_the_features_of_the_whole_picture(
     assert differences[0] < 1e-5 < differences[1]
 
 
-def test_branches_and_shortcuts_count_by_the_one_that_sees_furthest(models: Path) -> None:
-    """By hand: 3 px of conv1, 2 of its pool, then 4 for every 3×3 at stride 4, and 8 at stride 8."""
+def test_a_layer_after_branches_has_the_largest_halo_of_them(models: Path) -> None:
+    # Calculated: 3 px of conv1, 2 of its pool, then 4 for every 3×3 at stride 4, and 8 at stride 8.
     network = any_network("resnet50", models)
     reach = {layer: (network.halo_px([layer]), network.stride_px([layer])) for layer in network.layers}
     assert reach["conv1"] == (4, 2)
@@ -288,14 +296,14 @@ def test_branches_and_shortcuts_count_by_the_one_that_sees_furthest(models: Path
     ("name", "deepest"),
     [("vgg19", "relu5_4"), ("vgg16", "relu5_3"), ("squeezenet", "classes"), ("inception-v3", "Mixed_7c")],
 )
-def test_the_smallest_image_is_the_smallest_that_can_be_computed(
+def test_a_network_accepts_the_smallest_image_that_torch_accepts(
     models: Path, name: str, deepest: str
 ) -> None:
     network = load_network(name, models, CPU)
     side = network.minimum_px
     assert network.layers[-1] == deepest
     assert network.features(torch.rand(1, 3, side, side), [deepest])[deepest].isfinite().all()
-    with pytest.raises(ValueError, match=f"takes {side} px and more, not {side} × {side - 1} px"):
+    with pytest.raises(ValueError, match=f"at least {side} px, not {side} × {side - 1} px"):
         network.features(torch.rand(1, 3, side - 1, side), [deepest])
     network.minimum_px = 1
     with pytest.raises(RuntimeError):
@@ -303,7 +311,7 @@ def test_the_smallest_image_is_the_smallest_that_can_be_computed(
 
 
 @pytest.mark.parametrize(("name", "layer"), [("vgg19", "relu3_1"), ("inception-v3", "Mixed_5b")])
-def test_features_depend_on_the_image_and_nothing_else_can_change(
+def test_features_are_differentiable_by_the_image_alone(
     models: Path, name: str, layer: str, image: Tensor
 ) -> None:
     network = load_network(name, models, CPU)
@@ -314,13 +322,13 @@ def test_features_depend_on_the_image_and_nothing_else_can_change(
 
 
 def test_the_normalised_vgg19_has_even_activations(models: Path, cat: Tensor) -> None:
-    """Gatys et al. 2016, section 2: scaled so that the mean activation of each layer is about one."""
+    # Gatys et al. 2016, section 2: scaled to a mean activation of about one in each layer.
     network = load_network("vgg19", models, CPU)
     for layer, features in network.features(cat, [n for n in network.layers if "relu" in n]).items():
         assert 0.1 < features.mean().item() < 3, layer
 
 
-def test_the_decoder_undoes_the_encoder(models: Path, cat: Tensor) -> None:
+def test_the_decoder_inverts_the_encoder(models: Path, cat: Tensor) -> None:
     features = load_network("vgg19", models, CPU).features(cat, ["relu4_1"])["relu4_1"]
     decoded = load_decoder(models, CPU)(features)
     assert decoded.shape == cat.shape

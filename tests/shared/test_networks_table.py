@@ -1,50 +1,60 @@
-"""The layers that are offered are those that the networks have, in the order of depth."""
+"""The table of networks: complete rows, layers in groups, and the options of the filters."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
-import torch
 
 from atelier_shared.deepdream import DeepDream
-from atelier_shared.networks import GROUPS, LAYERS
+from atelier_shared.networks import GROUPS, NETWORKS, PackagedWeights, network_layers, network_options
 from atelier_shared.settings import Choice, settings
 from atelier_shared.style_transfer import StyleTransfer
-from backend.compat.torchvision_import import torchvision
-from backend.networks import feature_network, registry
+from backend.networks import torchvision_models
+from backend.weights import convert
+from backend.weights.sources import SOURCES
 
-UNTRAINED = {"googlenet": "googlenet", "resnet50": "resnet50", "inception-v3-torchvision": "inception_v3"}
-LIKE = {"vgg19-torchvision": "vgg19", "vgg16-torchvision": "vgg16"}
-"""Networks of the same definition and other values, which here have the same ones."""
-
-
-def network_called(name: str, models: Path) -> feature_network.FeatureNetwork:
-    """The network with its weights, or, where those are only had on request, with none that mean anything."""
-    if name in LIKE:
-        return registry.NETWORKS[name](network_called(LIKE[name], models).body.state_dict())
-    if name not in UNTRAINED:
-        return registry.load_network(name, models, torch.device("cpu"))
-    options = {} if name == "resnet50" else {"aux_logits": False, "init_weights": False}
-    definition = torchvision.models.get_model(UNTRAINED[name], weights=None, **options)
-    return registry.NETWORKS[name](definition.state_dict())
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", LAYERS)
-def test_a_network_has_the_layers_that_are_offered_in_their_order(name: str, models: Path) -> None:
-    offered = [layer for layer, _ in LAYERS[name]]
-    network = network_called(name, models)
-    assert offered == [layer for layer in network.layers if layer in offered]
-    usual = registry.DEFAULTS[name]
-    assert {usual.dream, *usual.content, *usual.style} <= set(offered)
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_default_layers_are_among_the_layers_to_choose_from(name: str) -> None:
+    defaults = NETWORKS[name].defaults
+    layers = {layer for layer, _ in network_layers(name)}
+    assert {defaults.dream, *defaults.content, *defaults.style} <= layers
 
 
-def test_the_groups_go_from_low_to_high_and_none_is_empty() -> None:
-    for layers in LAYERS.values():
-        assert list(dict.fromkeys(group for _, group in layers)) == list(GROUPS)
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_groups_go_from_low_to_high_and_none_is_empty(name: str) -> None:
+    assert list(dict.fromkeys(group for _, group in network_layers(name))) == list(GROUPS)
 
 
-def test_every_network_that_can_be_chosen_has_its_layers() -> None:
-    declared = [*settings(DeepDream), *settings(StyleTransfer)]
-    networks_ = [s.options for s in declared if isinstance(s, Choice) and s.name == "network"]
-    assert LAYERS.keys() == set().union(*networks_)
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_row_names_a_builder_and_a_conversion(name: str) -> None:
+    network = NETWORKS[name]
+    assert callable(getattr(torchvision_models, network.architecture))
+    assert callable(getattr(convert, network.weights.conversion))
+
+
+def test_every_network_is_offered_by_a_filter() -> None:
+    options: dict[str, str] = {}
+    for request in (DeepDream, StyleTransfer):
+        (network,) = (setting for setting in settings(request) if setting.name == "network")
+        assert isinstance(network, Choice)
+        assert network.default == next(iter(network.options))
+        options |= network.options
+    assert options.keys() == NETWORKS.keys()
+
+
+def test_options_begin_with_the_default_and_keep_the_order_of_the_table() -> None:
+    options = network_options("deepdream", default="squeezenet")
+    assert list(options)[:3] == ["squeezenet", "vgg19", "vgg16"]
+    assert options["squeezenet"] == "SqueezeNet 1.1"
+    assert "vgg19-torchvision" not in options
+
+
+def test_the_readme_names_every_package_of_weights() -> None:
+    packages = {source.package for source in SOURCES.values() if isinstance(source, PackagedWeights)}
+    listed = re.findall(r"\| package (\S+) (\S+) \|", README)
+    assert set(listed) == {(package.name, package.version) for package in packages}

@@ -1,4 +1,4 @@
-"""ONNX files by hand: what is constant in them, and what int8 stands for."""
+"""The reader of ONNX files: constants, and int8 tensors dequantised; the files are written by hand."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def varint(value: int) -> bytes:
 
 
 def field(number: int, value: int | bytes) -> bytes:
-    """A field of a protocol buffer: an integer, or bytes with their length before them."""
+    """Encode a field of a protocol buffer: an integer, or bytes after their length."""
     if isinstance(value, int):
         return varint(number * 8) + varint(value)
     return varint(number * 8 + 2) + varint(len(value)) + value
@@ -38,14 +38,14 @@ def model(*parts: bytes) -> io.BytesIO:
     return io.BytesIO(field(1, 8) + field(2, b"a producer") + field(7, b"".join(parts)))
 
 
-def test_a_constant_has_its_name_its_shape_and_its_values() -> None:
+def test_a_constant_has_its_name_shape_and_values() -> None:
     values = [float(i) for i in range(300)]  # long enough for lengths of two bytes
     found = constants(model(tensor("kernel", FLOAT, [100, 3], struct.pack("<300f", *values))))
     assert list(found) == ["kernel"]
     assert found["kernel"].tolist() == [values[i : i + 3] for i in range(0, 300, 3)]
 
 
-def test_int8_is_multiplied_out_with_a_scale_for_each_channel() -> None:
+def test_int8_is_dequantised_with_a_scale_for_each_channel() -> None:
     found = constants(
         model(
             tensor("w", INT8, [2, 2], struct.pack("4b", 1, -2, 3, -128)),
@@ -59,7 +59,7 @@ def test_int8_is_multiplied_out_with_a_scale_for_each_channel() -> None:
     assert found["kernel"].dtype == torch.float32
 
 
-def test_one_scale_may_serve_all_values_and_computed_ones_are_no_constants() -> None:
+def test_a_scalar_scale_applies_to_all_values_and_computed_tensors_are_left_out() -> None:
     found = constants(
         model(
             tensor("w", INT8, [2], struct.pack("2b", 4, -6)),
