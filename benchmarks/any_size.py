@@ -16,14 +16,15 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from atelier_shared.networks import NETWORKS
 from backend.command.picture_files import Canvas
 from backend.imaging.resize import resize
 from backend.imaging.style_image import Style
 from backend.imaging.tiles import tiles
 from backend.jobs.picture_tensors import read
-from backend.networks.registry import DEFAULTS, load_network
+from backend.networks.registry import load_network
 from backend.style import fine_loss
-from backend.style.fine_loss import TILE_PX, Objective, Weights
+from backend.style.fine_loss import TILE_PX, LossWeights, StyleObjective
 from backend.style.optimizers import lbfgs
 
 CELL_PX = 16
@@ -56,15 +57,15 @@ def main() -> None:
     print(f"1440×960: tiles' borders have {times:.4f} times the whole picture's energy there")
 
 
-def objective_of(content: Tensor, models: Path) -> Objective:
-    layers = DEFAULTS["vgg19"]
-    return Objective(
+def objective_of(content: Tensor, models: Path) -> StyleObjective:
+    layers = NETWORKS["vgg19"].defaults
+    return StyleObjective(
         content,
         [Style(photograph("starry_night.jpg", 1024, 1280))],
         network=load_network("vgg19", models, torch.device("cpu")),
         visible=None,
         strength=1.0,
-        weights=Weights(1.0, 1.0, 1.0, layers.content, layers.style),
+        weights=LossWeights(1.0, 1.0, 1.0, layers.content, layers.style),
     )
 
 

@@ -145,7 +145,8 @@ def our_gallery(options: argparse.Namespace, size: tuple[int, int] = (SIDE_PX, S
     content, mix = picture("chelsea.jpg", size), [float(style == STYLE) for style in range(26)]
 
     def job() -> Tensor:
-        steps = gallery.stylize(tensor_of(content), mix, network=network, strength=1.0, size=max(size))
+        settings = gallery.GallerySettings(mix, strength=1.0, size=max(size))
+        steps = gallery.stylize(tensor_of(content), settings, network=network)
         return bytes_of(last(steps))
 
     return job
@@ -161,13 +162,10 @@ def our_adain(options: argparse.Namespace, size: tuple[int, int] = (SIDE_PX, SID
         steps = fast.stylize(
             tensor_of(content),
             [Style(tensor_of(style))],
+            fast.FastSettings(strength=1.0, size=max(size)),
             network=network,
             decoder=decoder,
             visible=None,
-            strength=1.0,
-            size=max(size),
-            style_size=1.0,
-            stretch=False,
         )
         return bytes_of(last(steps))
 

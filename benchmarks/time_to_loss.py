@@ -22,30 +22,33 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from atelier_shared.networks import NETWORKS
+from atelier_shared.sizes import fit
 from backend.command.picture_files import Canvas
 from backend.compat import allocator
-from backend.imaging.resize import fit, resize, size_of
+from backend.imaging.resize import resize, size_of
 from backend.imaging.step import Step
 from backend.imaging.style_image import Style
 from backend.jobs.picture_tensors import read
-from backend.networks.registry import DEFAULTS, Network, load_decoder, load_network
+from backend.networks.feature_network import FeatureNetwork
+from backend.networks.registry import load_decoder, load_network
 from backend.style import fast, fine
-from backend.style.fine_loss import CONTENT_WEIGHT, SMOOTHNESS, STYLE_WEIGHT
+from backend.style.fine_loss import CONTENT_WEIGHT, SMOOTHNESS, STYLE_WEIGHT, LossWeights
 from backend.style.losses import content_loss, gram_matrix, style_loss, total_variation
 
 SAMPLES = Path(__file__).resolve().parent.parent / "samples"
 CPU = torch.device("cpu")
 EVERY = 2
 """Steps between two pictures of ours that are judged."""
-LAYERS = DEFAULTS["vgg19"]
+LAYERS = NETWORKS["vgg19"].defaults
 AT_MOST = {60: 0.30, 300: 0.40}
 """Share of the plain recipe's time, by its evaluations."""
 
 
 class Loss:
-    """Gatys et al. 2016, eq. 7, by autograd, relative to the targets as in `backend.style_objective`."""
+    """Gatys et al. 2016, eq. 7, by autograd, relative to the targets as in `backend.style.fine_loss`."""
 
-    def __init__(self, content: Tensor, style: Tensor, network: Network) -> None:
+    def __init__(self, content: Tensor, style: Tensor, network: FeatureNetwork) -> None:
         self._network = network
         self._layers = [*LAYERS.content, *LAYERS.style]
         shapes, aim = (network.features(image, self._layers) for image in (content, style))
@@ -159,42 +162,28 @@ WAYS = {"plain": plainly, "ours": ours}
 
 
 def painted(
-    content: Tensor, style: Tensor, network: Network, decoder: nn.Module, iterations: int
+    content: Tensor, style: Tensor, network: FeatureNetwork, decoder: nn.Module, iterations: int
 ) -> Iterator[Step]:
-    begun = last(
-        fast.stylize(
-            content,
-            [Style(style)],
-            network=network,
-            decoder=decoder,
-            visible=None,
-            strength=1.0,
-            size=max(size_of(content)),
-            style_size=1.0,
-            stretch=False,
-        )
-    )
-    yield from fine.stylize(
+    styles, size = [Style(style)], max(size_of(content))
+    draft = fast.stylize(
         content,
-        [Style(style)],
+        styles,
+        fast.FastSettings(strength=1.0, size=size),
         network=network,
+        decoder=decoder,
         visible=None,
+    )
+    settings = fine.FineSettings(
         strength=1.0,
-        size=max(size_of(content)),
+        size=size,
         iterations=iterations,
-        content_weight=1.0,
-        style_weight=1.0,
-        smoothness=1.0,
-        content_layers=LAYERS.content,
-        style_layers=LAYERS.style,
-        style_size=1.0,
-        stretch=False,
+        weights=LossWeights(1.0, 1.0, 1.0, LAYERS.content, LAYERS.style),
         optimizer="l-bfgs",
-        init=begun,
         noise=0.05,
         tolerance=0.0,
         seed=0,
     )
+    yield from fine.stylize(content, styles, settings, network=network, visible=None, init=last(draft))
 
 
 def last(steps: Iterator[Step]) -> Tensor:
@@ -218,7 +207,7 @@ class Judge:
         return [loss(shrunk(saved, by)).item() for by, loss in self._losses.items()]
 
 
-def stock_network(models: Path) -> Network:
+def stock_network(models: Path) -> FeatureNetwork:
     return load_network("vgg19", models, CPU, accelerated=False)
 
 

@@ -61,7 +61,7 @@ class Pictures(NamedTuple):
     styles: list[Style]
 
 
-def _unchanged(request: PaintingRequest, content: VisibleImage) -> VisibleImage:
+def _unchanged(_: PaintingRequest, content: VisibleImage) -> VisibleImage:
     return content
 
 

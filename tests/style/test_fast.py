@@ -13,16 +13,17 @@ from backend.command.picture_files import Canvas
 from backend.imaging.resize import resize
 from backend.imaging.style_image import Style
 from backend.jobs.picture_tensors import read
-from backend.networks.registry import Network, load_decoder, load_network
+from backend.networks.feature_network import FeatureNetwork
+from backend.networks.registry import load_decoder, load_network
 from backend.style import fast
-from backend.style.fast import STRIDE, Statistics, adain, statistics, stylize, without_grid
+from backend.style.fast import STRIDE, FastSettings, Statistics, adain, remove_grid, statistics, stylize
 
 SAMPLES = Path(__file__).resolve().parents[2] / "samples"
 CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
-def network(models: Path) -> Network:
+def network(models: Path) -> FeatureNetwork:
     return load_network("vgg19", models, CPU)
 
 
@@ -36,18 +37,16 @@ def smooth(height: int, width: int, seed: int) -> Tensor:
     return nn.functional.interpolate(coarse, (height, width), mode="bilinear")
 
 
-SETTINGS: dict[str, Any] = {
-    "visible": None,
-    "strength": 1.0,
-    "size": 512,
-    "style_size": 1.0,
-    "stretch": False,
-}
-
-
-def result(content: Tensor, *styles: Tensor | Style, **changed: Any) -> Tensor:
+def result(
+    content: Tensor,
+    *styles: Tensor | Style,
+    strength: float = 1.0,
+    size: int = 512,
+    visible: Tensor | None = None,
+    **networks: Any,
+) -> Tensor:
     given = [style if isinstance(style, Style) else Style(style) for style in styles]
-    *_, last = stylize(content, given, **(SETTINGS | changed))
+    *_, last = stylize(content, given, FastSettings(strength, size), visible=visible, **networks)
     assert last.index == last.total
     return last.image
 
@@ -76,19 +75,22 @@ def test_adain_gives_the_content_the_statistics_of_the_style() -> None:
 
 
 def test_tiles_make_the_picture_that_one_piece_makes(
-    network: Network, decoder: nn.Module, monkeypatch: pytest.MonkeyPatch
+    network: FeatureNetwork, decoder: nn.Module, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     content, style = smooth(203, 150, seed=1), smooth(90, 110, seed=2)
     whole = result(content, style, network=network, decoder=decoder)
     monkeypatch.setattr(fast, "TILE_PX", 64)
-    steps = list(stylize(content, [Style(style)], network=network, decoder=decoder, **SETTINGS))
+    painting = stylize(
+        content, [Style(style)], FastSettings(1.0, 512), network=network, decoder=decoder, visible=None
+    )
+    steps = list(painting)
     assert [step.index for step in steps] == list(range(1, 2 * 4 * 3 + 1))
     torch.testing.assert_close(steps[-1].image, whole, atol=1e-4, rtol=0)
 
 
 @pytest.mark.parametrize("size", [(20, 20), (1, 1), (1, 60), (75, 64), (300, 200)])
 def test_every_size_comes_back_as_it_went_in(
-    network: Network, decoder: nn.Module, size: tuple[int, int]
+    network: FeatureNetwork, decoder: nn.Module, size: tuple[int, int]
 ) -> None:
     content = smooth(*size, seed=1)
     made = result(content, smooth(1, 1, seed=2), size=64, network=network, decoder=decoder)
@@ -97,13 +99,13 @@ def test_every_size_comes_back_as_it_went_in(
     assert not torch.allclose(made, content, atol=0.01)
 
 
-def test_no_strength_is_the_content_itself(network: Network, decoder: nn.Module) -> None:
+def test_no_strength_is_the_content_itself(network: FeatureNetwork, decoder: nn.Module) -> None:
     content = smooth(40, 50, seed=1)
     made = result(content, smooth(40, 50, seed=2), strength=0, network=network, decoder=decoder)
     assert torch.equal(made, content)
 
 
-def test_more_strength_comes_closer_to_the_style(network: Network, decoder: nn.Module) -> None:
+def test_more_strength_comes_closer_to_the_style(network: FeatureNetwork, decoder: nn.Module) -> None:
     content, style = smooth(64, 64, seed=1), smooth(64, 64, seed=2) * 0.2
     distances = []
     for strength in (0.0, 0.5, 1.0):
@@ -112,7 +114,7 @@ def test_more_strength_comes_closer_to_the_style(network: Network, decoder: nn.M
     assert distances == sorted(distances, reverse=True)
 
 
-def test_of_several_styles_each_has_its_part(network: Network, decoder: nn.Module) -> None:
+def test_of_several_styles_each_has_its_part(network: FeatureNetwork, decoder: nn.Module) -> None:
     content, style = smooth(64, 64, seed=1), smooth(64, 64, seed=2)
     dark, bright = style * 0.2, style * 0.2 + 0.8
     parts: dict[str, Any] = {"network": network, "decoder": decoder}
@@ -120,7 +122,7 @@ def test_of_several_styles_each_has_its_part(network: Network, decoder: nn.Modul
     assert result(content, dark, **parts).mean() < both < result(content, bright, **parts).mean()
 
 
-def test_a_large_content_keeps_its_own_fine_detail(network: Network, decoder: nn.Module) -> None:
+def test_a_large_content_keeps_its_own_fine_detail(network: FeatureNetwork, decoder: nn.Module) -> None:
     """Stripes too fine for the working size are in the result as they were in the content."""
     content, style = smooth(256, 256, seed=1) * 0.5 + 0.25, smooth(64, 64, seed=2) * 0.5 + 0.25
     stripes = 0.05 * torch.tensor([1.0, -1.0]).repeat(128)
@@ -130,7 +132,7 @@ def test_a_large_content_keeps_its_own_fine_detail(network: Network, decoder: nn
     torch.testing.assert_close((striped - plain)[inside], stripes.expand_as(plain)[inside], atol=0.02, rtol=0)
 
 
-def test_the_heavier_style_has_the_larger_part(network: Network, decoder: nn.Module) -> None:
+def test_the_heavier_style_has_the_larger_part(network: FeatureNetwork, decoder: nn.Module) -> None:
     content, style = smooth(64, 64, seed=1), smooth(64, 64, seed=2)
     dark, bright = style * 0.2, style * 0.2 + 0.8
     parts: dict[str, Any] = {"network": network, "decoder": decoder}
@@ -138,7 +140,9 @@ def test_the_heavier_style_has_the_larger_part(network: Network, decoder: nn.Mod
     assert made[0] > made[1] > made[2]
 
 
-def test_a_hidden_part_of_either_picture_makes_no_difference(network: Network, decoder: nn.Module) -> None:
+def test_a_hidden_part_of_either_picture_makes_no_difference(
+    network: FeatureNetwork, decoder: nn.Module
+) -> None:
     """Far enough from what is visible: no feature that counts sees it."""
     content, style = smooth(64, 192, seed=1), smooth(64, 192, seed=2)
     visible = torch.zeros(1, 1, 64, 192)
@@ -181,12 +185,12 @@ def grid_power(image: Tensor) -> float:
 
 @pytest.mark.parametrize("name", ["chelsea.jpg", "coffee.jpg"])
 def test_a_photograph_is_painted_without_the_decoders_grid(
-    name: str, network: Network, decoder: nn.Module, monkeypatch: pytest.MonkeyPatch
+    name: str, network: FeatureNetwork, decoder: nn.Module, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     content, style = photograph(name, 256, 384), photograph("starry_night.jpg", 304, 384)
     parts: dict[str, Any] = {"network": network, "decoder": decoder}
     painted = result(content, style, **parts)
-    monkeypatch.setattr(fast, "without_grid", lambda image: image)
+    monkeypatch.setattr(fast, "remove_grid", lambda image: image)
     assert grid_power(painted) < 0.4 * grid_power(result(content, style, **parts))
 
 
@@ -195,7 +199,7 @@ def test_a_stroke_leaves_no_copies_of_itself_beside_it() -> None:
     strokes = ((columns - 0.35 * rows) % 50 < 4) | ((rows + 0.2 * columns) % 47 < 4)
     image = torch.where(strokes, 0.15, 0.7).repeat(1, 3, 1, 1)
     near = nn.functional.max_pool2d(strokes[None].float(), 2 * STRIDE + 1, stride=1, padding=STRIDE)
-    beside = (without_grid(image) - image)[:, :, near[0] == 0]
+    beside = (remove_grid(image) - image)[:, :, near[0] == 0]
     assert beside.square().mean().sqrt() < 0.5 / 255
 
 
@@ -204,7 +208,7 @@ def test_a_grid_is_taken_away_and_a_photograph_keeps_its_detail() -> None:
     pattern = 0.1 * torch.rand(1, 3, STRIDE, STRIDE, generator=torch.Generator().manual_seed(1))
     pattern -= pattern.mean()
     gridded = image + pattern.repeat(1, 1, 26, 19)[..., :203, :150]
-    left, taken = without_grid(gridded) - without_grid(image), image - without_grid(image)
+    left, taken = remove_grid(gridded) - remove_grid(image), image - remove_grid(image)
     assert left.square().mean() < 0.05 * pattern.square().mean()
     detail = image - nn.functional.avg_pool2d(image, 9, 1, 4, count_include_pad=False)
     assert taken.square().mean() < 0.1 * detail.square().mean()

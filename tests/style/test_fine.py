@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import weakref
 from collections import OrderedDict
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -14,39 +15,35 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from atelier_shared.networks import NETWORKS
 from backend.compat.torchvision_import import torchvision
 from backend.imaging.resize import resize, size_of
 from backend.imaging.step import Steps
 from backend.imaging.style_image import Style
-from backend.networks.registry import DEFAULTS, Network, load_network
-from backend.style.fine import stylize
+from backend.networks.feature_network import FeatureNetwork
+from backend.networks.registry import load_network
+from backend.style.fine import FineSettings, stylize
+from backend.style.fine_loss import LossWeights
 from backend.style.losses import content_loss, gram_matrix
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 
-SETTINGS: dict[str, Any] = {
-    "visible": None,
-    "strength": 1.0,
-    "size": 512,
-    "iterations": 12,
-    "content_weight": 1.0,
-    "style_weight": 1.0,
-    "smoothness": 1.0,
-    "content_layers": {"relu4_2": 1.0},
-    "style_layers": dict.fromkeys(STYLE_LAYERS, 1.0),
-    "style_size": 1.0,
-    "stretch": False,
-    "optimizer": "l-bfgs",
-    "init": None,
-    "noise": 0.05,
-    "tolerance": 0.0,
-    "seed": 7,
-}
+WEIGHTS = LossWeights(1.0, 1.0, 1.0, {"relu4_2": 1.0}, dict.fromkeys(STYLE_LAYERS, 1.0))
+SETTINGS = FineSettings(
+    strength=1.0,
+    size=512,
+    iterations=12,
+    weights=WEIGHTS,
+    optimizer="l-bfgs",
+    noise=0.05,
+    tolerance=0.0,
+    seed=7,
+)
 
 
 @pytest.fixture(scope="module")
-def network() -> Network:
+def network() -> FeatureNetwork:
     """A seeded network with the layers of VGG19 that style transfer asks for, few channels in each."""
     torch.manual_seed(0)
     layers: OrderedDict[str, nn.Module] = OrderedDict()
@@ -59,7 +56,7 @@ def network() -> Network:
             layers["relu4_2"] = nn.ReLU()
         layers[f"pool{block}"] = nn.MaxPool2d(2, ceil_mode=True)
         channels = 8
-    return Network(nn.Identity(), nn.Sequential(layers), minimum_px=17)
+    return FeatureNetwork(nn.Identity(), nn.Sequential(layers), minimum_px=17)
 
 
 def smooth(height: int, width: int, seed: int) -> Tensor:
@@ -71,18 +68,26 @@ def noise(height: int, width: int) -> Tensor:
     return torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(2))
 
 
-def steps(content: Tensor, *styles: Tensor | Style, network: Network, **changed: Any) -> Steps:
+def steps(
+    content: Tensor,
+    *styles: Tensor | Style,
+    network: FeatureNetwork,
+    visible: Tensor | None = None,
+    init: Tensor | None = None,
+    **changed: Any,
+) -> Steps:
     given = [style if isinstance(style, Style) else Style(style) for style in styles]
-    return stylize(content, given, network=network, **(SETTINGS | changed))
+    settings = replace(SETTINGS, **changed)
+    return stylize(content, given, settings, network=network, visible=visible, init=init)
 
 
-def result(content: Tensor, *styles: Tensor | Style, network: Network, **changed: Any) -> Tensor:
+def result(content: Tensor, *styles: Tensor | Style, network: FeatureNetwork, **changed: Any) -> Tensor:
     *_, last = steps(content, *styles, network=network, **changed)
     assert last.index == last.total
     return last.image
 
 
-def style_distance(image: Tensor, style: Tensor, network: Network) -> float:
+def style_distance(image: Tensor, style: Tensor, network: FeatureNetwork) -> float:
     """Gatys et al. 2016, eq. 5, written out."""
     found, aim = (network.features(x, STYLE_LAYERS) for x in (image, style))
     return sum(
@@ -95,7 +100,7 @@ def style_distance(image: Tensor, style: Tensor, network: Network) -> float:
 # ── What is painted ──────────────────────────────────────────────────────────────────────────────
 
 
-def test_the_pastiche_has_more_of_the_style_the_longer_it_is_painted(network: Network) -> None:
+def test_the_pastiche_has_more_of_the_style_the_longer_it_is_painted(network: FeatureNetwork) -> None:
     content, style = smooth(96, 80, seed=1), noise(96, 80)
     pastiches = [result(content, style, network=network, iterations=n) for n in (1, 8, 25)]
     distances = [style_distance(pastiche, style, network) for pastiche in pastiches]
@@ -103,25 +108,30 @@ def test_the_pastiche_has_more_of_the_style_the_longer_it_is_painted(network: Ne
     assert distances[-1] < style_distance(content, style, network) / 4
 
 
-def test_a_heavier_style_comes_closer_and_a_heavier_content_stays_nearer(network: Network) -> None:
+def test_a_heavier_style_comes_closer_and_a_heavier_content_stays_nearer(network: FeatureNetwork) -> None:
     content, style = smooth(64, 64, seed=1), smooth(64, 64, seed=2)
     plain = result(content, style, network=network, iterations=40)
-    stylish = result(content, style, network=network, iterations=40, style_weight=20.0)
-    faithful = result(content, style, network=network, iterations=40, content_weight=20.0, style_weight=0.1)
+    stylish = result(content, style, network=network, iterations=40, weights=replace(WEIGHTS, style=20.0))
+    faithful = result(
+        content, style, network=network, iterations=40, weights=replace(WEIGHTS, content=20.0, style=0.1)
+    )
     distances = [style_distance(image, style, network) for image in (stylish, plain, faithful)]
     assert distances == sorted(distances)
     shapes = [network.features(image, ["relu4_2"])["relu4_2"] for image in (content, faithful, plain)]
     assert content_loss(shapes[1], shapes[0]) < content_loss(shapes[2], shapes[0])
 
 
-def test_smoothness_leaves_less_grain(network: Network) -> None:
+def test_smoothness_leaves_less_grain(network: FeatureNetwork) -> None:
     content, style = smooth(64, 64, seed=1), noise(64, 64)
-    pastiches = [result(content, style, network=network, smoothness=value) for value in (0, 1, 50)]
+    pastiches = [
+        result(content, style, network=network, weights=replace(WEIGHTS, smoothness=value))
+        for value in (0, 1, 50)
+    ]
     grain = [pastiche.diff(dim=-1).abs().mean() for pastiche in pastiches]
     assert grain[0] > grain[1] > grain[2]
 
 
-def test_no_strength_is_the_content_itself_and_more_goes_further(network: Network) -> None:
+def test_no_strength_is_the_content_itself_and_more_goes_further(network: FeatureNetwork) -> None:
     content, style = smooth(64, 64, seed=1), smooth(64, 64, seed=2)
     pastiches = [result(content, style, network=network, strength=s) for s in (0.0, 0.3, 1.0)]
     assert torch.equal(pastiches[0], content)
@@ -129,7 +139,7 @@ def test_no_strength_is_the_content_itself_and_more_goes_further(network: Networ
     assert distances == sorted(distances, reverse=True)
 
 
-def test_of_several_styles_each_has_its_part(network: Network) -> None:
+def test_of_several_styles_each_has_its_part(network: FeatureNetwork) -> None:
     content, style = smooth(64, 64, seed=1), smooth(64, 64, seed=2)
     dark, bright = style * 0.2, style * 0.2 + 0.8
     both = result(content, dark, bright, network=network)
@@ -138,7 +148,7 @@ def test_of_several_styles_each_has_its_part(network: Network) -> None:
     assert style_distance(both, dark, network) < style_distance(content, dark, network)
 
 
-def test_the_heavier_of_two_styles_has_the_larger_part(network: Network) -> None:
+def test_the_heavier_of_two_styles_has_the_larger_part(network: FeatureNetwork) -> None:
     content, style = smooth(64, 64, seed=1), smooth(64, 64, seed=2)
     dark, bright = style * 0.2, style * 0.2 + 0.8
     distances = [
@@ -148,34 +158,37 @@ def test_the_heavier_of_two_styles_has_the_larger_part(network: Network) -> None
     assert distances == sorted(distances, reverse=True)
 
 
-def test_styles_without_any_weight_are_refused(network: Network) -> None:
+def test_styles_without_any_weight_are_refused(network: FeatureNetwork) -> None:
     picture = smooth(64, 64, seed=1)
-    with pytest.raises(ValueError, match="give at least one style a weight"):
+    with pytest.raises(ValueError, match="Give at least one style a weight"):
         result(picture, Style(picture, 0.0), network=network)
 
 
-def test_the_layers_say_what_is_learnt(network: Network) -> None:
+def test_the_layers_say_what_is_learnt(network: FeatureNetwork) -> None:
     content, style = smooth(64, 64, seed=1), noise(64, 64)
     layers = ("relu1_1", "relu4_1")
-    shallow, deep = (result(content, style, network=network, style_layers={name: 1.0}) for name in layers)
+    shallow, deep = (
+        result(content, style, network=network, weights=replace(WEIGHTS, style_layers={name: 1.0}))
+        for name in layers
+    )
     distances = [layer_distance(image, style, "relu1_1", network) for image in (shallow, deep)]
     assert distances[0] < distances[1]
-    with pytest.raises(ValueError, match="There is no layer relu9_9"):
-        result(content, style, network=network, style_layers={"relu9_9": 1.0})
+    with pytest.raises(ValueError, match="This network has no layer relu9_9"):
+        result(content, style, network=network, weights=replace(WEIGHTS, style_layers={"relu9_9": 1.0}))
 
 
-def layer_distance(image: Tensor, style: Tensor, layer: str, network: Network) -> float:
+def layer_distance(image: Tensor, style: Tensor, layer: str, network: FeatureNetwork) -> float:
     found, aim = (gram_matrix(network.features(x, [layer])[layer]) for x in (image, style))
     return (found - aim).square().mean().item()
 
 
-def test_adam_paints_too(network: Network) -> None:
+def test_adam_paints_too(network: FeatureNetwork) -> None:
     content, style = smooth(64, 64, seed=1), smooth(64, 64, seed=2)
     made = result(content, style, network=network, optimizer="adam", iterations=40)
     assert style_distance(made, style, network) < style_distance(content, style, network) / 4
 
 
-def test_a_transparent_part_is_not_in_the_way_of_the_rest(network: Network) -> None:
+def test_a_transparent_part_is_not_in_the_way_of_the_rest(network: FeatureNetwork) -> None:
     """Where half of the content is hidden, whatever colours lie there make no difference to the rest."""
     content, style = smooth(64, 256, seed=1), smooth(64, 64, seed=2)
     visible = torch.zeros(1, 1, 64, 256)
@@ -193,21 +206,21 @@ def test_a_transparent_part_is_not_in_the_way_of_the_rest(network: Network) -> N
 # ── What is promised ─────────────────────────────────────────────────────────────────────────────
 
 
-def test_sizes_go_from_coarse_to_fine_and_steps_are_all_counted(network: Network) -> None:
+def test_sizes_go_from_coarse_to_fine_and_steps_are_all_counted(network: FeatureNetwork) -> None:
     content, style = smooth(300, 150, seed=1), smooth(50, 50, seed=2)
     taken = list(steps(content, style, network=network, size=256, iterations=6))
     assert [(step.index, step.total) for step in taken] == [(i, 6) for i in range(1, 7)]
     assert [size_of(step.image) for step in taken] == [(128, 64)] * 3 + [(256, 128)] * 2 + [(300, 150)]
 
 
-def test_a_size_ends_when_the_loss_has_flattened(network: Network) -> None:
+def test_a_size_ends_when_the_loss_has_flattened(network: FeatureNetwork) -> None:
     content, style = smooth(64, 64, seed=1), smooth(64, 64, seed=2)
     taken = list(steps(content, style, network=network, iterations=400, tolerance=0.1))
     assert 11 < len(taken) < 200
     assert (taken[-1].index, taken[-1].total) == (400, 400)
 
 
-def test_of_many_steps_most_are_taken_at_the_finest_size(network: Network) -> None:
+def test_of_many_steps_most_are_taken_at_the_finest_size(network: FeatureNetwork) -> None:
     content, style = smooth(64, 128, seed=1), smooth(17, 17, seed=2)
     sizes = [size_of(step.image) for step in steps(content, style, network=network, iterations=100)]
     assert sizes == [(64, 128)] * 100
@@ -217,14 +230,14 @@ def test_of_many_steps_most_are_taken_at_the_finest_size(network: Network) -> No
 
 
 @pytest.mark.parametrize("iterations", [1, 2])
-def test_few_iterations_are_spent_on_the_finest_sizes(network: Network, iterations: int) -> None:
+def test_few_iterations_are_spent_on_the_finest_sizes(network: FeatureNetwork, iterations: int) -> None:
     content, style = smooth(256, 256, seed=1), smooth(9, 9, seed=2)
     taken = list(steps(content, style, network=network, iterations=iterations))
     assert [size_of(step.image)[0] for step in taken] == [128, 256][-iterations:]
 
 
 @pytest.mark.parametrize("size", [(20, 20), (1, 1), (1, 60), (75, 64), (300, 200)])
-def test_every_size_comes_back_as_it_went_in(network: Network, size: tuple[int, int]) -> None:
+def test_every_size_comes_back_as_it_went_in(network: FeatureNetwork, size: tuple[int, int]) -> None:
     content = smooth(*size, seed=1)
     made = result(content, smooth(1, 1, seed=2), network=network, size=64, iterations=4)
     assert made.shape == content.shape
@@ -232,14 +245,14 @@ def test_every_size_comes_back_as_it_went_in(network: Network, size: tuple[int, 
     assert not torch.equal(made, content)
 
 
-def test_the_same_seed_gives_the_same_picture_and_another_seed_another(network: Network) -> None:
+def test_the_same_seed_gives_the_same_picture_and_another_seed_another(network: FeatureNetwork) -> None:
     content, style = smooth(64, 64, seed=1), smooth(64, 64, seed=2)
     first, again, other = (result(content, style, network=network, seed=seed) for seed in (1, 1, 2))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
 
 
-def test_noise_is_where_it_starts_if_asked(network: Network) -> None:
+def test_noise_is_where_it_starts_if_asked(network: FeatureNetwork) -> None:
     content, style = smooth(64, 64, seed=1), smooth(64, 64, seed=2)
     begun = [next(steps(content, style, network=network, noise=share)).image for share in (0.0, 0.5, 1.0)]
     assert torch.equal(begun[0], content)
@@ -247,20 +260,20 @@ def test_noise_is_where_it_starts_if_asked(network: Network) -> None:
     assert grain[0] < grain[1] < grain[2]
 
 
-def test_the_style_is_looked_at_in_the_size_asked_for(network: Network) -> None:
+def test_the_style_is_looked_at_in_the_size_asked_for(network: FeatureNetwork) -> None:
     content, style = smooth(64, 64, seed=1), noise(64, 64)
-    whole, half = (result(content, style, network=network, style_size=size) for size in (1.0, 0.5))
+    whole, half = (result(content, Style(style, scale=scale), network=network) for scale in (1.0, 0.5))
     looked_at = resize(style, (32, 32)).clamp(0, 1)
     assert style_distance(half, looked_at, network) < style_distance(whole, looked_at, network)
 
 
-def test_it_starts_from_the_picture_it_is_given(network: Network) -> None:
+def test_it_starts_from_the_picture_it_is_given(network: FeatureNetwork) -> None:
     content, style, init = (smooth(64, 64, seed=seed) for seed in (1, 2, 3))
     begun = result(content, style, network=network, iterations=1, init=init)
     assert (begun - init).abs().mean() < (begun - content).abs().mean()
 
 
-def test_a_large_content_keeps_its_own_fine_detail(network: Network) -> None:
+def test_a_large_content_keeps_its_own_fine_detail(network: FeatureNetwork) -> None:
     """Stripes too fine for the working size are in the result as they were in the content."""
     content, style = smooth(256, 256, seed=1) * 0.5 + 0.25, smooth(64, 64, seed=2) * 0.5 + 0.25
     stripes = 0.05 * torch.tensor([1.0, -1.0]).repeat(128)
@@ -270,7 +283,7 @@ def test_a_large_content_keeps_its_own_fine_detail(network: Network) -> None:
     torch.testing.assert_close((striped - plain)[inside], stripes.expand_as(plain)[inside], atol=0.02, rtol=0)
 
 
-def test_steps_are_detached_and_closing_frees_what_was_held(network: Network) -> None:
+def test_steps_are_detached_and_closing_frees_what_was_held(network: FeatureNetwork) -> None:
     content, style = smooth(64, 64, seed=1), smooth(64, 64, seed=2)
     painting = steps(content, style, network=network)
     image = next(painting).image
@@ -288,7 +301,7 @@ def test_steps_are_detached_and_closing_frees_what_was_held(network: Network) ->
     [(1, {"size": 64}), (30, {"size": 64}), (63, {})],
 )
 def test_stopped_it_is_the_picture_of_so_many_steps(
-    network: Network, optimizer: str, after: int, closed: dict[str, int]
+    network: FeatureNetwork, optimizer: str, after: int, closed: dict[str, int]
 ) -> None:
     """Steps 1 to 30 are at 64 px, as all of a picture made at 64 px are; the rest are at 128 px."""
     content, style = smooth(150, 150, seed=1), smooth(64, 64, seed=2)
@@ -311,10 +324,10 @@ def test_the_real_vgg19_comes_closer_to_the_style(models: Path) -> None:
 
 def test_squeezenet_s_usual_layers_leave_little_noise_of_colour(models: Path) -> None:
     """With layers deeper than these, specks of every colour lie on faces and in the sky."""
-    network, usual = load_network("squeezenet", models, torch.device("cpu")), DEFAULTS["squeezenet"]
-    layers = {"content_layers": usual.content, "style_layers": usual.style}
+    network, usual = load_network("squeezenet", models, torch.device("cpu")), NETWORKS["squeezenet"].defaults
+    weights = LossWeights(1.0, 1.0, 1.0, usual.content, usual.style)
     content, style = sample("coffee.jpg", 192, 128), sample("starry_night.jpg", 192, 152)
-    made = result(content, style, network=network, size=192, iterations=40, **layers)
+    made = result(content, style, network=network, size=192, iterations=40, weights=weights)
     luma, *chroma = grain(made)
     assert sum(chroma) < 0.4 * luma
 

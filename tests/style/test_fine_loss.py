@@ -2,32 +2,35 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
+from atelier_shared.networks import NETWORKS
 from backend.command.picture_files import Canvas
 from backend.imaging.resize import resize
 from backend.imaging.style_image import Style
 from backend.jobs.picture_tensors import read
-from backend.networks.registry import DEFAULTS, Network, load_network
+from backend.networks.feature_network import FeatureNetwork
+from backend.networks.registry import load_network
 from backend.networks.tiled_features import TiledFeatures
 from backend.style import fine_loss
-from backend.style.fine_loss import CONTENT_WEIGHT, SMOOTHNESS, STYLE_WEIGHT, Objective, Weights
+from backend.style.fine_loss import CONTENT_WEIGHT, SMOOTHNESS, STYLE_WEIGHT, LossWeights, StyleObjective
 from backend.style.losses import content_loss, gram_matrix, style_loss, total_variation
 
 SAMPLES = Path(__file__).resolve().parents[2] / "samples"
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
-WEIGHTS = Weights(1.0, 1.0, 1.0, {"relu4_2": 1.0}, dict.fromkeys(STYLE_LAYERS, 1.0))
+WEIGHTS = LossWeights(1.0, 1.0, 1.0, {"relu4_2": 1.0}, dict.fromkeys(STYLE_LAYERS, 1.0))
 TILE_PX = 96
 BORDERS = (64, 144, 224)
 """Where tiles of this side meet in a picture 304 px wide, on the network's grid of 16 px."""
 
 
 @pytest.fixture(scope="module")
-def network(models: Path) -> Network:
+def network(models: Path) -> FeatureNetwork:
     return load_network("vgg19", models, torch.device("cpu"))
 
 
@@ -52,9 +55,11 @@ def photograph(name: str, height: int, width: int) -> Tensor:
 
 
 def evaluated(
-    image: Tensor, content: Tensor, style: Style, network: Network, visible: Tensor | None = None
+    image: Tensor, content: Tensor, style: Style, network: FeatureNetwork, visible: Tensor | None = None
 ) -> tuple[float, Tensor]:
-    objective = Objective(content, [style], network=network, visible=visible, strength=1.0, weights=WEIGHTS)
+    objective = StyleObjective(
+        content, [style], network=network, visible=visible, strength=1.0, weights=WEIGHTS
+    )
     return objective(image)
 
 
@@ -63,16 +68,19 @@ def in_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fine_loss, "TILE_PX", TILE_PX)
 
 
-def by_autograd(image: Tensor, content: Tensor, style: Tensor, network: Network) -> tuple[float, Tensor]:
+def by_autograd(
+    image: Tensor, content: Tensor, style: Tensor, network: FeatureNetwork
+) -> tuple[float, Tensor]:
     """Gatys et al. 2016, eq. 7, written out."""
     image = image.clone().requires_grad_()
     layers = (*STYLE_LAYERS, "relu4_2")
-    found, shapes, aim = (network.features(x, layers) for x in (image, content, style))
-    content_term = content_loss(found["relu4_2"], shapes["relu4_2"]) / shapes["relu4_2"].square().mean()
+    features, of_content, of_style = (network.features(x, layers) for x in (image, content, style))
+    content_term = content_loss(features["relu4_2"], of_content["relu4_2"])
+    content_term = content_term / of_content["relu4_2"].square().mean()
     style_term = torch.zeros((), dtype=image.dtype)
     for layer in STYLE_LAYERS:
-        gram = gram_matrix(aim[layer])
-        style_term += style_loss(gram_matrix(found[layer]), gram) / gram.square().mean() / 5
+        target = gram_matrix(of_style[layer])
+        style_term += style_loss(gram_matrix(features[layer]), target) / target.square().mean() / 5
     loss = CONTENT_WEIGHT * content_term + STYLE_WEIGHT * style_term + SMOOTHNESS * total_variation(image)
     loss.backward()  # type: ignore[no-untyped-call]
     assert image.grad is not None
@@ -91,7 +99,7 @@ def error(gradient: Tensor, exact: Tensor) -> float:
 
 
 def test_the_gradient_is_that_of_the_formula(
-    image: Tensor, content: Tensor, style: Style, network: Network, exact: tuple[float, Tensor]
+    image: Tensor, content: Tensor, style: Style, network: FeatureNetwork, exact: tuple[float, Tensor]
 ) -> None:
     loss, gradient = evaluated(image, content, style, network)
     assert loss == pytest.approx(exact[0], rel=1e-5)
@@ -102,7 +110,7 @@ def test_the_gradient_of_tiles_is_as_near_to_the_exact_one_as_that_of_the_whole(
     image: Tensor,
     content: Tensor,
     style: Style,
-    network: Network,
+    network: FeatureNetwork,
     exact: tuple[float, Tensor],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -114,7 +122,7 @@ def test_the_gradient_of_tiles_is_as_near_to_the_exact_one_as_that_of_the_whole(
 
 
 def test_tiles_of_rows_and_columns_give_the_gradient_of_the_whole(
-    network: Network, monkeypatch: pytest.MonkeyPatch
+    network: FeatureNetwork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     content, image = photograph("chelsea.jpg", 112, 144), photograph("coffee.jpg", 112, 144)
     style = Style(photograph("starry_night.jpg", 48, 64))
@@ -129,12 +137,12 @@ def test_tiles_of_rows_and_columns_give_the_gradient_of_the_whole(
 @pytest.mark.parametrize("name", ["vgg19", "vgg16", "squeezenet", "inception-v3"])
 def test_of_a_picture_the_last_pixels_alone_can_be_visible(models: Path, name: str) -> None:
     """They belong to a position even where the network's own grid ends before them."""
-    layers = DEFAULTS[name]
-    weights = Weights(1.0, 1.0, 1.0, layers.content, layers.style)
+    layers = NETWORKS[name].defaults
+    weights = LossWeights(1.0, 1.0, 1.0, layers.content, layers.style)
     picture, painting = photograph("chelsea.jpg", 64, 125), photograph("starry_night.jpg", 64, 125)
     visible = torch.zeros(1, 1, 64, 125)
     visible[..., -4:] = 1
-    objective = Objective(
+    objective = StyleObjective(
         picture,
         [Style(painting, 1.0, visible)],
         network=load_network(name, models, torch.device("cpu")),
@@ -148,7 +156,7 @@ def test_of_a_picture_the_last_pixels_alone_can_be_visible(models: Path, name: s
 
 
 def test_a_large_style_is_cut_whatever_the_size_of_the_content(
-    network: Network, monkeypatch: pytest.MonkeyPatch
+    network: FeatureNetwork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wide, square = photograph("chelsea.jpg", 32, 128), Style(photograph("starry_night.jpg", 128, 128))
     seen, features = [], network.features
@@ -167,23 +175,23 @@ def test_a_large_style_is_cut_whatever_the_size_of_the_content(
 @pytest.mark.parametrize(
     "weights",
     [
-        WEIGHTS._replace(content_layers={"relu9_9": 1.0}),
-        WEIGHTS._replace(style_layers={"relu9_9": 1.0}),
+        replace(WEIGHTS, content_layers={"relu9_9": 1.0}),
+        replace(WEIGHTS, style_layers={"relu9_9": 1.0}),
     ],
     ids=["content", "style"],
 )
 def test_a_layer_that_there_is_not_is_named(
-    weights: Weights, content: Tensor, style: Style, network: Network
+    weights: LossWeights, content: Tensor, style: Style, network: FeatureNetwork
 ) -> None:
-    with pytest.raises(ValueError, match="There is no layer relu9_9 in this network; it has conv1_1"):
-        Objective(content, [style], network=network, visible=None, strength=1.0, weights=weights)
+    with pytest.raises(ValueError, match=r"This network has no layer relu9_9\. Choose from conv1_1"):
+        StyleObjective(content, [style], network=network, visible=None, strength=1.0, weights=weights)
 
 
 def test_tiles_without_enough_halo_give_another_gradient(
     image: Tensor,
     content: Tensor,
     style: Style,
-    network: Network,
+    network: FeatureNetwork,
     exact: tuple[float, Tensor],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -194,7 +202,7 @@ def test_tiles_without_enough_halo_give_another_gradient(
 
 
 def test_the_gradient_along_the_borders_of_tiles_is_like_elsewhere(
-    image: Tensor, content: Tensor, style: Style, network: Network, monkeypatch: pytest.MonkeyPatch
+    image: Tensor, content: Tensor, style: Style, network: FeatureNetwork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Against the untiled gradient, since a photograph's own edges may lie anywhere."""
     _, whole = evaluated(image, content, style, network)
@@ -210,7 +218,7 @@ def test_what_is_hidden_changes_no_loss(
     image: Tensor,
     content: Tensor,
     style: Style,
-    network: Network,
+    network: FeatureNetwork,
     tiled: bool,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -228,7 +236,7 @@ def test_what_is_hidden_changes_no_loss(
 
 
 def test_a_hidden_part_of_a_style_is_not_learnt(
-    image: Tensor, content: Tensor, style: Style, network: Network
+    image: Tensor, content: Tensor, style: Style, network: FeatureNetwork
 ) -> None:
     visible = torch.zeros(1, 1, 32, 240)
     visible[..., :48] = 1

@@ -79,10 +79,10 @@ def test_the_moments_of_parts_together_are_those_of_the_whole() -> None:
     visible = torch.zeros(1, 1, 30, 20)
     visible[..., 10:, :] = smooth(20, 20, seed=2)[:, :1]
     rows = slice(0, 10), slice(10, 13), slice(13, 30)
-    moments = Moments.room(len(rows), 4, features)
+    moments = Moments.allocate(len(rows), 4, features)
     for part, within in enumerate(rows):
-        moments.note(part, features[..., within, :], visible[..., within, :])
-    of_all = torch.stack(moments.of_all())
+        moments.measure(part, features[..., within, :], visible[..., within, :])
+    of_all = torch.stack(moments.of_picture())
     weights = (visible / visible.sum()).double()
     mean = (weights * features).sum(dim=(2, 3))
     variance = (weights * (features - mean[..., None, None]).square()).sum(dim=(2, 3))

@@ -12,7 +12,7 @@ from backend.style.losses import (
     content_gradient,
     content_loss,
     gram_matrix,
-    positions,
+    position_count,
     style_gradient,
     style_loss,
     total_variation,
@@ -90,7 +90,7 @@ def test_total_variation_equals_its_definition_in_loops(features: Tensor) -> Non
 def test_half_visible_positions_count_half() -> None:
     # Squares 1 and 4 with weights 1 and 0.5: (1 + 2) / 1.5.
     features, visible = torch.tensor([[[[1.0, 2.0]]]]), torch.tensor([[[[1.0, 0.5]]]])
-    assert positions(features, visible) == 1.5
+    assert position_count(features, visible) == 1.5
     assert gram_matrix(features, visible).item() == 2.0
     assert content_loss(features, torch.zeros_like(features), visible).item() == 2.0
 

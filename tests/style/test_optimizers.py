@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from backend.style import optimizers
-from backend.style.optimizers import OPTIMIZERS, Descended, lbfgs
+from backend.style.optimizers import OPTIMIZERS, BestSoFar, ObjectiveFunction, lbfgs
 
-Way = Callable[[optimizers.Objective, Tensor], Iterator[Descended]]
+Optimizer = Callable[[ObjectiveFunction, Tensor], Iterator[BestSoFar]]
 
 
 class Bowl:
@@ -38,10 +38,10 @@ def bowl() -> Bowl:
 
 @pytest.mark.parametrize(("name", "steps"), [("l-bfgs", 60), ("adam", 1500)])
 def test_a_descent_finds_the_minimum_and_never_goes_back(name: str, steps: int, bowl: Bowl) -> None:
-    way: Way = OPTIMIZERS[name]
-    found = list(islice(way(bowl, torch.zeros_like(bowl.target)), steps))
+    optimizer: Optimizer = OPTIMIZERS[name]
+    found = list(islice(optimizer(bowl, torch.zeros_like(bowl.target)), steps))
     assert bowl.evaluations == steps
-    losses = [descended.loss for descended in found]
+    losses = [best.loss for best in found]
     assert losses == sorted(losses, reverse=True)
     assert bowl(found[-1].image)[0] == losses[-1]
     torch.testing.assert_close(found[-1].image, bowl.target, atol=2e-3, rtol=0)
@@ -56,9 +56,9 @@ def test_a_minimum_out_of_bounds_is_looked_for_at_the_bound(name: str, steps: in
     torch.testing.assert_close(image, bowl.target.clamp(0, 1), atol=2e-3, rtol=0)
 
 
-@pytest.mark.parametrize("way", OPTIMIZERS.values(), ids=OPTIMIZERS)
-def test_what_was_yielded_is_never_changed(way: Way, bowl: Bowl) -> None:
-    images = (descended.image for descended in islice(way(bowl, bowl.target * 0), 9))
+@pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS)
+def test_what_was_yielded_is_never_changed(optimizer: Optimizer, bowl: Bowl) -> None:
+    images = (best.image for best in islice(optimizer(bowl, bowl.target * 0), 9))
     found = [(image, image.clone()) for image in images]
     assert all(torch.equal(image, then) for image, then in found)
 
@@ -87,7 +87,7 @@ def test_lbfgs_remembers_as_many_steps_as_memory_holds(bowl: Bowl, monkeypatch: 
     histories = []
     for budget in (0, 4 * nbytes, 1000 * nbytes):
         monkeypatch.setattr(optimizers, "HISTORY_BYTES", budget)
-        histories.append(optimizers.history(bowl.target))
+        histories.append(optimizers.history_length(bowl.target))
     assert histories == [1, 4, 10]
 
 
@@ -102,8 +102,8 @@ def test_what_lbfgs_remembers_of_a_large_picture_takes_half_the_memory_and_leads
     torch.testing.assert_close(image, bowl.target, atol=2e-3, rtol=0)
 
 
-def noting(pair: Callable[[Tensor, Tensor], optimizers._Pair], nbytes: list[int]) -> Any:
-    def noted(step: Tensor, change: Tensor) -> optimizers._Pair:
+def noting(pair: Callable[[Tensor, Tensor], optimizers._CurvaturePair], nbytes: list[int]) -> Any:
+    def noted(step: Tensor, change: Tensor) -> optimizers._CurvaturePair:
         made = pair(step, change)
         nbytes.append(made.step.nbytes + made.change.nbytes)
         return made
