@@ -212,7 +212,7 @@ def test_a_second_worker_killed_before_the_job_starts_fails_the_job(home: Path) 
     with launcher.connect() as client, concurrent.futures.ThreadPoolExecutor() as pool:
         job, stopped = while_its_worker_starts(client), threading.Event()
         killed = pool.submit(kill_workers_until, stopped)
-        with pytest.raises(JobFailed, match="choose a smaller working size or close") as failure:
+        with pytest.raises(JobFailed, match="Choose a smaller working size or close") as failure:
             try:
                 list(client.messages(job))
             finally:
