@@ -108,7 +108,7 @@ def forget_networks() -> None:
         loader.cache_clear()
 
 
-# ── DeepDream ────────────────────────────────────────────────────────────────────────────────────
+# ── DeepDream ──────────────────────────────────────────────────────────────────────────────────────
 
 
 def _dream_start(request: DeepDream, content: VisibleImage) -> VisibleImage:
@@ -156,7 +156,7 @@ def _dream_objective(
     return objectives.activation(layers, channel_range(request.channels))
 
 
-# ── Style transfer ───────────────────────────────────────────────────────────────────────────────
+# ── Style transfer ─────────────────────────────────────────────────────────────────────────────────
 
 
 def _stylize(request: StyleTransfer, pictures: Pictures, models: Path, tile_scale: float) -> Steps:
@@ -269,7 +269,7 @@ def _light(request: StyleTransfer, pictures: Pictures, models: Path, tile_scale:
     )
 
 
-# ── The tables ───────────────────────────────────────────────────────────────────────────────────
+# ── The tables ─────────────────────────────────────────────────────────────────────────────────────
 
 METHODS: Mapping[str, Callable[[StyleTransfer, Pictures, Path, float], Steps]] = {
     "fine": _fine,

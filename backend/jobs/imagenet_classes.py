@@ -1,23 +1,20 @@
-"""A class of ImageNet by what a person calls it: its number, its name, or most of either.
-
-Knows a list of names; nothing of networks.
-"""
+"""Look-up of an ImageNet class by its number or name, with suggestions for misspelt names."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
 
-MOST_SHOWN = 8
-NEAR = 0.5
-"""How much of a name must be right to be offered: half of its letters."""
+MOST_SUGGESTIONS = 8
+LEAST_SIMILARITY = 0.5
+"""Of a suggestion to the text, as difflib's ratio of matching letters: half of them."""
 
 
 def class_index(text: str, classes: Sequence[str]) -> int:
-    """The number of the class that `text` names, in capitals or not, or whose number it is.
+    """Return the number of the class given as a name, in any case, or as a number.
 
     Raises:
-        ValueError: there is no such class; the sentence lists those that are called much the same.
+        ValueError: there is no such class; the message suggests classes with a similar name.
     """
     wanted = text.strip().casefold()
     if wanted.isdecimal() and int(wanted) < len(classes):
@@ -25,20 +22,21 @@ def class_index(text: str, classes: Sequence[str]) -> int:
     names = [name.casefold() for name in classes]
     if wanted in names:
         return names.index(wanted)
-    raise ValueError(_sentence(text, _near(wanted, names), len(classes)))
+    raise ValueError(_error(text, _suggestions(wanted, names), len(classes)))
 
 
-def _near(wanted: str, names: Sequence[str]) -> list[str]:
-    """Names that hold the text, then names that are written much like it."""
-    holding = [name for name in names if wanted and wanted in name]
-    alike = difflib.get_close_matches(wanted, names, MOST_SHOWN, NEAR)
-    return list(dict.fromkeys([*holding, *alike]))[:MOST_SHOWN]
+def _suggestions(wanted: str, names: Sequence[str]) -> list[str]:
+    """Return the names that contain the text, then names with a similar spelling."""
+    containing = [name for name in names if wanted and wanted in name]
+    similar = difflib.get_close_matches(wanted, names, MOST_SUGGESTIONS, LEAST_SIMILARITY)
+    return list(dict.fromkeys([*containing, *similar]))[:MOST_SUGGESTIONS]
 
 
-def _sentence(text: str, near: Sequence[str], count: int) -> str:
+def _error(text: str, suggestions: Sequence[str], count: int) -> str:
     if not count:
-        return "This network knows no classes: choose one with a classifier, such as squeezenet."
+        return "This network has no classes. Choose a network with classes, such as squeezenet."
     if not text.strip():
-        return f"Name the class to dream of, or give its number from 0 to {count - 1}."
-    hint = f"did you mean {', '.join(near)}?" if near else "none is called anything like it."
-    return f"ImageNet has no class “{text}”; {hint}"
+        return f"Enter the name of the class to dream of, or its number from 0 to {count - 1}."
+    if not suggestions:
+        return f"ImageNet has no class “{text}” and no class with a similar name."
+    return f"ImageNet has no class “{text}”. Did you mean {', '.join(suggestions)}?"

@@ -1,7 +1,4 @@
-"""Pictures of the wire as numpy arrays, (H, W, channels), and back; regions as parts of them.
-
-Knows bytes and shapes, nothing of what the numbers mean.
-"""
+"""Conversion between the protocol's pictures and numpy arrays (H, W, channels); crops of regions."""
 
 from __future__ import annotations
 
@@ -20,26 +17,26 @@ DTYPES: dict[str, np.dtype[Any]] = {
 
 
 def as_array(picture: Picture) -> NDArray[Any]:
-    """The pixels of a picture, not copied and not to be written to."""
+    """Return the pixels as an array (H, W, channels): a view, not to be written to."""
     values = np.frombuffer(picture.pixels, DTYPES[picture.depth])
     return values.reshape(picture.height, picture.width, CHANNELS[picture.channels])
 
 
 def as_picture(values: NDArray[Any], channels: str, depth: str) -> Picture:
-    """A picture of values of the depth's own type; copied only where they do not lie in a row."""
+    """Return a picture of an array (H, W, channels) of the depth's type; copied only if not contiguous."""
     height, width = values.shape[:2]
     pixels = np.ascontiguousarray(values).reshape(-1).view(np.uint8).data
     return Picture(width, height, channels, depth, pixels)
 
 
 def crop(picture: Picture, region: Region) -> Picture:
-    """The part of `picture` inside `region`, value for value; the picture itself where that is all."""
+    """Crop `picture` to `region`; a region of the full size returns the picture itself, not a copy."""
     if (region.width, region.height) == (picture.width, picture.height):
         return picture
     return as_picture(as_array(picture)[inside(region)], picture.channels, picture.depth)
 
 
 def inside(region: Region) -> tuple[slice, slice]:
-    """The rows and the columns of a region."""
+    """Return the slices of rows and columns of a region."""
     rows = slice(region.y, region.y + region.height)
     return rows, slice(region.x, region.x + region.width)

@@ -1,6 +1,4 @@
-"""Pictures of the wire ↔ image tensors: depth, channels, and alpha kept aside.
-
-Nothing here knows of networks, algorithms or sockets.
+"""Conversion between the protocol's pictures and image tensors (1, 3, H, W), with alpha kept apart.
 
 Sources:
     Gortler et al. 1996, *The Lumigraph*, SIGGRAPH, section 3.4 (pull-push)
@@ -27,24 +25,24 @@ REC_709_LUMA = (0.2126, 0.7152, 0.0722)
 
 
 class VisibleImage(NamedTuple):
-    """An image tensor, and how much of each pixel is to be seen, (1, 1, H, W) in [0, 1]; None: all of it."""
+    """An image tensor (1, 3, H, W) and its visibility (1, 1, H, W) in [0, 1]; None for 1 everywhere."""
 
     image: Tensor
     visible: Tensor | None
 
 
 def read(picture: Picture) -> VisibleImage:
-    """The colours of `picture` as an image tensor, and its alpha where that hides anything.
+    """Read the colours as an image tensor (1, 3, H, W), and alpha as its visibility unless fully opaque.
 
-    Gray is replicated to three channels. Float values beyond [0, 1] are clamped to it. Pixels that
-    are wholly transparent hold arbitrary colours: they take those of the nearest others instead.
+    Gray is replicated to three channels. Float values are clamped to [0, 1]. Fully transparent pixels
+    have arbitrary colours; these are replaced by the colours of the nearest other pixels.
 
     Raises:
-        ValueError: a float picture holds a value that is no finite number.
+        ValueError: a value of a float picture is infinite or not a number.
     """
     planes = np.moveaxis(as_array(picture), -1, 0).astype(np.float32, order="C")
     if not np.isfinite(planes).all():
-        raise ValueError("The picture holds values that are no finite numbers; flatten or repair it first.")
+        raise ValueError("The picture has infinite or undefined pixel values. Flatten or repair it first.")
     planes /= WHITE[picture.depth]
     image = torch.from_numpy(planes).clamp_(0, 1)[None]
     colours, alpha = image.tensor_split([_colour_channels(picture)], dim=1)
@@ -55,11 +53,11 @@ def read(picture: Picture) -> VisibleImage:
 
 
 def write(image: Tensor, like: Picture, *, opaque: bool = False) -> Picture:
-    """An image tensor in the channels and depth of `like`, a picture of the same size.
+    """Convert an image tensor (1, 3, H, W) to the channels and depth of `like`, a picture of its size.
 
-    The alpha of `like` is kept bit for bit, and so are the colours of its wholly transparent
-    pixels, unless the picture is to be `opaque`. Gray is the Rec. 709 luma of the coded values.
-    Values beyond [0, 1] are clamped to it.
+    The alpha of `like` and the colours of its fully transparent pixels are kept bit for bit, unless
+    `opaque` is set: then alpha is 1. Gray is the Rec. 709 luma of the encoded values. Values are
+    clamped to [0, 1].
     """
     image = image.detach().to("cpu", torch.float32).clamp(0, 1)[0]
     colours = _colour_channels(like)
@@ -77,15 +75,15 @@ def write(image: Tensor, like: Picture, *, opaque: bool = False) -> Picture:
     return as_picture(made, like.channels, like.depth)
 
 
-def small(image: Tensor, longest: int) -> Picture:
-    """An image tensor as an 8-bit RGB picture of at most `longest` pixels a side; never enlarged."""
-    reduced = resize(image.detach(), fit(size_of(image), longest))
+def preview(image: Tensor, longest_px: int) -> Picture:
+    """Reduce an image tensor (1, 3, H, W) to an 8-bit RGB picture of at most `longest_px` a side."""
+    reduced = resize(image.detach(), fit(size_of(image), longest_px))
     pixels = (reduced[0].clamp(0, 1) * 255).round().to("cpu", torch.uint8)
     return as_picture(np.moveaxis(pixels.numpy(), 0, -1), "RGB", "u8")
 
 
 def fill_transparent(image: Tensor, alpha: Tensor) -> Tensor:
-    """Give each wholly transparent pixel the colour of its neighbourhood, weighted by alpha.
+    """Replace each fully transparent pixel by the mean colour of its neighbourhood, weighted by alpha.
 
     Args:
         image: (1, C, H, W), finite.
@@ -96,7 +94,10 @@ def fill_transparent(image: Tensor, alpha: Tensor) -> Tensor:
 
 
 def _pull_push(image: Tensor, weight: Tensor) -> Tensor:
-    """Gortler et al. 1996, section 3.4: average down until nothing is missing, then fill upwards."""
+    """Fill pixels of weight 0, image (1, C, H, W), weight (1, 1, H, W): Gortler et al. 1996, section 3.4.
+
+    Pull: halve the size by weighted means until no pixel is missing. Push: fill from coarse to fine.
+    """
     if weight.numel() == 1 or (weight >= 1).all():
         return image
     total = _sum_of_blocks(weight)

@@ -123,7 +123,7 @@ def _report(
             return step.image, bool(finish_early)
         preview = None
         if time.monotonic() >= next_preview_s:
-            preview = picture_tensors.small(in_region(step.image), PREVIEW_PX)
+            preview = picture_tensors.preview(in_region(step.image), PREVIEW_PX)
             next_preview_s = time.monotonic() + PREVIEW_EVERY_S
         finish_early = yield Progress(job, step.index, step.total, preview)
 

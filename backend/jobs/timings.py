@@ -1,25 +1,22 @@
-"""Notes how fast jobs were done, for `durations` to tell how long the next ones will take.
-
-Knows a file and names of kinds of jobs; nothing of what a job computes.
-"""
+"""Notes of the speed of jobs, from which `atelier_shared.estimate` predicts the duration of later ones."""
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
 from pathlib import Path
 
 from atelier_shared.estimate import SMALLEST_AMOUNT, Speed, read_speeds, speed_name
-from atelier_shared.home import SPEEDS_FILE
+from atelier_shared.home import SPEEDS_FILE, write_json_object
 
 MEMORY = 0.5
-"""The part of what was known before that still counts beside a new job of about as much work."""
+"""Weight of all earlier jobs of the same kind and magnitude, in proportion to the new job."""
 MOST_NAMES = 300
 
 
 def note(home: Path, kind: str, seconds: float, work: float) -> None:
-    """Note in Atelier's home folder that a job of a kind took so long; a lost note is no harm."""
+    """Note the duration of a job in Atelier's home folder. If writing fails, the note is lost.
+
+    `work` is in pixel-steps. A job of almost no work or time is not noted.
+    """
     if min(seconds, work) < SMALLEST_AMOUNT:
         return
     speeds = read_speeds(home)
@@ -27,8 +24,4 @@ def note(home: Path, kind: str, seconds: float, work: float) -> None:
     old = speeds.pop(name, Speed(0.0, 0.0))
     speeds[name] = Speed(MEMORY * old.seconds + seconds, MEMORY * old.work + work)
     newest = dict(list(speeds.items())[-MOST_NAMES:])
-    file = home / SPEEDS_FILE
-    draft = file.with_name(f".{file.name}.{os.getpid()}")
-    with contextlib.suppress(OSError):
-        draft.write_text(json.dumps(newest), encoding="utf-8")
-        draft.replace(file)
+    write_json_object(home / SPEEDS_FILE, newest)

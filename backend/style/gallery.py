@@ -73,5 +73,5 @@ def mixture(mix: Sequence[float]) -> Tensor:
     """
     weights = torch.tensor([mix])
     if not weights.sum() > 0:
-        raise ValueError("The weights of all styles are 0. Give at least one style a weight.")
+        raise ValueError("The weights of all styles are 0. Give at least one style a weight above 0.")
     return weights / weights.sum()

@@ -32,7 +32,7 @@ def position_count(features: Tensor, visible: Tensor | None = None) -> float:
     return float(height * width) if visible is None else visible.sum().item()
 
 
-# ── Content: eq. 1 and 2 ─────────────────────────────────────────────────────────────────────────
+# ── Content: eq. 1 and 2 ───────────────────────────────────────────────────────────────────────────
 
 
 def content_loss(features: Tensor, target: Tensor, visible: Tensor | None = None) -> Tensor:
@@ -53,7 +53,7 @@ def content_gradient(features: Tensor, target: Tensor, visible: Tensor | None = 
     return _weighted((features - target).mul_(2 / _value_count(features, visible)), visible)
 
 
-# ── Style: eq. 3, 4 and 6 ────────────────────────────────────────────────────────────────────────
+# ── Style: eq. 3, 4 and 6 ──────────────────────────────────────────────────────────────────────────
 
 
 def gram_matrix(features: Tensor, visible: Tensor | None = None) -> Tensor:
@@ -86,7 +86,7 @@ def style_gradient(features: Tensor, difference: Tensor, visible: Tensor | None 
     return _weighted(conv2d(features, (difference * scale)[:, :, None, None]), visible)
 
 
-# ── Smoothness: Mahendran and Vedaldi 2015 ───────────────────────────────────────────────────────
+# ── Smoothness: Mahendran and Vedaldi 2015 ─────────────────────────────────────────────────────────
 
 
 def total_variation(image: Tensor, visible: Tensor | None = None) -> Tensor:

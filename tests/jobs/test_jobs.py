@@ -1,4 +1,4 @@
-"""From request to result: the region alone, its channels and depth, previews, errors, fallback."""
+"""Jobs from request to result: region, channels and depth, settings, previews, errors, out of memory."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ from backend.dream import deepdream
 from backend.imaging.step import Step, Steps
 from backend.jobs import picture_tensors, run
 from backend.jobs.picture_arrays import DTYPES, crop
-from backend.networks.registry import Network, load_gallery
+from backend.networks.feature_network import FeatureNetwork
+from backend.networks.registry import load_gallery
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 FORMATS = list(itertools.product(CHANNELS, DEPTH_BYTES))
@@ -45,7 +46,7 @@ EVERY = {"dream": DREAM, "fast": FAST, "fine": FINE, "gallery": GALLERY, "light"
 
 @pytest.fixture(scope="module")
 def models(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The real weights in a folder of this module's own, for speeds are noted beside it."""
+    """Link the real weights into a folder of this module, because speeds are noted beside it."""
     home = tmp_path_factory.mktemp("home")
     (home / "models").symlink_to(models)
     return home / "models"
@@ -54,7 +55,7 @@ def models(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def picture(
     channels: str = "RGB", depth: str = "u8", width: int = 96, height: int = 80, seed: int = 5
 ) -> Picture:
-    """Smooth random colours; in a picture with alpha the left half is transparent."""
+    """Return smooth random colours; in a picture with alpha the left half is transparent."""
     coarse = torch.rand(1, CHANNELS[channels], 5, 6, generator=torch.Generator().manual_seed(seed))
     smooth = torch.nn.functional.interpolate(coarse, (height, width), mode="bilinear")[0].permute(1, 2, 0)
     if channels.endswith("A"):
@@ -83,7 +84,7 @@ def result(job: Submit, models: Path) -> Result:
 
 @functools.cache
 def made_of(request: Request, models: Path) -> Picture:
-    """What a request makes of always the same pictures, made once for all who compare with it."""
+    """Return the result of a request for fixed pictures; cached."""
     return result(submit(request, picture(), REGION, STYLE), models).picture
 
 
@@ -91,27 +92,27 @@ def array(made: Picture) -> np.ndarray[Any, Any]:
     return np.frombuffer(made.pixels, DTYPES[made.depth]).reshape(made.height, made.width, -1)
 
 
-# ── Identity ─────────────────────────────────────────────────────────────────────────────────────
+# ── Identity ───────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(("channels", "depth"), FORMATS)
-def test_identity_gives_back_the_region_bit_for_bit(channels: str, depth: str, tmp_path: Path) -> None:
+def test_identity_returns_the_region_bit_for_bit(channels: str, depth: str, tmp_path: Path) -> None:
     content = picture(channels, depth)
     (only,) = run.run(submit(Identity(), content), tmp_path)
     assert isinstance(only, Result)
     assert (array(only.picture) == array(content)[10:50, 20:70]).all()
 
 
-def test_identity_of_a_whole_picture_is_no_copy(tmp_path: Path) -> None:
+def test_identity_of_a_whole_picture_is_not_a_copy(tmp_path: Path) -> None:
     content = picture()
     assert result(submit(Identity(), content, Region(0, 0, 96, 80)), tmp_path).picture is content
 
 
-# ── DeepDream and style transfer ─────────────────────────────────────────────────────────────────
+# ── DeepDream and style transfer ───────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(("channels", "depth"), FORMATS)
-def test_a_dream_comes_in_the_contents_own_form(models: Path, channels: str, depth: str) -> None:
+def test_a_dream_has_the_content_s_channels_and_depth(models: Path, channels: str, depth: str) -> None:
     content = picture(channels, depth)
     made = result(submit(DREAM, content), models).picture
     assert (made.width, made.height, made.channels, made.depth) == (50, 40, channels, depth)
@@ -121,20 +122,20 @@ def test_a_dream_comes_in_the_contents_own_form(models: Path, channels: str, dep
     assert (after[:, 28:, 0] != before[:, 28:, 0]).mean() > 0.5  # right of the transparent half
 
 
-def test_a_gray_picture_dreams_as_its_coloured_twin_does(models: Path) -> None:
+def test_a_gray_picture_gives_the_dream_of_the_same_picture_in_rgb(models: Path) -> None:
     gray = picture("Y", "f32")
     twin = Picture(96, 80, "RGB", "f32", np.repeat(array(gray), 3, axis=2).tobytes())
     of_gray, of_twin = (array(result(submit(DREAM, p), models).picture) for p in (gray, twin))
     assert of_gray[..., 0] == pytest.approx(of_twin @ np.array([0.2126, 0.7152, 0.0722]), abs=1e-5)
 
 
-def test_the_region_is_cut_from_the_dream_of_the_whole(models: Path) -> None:
+def test_the_region_is_cropped_from_the_dream_of_the_whole_picture(models: Path) -> None:
     content = picture()
     whole = result(submit(DREAM, content, Region(0, 0, 96, 80)), models).picture
     assert bytes(result(submit(DREAM, content), models).picture.pixels) == bytes(crop(whole, REGION).pixels)
 
 
-def test_colours_of_transparent_pixels_do_not_matter(models: Path) -> None:
+def test_colours_of_transparent_pixels_have_no_effect(models: Path) -> None:
     content = picture("RGBA")
     values = array(content).copy()
     values[:, :48, :3] = 255 - values[:, :48, :3]
@@ -211,11 +212,11 @@ CHANGES: list[tuple[StyleTransfer | DeepDream, dict[str, Any]]] = [
     (OF_A_CLASS, {"imagenet_class": "goldfish"}),
 ]
 UNCHANGED = {"quality", "style_weights", "tolerance", "device"}
-"""What wants a larger picture, several styles or many steps, as in tests of its own, or several devices."""
+"""These need a larger picture, several styles, many steps or several devices; other tests cover them."""
 
 
 def called(parameter: StyleTransfer | DeepDream | dict[str, Any] | tuple[str, ...]) -> str:
-    """A short name for one of a test's parameters."""
+    """Return a short name for a parameter of a test."""
     match parameter:
         case StyleTransfer():
             return parameter.method
@@ -225,14 +226,14 @@ def called(parameter: StyleTransfer | DeepDream | dict[str, Any] | tuple[str, ..
 
 
 @pytest.mark.parametrize(("base", "changed"), CHANGES, ids=called)
-def test_every_control_changes_the_picture(
+def test_every_setting_changes_the_picture(
     models: Path, base: StyleTransfer | DeepDream, changed: dict[str, Any]
 ) -> None:
     made = made_of(dataclasses.replace(base, **changed), models)
     assert change(made_of(base, models), made) > 0.01
 
 
-def test_the_quality_says_how_large_is_painted(models: Path) -> None:
+def test_the_quality_determines_the_working_size(models: Path) -> None:
     wide, whole = picture(width=600, height=60), Region(0, 0, 600, 60)
     draft, good, best = (
         result(submit(dataclasses.replace(GALLERY, size=0, quality=quality), wide, whole), models).picture
@@ -243,14 +244,14 @@ def test_the_quality_says_how_large_is_painted(models: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", [StyleTransfer, DeepDream])
-def test_every_control_is_among_those_that_are_changed(kind: type[StyleTransfer | DeepDream]) -> None:
+def test_every_setting_is_tested(kind: type[StyleTransfer | DeepDream]) -> None:
     changed = {name for base, settings in CHANGES if isinstance(base, kind) for name in settings}
     assert not changed & UNCHANGED
     assert changed == {setting.name for setting in settings_of(kind)} - UNCHANGED
 
 
 def another(setting: Setting, value: object) -> Any:
-    """Another value that a setting may have, the farther away the better."""
+    """Return another valid value of a setting, as different as possible."""
     match setting:
         case Number():
             return setting.high if value != setting.high else setting.low
@@ -260,20 +261,20 @@ def another(setting: Setting, value: object) -> Any:
     return texts.get(setting.name, "fire3")
 
 
-def without_a_say() -> Iterator[tuple[StyleTransfer | DeepDream, tuple[str, ...]]]:
-    """A request for every value where some settings are said to have no say, and these."""
+def without_effect() -> Iterator[tuple[StyleTransfer | DeepDream, tuple[str, ...]]]:
+    """Yield a request for every value with settings declared as without effect, and these settings."""
     dreams = {"activation": DREAM, "class": OF_A_CLASS, "guide": GUIDED}
     by_value: dict[str, Any] = EVERY | dreams
     for kind in (StyleTransfer, DeepDream):
         options = {s.name: s.options for s in settings_of(kind) if isinstance(s, Choice)}
-        for only in kind.only:
-            for value in options[only.where].keys() - set(only.values):
-                assert getattr(by_value[value], only.where) == value
-                yield by_value[value], only.settings
+        for condition in kind.conditions:
+            for value in options[condition.depends_on].keys() - set(condition.values):
+                assert getattr(by_value[value], condition.depends_on) == value
+                yield by_value[value], condition.settings
 
 
-@pytest.mark.parametrize(("base", "idle"), sorted(without_a_say(), key=str), ids=called)
-def test_what_has_no_say_changes_not_a_bit(
+@pytest.mark.parametrize(("base", "idle"), sorted(without_effect(), key=str), ids=called)
+def test_settings_without_effect_change_no_bit(
     models: Path, base: StyleTransfer | DeepDream, idle: tuple[str, ...]
 ) -> None:
     changed = {s.name: another(s, getattr(base, s.name)) for s in settings_of(type(base)) if s.name in idle}
@@ -283,8 +284,8 @@ def test_what_has_no_say_changes_not_a_bit(
 
 
 @pytest.mark.parametrize(("of", "like"), [("coffee", "starry_night"), ("starry_night", "coffee")])
-def test_a_matched_style_gives_a_picture_in_the_contents_colours(models: Path, of: str, like: str) -> None:
-    content, style = (picture_tensors.small(photograph(name), 96) for name in (of, like))
+def test_a_matched_style_gives_the_content_s_colours(models: Path, of: str, like: str) -> None:
+    content, style = (picture_tensors.preview(photograph(name), 96) for name in (of, like))
     whole = Region(0, 0, content.width, content.height)
     away = []
     for request in (FAST, MATCHED):
@@ -295,7 +296,7 @@ def test_a_matched_style_gives_a_picture_in_the_contents_colours(models: Path, o
     assert matched < in_the_styles_colours / 4
 
 
-def test_the_weights_of_styles_say_how_much_each_counts(models: Path) -> None:
+def test_the_weights_of_styles_determine_their_effect(models: Path) -> None:
     styles = [picture(seed=seed) for seed in (8, 9)]
     request = dataclasses.replace(FAST, style_weights="1000, 0.001")
     first = result(submit(FAST, picture(), REGION, styles[0]), models).picture
@@ -305,7 +306,7 @@ def test_the_weights_of_styles_say_how_much_each_counts(models: Path) -> None:
 
 
 @pytest.mark.parametrize("request_", [FAST, FINE], ids=["fast", "fine"])
-def test_what_is_hidden_of_a_style_is_not_learnt(models: Path, request_: StyleTransfer) -> None:
+def test_hidden_pixels_of_a_style_have_no_effect(models: Path, request_: StyleTransfer) -> None:
     style = picture("RGBA", seed=9)
     values = array(style).copy()
     values[:, :48, :3] = 255 - values[:, :48, :3]
@@ -318,7 +319,7 @@ def test_what_is_hidden_of_a_style_is_not_learnt(models: Path, request_: StyleTr
 
 
 @pytest.mark.parametrize("request_", [LUMINANCE, KEPT], ids=["luminance", "kept"])
-def test_kept_colours_are_the_contents(models: Path, request_: Request) -> None:
+def test_kept_colours_are_the_content_s(models: Path, request_: Request) -> None:
     content = picture(depth="f32")
     made = result(submit(request_, content, REGION, picture(seed=9)), models).picture
     before, after = array(crop(content, REGION)), array(made)
@@ -337,8 +338,8 @@ def test_noise_makes_an_opaque_picture_of_a_blank_layer(models: Path) -> None:
     assert (array(other) == made).all(), "the picture's content is ignored"
 
 
-def test_what_was_transparent_is_zoomed_and_not_dreamt_of(models: Path) -> None:
-    """A hole of 24 × 20 pixels becomes one of 36 × 30: its rim takes the place of visible pixels."""
+def test_transparent_pixels_are_zoomed_and_not_dreamt_upon(models: Path) -> None:
+    """A hole of 24 × 20 pixels becomes one of 36 × 30, whose rim covers visible pixels."""
     values = array(picture("RGBA")).copy()
     values[..., 3] = 255
     values[30:50, 36:60, 3] = 0
@@ -352,7 +353,7 @@ def test_what_was_transparent_is_zoomed_and_not_dreamt_of(models: Path) -> None:
     assert (made[:22] != undreamt[:22]).mean() > 0.5
 
 
-def test_a_class_is_dreamt_of_by_its_name_or_number(models: Path) -> None:
+def test_a_class_to_dream_of_is_given_by_name_or_number(models: Path) -> None:
     named, numbered, other = (
         result(submit(dataclasses.replace(DREAM, objective="class", imagenet_class=text), picture()), models)
         for text in ("Golden Retriever", "207", "tench")
@@ -362,7 +363,7 @@ def test_a_class_is_dreamt_of_by_its_name_or_number(models: Path) -> None:
 
 
 @pytest.mark.parametrize("asked_for", ["auto", devices.choose("auto").type])
-def test_how_fast_it_went_is_noted_for_the_device_by_both_names(models: Path, asked_for: str) -> None:
+def test_the_speed_is_noted_for_the_device_and_for_auto(models: Path, asked_for: str) -> None:
     request = dataclasses.replace(FAST, device=asked_for)
     (models.parent / home.SPEEDS_FILE).unlink(missing_ok=True)
     result(submit(request, picture(), REGION, picture(seed=9)), models)
@@ -372,7 +373,7 @@ def test_how_fast_it_went_is_noted_for_the_device_by_both_names(models: Path, as
 
 
 def finished_early(job: Submit, models: Path, after: int = 1) -> Result:
-    """What comes of a job that is told to finish early after so many steps."""
+    """Run a job, finish it early after so many steps and return its result."""
     messages = run.run(job, models)
     *_, message = itertools.islice(messages, after)
     while not isinstance(message, Result):
@@ -380,7 +381,7 @@ def finished_early(job: Submit, models: Path, after: int = 1) -> Result:
     return message
 
 
-def test_a_stopped_dream_is_the_dream_of_so_many_steps(models: Path) -> None:
+def test_a_dream_finished_early_equals_a_dream_of_as_many_steps(models: Path) -> None:
     content = picture("RGBA", "u16")
     for changed in (DREAM, dataclasses.replace(DREAM, colours="kept", size=64)):
         kept = finished_early(submit(dataclasses.replace(changed, iterations=4), content), models, after=2)
@@ -389,14 +390,14 @@ def test_a_stopped_dream_is_the_dream_of_so_many_steps(models: Path) -> None:
 
 
 @pytest.mark.parametrize("after", [1, 2])
-def test_a_stopped_fine_picture_is_that_of_so_many_steps(models: Path, after: int) -> None:
+def test_fine_finished_early_equals_a_run_of_as_many_steps(models: Path, after: int) -> None:
     request = dataclasses.replace(FINE, start="content")
     job = submit(dataclasses.replace(request, iterations=4), picture(), REGION, STYLE)
     fewer = submit(dataclasses.replace(request, iterations=after), picture(), REGION, STYLE)
     assert finished_early(job, models, after) == result(fewer, models)
 
 
-def test_a_fine_picture_stopped_before_its_first_step_is_the_fast_one(models: Path) -> None:
+def test_fine_finished_during_its_draft_gives_the_fast_pastiche(models: Path) -> None:
     fast = result(submit(dataclasses.replace(FAST, size=64), picture(), REGION, STYLE), models).picture
     steps = len(list(run.run(submit(FAST, picture(), REGION, STYLE), models))) - 1
     for after in range(1, steps + 1):
@@ -408,13 +409,13 @@ def test_a_fine_picture_stopped_before_its_first_step_is_the_fast_one(models: Pa
 
 
 @pytest.mark.parametrize("method", ["fast", "gallery", "light"])
-def test_what_is_made_in_one_pass_is_not_made_by_halves(models: Path, method: str) -> None:
+def test_one_pass_methods_finish_their_pass(models: Path, method: str) -> None:
     kept = finished_early(submit(EVERY[method], picture(), REGION, STYLE), models).picture
     assert bytes(kept.pixels) == bytes(made_of(EVERY[method], models).pixels)
 
 
 @pytest.mark.parametrize("method", EVERY)
-def test_how_fast_a_stopped_job_was_is_not_noted(models: Path, method: str) -> None:
+def test_the_speed_of_a_job_finished_early_is_not_noted(models: Path, method: str) -> None:
     job = submit(EVERY[method], picture(), REGION, STYLE)
     result(job, models)
     before = (models.parent / home.SPEEDS_FILE).read_bytes()
@@ -424,14 +425,14 @@ def test_how_fast_a_stopped_job_was_is_not_noted(models: Path, method: str) -> N
     assert (models.parent / home.SPEEDS_FILE).read_bytes() != before
 
 
-def test_the_gallery_has_as_many_styles_as_are_offered(models: Path) -> None:
+def test_the_gallery_s_network_has_every_offered_style(models: Path) -> None:
     network = load_gallery(models, torch.device("cpu"))
     lengths = {layer.gamma.in_features for layer in network.layers() if layer.gamma is not None}
     assert lengths == {len(gallery_styles.GALLERY)}
 
 
 @pytest.mark.parametrize("colours", ["style", "matched"])
-def test_a_style_s_frame_has_no_say(models: Path, colours: str) -> None:
+def test_the_frame_of_a_style_has_no_effect(models: Path, colours: str) -> None:
     framed = np.zeros((46, 102, 3), np.uint8)
     framed[3:43, 3:99] = array(STYLE)
     request_ = dataclasses.replace(FAST, colours=colours)
@@ -440,14 +441,14 @@ def test_a_style_s_frame_has_no_say(models: Path, colours: str) -> None:
     assert bytes(one.picture.pixels) == bytes(two.picture.pixels)
 
 
-def test_the_style_has_its_say(models: Path) -> None:
+def test_the_style_changes_the_picture(models: Path) -> None:
     one, two = (
         array(result(submit(FAST, picture(), REGION, picture(seed=s)), models).picture) for s in (8, 9)
     )
     assert (one != two).any()
 
 
-def test_a_preview_shows_the_region_alone(models: Path) -> None:
+def test_a_preview_shows_only_the_region(models: Path) -> None:
     wide = picture(width=900, height=90)
     first = next(run.run(submit(DREAM, wide, Region(300, 0, 600, 60)), models))
     assert isinstance(first, Progress)
@@ -464,11 +465,13 @@ def test_a_preview_shows_the_region_alone(models: Path) -> None:
         (3, 1, 200, slice(6, 8)),
     ],
 )
-def test_a_span_of_the_content_at_another_size(start: int, length: int, scaled: int, expected: slice) -> None:
+def test_a_span_is_scaled_to_another_size(start: int, length: int, scaled: int, expected: slice) -> None:
     assert run._span(start, length, 100, scaled) == expected
 
 
-def test_previews_are_rare_and_steps_are_not(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_previews_are_limited_in_time_and_steps_are_not(
+    models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def quick(content: Tensor, **_: Any) -> Iterator[Step]:
         for index in range(1, 101):
             yield Step(index, 100, content)
@@ -499,7 +502,7 @@ def test_cancelling_closes_the_algorithm(models: Path, monkeypatch: pytest.Monke
 
 
 def traces(models: Path) -> tuple[int, int, int, bool, bytes, dict[Path, bytes]]:
-    """What a job could leave behind: tensors, torch's settings and chance, files."""
+    """Return possible traces of a job: tensors, torch's settings and random state, files."""
     gc.collect()
     alive = [each.numel() for each in gc.get_objects() if type(each) is Tensor]
     files = {file: file.read_bytes() for file in models.parent.iterdir() if file.is_file()}
@@ -509,9 +512,9 @@ def traces(models: Path) -> tuple[int, int, int, bool, bytes, dict[Path, bytes]]
 
 @pytest.mark.parametrize("place", [0.0, 0.5, 1.0], ids=["first", "middle", "last"])
 @pytest.mark.parametrize("method", EVERY)
-def test_cancelled_at_any_step_nothing_is_left_behind(models: Path, method: str, place: float) -> None:
+def test_cancelling_at_any_step_leaves_no_traces(models: Path, method: str, place: float) -> None:
     job = submit(EVERY[method], picture(), REGION, STYLE)
-    steps = len(list(run.run(job, models))) - 1  # and what is kept for the next job is there now
+    steps = len(list(run.run(job, models))) - 1  # now the networks for the next job are loaded
     before = traces(models)
     messages = run.run(job, models)
     taken = list(itertools.islice(messages, 1 + round(place * (steps - 1))))
@@ -524,27 +527,25 @@ def test_cancelled_at_any_step_nothing_is_left_behind(models: Path, method: str,
 
 @pytest.mark.parametrize(("width", "height"), [(60, 3), (1, 1)])
 @pytest.mark.parametrize("method", EVERY)
-def test_a_picture_of_few_pixels_is_painted_as_a_style_of_one(
-    models: Path, method: str, width: int, height: int
-) -> None:
+def test_tiny_pictures_and_styles_are_painted(models: Path, method: str, width: int, height: int) -> None:
     content, whole = picture(width=width, height=height), Region(0, 0, width, height)
     made = result(submit(EVERY[method], content, whole, picture(width=1, height=1)), models).picture
     assert (made.width, made.height) == (width, height)
     assert change(content, made) > 0.01
 
 
-# ── What cannot be done ──────────────────────────────────────────────────────────────────────────
+# ── Errors ─────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize("request_", [FAST, FINE, LIGHT], ids=["fast", "fine", "light"])
 def test_style_transfer_without_a_style_is_refused(models: Path, request_: Request) -> None:
-    with pytest.raises(ValueError, match="at least one style"):
+    with pytest.raises(ValueError, match="Choose a style picture"):
         result(submit(request_, picture()), models)
 
 
-def test_a_picture_with_values_that_are_no_numbers_is_refused(models: Path) -> None:
+def test_a_picture_with_undefined_values_is_refused(models: Path) -> None:
     bad = Picture(96, 80, "Y", "f32", np.full(96 * 80, np.nan, "<f4").tobytes())
-    with pytest.raises(ValueError, match="finite"):
+    with pytest.raises(ValueError, match="infinite"):
         result(submit(DREAM, bad), models)
 
 
@@ -556,17 +557,17 @@ WRONG: dict[str, tuple[StyleTransfer | DeepDream, str]] = {
         dataclasses.replace(DREAM, objective="class", imagenet_class="goldn retriver"),
         "golden retriever",
     ),
-    "no class": (dataclasses.replace(DREAM, objective="class"), "Name the class"),
+    "no class": (dataclasses.replace(DREAM, objective="class"), "Enter the name of the class"),
     "no classifier": (
         dataclasses.replace(DREAM, network="inception-v3", objective="class", imagenet_class="tench"),
-        "one with a classifier",
+        "network with classes",
     ),
     "weights for more styles": (dataclasses.replace(FAST, style_weights="1, 2"), "2 weights for 1"),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize(("request_", "sentence"), WRONG.values(), ids=WRONG.keys())
-def test_what_there_is_not_is_refused_with_what_there_is(
+def test_an_unknown_value_is_refused_with_the_possible_ones(
     models: Path, request_: StyleTransfer | DeepDream, sentence: str
 ) -> None:
     with pytest.raises(ValueError, match=sentence):
@@ -574,15 +575,15 @@ def test_what_there_is_not_is_refused_with_what_there_is(
 
 
 @pytest.mark.parametrize("request_", [MATCHED, FAST, GUIDED], ids=["matched", "fast", "guide"])
-def test_a_style_or_a_guide_of_nothing_but_transparency_is_refused(models: Path, request_: Request) -> None:
+def test_a_fully_transparent_style_or_guide_is_refused(models: Path, request_: Request) -> None:
     blank = Picture(96, 40, "RGBA", "u8", bytes(96 * 40 * 4))
-    with pytest.raises(ValueError, match=r"Nothing of the (style|guide) picture is visible"):
+    with pytest.raises(ValueError, match=r"The (style|guide) picture is fully transparent"):
         result(submit(request_, picture(), REGION, blank), models)
 
 
-def test_a_transparent_layer_has_no_colours_to_match(models: Path) -> None:
+def test_a_style_cannot_be_matched_to_a_fully_transparent_layer(models: Path) -> None:
     blank = Picture(96, 80, "RGBA", "u8", bytes(96 * 80 * 4))
-    with pytest.raises(ValueError, match="all is transparent"):
+    with pytest.raises(ValueError, match="fully transparent"):
         result(submit(MATCHED, blank, REGION, STYLE), models)
 
 
@@ -592,7 +593,7 @@ def test_the_gallery_needs_neither_styles_nor_their_weights(models: Path) -> Non
     assert bytes(made.pixels) == bytes(made_of(GALLERY, models).pixels)
 
 
-def test_the_fine_methods_beginning_counts_among_its_steps(models: Path) -> None:
+def test_the_steps_of_fine_include_its_fast_draft(models: Path) -> None:
     *steps, _ = run.run(submit(FINE, picture(), REGION, STYLE), models)
     assert [(step.step, step.total) for step in steps if isinstance(step, Progress)] == [
         (index, 4) for index in range(1, 5)
@@ -602,53 +603,53 @@ def test_the_fine_methods_beginning_counts_among_its_steps(models: Path) -> None
 
 
 def test_a_dream_of_a_guide_without_one_is_refused(models: Path) -> None:
-    with pytest.raises(ValueError, match="takes a guide picture"):
+    with pytest.raises(ValueError, match="Choose a guide picture"):
         result(submit(GUIDED, picture()), models)
 
 
 @pytest.mark.parametrize("request_", EVERY.values(), ids=EVERY.keys())
-def test_a_layer_of_nothing_but_transparency_is_refused(models: Path, request_: Request) -> None:
+def test_a_fully_transparent_layer_is_refused(models: Path, request_: Request) -> None:
     blank = Picture(96, 80, "RGBA", "u8", bytes(96 * 80 * 4))
     with pytest.raises(ValueError, match="transparent"):
         result(submit(request_, blank, REGION, picture(seed=9)), models)
 
 
 @pytest.mark.parametrize("request_", EVERY.values(), ids=EVERY.keys())
-def test_missing_weights_are_said_to_be_missing(tmp_path: Path, request_: Request) -> None:
+def test_missing_weights_are_reported(tmp_path: Path, request_: Request) -> None:
     with pytest.raises(JobFailed, match=r"install\.py"):
         result(submit(request_, picture(), REGION, picture()), tmp_path)
 
 
-def test_the_fine_method_does_without_the_fast_ones_decoder(models: Path, tmp_path: Path) -> None:
+def test_fine_works_without_the_weights_of_its_fast_draft(models: Path, tmp_path: Path) -> None:
     network = next(models.glob("vgg19.*"))
     (tmp_path / network.name).symlink_to(network.resolve())
     assert result(submit(FINE, picture(), REGION, picture(seed=9)), tmp_path).picture.width == 50
 
 
 @pytest.mark.parametrize("request_", [DREAM, FAST, dataclasses.replace(FINE, size=320)], ids=str)
-def test_where_memory_does_not_suffice_smaller_tiles_do_and_the_result_says_so(
+def test_out_of_memory_the_job_restarts_with_smaller_tiles_and_notes_it(
     models: Path, monkeypatch: pytest.MonkeyPatch, request_: Request
 ) -> None:
     job = submit(request_, picture(width=320, height=240), Region(0, 0, 320, 240), STYLE)
-    wanted, features, refused = result(job, models), Network.features, list[int]()
+    wanted, features, refused = result(job, models), FeatureNetwork.features, list[int]()
 
-    def with_little_memory(network: Network, part: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
+    def with_little_memory(network: FeatureNetwork, part: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
         if (longest := max(part.shape[-2:])) > 300:
             refused.append(longest)
             raise RuntimeError("MPS backend out of memory")
         return features(network, part, layers)
 
-    monkeypatch.setattr(Network, "features", with_little_memory)
+    monkeypatch.setattr(FeatureNetwork, "features", with_little_memory)
     made = result(job, models)
     assert 1 <= len(refused) <= 2
     assert change(made.picture, wanted.picture) < 1
     assert (wanted.note, made.note) == ("", run.SMALLER_TILES)
 
 
-def test_a_graphics_card_without_memory_hands_over_to_the_processor(
+def test_out_of_memory_on_a_graphics_card_the_processor_takes_over(
     models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The "meta" device stands for a card: torch can put tensors there, but not their values."""
+    """The "meta" device stands for a card: its tensors have no values."""
 
     def dream(content: Tensor, **_: Any) -> Iterator[Step]:
         yield Step(1, 2, torch.zeros(1, 3, 80, 96))
@@ -664,7 +665,7 @@ def test_a_graphics_card_without_memory_hands_over_to_the_processor(
     assert "processor" in made.note
 
 
-def test_a_stopped_job_that_goes_over_to_the_processor_does_one_step_there(
+def test_a_job_finished_early_takes_one_step_on_the_processor_that_takes_over(
     models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def dream(content: Tensor, **_: Any) -> Steps:
@@ -683,9 +684,7 @@ def test_a_stopped_job_that_goes_over_to_the_processor_does_one_step_there(
     assert isinstance(said[-1], Result) and "processor" in said[-1].note
 
 
-def test_a_processor_without_memory_has_nobody_to_hand_over_to(
-    models: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_out_of_memory_on_the_processor_the_job_fails(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def dream(content: Tensor, **_: Any) -> Iterator[Step]:
         yield Step(1, 2, content)
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes.")

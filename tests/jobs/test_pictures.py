@@ -1,4 +1,4 @@
-"""Pictures ↔ image tensors: every channel layout in every depth, alpha, hidden colours, crops."""
+"""Pictures to image tensors and back: all channels and depths, alpha, hidden colours, crops."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LARGEST = {"u8": 255, "u16": 65535, "f32": 1.0}
 
 
 def random_picture(channels: str, depth: str, width: int = 7, height: int = 5, seed: int = 3) -> Picture:
-    """Random values; in a picture with alpha the first row is transparent and the second opaque."""
+    """Return random values; in a picture with alpha the first row is transparent and the second opaque."""
     values = np.random.default_rng(seed).random((height, width, CHANNELS[channels]))
     if channels.endswith("A"):
         values[0, :, -1], values[1, :, -1] = 0, 1
@@ -36,7 +36,7 @@ def values_of(picture: Picture) -> list[float]:
 
 
 @pytest.mark.parametrize(("channels", "depth"), FORMATS)
-def test_an_unchanged_image_gives_the_picture_back(channels: str, depth: str) -> None:
+def test_an_unchanged_image_is_written_as_the_same_picture(channels: str, depth: str) -> None:
     picture = random_picture(channels, depth)
     back = picture_tensors.write(picture_tensors.read(picture).image, picture)
     assert (back.channels, back.depth, back.width, back.height) == (channels, depth, 7, 5)
@@ -48,7 +48,7 @@ def test_an_unchanged_image_gives_the_picture_back(channels: str, depth: str) ->
 
 @pytest.mark.parametrize("depth", ["u8", "u16"])
 @pytest.mark.parametrize("channels", ["Y", "RGB"])
-def test_every_whole_number_survives(channels: str, depth: str) -> None:
+def test_every_integer_value_survives_a_round_trip(channels: str, depth: str) -> None:
     one_of_each = np.arange(LARGEST[depth] + 1, dtype=DTYPES[depth])
     pixels = np.repeat(one_of_each, CHANNELS[channels]).tobytes()
     picture = Picture(len(one_of_each), 1, channels, depth, pixels)
@@ -70,14 +70,14 @@ def test_read_scales_little_endian_values_to_one(depth: str, pixels: bytes) -> N
     torch.testing.assert_close(image, torch.tensor([1.0, 0.0, 0.2]).reshape(1, 3, 1, 1))
 
 
-def test_read_puts_rows_and_columns_in_their_places() -> None:
+def test_read_keeps_the_order_of_rows_and_columns() -> None:
     image = picture_tensors.read(Picture(3, 2, "RGB", "u8", bytes(range(18)))).image
     assert image.shape == (1, 3, 2, 3)
     assert (image[0, :, 1, 2] * 255).tolist() == pytest.approx([15, 16, 17])
 
 
 @pytest.mark.parametrize("buffer", [bytes, bytearray, memoryview, lambda b: memoryview(bytearray(b))])
-def test_read_takes_any_buffer_and_leaves_it_alone(buffer: type) -> None:
+def test_read_accepts_any_buffer_and_does_not_change_it(buffer: type) -> None:
     picture = Picture(2, 1, "RGBA", "u8", buffer(bytes([9, 8, 7, 0, 1, 2, 3, 255])))
     for values in picture_tensors.read(picture):
         assert values is not None
@@ -85,19 +85,19 @@ def test_read_takes_any_buffer_and_leaves_it_alone(buffer: type) -> None:
     assert bytes(picture.pixels) == bytes([9, 8, 7, 0, 1, 2, 3, 255])
 
 
-def test_float_values_beyond_the_range_are_clamped() -> None:
+def test_float_values_out_of_range_are_clamped() -> None:
     image = picture_tensors.read(Picture(1, 1, "RGB", "f32", struct.pack("<3f", -2.0, 0.5, 7.0))).image
     assert image.flatten().tolist() == [0.0, 0.5, 1.0]
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
-def test_a_value_that_is_no_number_is_refused(value: float) -> None:
-    with pytest.raises(ValueError, match="finite"):
+def test_infinite_and_undefined_values_are_refused(value: float) -> None:
+    with pytest.raises(ValueError, match="infinite"):
         picture_tensors.read(Picture(1, 1, "Y", "f32", struct.pack("<f", value)))
 
 
 @pytest.mark.parametrize(("channels", "depth"), [form for form in FORMATS if form[0].endswith("A")])
-def test_alpha_and_hidden_colours_come_back_bit_for_bit(channels: str, depth: str) -> None:
+def test_alpha_and_hidden_colours_are_kept_bit_for_bit(channels: str, depth: str) -> None:
     picture = random_picture(channels, depth)
     made = picture_tensors.write(torch.full((1, 3, 5, 7), 0.5), picture)
     before, after = (np.array(values_of(p)).reshape(5, 7, -1) for p in (picture, made))
@@ -106,7 +106,7 @@ def test_alpha_and_hidden_colours_come_back_bit_for_bit(channels: str, depth: st
     assert (abs(after[1:, :, :-1] - 0.5 * LARGEST[depth]) <= 0.5).all()
 
 
-def test_what_is_visible_is_the_alpha_where_that_hides_anything() -> None:
+def test_the_visibility_is_alpha_unless_fully_opaque() -> None:
     faint = Picture(2, 2, "RGBA", "u8", bytes([1, 2, 3, 255, 1, 2, 3, 51, 1, 2, 3, 0, 1, 2, 3, 255]))
     visible = picture_tensors.read(faint).visible
     assert visible is not None
@@ -117,14 +117,14 @@ def test_what_is_visible_is_the_alpha_where_that_hides_anything() -> None:
 
 
 @pytest.mark.parametrize(("channels", "depth"), [form for form in FORMATS if form[0].endswith("A")])
-def test_an_opaque_picture_has_colours_where_there_was_nothing(channels: str, depth: str) -> None:
+def test_an_opaque_picture_has_colours_in_transparent_pixels(channels: str, depth: str) -> None:
     made = picture_tensors.write(torch.full((1, 3, 5, 7), 0.5), random_picture(channels, depth), opaque=True)
     values = np.array(values_of(made)).reshape(5, 7, -1)
     assert (values[..., -1] == LARGEST[depth]).all()
     assert (abs(values[..., :-1] - 0.5 * LARGEST[depth]) <= 0.5).all()
 
 
-def test_alpha_that_is_out_of_range_comes_back_too() -> None:
+def test_alpha_out_of_range_is_kept() -> None:
     pixels = struct.pack("<8f", 0.1, 0.2, 0.3, 1.5, 0.4, 0.5, 0.6, -0.25)
     picture = Picture(2, 1, "RGBA", "f32", pixels)
     alphas = values_of(picture_tensors.write(picture_tensors.read(picture).image, picture))[3::4]
@@ -148,14 +148,14 @@ def test_write_clamps_and_rounds() -> None:
 
 
 @pytest.mark.parametrize("hidden", [(0, 0, 0), (255, 0, 255)])
-def test_colours_of_transparent_pixels_have_no_influence(hidden: tuple[int, int, int]) -> None:
+def test_colours_of_transparent_pixels_have_no_effect(hidden: tuple[int, int, int]) -> None:
     values = np.full((9, 9, 4), (10, 20, 30, 255), np.uint8)
     values[2:7, 3:8] = (*hidden, 0)
     image = picture_tensors.read(Picture(9, 9, "RGBA", "u8", values.tobytes())).image
     torch.testing.assert_close(image * 255, torch.tensor([10.0, 20, 30]).reshape(1, 3, 1, 1).expand_as(image))
 
 
-def test_the_fill_weighs_neighbours_by_their_alpha() -> None:
+def test_the_fill_weights_neighbours_by_alpha() -> None:
     image = torch.tensor([[[[1.0, 0.0], [0.5, 0.5]]]])
     alpha = torch.tensor([[[[0.75, 0.25], [0.0, 0.0]]]])
     filled = picture_tensors.fill_transparent(image, alpha)
@@ -163,7 +163,7 @@ def test_the_fill_weighs_neighbours_by_their_alpha() -> None:
     assert filled[0, 0, 1].tolist() == pytest.approx([0.75, 0.75])  # (0.75 · 1 + 0.25 · 0) / 1
 
 
-def test_a_picture_without_a_visible_pixel_can_be_read() -> None:
+def test_a_fully_transparent_picture_can_be_read() -> None:
     image, visible = picture_tensors.read(Picture(5, 3, "RGBA", "u8", bytes([200, 100, 50, 0] * 15)))
     assert visible is not None
     assert not visible.any()
@@ -171,7 +171,7 @@ def test_a_picture_without_a_visible_pixel_can_be_read() -> None:
 
 
 @given(st.sampled_from(FORMATS), st.integers(0, 6), st.integers(0, 4), st.integers(1, 7), st.integers(1, 5))
-def test_crop_is_the_same_rectangle_of_values(
+def test_crop_returns_the_rectangle_s_values(
     form: tuple[str, str], x: int, y: int, width: int, height: int
 ) -> None:
     region = Region(x, y, min(width, 7 - x), min(height, 5 - y))
@@ -182,7 +182,7 @@ def test_crop_is_the_same_rectangle_of_values(
     assert bytes(crop(picture, region).pixels) == expected
 
 
-def test_the_crop_of_everything_is_no_copy() -> None:
+def test_a_crop_to_the_full_size_is_not_a_copy() -> None:
     picture = random_picture("RGBA", "u16")
     assert crop(picture, Region(0, 0, 7, 5)) is picture
 
@@ -191,7 +191,7 @@ def test_the_crop_of_everything_is_no_copy() -> None:
     ("size", "expected"),
     [((600, 300), (256, 128)), ((300, 600), (128, 256)), ((20, 10), (20, 10)), ((5000, 2), (256, 1))],
 )
-def test_small_keeps_the_proportions(size: tuple[int, int], expected: tuple[int, int]) -> None:
-    preview = picture_tensors.small(torch.full((1, 3, size[1], size[0]), 0.2), 256)
+def test_a_preview_keeps_the_proportions(size: tuple[int, int], expected: tuple[int, int]) -> None:
+    preview = picture_tensors.preview(torch.full((1, 3, size[1], size[0]), 0.2), 256)
     assert (preview.width, preview.height, preview.channels, preview.depth) == (*expected, "RGB", "u8")
     assert set(bytes(preview.pixels)) == {51}

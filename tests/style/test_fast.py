@@ -1,4 +1,4 @@
-"""AdaIN: its formula, its tiles without seams, and what it promises about sizes and strength."""
+"""The fast method: AdaIN's formula, tiles without seams, sizes, strength and the decoder's grid."""
 
 from __future__ import annotations
 
@@ -58,14 +58,14 @@ def test_statistics_by_hand() -> None:
     assert found.deviation.item() == pytest.approx((5 + 1e-5) ** 0.5)
 
 
-def test_statistics_of_what_is_visible_are_those_of_the_rest_cut_off() -> None:
+def test_hidden_columns_do_not_change_the_statistics() -> None:
     features = torch.randn(1, 4, 5, 6, generator=torch.Generator().manual_seed(1))
     visible = torch.ones(1, 1, 5, 6)
     visible[..., 4:] = 0
     torch.testing.assert_close(statistics(features, visible), statistics(features[..., :4]))
 
 
-def test_adain_gives_the_content_the_statistics_of_the_style() -> None:
+def test_adain_gives_the_content_the_style_s_statistics() -> None:
     features = torch.randn(1, 4, 20, 30, generator=torch.Generator().manual_seed(1)) * 7 + 3
     mean, deviation = torch.tensor([[1.0, 2, 3, 4]]), torch.tensor([[5.0, 6, 7, 8]])
     style = Statistics(mean[..., None, None], deviation[..., None, None])
@@ -74,7 +74,7 @@ def test_adain_gives_the_content_the_statistics_of_the_style() -> None:
     torch.testing.assert_close(made.std(dim=(2, 3), correction=0), deviation, atol=1e-4, rtol=0)
 
 
-def test_tiles_make_the_picture_that_one_piece_makes(
+def test_tiles_make_the_same_picture_as_one_piece(
     network: FeatureNetwork, decoder: nn.Module, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     content, style = smooth(203, 150, seed=1), smooth(90, 110, seed=2)
@@ -89,7 +89,7 @@ def test_tiles_make_the_picture_that_one_piece_makes(
 
 
 @pytest.mark.parametrize("size", [(20, 20), (1, 1), (1, 60), (75, 64), (300, 200)])
-def test_every_size_comes_back_as_it_went_in(
+def test_the_result_has_the_size_of_the_content(
     network: FeatureNetwork, decoder: nn.Module, size: tuple[int, int]
 ) -> None:
     content = smooth(*size, seed=1)
@@ -99,7 +99,7 @@ def test_every_size_comes_back_as_it_went_in(
     assert not torch.allclose(made, content, atol=0.01)
 
 
-def test_no_strength_is_the_content_itself(network: FeatureNetwork, decoder: nn.Module) -> None:
+def test_strength_0_returns_the_content(network: FeatureNetwork, decoder: nn.Module) -> None:
     content = smooth(40, 50, seed=1)
     made = result(content, smooth(40, 50, seed=2), strength=0, network=network, decoder=decoder)
     assert torch.equal(made, content)
@@ -114,7 +114,7 @@ def test_more_strength_comes_closer_to_the_style(network: FeatureNetwork, decode
     assert distances == sorted(distances, reverse=True)
 
 
-def test_of_several_styles_each_has_its_part(network: FeatureNetwork, decoder: nn.Module) -> None:
+def test_two_styles_are_mixed(network: FeatureNetwork, decoder: nn.Module) -> None:
     content, style = smooth(64, 64, seed=1), smooth(64, 64, seed=2)
     dark, bright = style * 0.2, style * 0.2 + 0.8
     parts: dict[str, Any] = {"network": network, "decoder": decoder}
@@ -122,8 +122,8 @@ def test_of_several_styles_each_has_its_part(network: FeatureNetwork, decoder: n
     assert result(content, dark, **parts).mean() < both < result(content, bright, **parts).mean()
 
 
-def test_a_large_content_keeps_its_own_fine_detail(network: FeatureNetwork, decoder: nn.Module) -> None:
-    """Stripes too fine for the working size are in the result as they were in the content."""
+def test_a_large_content_keeps_its_fine_detail(network: FeatureNetwork, decoder: nn.Module) -> None:
+    """Stripes too fine for the working size are the same in the result as in the content."""
     content, style = smooth(256, 256, seed=1) * 0.5 + 0.25, smooth(64, 64, seed=2) * 0.5 + 0.25
     stripes = 0.05 * torch.tensor([1.0, -1.0]).repeat(128)
     plain = result(content, style, size=64, network=network, decoder=decoder)
@@ -132,7 +132,7 @@ def test_a_large_content_keeps_its_own_fine_detail(network: FeatureNetwork, deco
     torch.testing.assert_close((striped - plain)[inside], stripes.expand_as(plain)[inside], atol=0.02, rtol=0)
 
 
-def test_the_heavier_style_has_the_larger_part(network: FeatureNetwork, decoder: nn.Module) -> None:
+def test_a_style_with_more_weight_has_more_effect(network: FeatureNetwork, decoder: nn.Module) -> None:
     content, style = smooth(64, 64, seed=1), smooth(64, 64, seed=2)
     dark, bright = style * 0.2, style * 0.2 + 0.8
     parts: dict[str, Any] = {"network": network, "decoder": decoder}
@@ -140,10 +140,10 @@ def test_the_heavier_style_has_the_larger_part(network: FeatureNetwork, decoder:
     assert made[0] > made[1] > made[2]
 
 
-def test_a_hidden_part_of_either_picture_makes_no_difference(
+def test_hidden_pixels_of_content_and_style_have_no_effect(
     network: FeatureNetwork, decoder: nn.Module
 ) -> None:
-    """Far enough from what is visible: no feature that counts sees it."""
+    """The hidden pixels are outside the receptive fields of all visible features."""
     content, style = smooth(64, 192, seed=1), smooth(64, 192, seed=2)
     visible = torch.zeros(1, 1, 64, 192)
     visible[..., :64] = 1
@@ -160,7 +160,7 @@ def test_a_hidden_part_of_either_picture_makes_no_difference(
     )
 
 
-# ── The decoder's grid ───────────────────────────────────────────────────────────────────────────
+# ── The decoder's grid ─────────────────────────────────────────────────────────────────────────────
 
 
 def photograph(name: str, height: int, width: int) -> Tensor:
@@ -168,7 +168,7 @@ def photograph(name: str, height: int, width: int) -> Tensor:
 
 
 def grid_power(image: Tensor) -> float:
-    """Power at the periods of 8 and 4 px, across and down, beside that at the periods next to them."""
+    """Return the power at the periods of 8 and 4 px, both ways, divided by the power at nearby periods."""
     inside = image[..., 16:-16, 16:-16].mean(dim=(0, 1))
     height, width = (side // 16 * 16 for side in inside.shape)
     inside = inside[:height, :width]
@@ -184,7 +184,7 @@ def grid_power(image: Tensor) -> float:
 
 
 @pytest.mark.parametrize("name", ["chelsea.jpg", "coffee.jpg"])
-def test_a_photograph_is_painted_without_the_decoders_grid(
+def test_a_painted_photograph_has_no_decoder_grid(
     name: str, network: FeatureNetwork, decoder: nn.Module, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     content, style = photograph(name, 256, 384), photograph("starry_night.jpg", 304, 384)
@@ -194,7 +194,7 @@ def test_a_photograph_is_painted_without_the_decoders_grid(
     assert grid_power(painted) < 0.4 * grid_power(result(content, style, **parts))
 
 
-def test_a_stroke_leaves_no_copies_of_itself_beside_it() -> None:
+def test_removing_the_grid_leaves_no_ghosts_beside_strokes() -> None:
     rows, columns = torch.meshgrid(torch.arange(160), torch.arange(160), indexing="ij")
     strokes = ((columns - 0.35 * rows) % 50 < 4) | ((rows + 0.2 * columns) % 47 < 4)
     image = torch.where(strokes, 0.15, 0.7).repeat(1, 3, 1, 1)
@@ -203,7 +203,7 @@ def test_a_stroke_leaves_no_copies_of_itself_beside_it() -> None:
     assert beside.square().mean().sqrt() < 0.5 / 255
 
 
-def test_a_grid_is_taken_away_and_a_photograph_keeps_its_detail() -> None:
+def test_a_grid_is_removed_and_a_photograph_keeps_its_detail() -> None:
     image = photograph("chelsea.jpg", 203, 150)
     pattern = 0.1 * torch.rand(1, 3, STRIDE, STRIDE, generator=torch.Generator().manual_seed(1))
     pattern -= pattern.mean()

@@ -1,4 +1,4 @@
-"""Optimised style transfer: it descends, recovers, repeats itself, and keeps sizes."""
+"""The fine method: effect of every setting, order of sizes and steps, determinism, memory."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ SETTINGS = FineSettings(
 
 @pytest.fixture(scope="module")
 def network() -> FeatureNetwork:
-    """A seeded network with the layers of VGG19 that style transfer asks for, few channels in each."""
+    """Return a random network with the names of VGG19's layers for style transfer and 8 channels each."""
     torch.manual_seed(0)
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     channels = 3
@@ -88,7 +88,7 @@ def result(content: Tensor, *styles: Tensor | Style, network: FeatureNetwork, **
 
 
 def style_distance(image: Tensor, style: Tensor, network: FeatureNetwork) -> float:
-    """Gatys et al. 2016, eq. 5, written out."""
+    """Compute the style loss relative to the target: Gatys et al. 2016, eq. 5."""
     found, aim = (network.features(x, STYLE_LAYERS) for x in (image, style))
     return sum(
         ((gram_matrix(found[layer]) - gram_matrix(aim[layer])) ** 2).mean().item()
@@ -97,10 +97,10 @@ def style_distance(image: Tensor, style: Tensor, network: FeatureNetwork) -> flo
     )
 
 
-# ── What is painted ──────────────────────────────────────────────────────────────────────────────
+# ── The painting ───────────────────────────────────────────────────────────────────────────────────
 
 
-def test_the_pastiche_has_more_of_the_style_the_longer_it_is_painted(network: FeatureNetwork) -> None:
+def test_more_iterations_come_closer_to_the_style(network: FeatureNetwork) -> None:
     content, style = smooth(96, 80, seed=1), noise(96, 80)
     pastiches = [result(content, style, network=network, iterations=n) for n in (1, 8, 25)]
     distances = [style_distance(pastiche, style, network) for pastiche in pastiches]
@@ -108,7 +108,7 @@ def test_the_pastiche_has_more_of_the_style_the_longer_it_is_painted(network: Fe
     assert distances[-1] < style_distance(content, style, network) / 4
 
 
-def test_a_heavier_style_comes_closer_and_a_heavier_content_stays_nearer(network: FeatureNetwork) -> None:
+def test_style_and_content_weights_pull_towards_style_and_content(network: FeatureNetwork) -> None:
     content, style = smooth(64, 64, seed=1), smooth(64, 64, seed=2)
     plain = result(content, style, network=network, iterations=40)
     stylish = result(content, style, network=network, iterations=40, weights=replace(WEIGHTS, style=20.0))
@@ -131,7 +131,7 @@ def test_smoothness_leaves_less_grain(network: FeatureNetwork) -> None:
     assert grain[0] > grain[1] > grain[2]
 
 
-def test_no_strength_is_the_content_itself_and_more_goes_further(network: FeatureNetwork) -> None:
+def test_strength_0_returns_the_content_and_more_comes_closer_to_the_style(network: FeatureNetwork) -> None:
     content, style = smooth(64, 64, seed=1), smooth(64, 64, seed=2)
     pastiches = [result(content, style, network=network, strength=s) for s in (0.0, 0.3, 1.0)]
     assert torch.equal(pastiches[0], content)
@@ -139,7 +139,7 @@ def test_no_strength_is_the_content_itself_and_more_goes_further(network: Featur
     assert distances == sorted(distances, reverse=True)
 
 
-def test_of_several_styles_each_has_its_part(network: FeatureNetwork) -> None:
+def test_two_styles_are_mixed(network: FeatureNetwork) -> None:
     content, style = smooth(64, 64, seed=1), smooth(64, 64, seed=2)
     dark, bright = style * 0.2, style * 0.2 + 0.8
     both = result(content, dark, bright, network=network)
@@ -148,7 +148,7 @@ def test_of_several_styles_each_has_its_part(network: FeatureNetwork) -> None:
     assert style_distance(both, dark, network) < style_distance(content, dark, network)
 
 
-def test_the_heavier_of_two_styles_has_the_larger_part(network: FeatureNetwork) -> None:
+def test_a_style_with_more_weight_has_more_effect(network: FeatureNetwork) -> None:
     content, style = smooth(64, 64, seed=1), smooth(64, 64, seed=2)
     dark, bright = style * 0.2, style * 0.2 + 0.8
     distances = [
@@ -158,13 +158,13 @@ def test_the_heavier_of_two_styles_has_the_larger_part(network: FeatureNetwork) 
     assert distances == sorted(distances, reverse=True)
 
 
-def test_styles_without_any_weight_are_refused(network: FeatureNetwork) -> None:
+def test_styles_with_a_total_weight_of_0_are_refused(network: FeatureNetwork) -> None:
     picture = smooth(64, 64, seed=1)
     with pytest.raises(ValueError, match="Give at least one style a weight"):
         result(picture, Style(picture, 0.0), network=network)
 
 
-def test_the_layers_say_what_is_learnt(network: FeatureNetwork) -> None:
+def test_the_style_layers_determine_the_scale_of_the_strokes(network: FeatureNetwork) -> None:
     content, style = smooth(64, 64, seed=1), noise(64, 64)
     layers = ("relu1_1", "relu4_1")
     shallow, deep = (
@@ -182,14 +182,14 @@ def layer_distance(image: Tensor, style: Tensor, layer: str, network: FeatureNet
     return (found - aim).square().mean().item()
 
 
-def test_adam_paints_too(network: FeatureNetwork) -> None:
+def test_adam_comes_closer_to_the_style(network: FeatureNetwork) -> None:
     content, style = smooth(64, 64, seed=1), smooth(64, 64, seed=2)
     made = result(content, style, network=network, optimizer="adam", iterations=40)
     assert style_distance(made, style, network) < style_distance(content, style, network) / 4
 
 
-def test_a_transparent_part_is_not_in_the_way_of_the_rest(network: FeatureNetwork) -> None:
-    """Where half of the content is hidden, whatever colours lie there make no difference to the rest."""
+def test_hidden_pixels_have_no_effect_on_the_visible_part(network: FeatureNetwork) -> None:
+    """The colours of hidden pixels do not matter."""
     content, style = smooth(64, 256, seed=1), smooth(64, 64, seed=2)
     visible = torch.zeros(1, 1, 64, 256)
     visible[..., :64] = 1
@@ -203,24 +203,24 @@ def test_a_transparent_part_is_not_in_the_way_of_the_rest(network: FeatureNetwor
     assert torch.equal(result(content, style, network=network, visible=nothing), content)
 
 
-# ── What is promised ─────────────────────────────────────────────────────────────────────────────
+# ── Sizes, steps and memory ────────────────────────────────────────────────────────────────────────
 
 
-def test_sizes_go_from_coarse_to_fine_and_steps_are_all_counted(network: FeatureNetwork) -> None:
+def test_sizes_go_from_coarse_to_fine_and_every_step_is_counted(network: FeatureNetwork) -> None:
     content, style = smooth(300, 150, seed=1), smooth(50, 50, seed=2)
     taken = list(steps(content, style, network=network, size=256, iterations=6))
     assert [(step.index, step.total) for step in taken] == [(i, 6) for i in range(1, 7)]
     assert [size_of(step.image) for step in taken] == [(128, 64)] * 3 + [(256, 128)] * 2 + [(300, 150)]
 
 
-def test_a_size_ends_when_the_loss_has_flattened(network: FeatureNetwork) -> None:
+def test_a_size_ends_early_when_the_loss_is_flat(network: FeatureNetwork) -> None:
     content, style = smooth(64, 64, seed=1), smooth(64, 64, seed=2)
     taken = list(steps(content, style, network=network, iterations=400, tolerance=0.1))
     assert 11 < len(taken) < 200
     assert (taken[-1].index, taken[-1].total) == (400, 400)
 
 
-def test_of_many_steps_most_are_taken_at_the_finest_size(network: FeatureNetwork) -> None:
+def test_most_steps_are_at_the_finest_size(network: FeatureNetwork) -> None:
     content, style = smooth(64, 128, seed=1), smooth(17, 17, seed=2)
     sizes = [size_of(step.image) for step in steps(content, style, network=network, iterations=100)]
     assert sizes == [(64, 128)] * 100
@@ -230,14 +230,14 @@ def test_of_many_steps_most_are_taken_at_the_finest_size(network: FeatureNetwork
 
 
 @pytest.mark.parametrize("iterations", [1, 2])
-def test_few_iterations_are_spent_on_the_finest_sizes(network: FeatureNetwork, iterations: int) -> None:
+def test_few_iterations_are_used_at_the_finest_sizes(network: FeatureNetwork, iterations: int) -> None:
     content, style = smooth(256, 256, seed=1), smooth(9, 9, seed=2)
     taken = list(steps(content, style, network=network, iterations=iterations))
     assert [size_of(step.image)[0] for step in taken] == [128, 256][-iterations:]
 
 
 @pytest.mark.parametrize("size", [(20, 20), (1, 1), (1, 60), (75, 64), (300, 200)])
-def test_every_size_comes_back_as_it_went_in(network: FeatureNetwork, size: tuple[int, int]) -> None:
+def test_the_result_has_the_size_of_the_content(network: FeatureNetwork, size: tuple[int, int]) -> None:
     content = smooth(*size, seed=1)
     made = result(content, smooth(1, 1, seed=2), network=network, size=64, iterations=4)
     assert made.shape == content.shape
@@ -245,14 +245,14 @@ def test_every_size_comes_back_as_it_went_in(network: FeatureNetwork, size: tupl
     assert not torch.equal(made, content)
 
 
-def test_the_same_seed_gives_the_same_picture_and_another_seed_another(network: FeatureNetwork) -> None:
+def test_the_seed_determines_the_picture(network: FeatureNetwork) -> None:
     content, style = smooth(64, 64, seed=1), smooth(64, 64, seed=2)
     first, again, other = (result(content, style, network=network, seed=seed) for seed in (1, 1, 2))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
 
 
-def test_noise_is_where_it_starts_if_asked(network: FeatureNetwork) -> None:
+def test_noise_is_blended_into_the_first_image(network: FeatureNetwork) -> None:
     content, style = smooth(64, 64, seed=1), smooth(64, 64, seed=2)
     begun = [next(steps(content, style, network=network, noise=share)).image for share in (0.0, 0.5, 1.0)]
     assert torch.equal(begun[0], content)
@@ -260,21 +260,21 @@ def test_noise_is_where_it_starts_if_asked(network: FeatureNetwork) -> None:
     assert grain[0] < grain[1] < grain[2]
 
 
-def test_the_style_is_looked_at_in_the_size_asked_for(network: FeatureNetwork) -> None:
+def test_a_smaller_style_has_smaller_strokes(network: FeatureNetwork) -> None:
     content, style = smooth(64, 64, seed=1), noise(64, 64)
     whole, half = (result(content, Style(style, scale=scale), network=network) for scale in (1.0, 0.5))
     looked_at = resize(style, (32, 32)).clamp(0, 1)
     assert style_distance(half, looked_at, network) < style_distance(whole, looked_at, network)
 
 
-def test_it_starts_from_the_picture_it_is_given(network: FeatureNetwork) -> None:
+def test_init_is_the_first_image(network: FeatureNetwork) -> None:
     content, style, init = (smooth(64, 64, seed=seed) for seed in (1, 2, 3))
     begun = result(content, style, network=network, iterations=1, init=init)
     assert (begun - init).abs().mean() < (begun - content).abs().mean()
 
 
-def test_a_large_content_keeps_its_own_fine_detail(network: FeatureNetwork) -> None:
-    """Stripes too fine for the working size are in the result as they were in the content."""
+def test_a_large_content_keeps_its_fine_detail(network: FeatureNetwork) -> None:
+    """Stripes too fine for the working size are the same in the result as in the content."""
     content, style = smooth(256, 256, seed=1) * 0.5 + 0.25, smooth(64, 64, seed=2) * 0.5 + 0.25
     stripes = 0.05 * torch.tensor([1.0, -1.0]).repeat(128)
     plain = result(content, style, network=network, size=64, iterations=3)
@@ -283,7 +283,7 @@ def test_a_large_content_keeps_its_own_fine_detail(network: FeatureNetwork) -> N
     torch.testing.assert_close((striped - plain)[inside], stripes.expand_as(plain)[inside], atol=0.02, rtol=0)
 
 
-def test_steps_are_detached_and_closing_frees_what_was_held(network: FeatureNetwork) -> None:
+def test_steps_are_detached_and_closing_frees_memory(network: FeatureNetwork) -> None:
     content, style = smooth(64, 64, seed=1), smooth(64, 64, seed=2)
     painting = steps(content, style, network=network)
     image = next(painting).image
@@ -300,10 +300,10 @@ def test_steps_are_detached_and_closing_frees_what_was_held(network: FeatureNetw
     ("after", "closed"),
     [(1, {"size": 64}), (30, {"size": 64}), (63, {})],
 )
-def test_stopped_it_is_the_picture_of_so_many_steps(
+def test_finished_early_it_equals_a_run_of_as_many_steps(
     network: FeatureNetwork, optimizer: str, after: int, closed: dict[str, int]
 ) -> None:
-    """Steps 1 to 30 are at 64 px, as all of a picture made at 64 px are; the rest are at 128 px."""
+    """Steps 1 to 30 are at 64 px, the rest at 128 px; a run with the size 64 has only steps at 64 px."""
     content, style = smooth(150, 150, seed=1), smooth(64, 64, seed=2)
     changed: dict[str, Any] = {"size": 128, "iterations": 66, "optimizer": optimizer}
     painting = steps(content, style, network=network, **changed)
@@ -322,8 +322,8 @@ def test_the_real_vgg19_comes_closer_to_the_style(models: Path) -> None:
     assert style_distance(made, style, network) < style_distance(content, style, network) / 2
 
 
-def test_squeezenet_s_usual_layers_leave_little_noise_of_colour(models: Path) -> None:
-    """With layers deeper than these, specks of every colour lie on faces and in the sky."""
+def test_squeezenet_s_default_layers_leave_little_colour_noise(models: Path) -> None:
+    """Deeper layers leave coloured specks on faces and in the sky."""
     network, usual = load_network("squeezenet", models, torch.device("cpu")), NETWORKS["squeezenet"].defaults
     weights = LossWeights(1.0, 1.0, 1.0, usual.content, usual.style)
     content, style = sample("coffee.jpg", 192, 128), sample("starry_night.jpg", 192, 152)
@@ -341,7 +341,7 @@ def sample(name: str, width: int, height: int) -> Tensor:
 
 
 def grain(image: Tensor) -> list[float]:
-    """How much of an image's luma and its two chromas (YIQ) is not in the mean around each pixel, squared."""
+    """Return the mean square of luma and both chromas (YIQ) minus their 3 × 3 local means."""
     luma_and_chromas = torch.tensor([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
     values = torch.einsum("ij,bjhw->bihw", luma_and_chromas, image)
     around = nn.functional.avg_pool2d(values, 3, stride=1, padding=1, count_include_pad=False)

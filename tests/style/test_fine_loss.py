@@ -1,4 +1,4 @@
-"""The fine method's loss and gradient are those of the whole picture, in one tile or in many."""
+"""The total loss of the fine method and its gradient, in one tile and in many."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 WEIGHTS = LossWeights(1.0, 1.0, 1.0, {"relu4_2": 1.0}, dict.fromkeys(STYLE_LAYERS, 1.0))
 TILE_PX = 96
 BORDERS = (64, 144, 224)
-"""Where tiles of this side meet in a picture 304 px wide, on the network's grid of 16 px."""
+"""Borders of tiles of this side in a picture 304 px wide, on the network's grid of 16 px."""
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,7 @@ def in_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
 def by_autograd(
     image: Tensor, content: Tensor, style: Tensor, network: FeatureNetwork
 ) -> tuple[float, Tensor]:
-    """Gatys et al. 2016, eq. 7, written out."""
+    """Compute the loss and its gradient: Gatys et al. 2016, eq. 7, by autograd."""
     image = image.clone().requires_grad_()
     layers = (*STYLE_LAYERS, "relu4_2")
     features, of_content, of_style = (network.features(x, layers) for x in (image, content, style))
@@ -89,7 +89,7 @@ def by_autograd(
 
 @pytest.fixture(scope="module")
 def exact(image: Tensor, content: Tensor, style: Style, models: Path) -> tuple[float, Tensor]:
-    """The whole picture's loss and gradient in double precision."""
+    """Return the whole picture's loss and gradient in double precision."""
     network = load_network("vgg19", models, torch.device("cpu")).double()
     return by_autograd(image.double(), content.double(), style.image.double(), network)
 
@@ -98,7 +98,7 @@ def error(gradient: Tensor, exact: Tensor) -> float:
     return float((gradient - exact).norm() / exact.norm())
 
 
-def test_the_gradient_is_that_of_the_formula(
+def test_loss_and_gradient_equal_eq_7(
     image: Tensor, content: Tensor, style: Style, network: FeatureNetwork, exact: tuple[float, Tensor]
 ) -> None:
     loss, gradient = evaluated(image, content, style, network)
@@ -106,7 +106,7 @@ def test_the_gradient_is_that_of_the_formula(
     assert error(gradient, exact[1]) < 5e-4
 
 
-def test_the_gradient_of_tiles_is_as_near_to_the_exact_one_as_that_of_the_whole(
+def test_the_tiled_gradient_is_as_exact_as_the_untiled_one(
     image: Tensor,
     content: Tensor,
     style: Style,
@@ -121,7 +121,7 @@ def test_the_gradient_of_tiles_is_as_near_to_the_exact_one_as_that_of_the_whole(
     assert error(gradient, exact[1]) < max(1.2 * error(whole, exact[1]), 1e-5)
 
 
-def test_tiles_of_rows_and_columns_give_the_gradient_of_the_whole(
+def test_a_grid_of_tiles_gives_the_untiled_gradient(
     network: FeatureNetwork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     content, image = photograph("chelsea.jpg", 112, 144), photograph("coffee.jpg", 112, 144)
@@ -135,8 +135,8 @@ def test_tiles_of_rows_and_columns_give_the_gradient_of_the_whole(
 
 
 @pytest.mark.parametrize("name", ["vgg19", "vgg16", "squeezenet", "inception-v3"])
-def test_of_a_picture_the_last_pixels_alone_can_be_visible(models: Path, name: str) -> None:
-    """They belong to a position even where the network's own grid ends before them."""
+def test_only_the_last_pixels_of_a_picture_can_be_visible(models: Path, name: str) -> None:
+    """They belong to a position even if the network's grid ends before them."""
     layers = NETWORKS[name].defaults
     weights = LossWeights(1.0, 1.0, 1.0, layers.content, layers.style)
     picture, painting = photograph("chelsea.jpg", 64, 125), photograph("starry_night.jpg", 64, 125)
@@ -155,7 +155,7 @@ def test_of_a_picture_the_last_pixels_alone_can_be_visible(models: Path, name: s
     assert gradient.isfinite().all() and gradient[..., -4:].any()
 
 
-def test_a_large_style_is_cut_whatever_the_size_of_the_content(
+def test_a_large_style_is_tiled_independently_of_the_content_s_size(
     network: FeatureNetwork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wide, square = photograph("chelsea.jpg", 32, 128), Style(photograph("starry_night.jpg", 128, 128))
@@ -169,7 +169,9 @@ def test_a_large_style_is_cut_whatever_the_size_of_the_content(
     monkeypatch.setattr(fine_loss, "TILE_PX", 64)
     monkeypatch.setattr(network, "features", watched)
     evaluated(wide, wide, square, network)
-    assert seen == [(32, 128)] + [(128, 128)] * 4 + [(32, 128)]  # the halo of 80 px reaches everywhere
+    assert seen == [(32, 128)] + [(128, 128)] * 4 + [
+        (32, 128)
+    ]  # the halo of 80 px covers every tile's picture
 
 
 @pytest.mark.parametrize(
@@ -180,14 +182,14 @@ def test_a_large_style_is_cut_whatever_the_size_of_the_content(
     ],
     ids=["content", "style"],
 )
-def test_a_layer_that_there_is_not_is_named(
+def test_an_unknown_layer_is_named_in_the_error(
     weights: LossWeights, content: Tensor, style: Style, network: FeatureNetwork
 ) -> None:
     with pytest.raises(ValueError, match=r"This network has no layer relu9_9\. Choose from conv1_1"):
         StyleObjective(content, [style], network=network, visible=None, strength=1.0, weights=weights)
 
 
-def test_tiles_without_enough_halo_give_another_gradient(
+def test_tiles_with_too_small_a_halo_give_a_wrong_gradient(
     image: Tensor,
     content: Tensor,
     style: Style,
@@ -201,10 +203,10 @@ def test_tiles_without_enough_halo_give_another_gradient(
     assert error(gradient, exact[1]) > 0.03
 
 
-def test_the_gradient_along_the_borders_of_tiles_is_like_elsewhere(
+def test_the_gradient_has_no_seams_along_tile_borders(
     image: Tensor, content: Tensor, style: Style, network: FeatureNetwork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Against the untiled gradient, since a photograph's own edges may lie anywhere."""
+    """Compared with the untiled gradient, because a photograph may have edges of its own there."""
     _, whole = evaluated(image, content, style, network)
     in_tiles(monkeypatch)
     _, tiled = evaluated(image, content, style, network)
@@ -214,7 +216,7 @@ def test_the_gradient_along_the_borders_of_tiles_is_like_elsewhere(
 
 
 @pytest.mark.parametrize("tiled", [False, True], ids=["whole", "in tiles"])
-def test_what_is_hidden_changes_no_loss(
+def test_hidden_pixels_do_not_change_the_loss(
     image: Tensor,
     content: Tensor,
     style: Style,
@@ -222,7 +224,7 @@ def test_what_is_hidden_changes_no_loss(
     tiled: bool,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Far from the visible part, where no visible feature sees it, anything may be painted."""
+    """The hidden pixels are outside the receptive fields of all visible features."""
     if tiled:
         in_tiles(monkeypatch)
     visible = torch.zeros(1, 1, 32, 304)
@@ -235,7 +237,7 @@ def test_what_is_hidden_changes_no_loss(
     assert evaluated(image, content, style, network)[0] != pytest.approx(loss, rel=1e-2)
 
 
-def test_a_hidden_part_of_a_style_is_not_learnt(
+def test_hidden_pixels_of_a_style_have_no_effect(
     image: Tensor, content: Tensor, style: Style, network: FeatureNetwork
 ) -> None:
     visible = torch.zeros(1, 1, 32, 240)

@@ -1,4 +1,4 @@
-"""The gallery: the published network's pictures, without seams, in any mixture."""
+"""The gallery method: equal to the published network, tiles without seams, mixtures, strength."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def by_number(mix: dict[str, float]) -> list[float]:
 
 
 @pytest.mark.parametrize("mix", [*({name: 1.0} for name in GALLERY), {"starry": 0.3, "woven": 0.7}], ids=str)
-def test_the_pictures_are_those_of_the_published_network(
+def test_pictures_equal_the_published_network_s(
     network: Painter, gallery_network: Any, mix: dict[str, float]
 ) -> None:
     content = smooth(48, 64, seed=1)
@@ -58,9 +58,7 @@ def test_the_pictures_are_those_of_the_published_network(
     torch.testing.assert_close(made, torch.from_numpy(expected), atol=1e-3, rtol=0)
 
 
-def test_tiles_make_the_picture_that_one_piece_makes(
-    network: Painter, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_tiles_make_the_same_picture_as_one_piece(network: Painter, monkeypatch: pytest.MonkeyPatch) -> None:
     content = smooth(203, 150, seed=1)
     monkeypatch.setattr(style_painter, "TILE_PX", 1024)
     whole = result(content, {"great wave": 1.0}, network=network)
@@ -71,7 +69,7 @@ def test_tiles_make_the_picture_that_one_piece_makes(
     torch.testing.assert_close(steps[-1].image, whole, atol=1e-3, rtol=0)
 
 
-def test_the_moments_of_parts_together_are_those_of_the_whole() -> None:
+def test_moments_merged_from_tiles_equal_the_whole_picture_s() -> None:
     features = (
         torch.rand(1, 4, 30, 20, generator=torch.Generator().manual_seed(1))
         + torch.arange(4.0)[:, None, None]
@@ -91,7 +89,7 @@ def test_the_moments_of_parts_together_are_those_of_the_whole() -> None:
 
 
 @pytest.mark.parametrize("size", [(1, 1), (20, 20), (1, 60), (75, 64), (150, 101)])
-def test_every_size_comes_back_as_it_went_in(network: Painter, size: tuple[int, int]) -> None:
+def test_the_result_has_the_size_of_the_content(network: Painter, size: tuple[int, int]) -> None:
     content = smooth(*size, seed=1)
     made = result(content, {"linocut": 1.0}, size=64, network=network)
     assert made.shape == content.shape
@@ -99,7 +97,7 @@ def test_every_size_comes_back_as_it_went_in(network: Painter, size: tuple[int, 
     assert not torch.allclose(made, content, atol=0.01)
 
 
-def test_strength_goes_from_the_content_to_the_painting(network: Painter) -> None:
+def test_strength_interpolates_between_content_and_painting(network: Painter) -> None:
     content = smooth(40, 50, seed=1)
     none, half, full = (result(content, {"scarlet": 1.0}, s, network=network) for s in (0.0, 0.5, 1.0))
     assert torch.equal(none, content)
@@ -134,15 +132,15 @@ def test_a_flat_picture_has_no_colour_noise(network: Painter) -> None:
     assert made[..., 24:-24, 24:-24].std(dim=(2, 3)).max() < 0.02
 
 
-def test_a_nearly_flat_picture_is_normalised_as_exactly_as_in_double_precision(network: Painter) -> None:
+def test_a_nearly_flat_picture_is_normalised_as_in_double_precision(network: Painter) -> None:
     content = 0.7 + 0.002 * torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(1))
     made = result(content, {"starry": 1.0}, network=network)
     exact = result(content.double(), {"starry": 1.0}, network=copy.deepcopy(network).double())
     assert (made - exact).abs().max() < 2 / 255
 
 
-def test_what_is_hidden_does_not_count(network: Painter) -> None:
-    """Far enough from what is visible: no position that counts sees it."""
+def test_hidden_pixels_have_no_effect(network: Painter) -> None:
+    """The hidden pixels are outside the receptive fields of all visible positions."""
     content = smooth(64, 320, seed=1)
     visible = torch.zeros(1, 1, 64, 320)
     visible[..., :64] = 1
@@ -160,8 +158,8 @@ def test_what_is_hidden_does_not_count(network: Painter) -> None:
     assert nothing.equal(content)
 
 
-def test_a_large_content_keeps_its_own_fine_detail(network: Painter) -> None:
-    """Stripes too fine for the working size are in the result as they were in the content."""
+def test_a_large_content_keeps_its_fine_detail(network: Painter) -> None:
+    """Stripes too fine for the working size are the same in the result as in the content."""
     content = smooth(256, 256, seed=1) * 0.5 + 0.25
     stripes = 0.05 * torch.tensor([1.0, -1.0]).repeat(128)
     plain = result(content, {"dusk": 1.0}, size=64, network=network)

@@ -1,4 +1,4 @@
-"""The light method: the published networks' vector and picture, and what its settings change."""
+"""The light method: equal to the published networks, tiles without seams, effect of its settings."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def networks(models: Path) -> tuple[StylePredictor, Painter]:
 
 @pytest.fixture(scope="module")
 def parts(networks: tuple[StylePredictor, Painter]) -> dict[str, Any]:
-    """What every call is given."""
+    """Return the arguments common to all calls."""
     predictor, painter = networks
     return {"predictor": predictor, "painter": painter}
 
@@ -77,7 +77,7 @@ def test_the_style_vector_and_the_picture_are_the_published_networks(
     assert difference.mean(dim=(2, 3)).abs().max() < 0.02
 
 
-def test_tiles_make_the_picture_that_one_piece_makes(
+def test_tiles_make_the_same_picture_as_one_piece(
     parts: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     content, style = smooth(203, 150, seed=1), Style(smooth(90, 110, seed=2))
@@ -88,19 +88,19 @@ def test_tiles_make_the_picture_that_one_piece_makes(
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 60), (75, 64), (150, 101)])
-def test_every_size_comes_back_as_it_went_in(parts: dict[str, Any], size: tuple[int, int]) -> None:
+def test_the_result_has_the_size_of_the_content(parts: dict[str, Any], size: tuple[int, int]) -> None:
     content = smooth(*size, seed=1)
     made = result(content, Style(smooth(1, 1, seed=2)), size=64, **parts)
     assert made.shape == content.shape
     assert made.isfinite().all() and made.min() >= 0 and made.max() <= 1
 
 
-def test_no_strength_is_the_content_itself(parts: dict[str, Any]) -> None:
+def test_strength_0_returns_the_content(parts: dict[str, Any]) -> None:
     content = smooth(40, 50, seed=1)
     assert torch.equal(result(content, Style(smooth(40, 50, seed=2)), strength=0, **parts), content)
 
 
-def test_more_strength_goes_further_from_the_content_towards_the_style(parts: dict[str, Any]) -> None:
+def test_more_strength_comes_closer_to_the_style(parts: dict[str, Any]) -> None:
     content, style = photograph("coffee.jpg", 192, 128), Style(photograph("starry_night.jpg", 192, 152))
     weak, middle, full = (result(content, style, strength=s, **parts) for s in (0.2, 0.6, 1.0))
     distances = [(made - full).abs().mean() for made in (weak, middle)]
@@ -109,7 +109,7 @@ def test_more_strength_goes_further_from_the_content_towards_the_style(parts: di
     assert blueness == sorted(blueness)
 
 
-def test_of_several_styles_each_counts_by_its_weight(parts: dict[str, Any]) -> None:
+def test_styles_are_mixed_by_weight(parts: dict[str, Any]) -> None:
     content = photograph("chelsea.jpg", 128, 96)
     night, coffee = photograph("starry_night.jpg", 128, 100), photograph("coffee.jpg", 128, 96)
     alone = result(content, Style(night), **parts)
@@ -121,7 +121,7 @@ def test_of_several_styles_each_counts_by_its_weight(parts: dict[str, Any]) -> N
     torch.testing.assert_close(result(content, Style(night), Style(coffee, 0.0), **parts), alone)
 
 
-def test_what_is_hidden_of_a_style_does_not_count(parts: dict[str, Any]) -> None:
+def test_hidden_pixels_of_a_style_have_no_effect(parts: dict[str, Any]) -> None:
     predictor = parts["predictor"]
     night, coffee = photograph("starry_night.jpg", 128, 128), photograph("coffee.jpg", 128, 128)
     visible = torch.cat([torch.ones(1, 1, 128, 128), torch.zeros(1, 1, 128, 128)], dim=3)
@@ -130,7 +130,7 @@ def test_what_is_hidden_of_a_style_does_not_count(parts: dict[str, Any]) -> None
     assert (vector - predictor(night)).norm() < (predictor(coffee) - predictor(night)).norm() / 2
 
 
-def test_what_is_hidden_of_the_content_does_not_count(parts: dict[str, Any]) -> None:
+def test_hidden_pixels_of_the_content_have_no_effect(parts: dict[str, Any]) -> None:
     content, style = photograph("chelsea.jpg", 384, 64), Style(photograph("starry_night.jpg", 128, 96))
     visible = torch.zeros(1, 1, 64, 384)
     visible[..., :64] = 1
@@ -143,14 +143,14 @@ def test_what_is_hidden_of_the_content_does_not_count(parts: dict[str, Any]) -> 
     assert not made[0].allclose(result(content, style, strength=0.5, **parts)[..., :64], atol=0.05)
 
 
-def test_the_size_of_a_style_changes_its_strokes(parts: dict[str, Any]) -> None:
+def test_the_scale_of_a_style_changes_its_strokes(parts: dict[str, Any]) -> None:
     content, style = photograph("chelsea.jpg", 128, 96), photograph("starry_night.jpg", 320, 256)
     small, large = (result(content, Style(style, scale=scale), **parts) for scale in (0.25, 2.0))
     assert (small - large).abs().mean() > 0.01
 
 
 @pytest.mark.parametrize("name", ["chelsea.jpg", "coffee.jpg"])
-def test_no_line_is_painted_along_the_upper_edge(parts: dict[str, Any], name: str) -> None:
+def test_the_upper_edge_has_no_pale_line(parts: dict[str, Any], name: str) -> None:
     content, style = photograph(name, 384, 256), Style(photograph("starry_night.jpg", 320, 256))
     change = (result(content, style, **parts) - content).mean(dim=(0, 1, 3))
     assert (change[:2].mean() - change[4:12].mean()).abs() < 0.06

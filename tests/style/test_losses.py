@@ -1,4 +1,4 @@
-"""Losses against values worked out by hand, naive loops and numerical gradients."""
+"""Losses compared with values computed by hand, naive loops and numerical gradients."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_gram_matrix_equals_its_definition_in_loops(features: Tensor) -> None:
             assert gram[i, j].item() == pytest.approx(sum_over_positions / 20)
 
 
-def test_gram_matrix_forgets_where_things_are(features: Tensor) -> None:
+def test_gram_matrix_is_independent_of_the_order_of_positions(features: Tensor) -> None:
     order = torch.randperm(20, generator=torch.Generator().manual_seed(2))
     shuffled = features.flatten(2)[..., order].reshape(features.shape)
     torch.testing.assert_close(gram_matrix(shuffled), gram_matrix(features))
@@ -66,7 +66,7 @@ def test_style_loss_by_hand() -> None:
     assert style_loss(gram, target).item() == 4.5
 
 
-def test_a_gram_matrix_does_not_depend_on_the_size_of_the_picture(features: Tensor) -> None:
+def test_gram_matrix_is_independent_of_the_size_of_the_picture(features: Tensor) -> None:
     twice = torch.cat([features, features], dim=-1)
     torch.testing.assert_close(gram_matrix(twice), gram_matrix(features))
 
@@ -84,10 +84,10 @@ def test_total_variation_equals_its_definition_in_loops(features: Tensor) -> Non
     assert total_variation(features).item() == pytest.approx(expected)
 
 
-# ── What is not visible does not count ───────────────────────────────────────────────────────────
+# ── Hidden pixels have no effect ───────────────────────────────────────────────────────────────────
 
 
-def test_half_visible_positions_count_half() -> None:
+def test_half_visible_positions_have_half_the_weight() -> None:
     # Squares 1 and 4 with weights 1 and 0.5: (1 + 2) / 1.5.
     features, visible = torch.tensor([[[[1.0, 2.0]]]]), torch.tensor([[[[1.0, 0.5]]]])
     assert position_count(features, visible) == 1.5
@@ -95,7 +95,7 @@ def test_half_visible_positions_count_half() -> None:
     assert content_loss(features, torch.zeros_like(features), visible).item() == 2.0
 
 
-def test_hidden_columns_are_as_if_they_were_cut_off(features: Tensor, target: Tensor) -> None:
+def test_hidden_columns_have_no_effect(features: Tensor, target: Tensor) -> None:
     visible = torch.ones(1, 1, 4, 5, dtype=torch.float64)
     visible[..., 3:] = 0
     cut = features[..., :3]
@@ -104,18 +104,18 @@ def test_hidden_columns_are_as_if_they_were_cut_off(features: Tensor, target: Te
     torch.testing.assert_close(total_variation(features, visible), total_variation(cut))
 
 
-def test_nothing_visible_is_no_loss(features: Tensor, target: Tensor) -> None:
+def test_a_fully_hidden_picture_has_no_loss(features: Tensor, target: Tensor) -> None:
     nothing = torch.zeros(1, 1, 4, 5, dtype=torch.float64)
     assert content_loss(features, target, nothing) == 0
     assert total_variation(features, nothing) == 0
     assert not gram_matrix(features, nothing).any()
 
 
-# ── Gradients ────────────────────────────────────────────────────────────────────────────────────
+# ── Gradients ──────────────────────────────────────────────────────────────────────────────────────
 
 
 def gradients(features: Tensor, target: Tensor, visible: Tensor | None) -> dict[str, tuple[Loss, Tensor]]:
-    """Each loss of the features as a function, and the gradient that is written out for it."""
+    """Return each loss as a function of the features, and its explicit gradient."""
     style = gram_matrix(target)
     difference = gram_matrix(features.detach(), visible) - style
     return {
@@ -136,7 +136,7 @@ def gradients(features: Tensor, target: Tensor, visible: Tensor | None) -> dict[
 
 @pytest.mark.parametrize("masked", [False, True], ids=["all visible", "masked"])
 @pytest.mark.parametrize("name", ["content", "style", "total variation"])
-def test_gradients_are_the_numerical_ones(name: str, masked: bool, features: Tensor, target: Tensor) -> None:
+def test_gradients_equal_numerical_ones(name: str, masked: bool, features: Tensor, target: Tensor) -> None:
     visible = torch.linspace(0, 1, 20, dtype=torch.float64).reshape(1, 1, 4, 5) if masked else None
     loss, gradient = gradients(features, target, visible)[name]
     features.requires_grad_()
@@ -145,8 +145,8 @@ def test_gradients_are_the_numerical_ones(name: str, masked: bool, features: Ten
     torch.testing.assert_close(gradient, expected)
 
 
-def test_the_style_gradient_keeps_the_layout_of_the_features(features: Tensor) -> None:
-    """A network that keeps channels last is spared the way there and back."""
+def test_the_style_gradient_keeps_the_memory_layout_of_the_features(features: Tensor) -> None:
+    """A network in channels-last layout needs no conversions."""
     channels_last = features.contiguous(memory_format=torch.channels_last)
     gradient = style_gradient(channels_last, gram_matrix(channels_last))
     assert gradient.is_contiguous(memory_format=torch.channels_last)

@@ -1,4 +1,4 @@
-"""The ways down: they find the minimum, stay within the bounds, and recover."""
+"""Optimizers find the minimum, stay within [0, 1] and recover from divergence."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Optimizer = Callable[[ObjectiveFunction, Tensor], Iterator[BestSoFar]]
 
 
 class Bowl:
-    """A quadratic with its minimum at `target`, steeper in some columns; counts its evaluations."""
+    """A quadratic with its minimum at `target`, steeper in some columns, and a count of its evaluations."""
 
     def __init__(self, target: Tensor) -> None:
         self.target = target
@@ -37,7 +37,7 @@ def bowl() -> Bowl:
 
 
 @pytest.mark.parametrize(("name", "steps"), [("l-bfgs", 60), ("adam", 1500)])
-def test_a_descent_finds_the_minimum_and_never_goes_back(name: str, steps: int, bowl: Bowl) -> None:
+def test_an_optimizer_finds_the_minimum_and_the_loss_never_rises(name: str, steps: int, bowl: Bowl) -> None:
     optimizer: Optimizer = OPTIMIZERS[name]
     found = list(islice(optimizer(bowl, torch.zeros_like(bowl.target)), steps))
     assert bowl.evaluations == steps
@@ -48,7 +48,7 @@ def test_a_descent_finds_the_minimum_and_never_goes_back(name: str, steps: int, 
 
 
 @pytest.mark.parametrize(("name", "steps"), [("l-bfgs", 60), ("adam", 1500)])
-def test_a_minimum_out_of_bounds_is_looked_for_at_the_bound(name: str, steps: int, bowl: Bowl) -> None:
+def test_a_minimum_out_of_bounds_is_clamped_to_the_bound(name: str, steps: int, bowl: Bowl) -> None:
     bowl.target[..., 0] += 1
     bowl.target[..., 5] -= 1
     *_, (image, _) = islice(OPTIMIZERS[name](bowl, bowl.target + 0.1), steps)
@@ -57,20 +57,20 @@ def test_a_minimum_out_of_bounds_is_looked_for_at_the_bound(name: str, steps: in
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS)
-def test_what_was_yielded_is_never_changed(optimizer: Optimizer, bowl: Bowl) -> None:
+def test_yielded_images_are_not_changed_later(optimizer: Optimizer, bowl: Bowl) -> None:
     images = (best.image for best in islice(optimizer(bowl, bowl.target * 0), 9))
     found = [(image, image.clone()) for image in images]
     assert all(torch.equal(image, then) for image, then in found)
 
 
-def test_adam_keeps_its_start_where_there_is_no_loss(bowl: Bowl) -> None:
+def test_adam_keeps_the_first_image_when_every_loss_is_nan(bowl: Bowl) -> None:
     start = bowl.target.clone()
     nowhere = islice(OPTIMIZERS["adam"](lambda image: (float("nan"), torch.ones_like(image)), start), 5)
     assert all(torch.equal(image, bowl.target) for image, _ in nowhere)
 
 
-def test_lbfgs_starts_anew_from_the_best_where_it_diverges(bowl: Bowl) -> None:
-    """There is no loss wherever a pixel is beyond 0.5, where some of the first steps lead."""
+def test_lbfgs_restarts_from_the_best_image_when_it_diverges(bowl: Bowl) -> None:
+    """The loss is NaN wherever a pixel exceeds 0.5; some of the first steps lead there."""
     bowl.target.fill_(0.45)
 
     def objective(image: Tensor) -> tuple[float, Tensor]:
@@ -82,7 +82,7 @@ def test_lbfgs_starts_anew_from_the_best_where_it_diverges(bowl: Bowl) -> None:
     assert last.loss < first.loss / 100
 
 
-def test_lbfgs_remembers_as_many_steps_as_memory_holds(bowl: Bowl, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_history_of_lbfgs_is_limited_by_memory(bowl: Bowl, monkeypatch: pytest.MonkeyPatch) -> None:
     nbytes = bowl.target.nbytes
     histories = []
     for budget in (0, 4 * nbytes, 1000 * nbytes):
@@ -91,7 +91,7 @@ def test_lbfgs_remembers_as_many_steps_as_memory_holds(bowl: Bowl, monkeypatch: 
     assert histories == [1, 4, 10]
 
 
-def test_what_lbfgs_remembers_of_a_large_picture_takes_half_the_memory_and_leads_as_far(
+def test_the_history_of_a_large_picture_takes_half_the_memory_and_converges(
     bowl: Bowl, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(optimizers, "HISTORY_BYTES", 4 * bowl.target.nbytes)
@@ -111,7 +111,7 @@ def noting(pair: Callable[[Tensor, Tensor], optimizers._CurvaturePair], nbytes: 
     return noted
 
 
-def test_no_value_changes_by_more_in_a_step_of_lbfgs_than_is_allowed(bowl: Bowl) -> None:
+def test_lbfgs_limits_the_change_of_each_value_per_step(bowl: Bowl) -> None:
     asked = []
 
     def objective(image: Tensor) -> tuple[float, Tensor]:
@@ -123,8 +123,8 @@ def test_no_value_changes_by_more_in_a_step_of_lbfgs_than_is_allowed(bowl: Bowl)
     assert max(changes) == pytest.approx(optimizers.MOST_CHANGE)
 
 
-def test_adams_steps_become_smaller() -> None:
-    """Where the gradient keeps its strength and changes its sign, as for pixels that quarrel."""
+def test_the_steps_of_adam_become_smaller() -> None:
+    """With a gradient of constant size and alternating sign."""
     asked = [torch.full((1, 3, 4, 4), 0.5)]
 
     def objective(image: Tensor) -> tuple[float, Tensor]:
