@@ -96,12 +96,12 @@ def download_packages(plan: Plan, folder: Path) -> None:
 def missing_packages(plan: Plan, *more: str) -> list[str]:
     """Ask pip for the packages it would install, as name==version, without downloading them."""
     with tempfile.TemporaryDirectory(prefix="atelier-") as folder:
-        report, constraints = Path(folder, "report.json"), Path(folder, "constraints.txt")
+        found, constraints = Path(folder, "report.json"), Path(folder, "constraints.txt")
         constraints.write_text("\n".join(pins(plan)), encoding="utf-8")
-        options = ("--dry-run", "--quiet", "--report", str(report), "--constraint", str(constraints), *more)
+        options = ("--dry-run", "--quiet", "--report", str(found), "--constraint", str(constraints), *more)
         pip(plan, "install", *options, *index_options(plan), "--requirement", str(REQUIREMENTS))
-        found = json.loads(report.read_text(encoding="utf-8"))["install"]
-    return [normalised(f"{p['metadata']['name']}=={p['metadata']['version']}") for p in found]
+        packages = json.loads(found.read_text(encoding="utf-8"))["install"]
+    return [normalised(f"{p['metadata']['name']}=={p['metadata']['version']}") for p in packages]
 
 
 def run_pip_on(plan: Plan, packages: Iterable[str], *command: str) -> None:

@@ -170,7 +170,7 @@ def install(plan: Plan) -> None:
 
 def find_gimps(plan: Plan) -> list[Gimp]:
     """Find the GIMPs, and print them and the home folder."""
-    report(f"Installing Atelier into {plan.home.folder}")
+    report(f"Atelier's folder: {plan.home.folder}")
     found = gimp_installations.find_gimps()
     report("GIMPs found: " + (", ".join(map(str, found)) or "none, so only the command line will work"))
     return found
