@@ -98,11 +98,11 @@ class BackendClient:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close the connection; the backend drops the jobs that still run for it."""
+        """Close the connection. The backend then drops its jobs."""
         self.close()
 
     def close(self) -> None:
-        """Close the connection; the backend drops the jobs that still run for it."""
+        """Close the connection. The backend then drops its jobs."""
         self._dealer.close()
 
     def submit(
@@ -230,7 +230,7 @@ def job_event(message: Message) -> Queued | Progress | Result | AtelierError | N
 
 
 def silence_error() -> BackendSilent:
-    """Create the error for a backend that has sent nothing for SILENCE_S seconds."""
+    """Create the error for SILENCE_S seconds without a message."""
     return BackendSilent(_SILENT, seconds=round(SILENCE_S))
 
 

@@ -1,4 +1,4 @@
-"""Errors shown to the user: each one is a sentence that states the problem and the remedy.
+"""Errors shown to the user: each one is a sentence with the problem and the remedy.
 
 AtelierError
  ├─ ProtocolError           the other side violated the protocol
@@ -36,7 +36,7 @@ class BackendUnavailable(AtelierError):
 
 
 class BackendSilent(AtelierError):
-    """A connected backend that stopped answering."""
+    """The silence of a connected backend."""
 
 
 class JobCancelled(AtelierError):

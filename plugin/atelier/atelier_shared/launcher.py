@@ -142,7 +142,7 @@ def connect(*, waiting: Callable[[], None] = lambda: None, timeout_s: float = ST
 
 
 def start_backend() -> subprocess.Popen[bytes]:
-    """Start a backend that outlives this process, its terminal, and GIMP.
+    """Start a backend; it outlives this process, its terminal, and GIMP.
 
     Raises:
         BackendUnavailable: this process is sandboxed, the backend is not installed, or the system

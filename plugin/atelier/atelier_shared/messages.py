@@ -103,7 +103,7 @@ class Hello(Message):
 
 @dataclass(frozen=True)
 class Welcome(Message):
-    """Backend: the unsigned answer, with its own nonce and the proof that it knows the key."""
+    """Backend: the unsigned answer, with its own nonce and the proof of knowing the key."""
 
     type = "welcome"
     version: int
@@ -165,7 +165,7 @@ class Stop(Message):
 
 @dataclass(frozen=True)
 class Queued(Message):
-    """Backend: the job is accepted; `place` jobs run before it, and 0 means that it starts."""
+    """Backend: the job is accepted; `place` jobs run before it, and 0 means it starts."""
 
     type = "queued"
     job: int

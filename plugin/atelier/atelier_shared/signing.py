@@ -1,4 +1,4 @@
-"""Proofs that a peer knows the shared key, and signatures of every message.
+"""Proofs of knowing the shared key, and signatures of every message.
 
 `docs/protocol.md` is the specification.
 
@@ -23,7 +23,7 @@ DIGEST_PIECE_BYTES = 4 * 1024 * 1024
 
 
 def backend_proof(key: bytes, client_nonce: str, backend_nonce: str) -> str:
-    """Compute the backend's answer to the client's nonce, as hex digits: the proof that it knows `key`."""
+    """Compute the backend's answer to the client's nonce, as hex digits: the proof of knowing `key`."""
     return _keyed(key, "backend", client_nonce, backend_nonce).hex()
 
 

@@ -25,11 +25,11 @@ PONG_S = 5.0
 
 
 class ZmtpError(ConnectionError):
-    """A peer that does not speak ZMTP 3, violates it, or exceeds our limits."""
+    """An error of the peer: not ZMTP 3, a violation of it, or a message beyond our limits."""
 
 
 class Dealer:
-    """A connected DEALER that sends and receives whole messages, each a list of frames.
+    """A connected DEALER for whole messages, each a list of frames.
 
     One thread may send while another one receives. Both must have returned before `close`.
     """
