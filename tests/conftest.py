@@ -1,23 +1,28 @@
-"""What several test modules share: the models, an installation of Atelier, GIMP. Nothing may be skipped."""
+"""Fixtures and helpers of several test modules: weights, an installation of Atelier, GIMP, processes.
+
+Also the order of the tests: they are divided among processes by groups, a group for each file and each
+version of GIMP, so that a file's fixtures exist once. `--quick` leaves out the tests marked as slow.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import hypothesis
 import psutil
 import pytest
 from gimp_session import Gimp, make_profile
 
-from atelier_shared import launcher
 from atelier_shared.client import BackendClient
 from atelier_shared.errors import JobCancelled
+from atelier_shared.home import KERNELS_FILE
 from atelier_shared.messages import Picture, Queued, Region
 from atelier_shared.requests import Identity
 
@@ -33,9 +38,9 @@ hypothesis.settings.load_profile("any machine")
 
 
 def prepared(variable: str) -> Path:
-    """A folder that tests/run.py has made."""
+    """Return a folder that tests/run.py has made."""
     if variable not in os.environ:
-        pytest.fail(f"{variable} is not set: 'python3 tests/run.py' prepares what the tests need.")
+        pytest.fail(f"{variable} is not set. 'python3 tests/run.py' sets it and prepares the tests.")
     return Path(os.environ[variable])
 
 
@@ -47,21 +52,23 @@ def models() -> Path:
 
 @pytest.fixture(scope="session")
 def atelier_home(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """An installation of Atelier made of the tests' own environment; its backend ends with the tests."""
+    """An installation of Atelier, one per test process; its backend ends with the tests."""
     home = installed_in(tmp_path_factory.mktemp("atelier"), models)
     yield home
     stop_backend(home)
 
 
 def installed_in(home: Path, models: Path) -> Path:
-    """An empty folder made an installation of Atelier, of the tests' own environment."""
+    """Make an empty folder an installation of Atelier that uses the tests' own environment."""
     (home / "venv").symlink_to(sys.prefix)
     (home / "models").symlink_to(models)
+    if (models.parent / KERNELS_FILE).exists():  # otherwise the backend compares the kernels' speeds again
+        shutil.copy(models.parent / KERNELS_FILE, home)
     return home
 
 
 def processes_with(variable: str, value: Path) -> list[psutil.Process]:
-    """The processes, but this one, that have an environment variable of that value."""
+    """Return the other processes that have an environment variable of that value."""
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied, FileNotFoundError):
@@ -71,33 +78,41 @@ def processes_with(variable: str, value: Path) -> list[psutil.Process]:
     return found
 
 
-def eventually(holds: Callable[[], bool], what: str, within_s: float = EVENTUALLY_S) -> None:
-    """Wait until something holds."""
-    deadline = time.monotonic() + within_s
-    while not holds():
-        assert time.monotonic() < deadline, f"It was waited {within_s:.0f} s in vain that {what}."
-        time.sleep(0.05)
+def backends_of(home: Path) -> list[psutil.Process]:
+    """Return the processes that were started for an installation, without their own children."""
+    processes = processes_with("ATELIER_HOME", home)
+    numbers = {process.pid for process in processes}
+    found = []
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if process.ppid() not in numbers:
+                found.append(process)
+    return found
 
 
 def stop_backend(home: Path) -> None:
-    """End the backend that runs for an installation, if one does."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ATELIER_HOME", str(home))
-        connection = launcher.read_connection()
-    if connection:
+    """End the backend of an installation, and another one that may just be starting."""
+    for backend in backends_of(home):
         with contextlib.suppress(psutil.NoSuchProcess):  # it may have ended by itself
-            backend = psutil.Process(connection.pid)
             backend.terminate()
             backend.wait(STOP_S)
 
 
+def eventually(holds: Callable[[], bool], what: str, within_s: float = EVENTUALLY_S) -> None:
+    """Wait until a condition holds."""
+    deadline = time.monotonic() + within_s
+    while not holds():
+        assert time.monotonic() < deadline, f"Timed out after {within_s:.0f} s. Waited until {what}."
+        time.sleep(0.05)
+
+
 def is_at_work(client: BackendClient) -> bool:
-    """Whether the backend works for another client: a small job of ours would have to wait."""
+    """Whether the backend works for another client, so that a small job of ours would have to wait."""
     return jobs_ahead(client) > 0
 
 
 def jobs_ahead(client: BackendClient) -> int:
-    """How many jobs are at work or wait, as a small one of ours is told, which is cancelled at once."""
+    """Return the number of jobs at work or waiting: the place of a small job, which is cancelled at once."""
     job = client.submit(Identity(), PICTURE, WHOLE)
     messages = client.messages(job)
     first = next(messages)
@@ -109,13 +124,13 @@ def jobs_ahead(client: BackendClient) -> int:
 
 @pytest.fixture(scope="session", params=["3.0", "3.2"])
 def gimp_version(request: pytest.FixtureRequest) -> str:
-    """Each version of GIMP in its turn."""
+    """Each version of GIMP, one after the other."""
     return str(request.param)
 
 
 @pytest.fixture(scope="session")
 def gimp(gimp_version: str, atelier_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Gimp:
-    """GIMP without windows, with the plug-in and few others."""
+    """A GIMP without windows, with the plug-in and few others."""
     gimp = _gimp(gimp_version, atelier_home, tmp_path_factory)
     make_profile(gimp, few_plugins=True)
     return gimp
@@ -126,19 +141,80 @@ def _gimp(version: str, home: Path, folders: pytest.TempPathFactory) -> Gimp:
     return Gimp(version, folder, folders.mktemp(f"gimp-{version}"), home)
 
 
-# ── A test that did not run is a test that failed ────────────────────────────────────────────────
+# ── Groups, order and selection ──────────────────────────────────────────────────────────────────
+
+STARTS_A_BACKEND = {"atelier_home", "gimp_version"}
+"""Fixtures; all of tests/serving starts processes, too."""
+LONGEST_FIRST = ("test_window", "test_install", "test_faults", "test_in_gimp", "test_attack", "test_server")
+"""Files that take minutes. Begun last, one of them would run alone in the end."""
+LEFT_OUT = pytest.StashKey[int]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add --quick."""
+    parser.addoption("--quick", action="store_true", help="leave out the tests that are marked as slow")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark a test with its group and, if it starts GIMP or a backend, as slow."""
+    item.add_marker(pytest.mark.xdist_group(group_of(item)))
+    fixtures = set(getattr(item, "fixturenames", ()))
+    if fixtures & STARTS_A_BACKEND or item.path.parent.name == "serving":
+        item.add_marker("slow")
+
+
+def group_of(item: pytest.Item) -> str:
+    """Return the name of a test's group: its file and its version of GIMP."""
+    parameters = getattr(item, "callspec", None)
+    version = parameters.params.get("gimp_version", "") if parameters else ""
+    return f"{item.path.stem} {version}".strip()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the slow tests on --quick, and put the longest files and their longest tests first."""
+    if config.getoption("quick"):
+        slow = [item for item in items if item.get_closest_marker("slow")]
+        items[:] = [item for item in items if not item.get_closest_marker("slow")]
+        config.hook.pytest_deselected(items=slow)
+        if hasattr(config, "workeroutput"):
+            config.workeroutput["left out"] = len(slow)
+    groups = {group: number for number, group in enumerate(dict.fromkeys(map(group_of, items)))}
+
+    def place(item: pytest.Item) -> tuple[int, int, bool]:
+        name = item.path.stem
+        rank = LONGEST_FIRST.index(name) if name in LONGEST_FIRST else len(LONGEST_FIRST)
+        return rank, groups[group_of(item)], not item.get_closest_marker("long")
+
+    items.sort(key=place)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Keep the number of tests that a process of pytest-xdist has left out."""
+    node.config.stash[LEFT_OUT] = getattr(node, "workeroutput", {}).get("left out", 0)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Print the number of tests left out in other processes; pytest prints that of its own."""
+    if left_out := config.stash.get(LEFT_OUT, 0):
+        terminalreporter.line(f"--quick: {left_out} slow tests were deselected")
+
+
+# ── Skipped tests ────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Take a skipped or an expected failure for a failure."""
+    """Count a skipped test, or one that was expected to fail, as failed."""
     report = yield
     return _must_run(report)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
-    """Take a skipped module for a failure."""
+    """Count a skipped module as failed."""
     report = yield
     return _must_run(report)
 
@@ -146,5 +222,5 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
 def _must_run(report: Report) -> Report:
     if report.skipped:
         report.outcome = "failed"
-        report.longrepr = f"Nothing is skipped here, but this was: {report.longrepr}"
+        report.longrepr = f"No test may be skipped, and this one was: {report.longrepr}"
     return report

@@ -1,11 +1,20 @@
-"""Prepares what the tests need, where it is not there yet, and runs ruff, mypy and pytest.
+"""Prepares the tests' environment if necessary and runs ruff, mypy and pytest.
 
-    python3 tests/run.py [PYTEST'S ARGUMENTS …]
+    python3 tests/run.py                     everything
+    python3 tests/run.py --quick             the same without the tests that start GIMP or a backend
+    python3 tests/run.py PYTEST'S ARGUMENTS  pytest alone, for example a file, -k WORDS or -x
 
-On a fresh machine it makes, outside the checkout in ~/.cache/atelier-tests (ATELIER_TEST_CACHE
-names another folder): an environment with the pinned packages, the real weights, and a real GIMP
-3.0 and 3.2. All three checks run, whatever becomes of the one before; the exit status is 0 only
-when all pass. Standard library alone, Python 3.10 or newer.
+On a fresh machine it makes, outside the checkout in ~/.cache/atelier-tests (ATELIER_TEST_CACHE names
+another folder): an environment with the pinned packages, the real weights, and a real GIMP 3.0 and 3.2.
+That takes some minutes, once.
+
+The three checks run at the same time and regardless of each other. The exit status is 0 only if all pass.
+The tests are divided among several processes (see `tests/groups.py`). With pytest's arguments they run in
+one process, and a single test has run after about ten seconds; `-n 4 --dist loadgroup` divides them.
+After the first run, `VENV/bin/python -m pytest FILE` is ready even sooner, where VENV is the environment
+and ATELIER_TEST_CACHE and ATELIER_TEST_MODELS are set as by `places` below.
+
+Needs only the standard library and Python 3.10 or newer.
 """
 
 from __future__ import annotations
@@ -17,6 +26,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -25,43 +35,83 @@ VENV, MODELS = CACHE / "venv", CACHE / "models"
 PYTHON = VENV / "bin" / "python"
 REQUIREMENTS = (CHECKOUT / "requirements.txt", CHECKOUT / "tests" / "requirements.txt")
 GIMP_VERSIONS = ("3.0", "3.2")
-CHECKS = {
-    "ruff": ("-m", "ruff", "check", "."),
-    "mypy": ("-m", "mypy"),
-    "pytest": ("-m", "pytest"),
-}
+QUICK = "--quick"
+PROCESSES = 4
+"""More than two processor cores, because a test with GIMP or a backend mostly waits."""
+IN_PROCESSES = ("-n", str(PROCESSES), "--dist", "loadgroup", "--no-loadscope-reorder")
+ONE_THREAD = {"OMP_NUM_THREADS": "1"}
+"""For torch, because the cores are busy already. Its threads would wait for each other."""
 
 
-def main(pytest_arguments: list[str]) -> int:
-    """Prepare, check, and say how it went."""
+@dataclass(frozen=True)
+class Outcome:
+    """A finished check: its exit status and its duration."""
+
+    name: str
+    status: int
+    seconds: float
+
+    def __str__(self) -> str:
+        return f"{self.name:9} in {self.seconds:6.1f} s: {'FAILED' if self.status else 'passed'}"
+
+
+def main(arguments: list[str]) -> int:
+    """Prepare, run the checks, print a summary and return the exit status."""
     if CACHE.is_relative_to(CHECKOUT):
-        sys.exit(f"ATELIER_TEST_CACHE must lie outside the checkout, and {CACHE} does not.")
+        sys.exit(f"ATELIER_TEST_CACHE is {CACHE}. It must lie outside the checkout.")
     started = time.monotonic()
     try:
         prepare()
     except subprocess.CalledProcessError as error:
         sys.exit(f"The tests could not be prepared: {error.stderr.strip() or error}")
     report = [f"prepared  in {time.monotonic() - started:6.1f} s"]
-    passed = True
-    for name, arguments in CHECKS.items():
-        extra = pytest_arguments if name == "pytest" else []
-        started = time.monotonic()
-        status = check(*arguments, *extra)
-        report.append(f"{name:9} in {time.monotonic() - started:6.1f} s: {'FAILED' if status else 'passed'}")
-        passed = passed and status == 0
-    print("\n", *report, f"screenshots of GIMP: {CACHE / 'screenshots'}", sep="\n")
-    return 0 if passed else 1
+    outcomes = run_all(arguments) if arguments in ([], [QUICK]) else [check("pytest", *arguments)]
+    print("\n", *report, *outcomes, f"screenshots of GIMP: {CACHE / 'screenshots'}", sep="\n")
+    return 1 if any(outcome.status for outcome in outcomes) else 0
 
 
-def check(*arguments: str) -> int:
-    """Run a module of the tests' environment on the checkout, and return its exit status."""
-    print(f"\n── {' '.join(arguments[1:])}", flush=True)
+def run_all(arguments: list[str]) -> list[Outcome]:
+    """Run the three checks side by side; the output of ruff and mypy follows that of pytest."""
+    with ThreadPoolExecutor() as pool:
+        others = [pool.submit(capture, "ruff", "check", "."), pool.submit(capture, "mypy", *mypy_cache())]
+        pytest = check("pytest", *IN_PROCESSES, *arguments, **ONE_THREAD)
+        outcomes = []
+        for outcome, output in (other.result() for other in others):
+            print(f"\n── {outcome.name}\n{output}", flush=True)
+            outcomes.append(outcome)
+    return [*outcomes, pytest]
+
+
+def mypy_cache() -> tuple[str, str]:
+    """Return the options that keep mypy's cache beside the environment."""
+    return "--cache-dir", str(CACHE / "mypy")
+
+
+def capture(name: str, *arguments: str) -> tuple[Outcome, str]:
+    """Run a module of the tests' environment on the checkout and return its output."""
+    started = time.monotonic()
+    done = subprocess.run(
+        [PYTHON, "-m", name, *arguments],
+        cwd=CHECKOUT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    return Outcome(name, done.returncode, time.monotonic() - started), done.stdout
+
+
+def check(name: str, *arguments: str, **variables: str) -> Outcome:
+    """Run a module of the tests' environment on the checkout; its output is shown at once."""
+    print(f"\n── {name} {' '.join(arguments)}", flush=True)
+    started = time.monotonic()
     places = {"ATELIER_TEST_CACHE": str(CACHE), "ATELIER_TEST_MODELS": str(MODELS)}
-    return subprocess.run([PYTHON, *arguments], cwd=CHECKOUT, env=os.environ | places).returncode
+    environment = os.environ | places | variables
+    done = subprocess.run([PYTHON, "-m", name, *arguments], cwd=CHECKOUT, env=environment)
+    return Outcome(name, done.returncode, time.monotonic() - started)
 
 
 def prepare() -> None:
-    """Make what is not there yet: the environment and the weights, and meanwhile the GIMPs."""
+    """Make what is missing: the environment and the weights, and at the same time the two GIMPs."""
     CACHE.mkdir(parents=True, exist_ok=True)
     with (CACHE / "lock").open("w") as lock, ThreadPoolExecutor() as pool:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -71,12 +121,12 @@ def prepare() -> None:
 
 
 def make_environment() -> None:
-    """The pinned packages, the checkout itself, and the weights."""
+    """Install the pinned packages and the checkout itself, and fetch the weights."""
     stamp = VENV / "made-from"
     ingredients = [sys.version.encode(), *(file.read_bytes() for file in REQUIREMENTS)]
     wanted = hashlib.sha256(b"\0".join(ingredients)).hexdigest()
     if not stamp.exists() or stamp.read_text() != wanted:
-        this_python = Path(sys.executable).resolve()  # by its version: python3 is another one beside GIMP
+        this_python = Path(sys.executable).resolve()  # inside a GIMP's root, python3 is another version
         _run("packages", this_python, "-m", "venv", "--clear", VENV)
         files = [word for file in REQUIREMENTS for word in ("-r", file)]
         _run("packages", PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *files)
@@ -87,7 +137,7 @@ def make_environment() -> None:
 
 
 def get_gimp(version: str) -> None:
-    """A GIMP of that version or, where Debian has moved on, a newer one."""
+    """Unpack a GIMP of a version, or of a newer one if Debian has moved on."""
     gimp_root = CHECKOUT / "tests" / "gimp" / "gimp_root.py"
     _run(f"GIMP {version}", sys.executable, gimp_root, version, CACHE / f"gimp-{version}")
 
