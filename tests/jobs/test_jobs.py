@@ -472,7 +472,7 @@ def test_a_span_is_scaled_to_another_size(start: int, length: int, scaled: int, 
 def test_previews_are_limited_in_time_and_steps_are_not(
     models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def quick(content: Tensor, **_: Any) -> Iterator[Step]:
+    def quick(content: Tensor, *_: Any, **__: Any) -> Iterator[Step]:
         for index in range(1, 101):
             yield Step(index, 100, content)
 
@@ -487,7 +487,7 @@ def test_previews_are_limited_in_time_and_steps_are_not(
 def test_cancelling_closes_the_algorithm(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     closed = []
 
-    def endless(content: Tensor, **_: Any) -> Iterator[Step]:
+    def endless(content: Tensor, *_: Any, **__: Any) -> Iterator[Step]:
         try:
             for index in itertools.count(1):
                 yield Step(index, 10**6, content)
@@ -651,7 +651,7 @@ def test_out_of_memory_on_a_graphics_card_the_processor_takes_over(
 ) -> None:
     """The "meta" device stands for a card: its tensors have no values."""
 
-    def dream(content: Tensor, **_: Any) -> Iterator[Step]:
+    def dream(content: Tensor, *_: Any, **__: Any) -> Iterator[Step]:
         yield Step(1, 2, torch.zeros(1, 3, 80, 96))
         if content.is_meta:
             raise RuntimeError("MPS backend out of memory")
@@ -668,7 +668,7 @@ def test_out_of_memory_on_a_graphics_card_the_processor_takes_over(
 def test_a_job_finished_early_takes_one_step_on_the_processor_that_takes_over(
     models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def dream(content: Tensor, **_: Any) -> Steps:
+    def dream(content: Tensor, *_: Any, **__: Any) -> Steps:
         finish_early = yield Step(1, 3, torch.zeros(1, 3, 80, 96))
         if content.is_meta:
             raise RuntimeError("MPS backend out of memory")
@@ -685,7 +685,7 @@ def test_a_job_finished_early_takes_one_step_on_the_processor_that_takes_over(
 
 
 def test_out_of_memory_on_the_processor_the_job_fails(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def dream(content: Tensor, **_: Any) -> Iterator[Step]:
+    def dream(content: Tensor, *_: Any, **__: Any) -> Iterator[Step]:
         yield Step(1, 2, content)
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes.")
 
