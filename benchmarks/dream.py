@@ -25,13 +25,14 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from atelier_shared.sizes import octave_sizes
 from backend.compat import allocator
 from backend.compat.torchvision_import import torchvision
-from backend.dream.deepdream import dream
+from backend.dream.deepdream import DreamSettings, dream
 from backend.dream.objectives import activation
-from backend.imaging.resize import octave_sizes, resize, size_of
+from backend.imaging.resize import resize, size_of
 from backend.networks.registry import load_network
-from backend.weights import fetch
+from backend.weights import store
 
 PHOTO = Path(__file__).parents[1] / "samples" / "coffee.jpg"
 LAYER, ITERATIONS, STEP_SIZE, OCTAVES, OCTAVE_SCALE, JITTER, SEED = "Mixed_5d", 10, 0.01, 3, 1.4, 32, 1
@@ -82,19 +83,18 @@ def our_dream(models: Path, iterations: int) -> Callable[[Tensor], Tensor]:
     network = load_network("inception-v3", models, torch.device("cpu"))
 
     def dreamer(image: Tensor) -> Tensor:
-        steps = dream(
-            image,
-            network=network,
-            objective=activation({LAYER: 1.0}),
-            strength=1.0,
-            iterations=iterations,
-            step_size=STEP_SIZE,
+        settings = DreamSettings(
+            size=max(size_of(image)),
             octaves=OCTAVES,
             octave_scale=OCTAVE_SCALE,
+            iterations=iterations,
+            step_size=STEP_SIZE,
             jitter=JITTER,
-            size=max(size_of(image)),
+            smoothing="none",
+            strength=1.0,
             seed=SEED,
         )
+        steps = dream(image, activation({LAYER: 1.0}), settings, network=network)
         allocator.keep_for(image[0, 0].numel())
         for step in steps:
             last = step.image  # one at a time, as a job holds them
@@ -112,7 +112,7 @@ def usual_dream(models: Path) -> Callable[[Tensor], Tensor]:
     network.load_state_dict(
         {
             name: values
-            for name, values in fetch.load("inception-v3", models).items()
+            for name, values in store.load("inception-v3", models).items()
             if name in network.state_dict()
         }
     )

@@ -14,12 +14,11 @@ MAX_PIXELS = 2**20
 """Largest picture for which freed memory is kept."""
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -3, -4, -8
-"""Parameters of mallopt, from malloc.h: the free memory at the end of the heap above which it is
-returned, the size from which a block gets a mapping of its own, the number of such mappings, and the
-number of arenas."""
+"""Parameters of mallopt, from malloc.h: the most free memory kept at the end of the heap, the least size
+of a block with a mapping of its own, the greatest number of such mappings, and of arenas."""
 
 DEFAULT_MMAP_MAX, MMAP_THRESHOLD = 65536, 32 * 2**20
-"""The number of mappings is glibc's default; the size is the largest that glibc sets by itself."""
+"""The number of mappings is glibc's default; the size is the upper limit of its automatic threshold."""
 NEVER_TRIM = 2**31 - 1
 
 
@@ -40,9 +39,9 @@ def keep_for(pixels: int) -> None:
 
 
 def share_one_arena() -> None:
-    """Limit glibc to one arena for all threads that start from now on.
+    """Limit glibc to one arena for all threads started from now on.
 
-    Arenas of single threads would keep up to 64 MB each that `give_back` cannot return.
+    A thread's own arena would keep up to 64 MB; `give_back` cannot return it.
     """
     _set(M_ARENA_MAX, 1)
 

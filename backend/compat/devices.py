@@ -1,4 +1,4 @@
-"""Compute devices: the processor and the graphics cards that PyTorch can use."""
+"""Compute devices: the processor, and the graphics cards supported by PyTorch."""
 
 from __future__ import annotations
 
@@ -37,6 +37,6 @@ def is_out_of_memory(error: RuntimeError) -> bool:
 
 
 def release(device: torch.device) -> None:
-    """Return the memory that PyTorch caches on an accelerator, so that other programs can use it."""
+    """Return the memory cached by PyTorch on an accelerator, so that other programs can use it."""
     if device.type in ACCELERATORS:
         getattr(torch, device.type).empty_cache()

@@ -3,8 +3,8 @@
 Use it as `from ..compat.torchvision_import import torchvision`.
 
 A torchvision built for CUDA cannot load its binary beside a torch built for the processor. Its import
-then fails while it registers fake versions of operators such as `torchvision::nms`, which the missing
-binary would have defined. With the schemas defined here the import succeeds. The operators themselves
+then fails while it registers fake versions of operators such as `torchvision::nms`, normally defined
+by the binary. With the schemas defined here the import succeeds. The operators themselves
 stay absent; Atelier does not use them.
 """
 

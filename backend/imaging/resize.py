@@ -36,7 +36,7 @@ def resize(image: Tensor, size: Size) -> Tensor:
 
 
 def restore_detail(image: Tensor, original: Tensor) -> Tensor:
-    """Enlarge `image` (1, C, h, w) to the size of `original` (1, C, H, W), with the fine detail of `original`.
+    """Enlarge `image` (1, C, h, w) to the size of `original` (1, C, H, W), with its fine detail.
 
     The result is `original` plus the enlarged difference between `image` and the reduced `original`.
     """

@@ -1,15 +1,13 @@
-"""A network that paints a picture in one pass, in whatever style its normalisations are given.
+"""A network that paints a picture in one pass; its normalisations are controlled by a style vector.
 
-Knows image tensors and style vectors; nothing of which styles there are or how a vector is found.
-
-It is worked through layer by layer and each layer in tiles, so that every normalisation has the
-statistics of the whole picture and no seam can show; a thumbnail's statistics, as in Chen et al.
-2022, *Towards Ultra-Resolution Neural Style Transfer*, are not needed.
+It is computed layer by layer, and each layer tile by tile. So every normalisation has the mean and
+variance of the whole picture, and tiles leave no seams. Chen et al. 2022, *Towards Ultra-Resolution
+Neural Style Transfer*, compute these moments from a thumbnail instead.
 
 Sources:
     Johnson, Alahi and Fei-Fei 2016, *Perceptual Losses for Real-Time Style Transfer*, ECCV (the layers)
     Dumoulin, Shlens and Kudlur 2017, *A Learned Representation for Artistic Style*, ICLR, eq. 5
-    (conditional instance normalisation), table 3 (nearest enlarging before convolution)
+    (conditional instance normalisation), table 3 (nearest-neighbour upsampling before convolution)
 """
 
 from __future__ import annotations
@@ -25,24 +23,38 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d, pad, pixel_shuffle, pixel_unshuffle
 
 from atelier_shared.sizes import Size, fit
+
 from ..imaging.resize import resize, restore_detail, size_of
 from ..imaging.step import Step, Steps
 from ..imaging.tiles import Rectangle, tile_side, tiles
 
 MINIMUM_PX = 16
 TILE_PX = 256
-"""Of a layer that is worked on at a time, so that it stays in the processor's cache."""
+"""Side of a tile of any layer; small enough for the processor's cache."""
 EPSILON = 1e-5
-"""Keeps a flat channel from being divided by zero; the value the weights were trained with."""
+"""Added to a variance before its square root, as in the training of the weights."""
+
+
+# ── Layers ───────────────────────────────────────────────────────────────────────────────────────
 
 
 class Layer(nn.Conv2d):
-    """A convolution with reflection padding; with `style_length`, the normalisation after it.
+    """A convolution with reflection padding and, if there is a style vector, a normalisation.
 
-    The normalisation's gammas and betas are linear in a style vector of `style_length` numbers.
+    `forward` has no padding of its own; `_tile_with_margin` adds it. The normalisation's gammas and betas
+    are linear functions of the style vector.
+
+    Args:
+        before: input channels.
+        after: output channels.
+        kernel: side of the kernel, an odd number.
+        stride: 1 or 2.
+        style_length: length of the style vector; 0 for a convolution with a bias and no normalisation.
+        offset: whether gammas and betas have a constant part.
     """
 
-    enlarging, edges = 1, "reflect"
+    upsampling = 1
+    padding_kind = "reflect"
 
     def __init__(
         self, before: int, after: int, kernel: int, stride: int = 1, *, style_length: int = 0, offset: bool
@@ -54,59 +66,78 @@ class Layer(nn.Conv2d):
         )
 
     def forward(self, values: Tensor) -> Tensor:
-        """The convolution of values that already have their margin."""
+        """Convolve values that include the margin, (1, before, h, w)."""
         return conv2d(values, self.weight, self.bias, self.stride)
 
     def out_size(self, size: Size) -> Size:
-        """Of what it makes of features of this size."""
-        height, width = (-(-side * self.enlarging // self.stride[0]) for side in size)
+        """Return the size of the output for an input of `size`."""
+        height, width = (-(-side * self.upsampling // self.stride[0]) for side in size)
         return height, width
 
     def tiles(self, size: Size, tile_scale: float) -> list[Rectangle]:
-        """Parts of features of this size, counted in positions before or after it, whichever are more."""
-        height, width = (length * self.enlarging for length in size)
+        """Cut an input of `size` into tiles, in positions of the input or the output, whichever is larger."""
+        height, width = (length * self.upsampling for length in size)
         side = tile_side(TILE_PX, tile_scale, stride=2)
         return [tile.inner for tile in tiles(height, width, side=side, halo=0, stride=2)]
 
     def normalise_(self, features: Tensor, mean: Tensor, variance: Tensor, style: Tensor) -> Tensor:
-        """Dumoulin et al. 2017, eq. 5, in place, on features (1, C, h, w) of such moments, (C) each."""
+        """Apply Dumoulin et al. 2017, eq. 5, in place, if the layer has a normalisation.
+
+        Args:
+            features: output of the convolution, (1, C, h, w).
+            mean: mean of each channel over the whole picture, (C,).
+            variance: its variance, (C,).
+            style: style vector, (1, style_length).
+        """
         if self.gamma is not None and self.beta is not None:
-            scale = self.gamma(style) * (variance + EPSILON).rsqrt()
+            scale = self.gamma(style) * (variance + EPSILON).rsqrt()  # (1, C)
             offset = self.beta(style) - mean * scale
             torch.addcmul(offset[..., None, None], features, scale[..., None, None], out=features)
         return features
 
 
-class Enlarging(Layer):
-    """The same after enlarging to the nearest twice, which is left out.
+class UpsamplingLayer(Layer):
+    """Nearest-neighbour upsampling ×2 and a 3×3 convolution, fused into one 2×2 convolution.
 
-    Two enlarged rows or columns of three are one, so that four values around the point where they
-    meet, not sixteen, make the four that lie there. What is reflected is the edge itself. Each of the
-    four is summed in another order: of equal values other than 0 they differ by rounding.
+    In an upsampled picture, a 3×3 window covers only 2×2 different values: two of its three rows are
+    equal, and so are two of its three columns. Their weights are added. Each of the four output pixels at
+    a corner between four input pixels has its own sums; they become channels, and a pixel shuffle puts
+    them in place.
+
+    A reflected edge of the upsampled picture equals a repeated edge of the input, so the padding is
+    "replicate". The four outputs are summed in different orders: for equal inputs other than 0 they
+    differ by rounding.
     """
 
-    enlarging, edges = 2, "replicate"
+    upsampling = 2
+    padding_kind = "replicate"
 
     def forward(self, values: Tensor) -> Tensor:
-        """The convolution of values that already have a margin of one."""
-        meets = self.weight.new_tensor([[[1, 1, 0], [0, 0, 1]], [[1, 0, 0], [0, 1, 1]]])
-        weight = torch.einsum("ocyx,apy,bqx->oabcpq", self.weight, meets, meets).flatten(0, 2)
-        return pixel_shuffle(conv2d(values, weight), 2)[..., 1:-1, 1:-1]
+        """Map values with a margin of one, (1, before, h + 2, w + 2), to (1, after, 2h, 2w)."""
+        # For each output row (a): the input row (p) under each kernel row (y); columns (b, q, x) likewise.
+        covers = self.weight.new_tensor([[[1, 1, 0], [0, 0, 1]], [[1, 0, 0], [0, 1, 1]]])
+        weight = torch.einsum("ocyx,apy,bqx->oabcpq", self.weight, covers, covers).flatten(0, 2)
+        phases = conv2d(values, weight)  # (1, 4 * after, h + 1, w + 1)
+        return pixel_shuffle(phases, 2)[..., 1:-1, 1:-1]
 
 
-class ToColours(Layer):
-    """The same where few channels become colours, on even sides.
+class ColourLayer(Layer):
+    """A convolution to a few channels, the colours, on images with even sides.
 
-    Even and odd rows and columns are channels, enough of them to fill a processor's vectors.
+    Even and odd rows and columns become channels, because few channels do not fill a processor's vectors.
     """
 
     def forward(self, values: Tensor) -> Tensor:
-        """The convolution of values that already have their margin."""
-        return pixel_shuffle(conv2d(pixel_unshuffle(values, 2), _of_phases(self.weight)), 2)
+        """Convolve values that include the margin, (1, before, h, w)."""
+        return pixel_shuffle(conv2d(pixel_unshuffle(values, 2), _between_phases(self.weight)), 2)
 
 
-def _of_phases(weight: Tensor) -> Tensor:
-    """A kernel (O, C, 2n + 1, 2n + 1) as one between the phases of a picture, (4 O, 4 C, n + 1, n + 1)."""
+def _between_phases(weight: Tensor) -> Tensor:
+    """Rearrange a kernel (O, C, 2n + 1, 2n + 1) to act on pixel-unshuffled images, (4 O, 4 C, n + 1, n + 1).
+
+    A phase consists of the pixels in even or odd rows and even or odd columns. The kernel from input phase
+    (row, column) to output phase (top, left) has every second weight, from row - top and column - left on.
+    """
     padded, taps = pad(weight, (1, 1, 1, 1)), weight.shape[-1] // 2 + 1
     phases = list(itertools.product(range(2), repeat=2))
     kernels = [
@@ -116,16 +147,24 @@ def _of_phases(weight: Tensor) -> Tensor:
         ]
         for top, left in phases
     ]
-    blocks = torch.stack([torch.stack(to_phase, dim=2) for to_phase in kernels], dim=1)
+    blocks = torch.stack([torch.stack(inputs, dim=2) for inputs in kernels], dim=1)  # (O, 4, C, 4, …)
     return blocks.flatten(2, 3).flatten(0, 1)
+
+
+# ── The statistics of a picture ──────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True)
 class Moments:
-    """Of each part of a picture how many positions are visible, (parts, 1), and each channel's moments there.
+    """Statistics of each tile of a layer's output, combined to those of the whole picture.
 
-    `mean` and `variance` are (parts, C). The room for all of them is taken at once: a few bytes for
-    every part, taken between large blocks, would keep what those leave from being used again.
+    They are three views of one tensor. Small tensors, allocated tile by tile between large ones, would
+    keep the memory of freed large tensors from being reused.
+
+    Attributes:
+        weight: number of visible positions, (tiles, 1).
+        mean: mean of each channel, (tiles, C).
+        variance: variance of each channel, (tiles, C).
     """
 
     weight: Tensor
@@ -133,44 +172,47 @@ class Moments:
     variance: Tensor
 
     @classmethod
-    def room(cls, parts: int, channels: int, like: Tensor) -> Moments:
-        """Room for what is to be noted of so many parts, in numbers as `like` has them."""
-        room = like.new_empty(parts, 1 + 2 * channels)
-        return cls(*torch.split(room, [1, channels, channels], dim=1))
+    def allocate(cls, tiles: int, channels: int, like: Tensor) -> Moments:
+        """Allocate the moments, with the type and the device of `like`."""
+        memory = like.new_empty(tiles, 1 + 2 * channels)
+        return cls(*torch.split(memory, [1, channels, channels], dim=1))
 
-    def note(self, part: int, features: Tensor, visible: Tensor | None) -> None:
-        """Note those of features (1, C, h, w).
+    def measure(self, tile: int, features: Tensor, visible: Tensor | None) -> None:
+        """Measure the features (1, C, h, w) of the tile with this number.
 
-        `visible` (1, 1, h, w) is how much each position counts; None for all in full.
+        `visible` is the weight of each position, (1, 1, h, w) in [0, 1]; None for 1 everywhere.
         """
-        if visible is None and features.device.type != "mps":  # which has no such function
-            self.weight[part] = features[0, 0].numel()
-            self.mean[part], self.variance[part] = torch.batch_norm_update_stats(features, None, None, 0.0)
+        if visible is None and features.device.type != "mps":  # MPS has no batch_norm_update_stats
+            self.weight[tile] = features[0, 0].numel()
+            self.mean[tile], self.variance[tile] = torch.batch_norm_update_stats(features, None, None, 0.0)
             return
-        values = features.permute(0, 2, 3, 1).flatten(0, 2)
+        values = features.permute(0, 2, 3, 1).flatten(0, 2)  # (h*w, C)
         weights = features.new_ones(len(values)) if visible is None else visible.flatten()
-        self.weight[part] = weights.sum()
-        shares = weights / self.weight[part].clamp(min=EPSILON)
-        self.mean[part] = shares @ values
-        self.variance[part] = shares @ (values - self.mean[part]).square_()
+        self.weight[tile] = weights.sum()
+        shares = weights / self.weight[tile].clamp(min=EPSILON)
+        self.mean[tile] = shares @ values
+        self.variance[tile] = shares @ (values - self.mean[tile]).square_()
 
-    def of_all(self) -> tuple[Tensor, Tensor]:
-        """Mean and variance, (C) each, of the whole picture, by the law of total variance."""
+    def of_picture(self) -> tuple[Tensor, Tensor]:
+        """Compute the mean and variance of the whole picture, (C,) each, by the law of total variance."""
         shares = self.weight / self.weight.sum()
         mean = (shares * self.mean).sum(dim=0)
         return mean, (shares * (self.variance + (self.mean - mean).square())).sum(dim=0)
 
 
+# ── The network ──────────────────────────────────────────────────────────────────────────────────
+
+
 class Painter(nn.Module):
-    """Three layers that halve the picture twice, residual blocks, three that enlarge it again.
+    """Three layers that reduce the picture by 4, residual blocks, and three layers that enlarge it again.
 
     Args:
         widths: channels of the first three layers.
         blocks: number of residual blocks.
-        narrowing: channels of the last three layers, the colours last.
-        style_length: numbers in a style vector.
-        contract_styled: whether the first three layers are normalised too.
-        offset: whether gammas and betas have a part that is the same for every style.
+        narrowing: channels of the last three layers; those of the last one are the colours.
+        style_length: length of a style vector.
+        contract_styled: whether the first three layers have a normalisation.
+        offset: whether gammas and betas have a constant part, the same for every style.
     """
 
     def __init__(
@@ -186,9 +228,9 @@ class Painter(nn.Module):
         super().__init__()
 
         contracting = functools.partial(Layer, style_length=style_length * contract_styled, offset=offset)
-        plain, enlarging, to_colours = (
+        plain, upsampling, to_colours = (
             functools.partial(kind, style_length=style_length, offset=offset)
-            for kind in (Layer, Enlarging, ToColours)
+            for kind in (Layer, UpsamplingLayer, ColourLayer)
         )
         first, second, wide = widths
         half, narrow, colours = narrowing
@@ -199,12 +241,12 @@ class Painter(nn.Module):
             nn.ModuleList([plain(wide, wide, 3), plain(wide, wide, 3)]) for _ in range(blocks)
         )
         self.expand: Any = nn.ModuleList(
-            [enlarging(wide, half, 3), enlarging(half, narrow, 3), to_colours(narrow, colours, 9)]
+            [upsampling(wide, half, 3), upsampling(half, narrow, 3), to_colours(narrow, colours, 9)]
         )
         self.eval().requires_grad_(False)
 
     def layers(self) -> Iterator[Layer]:
-        """All of them, in their order."""
+        """Yield all layers, in the order of computation."""
         return (module for module in self.modules() if isinstance(module, Layer))
 
 
@@ -219,89 +261,97 @@ def paint(
     margin: int = 0,
     tile_scale: float = 1.0,
 ) -> Steps:
-    """Paint `content` in the style of a vector (1, `style_length`); a step for every tile of every layer.
+    """Paint `content` in the style of a vector; yield a step for every tile of every layer.
 
     Args:
-        content: image tensor.
-        style: what the painter's gammas and betas are reckoned from.
+        content: image tensor (1, 3, H, W).
+        style: style vector (1, style_length).
         painter: the network.
-        visible: (1, 1, H, W) in [0, 1], not 0 everywhere: how much each pixel of the content counts in
-            the normalisations; None for all in full.
-        size: longest side in pixels at which the picture is painted. A larger content keeps its
-            own fine detail.
-        margin: pixels, reflected, that are painted around the picture and cut off again.
-        tile_scale: factor for the tiles' usual sides, below 1 where memory is short.
+        visible: visibility (1, 1, H, W) of the content in [0, 1], not 0 everywhere: the weight of each
+            pixel in the normalisations. None for 1 everywhere.
+        size: longest side in pixels at which the picture is painted. A larger content keeps its own fine
+            detail.
+        margin: width in pixels of a reflected margin, painted around the picture and cut off again.
+        tile_scale: factor for the usual side of tiles, below 1 if memory is short.
     """
     small = resize(content, fit(size_of(content), size, MINIMUM_PX + margin))
     if visible is not None:
         visible = pad(resize(visible, size_of(small)).clamp(0, 1), [margin] * 4, mode="reflect")
-    framed = pad(small, [margin] * 4, mode="reflect").contiguous(memory_format=torch.channels_last)
-    inner = Rectangle(margin, margin, framed.shape[-2] - margin, framed.shape[-1] - margin)
-    total = _tile_count(painter, size_of(framed), tile_scale) + 1
-    for index, painting in enumerate(_painted(framed, style, visible, painter, tile_scale), start=1):
+    padded = pad(small, [margin] * 4, mode="reflect").contiguous(memory_format=torch.channels_last)
+    inner = Rectangle(margin, margin, padded.shape[-2] - margin, padded.shape[-1] - margin)
+    total = _tile_count(painter, size_of(padded), tile_scale) + 1
+    for index, painting in enumerate(_paint_tiles(padded, style, visible, painter, tile_scale), start=1):
         picture = small if painting is None else restore_detail(inner.of(painting), content).clamp(0, 1)
         yield Step(index, total, picture)
 
 
-def _painted(
+def _paint_tiles(
     image: Tensor, style: Tensor, visible: Tensor | None, painter: Painter, tile_scale: float
 ) -> Iterator[Tensor | None]:
-    """Nothing after every tile of every layer, and at last the painting."""
-    work_through = functools.partial(_worked_through, style=style, visible=visible, tile_scale=tile_scale)
+    """Yield None after every tile of every layer, and finally the painting, (1, 3, H, W)."""
+    apply = functools.partial(_apply_layer, style=style, visible=visible, tile_scale=tile_scale)
     features = image
     for layer in painter.contract:
-        features = yield from work_through(layer, features)
+        features = yield from apply(layer, features)
         features.relu_()
     for first, second in painter.residual:
-        inner = yield from work_through(first, features)
-        features += yield from work_through(second, inner.relu_())
+        inner = yield from apply(first, features)
+        features += yield from apply(second, inner.relu_())
     *others, last = painter.expand
     for layer in others:
-        features -= features[..., :1, :1].clone()  # no loss to what is normalised; the flat becomes exactly 0
-        features = yield from work_through(layer, features)
+        # A constant per channel does not change the normalised output. Subtracting the first position
+        # makes flat features exactly 0, so that the rounding of UpsamplingLayer has no effect on them.
+        features -= features[..., :1, :1].clone()
+        features = yield from apply(layer, features)
         features.relu_()
-    features = yield from work_through(last, features)
+    features = yield from apply(last, features)
     yield Rectangle(0, 0, *size_of(image)).of(features).sigmoid()
 
 
-def _worked_through(
+def _apply_layer(
     layer: Layer, features: Tensor, style: Tensor, visible: Tensor | None, tile_scale: float
 ) -> Generator[None, None, Tensor]:
-    """What a layer makes of the features of a whole picture, convolved tile by tile into place."""
+    """Apply a layer to the features of the whole picture, (1, C, h, w) to (1, C', h', w').
+
+    It yields after every tile. The tiles are convolved first; then the whole is normalised.
+    """
     height, width = layer.out_size(size_of(features))
     convolved = features.new_empty(1, height, width, layer.out_channels).permute(0, 3, 1, 2)
-    counts = None if visible is None else resize(visible, (height, width)).clamp(0, 1)
-    parts = layer.tiles(size_of(features), tile_scale)
-    moments = Moments.room(len(parts), layer.out_channels, features)
-    for number, tile in enumerate(parts):
-        part, place = layer(_with_margin(features, tile, layer)), tile.at(layer.stride[0])
-        moments.note(number, part, None if counts is None else place.of(counts))
+    weights = None if visible is None else resize(visible, (height, width)).clamp(0, 1)
+    layer_tiles = layer.tiles(size_of(features), tile_scale)
+    moments = Moments.allocate(len(layer_tiles), layer.out_channels, features)
+    for number, tile in enumerate(layer_tiles):
+        part, place = layer(_tile_with_margin(features, tile, layer)), tile.at(layer.stride[0])
+        moments.measure(number, part, None if weights is None else place.of(weights))
         if part.shape == convolved.shape:
             convolved = part
         else:
             place.of(convolved).copy_(part)
         yield
-    return layer.normalise_(convolved, *moments.of_all(), style)
+    return layer.normalise_(convolved, *moments.of_picture(), style)
 
 
-def _with_margin(features: Tensor, tile: Rectangle, layer: Layer) -> Tensor:
-    """What a layer needs for a tile: of the features, and beyond their ends its padding."""
-    inner, margin = tile.at(layer.enlarging), layer.kernel_size[0] // 2
+def _tile_with_margin(features: Tensor, tile: Rectangle, layer: Layer) -> Tensor:
+    """Return the input of a layer for a tile: its features with the kernel's margin.
+
+    Beyond the picture's edges the margin is the layer's padding.
+    """
+    inner, margin = tile.at(layer.upsampling), layer.kernel_size[0] // 2
     height, width = size_of(features)
-    seen = Rectangle(
+    available = Rectangle(
         max(0, inner.top - margin),
         max(0, inner.left - margin),
         min(height, inner.bottom + margin),
         min(width, inner.right + margin),
     )
-    lacking = inner.within(seen)
-    right, bottom = inner.right + margin - seen.right, inner.bottom + margin - seen.bottom
-    beyond = (margin - lacking.left, right, margin - lacking.top, bottom)
-    return pad(seen.of(features), beyond, mode=layer.edges)
+    present = inner.within(available)
+    right, bottom = inner.right + margin - available.right, inner.bottom + margin - available.bottom
+    missing = (margin - present.left, right, margin - present.top, bottom)
+    return pad(available.of(features), missing, mode=layer.padding_kind)
 
 
 def _tile_count(painter: Painter, size: Size, tile_scale: float) -> int:
-    """Tiles of all layers for a picture of `size`."""
+    """Count the tiles of all layers for a picture of `size`."""
     count = 0
     for layer in painter.layers():
         count += len(layer.tiles(size, tile_scale))

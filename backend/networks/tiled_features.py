@@ -132,7 +132,7 @@ def _piece(features: Tensor, visible: Tensor | None, stride: int) -> Piece:
 
 
 def _pool(visible: Tensor, size: Size, stride: int) -> Tensor:
-    """Average the visibility (1, 1, H, W) over the `stride` × `stride` pixels of each position, (1, 1, *size).
+    """Average the visibility (1, 1, H, W) over the pixels of each position, `stride`², to (1, 1, *size).
 
     Where the network rounds its size down, the pixels beyond the grid belong to the last row and column.
     """

@@ -1,4 +1,4 @@
-"""Memory that is kept from step to step, and given back."""
+"""Memory is kept from step to step for small pictures, and returned."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ CHECKOUT = Path(__file__).parents[2]
 TAKE_AND_FREE = """
 import resource, sys
 import torch
-from backend import memory
+from backend.compat import allocator
 
 def resident():
     with open("/proc/self/statm") as file:
@@ -23,30 +23,30 @@ def faults(times):
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
 torch.set_num_threads(1)
-memory.keep_for(int(sys.argv[1]))
+allocator.keep_for(int(sys.argv[1]))
 faults(40)
 print(faults(5), resident())
-memory.give_back()
+allocator.give_back()
 print(resident())
 """
 TAKEN_BYTES = 100_000_000
 
 
 def taken_and_freed(pixels: int) -> tuple[int, int, int]:
-    """How many pages were new, and what was held by the process before and after it was given back."""
+    """Return the number of new pages, and the process's memory before and after `give_back`."""
     command = [sys.executable, "-c", TAKE_AND_FREE, str(pixels)]
     done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=True)
     faults, within, after = map(int, done.stdout.split())
     return faults, within, after
 
 
-def test_memory_is_kept_for_a_small_picture_and_then_given_back() -> None:
+def test_memory_is_kept_for_a_small_picture_and_then_returned() -> None:
     faults, within, after = taken_and_freed(512 * 512)
     assert faults < 1000
     assert within - after > 0.9 * TAKEN_BYTES
 
 
-def test_memory_is_not_kept_for_a_large_one() -> None:
+def test_memory_is_not_kept_for_a_large_picture() -> None:
     faults, within, after = taken_and_freed(24_000_000)
     assert faults > 5 * 1000
     assert within - after < 0.1 * TAKEN_BYTES

@@ -1,4 +1,4 @@
-"""torchvision can be imported beside any torch, and its real errors are not hidden."""
+"""torchvision can be imported beside any build of torch; other errors of its import are not hidden."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from backend.compat import torchvision_import
 CHECKOUT = Path(__file__).parents[2]
 
 
-def import_vision(fake_torchvision: Path, source: str) -> subprocess.CompletedProcess[str]:
-    """Import `backend.vision` in a fresh Python where torchvision is `source`."""
+def import_torchvision(fake_torchvision: Path, source: str) -> subprocess.CompletedProcess[str]:
+    """Import torchvision by our module in a new Python in which torchvision is `source`."""
     (fake_torchvision / "torchvision.py").write_text(source)
     places = os.pathsep.join([str(fake_torchvision), str(CHECKOUT)])
     return subprocess.run(
@@ -32,7 +32,7 @@ def import_vision(fake_torchvision: Path, source: str) -> subprocess.CompletedPr
     )
 
 
-def test_torchvision_builds_networks_that_run() -> None:
+def test_networks_of_torchvision_run() -> None:
     with torch.no_grad():
         features = torchvision_import.torchvision.models.squeezenet1_1(weights=None).features(
             torch.zeros(1, 3, 64, 64)
@@ -40,23 +40,23 @@ def test_torchvision_builds_networks_that_run() -> None:
     assert features.shape == (1, 512, 3, 3)
 
 
-def test_operators_are_defined_only_where_the_binary_did_not_load() -> None:
+def test_operators_are_defined_only_if_the_binary_is_not_loaded() -> None:
     loaded = torchvision_import.torchvision.extension._has_ops()
     assert hasattr(torchvision_import, "_library") is not loaded
 
 
 @pytest.mark.parametrize("operator", ["nms", "qnms"])
-def test_a_missing_operator_is_defined_and_the_import_tried_again(tmp_path: Path, operator: str) -> None:
+def test_a_missing_operator_is_defined_and_the_import_repeated(tmp_path: Path, operator: str) -> None:
     source = f"""
 import torch
 if not hasattr(torch.ops.torchvision, {operator!r}):
     raise RuntimeError("operator torchvision::nms does not exist")
 answer = 42
 """
-    assert import_vision(tmp_path, source).stdout.split() == ["42"]
+    assert import_torchvision(tmp_path, source).stdout.split() == ["42"]
 
 
-def test_another_error_of_torchvision_is_not_hidden(tmp_path: Path) -> None:
-    done = import_vision(tmp_path, "raise RuntimeError('the disk is on fire')")
+def test_other_errors_of_torchvision_are_not_hidden(tmp_path: Path) -> None:
+    done = import_torchvision(tmp_path, "raise RuntimeError('the disk is on fire')")
     assert done.returncode == 1
     assert "the disk is on fire" in done.stderr

@@ -1,4 +1,4 @@
-"""Sizes keep proportions, enlarging puts back what shrinking lost."""
+"""Resizing, and restoring the detail lost by it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from backend.imaging.resize import Size, fit, octave_sizes, resize, restore_detail, size_of
+from atelier_shared.sizes import Size, fit, octave_sizes
+from backend.imaging.resize import resize, restore_detail, size_of
 
 
 @pytest.fixture
@@ -45,14 +46,14 @@ def test_resize_keeps_a_flat_picture_flat() -> None:
     torch.testing.assert_close(resized, torch.full((1, 3, 13, 90), 0.3))
 
 
-def test_resize_averages_what_it_cannot_show() -> None:
+def test_resize_averages_detail_finer_than_a_pixel() -> None:
     checkerboard = torch.zeros(1, 1, 64, 64)
     checkerboard[..., ::2, ::2] = checkerboard[..., 1::2, 1::2] = 1
     small = resize(checkerboard, (16, 16))
     torch.testing.assert_close(small, torch.full_like(small, 0.5), atol=0.02, rtol=0)
 
 
-def test_shrinking_a_thousandfold_goes_in_steps_that_a_graphics_card_takes(
+def test_a_large_reduction_takes_several_passes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     sizes = [(1600, 48)]
@@ -69,11 +70,11 @@ def test_shrinking_a_thousandfold_goes_in_steps_that_a_graphics_card_takes(
     torch.testing.assert_close(small[0, 0, :, 0], expected, atol=0.02, rtol=0)
 
 
-def test_an_unchanged_picture_gets_all_its_detail_back(image: Tensor) -> None:
+def test_restoring_the_detail_of_an_unchanged_picture_gives_the_original(image: Tensor) -> None:
     torch.testing.assert_close(restore_detail(resize(image, (12, 15)), image), image)
 
 
-def test_a_change_of_colour_reaches_the_large_picture_whole(image: Tensor) -> None:
+def test_a_change_of_colour_is_applied_to_the_large_picture(image: Tensor) -> None:
     changed = resize(image, (12, 15)) + 0.25
     torch.testing.assert_close(restore_detail(changed, image), image + 0.25)
     assert size_of(restore_detail(changed, image)) == (48, 60)

@@ -1,4 +1,4 @@
-"""Tiles cover a picture once, on the network's grid, with their halo."""
+"""Tiles cover a picture once, on the network's grid, with a halo."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.imaging.tiles import Rectangle, smaller, tiles
+from backend.imaging.tiles import Rectangle, tile_side, tiles
 
 
 @given(
@@ -35,7 +35,7 @@ def test_tiles_cover_every_pixel_once_on_the_grid(
     assert owners.eq(1).all()
 
 
-def test_a_convolution_of_tiles_with_halo_is_that_of_the_whole() -> None:
+def test_a_convolution_of_tiles_with_a_halo_equals_that_of_the_picture() -> None:
     image = torch.rand(1, 1, 50, 37, generator=torch.Generator().manual_seed(1))
     kernel = torch.ones(1, 1, 5, 5)
     whole = torch.conv2d(image, kernel, padding=2)
@@ -51,26 +51,21 @@ def test_a_picture_smaller_than_a_tile_is_one_tile() -> None:
     assert only.inner == only.outer == Rectangle(0, 0, 20, 30)
 
 
-def test_no_tile_is_a_sliver() -> None:
+def test_tiles_have_nearly_equal_sizes() -> None:
     widths = [tile.inner.right - tile.inner.left for tile in tiles(10, 104, side=100, halo=0)]
     assert widths == [52, 52]
 
 
-def test_smaller_tiles_are_cut_only_as_long_as_they_are_wanted() -> None:
-    def widths() -> list[int]:
-        return [tile.inner.right - tile.inner.left for tile in tiles(8, 128, side=64, halo=0, stride=8)]
-
-    with smaller(1 / 2):
-        assert widths() == [32] * 4
-        with smaller(1 / 100):
-            assert widths() == [8] * 16
-    assert widths() == [64] * 2
+def test_a_scaled_tile_is_at_least_one_stride() -> None:
+    assert tile_side(64, 1.0, stride=8) == 64
+    assert tile_side(64, 1 / 2, stride=8) == 32
+    assert tile_side(64, 1 / 100, stride=8) == 8
 
 
-def test_a_rectangle_of_features_takes_in_what_has_begun() -> None:
+def test_a_rectangle_of_features_is_rounded_outwards() -> None:
     assert Rectangle(16, 8, 33, 24).at(8) == Rectangle(2, 1, 5, 3)
 
 
-def test_a_side_below_the_stride_is_refused() -> None:
+def test_a_side_below_the_stride_is_an_error() -> None:
     with pytest.raises(ValueError, match="at least the stride, 8 px, not 7 px"):
         next(tiles(10, 10, side=7, halo=0, stride=8))

@@ -1,4 +1,4 @@
-"""Which kernel is chosen: the faster one, once."""
+"""The benchmark of the two convolutions: the faster one is chosen, and the choice is saved."""
 
 from __future__ import annotations
 
@@ -12,59 +12,62 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv2d
 
+from atelier_shared.home import KERNELS_FILE
 from backend.networks.cpu import winograd
-from backend.networks.cpu.benchmark import NOTES, winograd_pays
+from backend.networks.cpu.benchmark import winograd_is_faster
 
 
 @pytest.fixture
-def notes(tmp_path: Path) -> Path:
-    return tmp_path / NOTES
+def results_file(tmp_path: Path) -> Path:
+    return tmp_path / KERNELS_FILE
 
 
-@pytest.mark.parametrize(("torchs_s", "winograds_s"), [(0.02, 0.0), (0.0, 0.02)])
-def test_the_faster_one_is_chosen_and_the_choice_stays(
-    notes: Path, monkeypatch: pytest.MonkeyPatch, torchs_s: float, winograds_s: float
+@pytest.mark.parametrize(("torch_s", "winograd_s"), [(0.02, 0.0), (0.0, 0.02)])
+def test_the_faster_kernel_is_chosen_and_the_choice_is_saved(
+    results_file: Path, monkeypatch: pytest.MonkeyPatch, torch_s: float, winograd_s: float
 ) -> None:
     def taking(seconds: float) -> Any:
         return lambda *_arguments, **_options: time.sleep(seconds)
 
-    monkeypatch.setattr("backend.kernel_choice.conv2d", taking(torchs_s))
-    monkeypatch.setattr("backend.winograd.convolve", taking(winograds_s))
-    chosen = winograd_pays(8, 16, 40 * 50, notes)
-    assert chosen == (winograds_s < torchs_s)
+    monkeypatch.setattr("backend.networks.cpu.benchmark.conv2d", taking(torch_s))
+    monkeypatch.setattr("backend.networks.cpu.winograd.convolve", taking(winograd_s))
+    chosen = winograd_is_faster(8, 16, 40 * 50, results_file)
+    assert chosen == (winograd_s < torch_s)
 
-    monkeypatch.setattr("backend.kernel_choice.conv2d", taking(winograds_s))
-    monkeypatch.setattr("backend.winograd.convolve", taking(torchs_s))
-    assert winograd_pays(8, 16, 40 * 50, notes) == chosen
-    assert winograd_pays(8, 16, 60 * 60, notes) == chosen  # measured at 32 px, too
-    assert winograd_pays(8, 16, 64 * 64, notes) != chosen
-    assert winograd_pays(16, 8, 40 * 50, notes) != chosen
-    assert len(json.loads(notes.read_text())) == 3
+    monkeypatch.setattr("backend.networks.cpu.benchmark.conv2d", taking(winograd_s))
+    monkeypatch.setattr("backend.networks.cpu.winograd.convolve", taking(torch_s))
+    assert winograd_is_faster(8, 16, 40 * 50, results_file) == chosen
+    assert winograd_is_faster(8, 16, 60 * 60, results_file) == chosen  # also measured at 32 px
+    assert winograd_is_faster(8, 16, 64 * 64, results_file) != chosen
+    assert winograd_is_faster(16, 8, 40 * 50, results_file) != chosen
+    assert len(json.loads(results_file.read_text())) == 3
 
 
-def test_both_do_the_same_work(notes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[Tensor] = []
+def test_both_kernels_compute_the_same_convolution(
+    results_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results: list[Tensor] = []
 
-    def kept(convolve: Any) -> Any:
-        def convolved(*arguments: Any, **options: Any) -> Tensor:
-            made.append(convolve(*arguments, **options))
-            return made[-1]
+    def recording(convolve: Any) -> Any:
+        def recorded(*arguments: Any, **options: Any) -> Tensor:
+            results.append(convolve(*arguments, **options))
+            return results[-1]
 
-        return convolved
+        return recorded
 
-    monkeypatch.setattr("backend.kernel_choice.conv2d", kept(conv2d))
-    monkeypatch.setattr("backend.winograd.convolve", kept(winograd.convolve))
-    winograd_pays(8, 16, 40 * 50, notes)
-    for result in made[1:]:
-        torch.testing.assert_close(result, made[0], rtol=1e-4, atol=1e-4)
+    monkeypatch.setattr("backend.networks.cpu.benchmark.conv2d", recording(conv2d))
+    monkeypatch.setattr("backend.networks.cpu.winograd.convolve", recording(winograd.convolve))
+    winograd_is_faster(8, 16, 40 * 50, results_file)
+    for result in results[1:]:
+        torch.testing.assert_close(result, results[0], rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("content", ["", "no JSON", "[1]", "[" * 100_000, '{"torch": 3}'])
-def test_notes_that_say_nothing_are_replaced(notes: Path, content: str) -> None:
-    notes.write_text(content)
-    chosen = winograd_pays(8, 16, 40 * 50, notes)
-    assert chosen in json.loads(notes.read_text()).values()
+def test_a_damaged_file_is_replaced(results_file: Path, content: str) -> None:
+    results_file.write_text(content)
+    chosen = winograd_is_faster(8, 16, 40 * 50, results_file)
+    assert chosen in json.loads(results_file.read_text()).values()
 
 
-def test_a_folder_that_takes_no_file_is_no_harm(tmp_path: Path) -> None:
-    assert winograd_pays(8, 16, 2000, tmp_path / "missing" / NOTES) in (True, False)
+def test_a_missing_folder_is_ignored(tmp_path: Path) -> None:
+    assert winograd_is_faster(8, 16, 2000, tmp_path / "missing" / KERNELS_FILE) in (True, False)
