@@ -69,7 +69,7 @@ def kind() -> str:
 def copy_weights(source: Path, target: Path) -> None:
     """Copy missing and different files of weights and of their hashes."""
     target.mkdir(parents=True, exist_ok=True)
-    for file in (*source.glob("*.sha256"), *sorted(source.glob("*.safetensors"))):
+    for file in (*source.glob("[!.]*.sha256"), *sorted(source.glob("[!.]*.safetensors"))):
         copy = target / file.name
         if not (copy.exists() and filecmp.cmp(file, copy, shallow=False)):
             with replacing(copy) as draft:

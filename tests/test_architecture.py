@@ -1,4 +1,4 @@
-"""The rules that hold across files: who may import whom, and what is never caught, loaded, skipped or written."""
+"""The rules across files: who may import whom, and what is never caught, loaded, skipped or written."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ MAY_IMPORT = {
     "ui": "atelier_shared host gi",
     "atelier": "atelier_shared host ui gi",
     "backend.compat": "torch torchvision",
-    "backend.imaging": "torch",
+    "backend.imaging": "torch atelier_shared.sizes",
     "backend.networks.cpu": "torch atelier_shared.home",
     "backend.weights": "torch numpy safetensors backend.compat atelier_shared.home atelier_shared.networks",
     "backend.networks": (
         "torch backend.compat backend.imaging backend.networks.cpu backend.weights atelier_shared.home"
-        " atelier_shared.networks"
+        " atelier_shared.networks atelier_shared.sizes"
     ),
-    "backend.style": "torch backend.imaging backend.networks atelier_shared.schedule",
-    "backend.dream": "torch backend.compat backend.imaging backend.networks",
+    "backend.style": "torch backend.imaging backend.networks atelier_shared.schedule atelier_shared.sizes",
+    "backend.dream": "torch backend.compat backend.imaging backend.networks atelier_shared.sizes",
     "backend.jobs": (
         "torch numpy backend.compat backend.dream backend.imaging backend.networks backend.style"
         " backend.weights atelier_shared"
@@ -42,7 +42,7 @@ MAY_IMPORT = {
         "torch numpy PIL filelock tqdm backend.__main__ backend.compat backend.jobs backend.weights"
         " atelier_shared"
     ),
-    "installer": "backend.command.gimp_installations",
+    "installer": "backend.command.gimp_installations atelier_shared.home",
     "install": "installer",
 }
 

