@@ -630,7 +630,7 @@ def test_fine_works_without_the_weights_of_its_fast_draft(models: Path, tmp_path
 def test_out_of_memory_the_job_restarts_with_smaller_tiles_and_notes_it(
     models: Path, monkeypatch: pytest.MonkeyPatch, request_: Request
 ) -> None:
-    job = submit(request_, picture(width=320, height=240), Region(0, 0, 320, 240), STYLE)
+    job = submit(request_, picture(width=320, height=96), Region(0, 0, 320, 96), STYLE)
     wanted, features, refused = result(job, models), FeatureNetwork.features, list[int]()
 
     def with_little_memory(network: FeatureNetwork, part: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
