@@ -143,8 +143,8 @@ def _gimp(version: str, home: Path, folders: pytest.TempPathFactory) -> Gimp:
 
 # ── Groups, order and selection ──────────────────────────────────────────────────────────────────
 
-STARTS_A_BACKEND = {"atelier_home", "gimp_version"}
-"""Fixtures; all of tests/serving starts processes, too."""
+SLOW_FIXTURES = ({"atelier_home"}, {"gimp_version"}, {"home", "models"}, {"pip_alone"})
+"""Fixtures of tests with GIMP, with an installation whose backend starts, or with pip."""
 LONGEST_FIRST = ("test_window", "test_install", "test_faults", "test_in_gimp", "test_attack", "test_server")
 """Files that take minutes. Begun last, one of them would run alone in the end."""
 LEFT_OUT = pytest.StashKey[int]()
@@ -157,10 +157,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Mark a test with its group and, if it starts GIMP or a backend, as slow."""
+    """Mark a test with its group and, if its folder or its fixtures show that, as slow."""
     item.add_marker(pytest.mark.xdist_group(group_of(item)))
     fixtures = set(getattr(item, "fixturenames", ()))
-    if fixtures & STARTS_A_BACKEND or item.path.parent.name == "serving":
+    if item.path.parent.name == "serving" or any(slow <= fixtures for slow in SLOW_FIXTURES):
         item.add_marker("slow")
 
 

@@ -46,6 +46,7 @@ def test_the_corpus_is_written_the_same_every_time(monkeypatch: pytest.MonkeyPat
     assert fuzz_corpus.archive("pictures").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_the_command_runs_every_target_and_prints_its_coverage() -> None:
     command = [sys.executable, str(FOLDER / "run.py"), "--inputs", str(300 * len(TARGETS))]
     done = subprocess.run(command, capture_output=True, text=True, timeout=500)

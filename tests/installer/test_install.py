@@ -229,6 +229,7 @@ def test_on_windows_the_plugin_requests_the_python_of_its_gimp(
     assert listing(on_windows) == before
 
 
+@pytest.mark.slow
 def test_a_real_gimp_finds_the_interpreter_by_its_name(home: Home, tmp_path: Path) -> None:
     """GIMP reads these definitions on every system."""
     gimp = Gimp("3.2", Path(os.environ["ATELIER_TEST_CACHE"], "gimp-3.2"), tmp_path / "gimp", home.folder)
@@ -500,6 +501,7 @@ def test_only_missing_and_different_weights_are_copied(home: Home, tmp_path: Pat
     assert (home.models / "same.safetensors").stat().st_mtime == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", [b"\xff" * 100, None], ids=["changed", "missing"])
 def test_weights_with_another_hash_are_refused(
     home: Home, models: Path, tmp_path: Path, content: bytes | None
@@ -636,6 +638,7 @@ def test_an_unchanged_photo_fails_the_self_check(home: Home) -> None:
         self_check.check_painted(home)
 
 
+@pytest.mark.slow
 def test_the_installation_measures_the_speed_of_the_default_methods(
     home: Home, models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -667,6 +670,7 @@ os.execv(sys.argv[1], sys.argv[1:])
 """
 
 
+@pytest.mark.long
 @pytest.mark.timeout(1800)
 def test_a_complete_installation_and_its_removal(
     user: Path, clone: Path, atelier_home: Path, gimp_consoles: str, monkeypatch: pytest.MonkeyPatch

@@ -474,6 +474,7 @@ def on_a_small_disk(folder: Path, size: str, code: str, *arguments: str) -> subp
     return subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", ["4m", "40m"], ids=["for the environment", "for the packages"])
 def test_a_full_disk_is_reported_and_no_partial_environment_stays(
     plan: Plan, tmp_path: Path, size: str

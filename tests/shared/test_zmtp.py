@@ -68,6 +68,7 @@ def test_messages_of_any_shape_make_a_round_trip(
     assert dealer.receive(timeout_s=20) == frames
 
 
+@pytest.mark.slow
 def test_a_frame_of_two_gibibytes_makes_a_round_trip(router: zmq.Socket[bytes], dealer: Dealer) -> None:
     frame = bytearray(2**31)
     frame[0], frame[-1] = 1, 2
