@@ -1,4 +1,4 @@
-"""How long a job will take: its work, what was noted of others, and the words for it."""
+"""Estimates of durations: work, noted speeds, and words."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_a_better_quality_is_more_work() -> None:
     assert draft < good < best
 
 
-def test_kinds_differ_in_what_makes_jobs_slow_and_in_nothing_else() -> None:
+def test_kinds_of_jobs_differ_only_in_what_affects_speed() -> None:
     assert StyleTransfer(seed=3).kind_of_job("cpu") == StyleTransfer(quality="best").kind_of_job("cpu")
     others = (
         StyleTransfer().kind_of_job("cuda"),
@@ -55,7 +55,7 @@ def test_kinds_differ_in_what_makes_jobs_slow_and_in_nothing_else() -> None:
     assert StyleTransfer(method="fast", network="vgg16").kind_of_job("cpu") == others[2]
 
 
-def test_what_was_noted_is_what_the_next_job_goes_by(tmp_path: Path) -> None:
+def test_the_estimate_follows_the_noted_speeds(tmp_path: Path) -> None:
     request = StyleTransfer(method="fast", size=100, device="cpu")
     assert estimate(request, 1000, 500, read_speeds(tmp_path)) is None
     timings.note(tmp_path, request.kind_of_job("cpu"), seconds=2.0, work=1000.0)
@@ -64,13 +64,13 @@ def test_what_was_noted_is_what_the_next_job_goes_by(tmp_path: Path) -> None:
     assert estimate(request, 1000, 500, read_speeds(tmp_path)) == pytest.approx(10.0)
 
 
-def test_a_newer_job_counts_more(tmp_path: Path) -> None:
+def test_newer_jobs_have_more_weight(tmp_path: Path) -> None:
     timings.note(tmp_path, "job", seconds=10.0, work=10.0)
     timings.note(tmp_path, "job", seconds=30.0, work=10.0)
     assert read_speeds(tmp_path) == {"job 1e1": Speed(35.0, 15.0)}
 
 
-def test_previews_do_not_make_one_forget_how_fast_a_picture_was(tmp_path: Path) -> None:
+def test_previews_do_not_displace_the_speed_of_large_pictures(tmp_path: Path) -> None:
     picture, preview = DeepDream(device="cpu"), DeepDream(device="cpu", size=128, iterations=3)
     large, small = picture.work(1000, 1000), preview.work(1000, 1000)
     timings.note(tmp_path, preview.kind_of_job("cpu"), seconds=5.0, work=small)
@@ -85,7 +85,7 @@ def test_previews_do_not_make_one_forget_how_fast_a_picture_was(tmp_path: Path) 
     assert estimate(DeepDream(device="cpu", network="vgg16"), 1000, 1000, known) is None
 
 
-def test_what_does_nothing_takes_no_time(tmp_path: Path) -> None:
+def test_a_job_without_work_takes_no_time(tmp_path: Path) -> None:
     request = StyleTransfer(method="fast", strength=0.0, device="cpu")
     timings.note(tmp_path, request.kind_of_job("cpu"), seconds=2.0, work=1000.0)
     assert estimate(request, 1000, 500, read_speeds(tmp_path)) == 0.0
@@ -101,7 +101,7 @@ def test_a_job_that_did_nothing_is_not_noted(tmp_path: Path) -> None:
     [b"", b"\xff\xfe", b"[1, 2]", b"{", b"[" * 60_000, b'{"a": [0, 1], "b": [1, null], "c": [1], "d": 3}',
      b'{"a": [1, Infinity], "b": [1, 1e-300]}', b"{}" + b" " * MAX_BYTES],
 )  # fmt: skip
-def test_a_damaged_file_is_no_obstacle(tmp_path: Path, content: bytes) -> None:
+def test_a_damaged_file_counts_as_empty(tmp_path: Path, content: bytes) -> None:
     (tmp_path / SPEEDS_FILE).write_bytes(content)
     assert read_speeds(tmp_path) == {}
     timings.note(tmp_path, "job", seconds=1.0, work=2.0)
@@ -117,7 +117,7 @@ def test_the_file_stays_small_and_keeps_the_newest(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == [SPEEDS_FILE]
 
 
-def test_a_folder_that_cannot_be_written_to_is_no_obstacle(tmp_path: Path) -> None:
+def test_an_unwritable_folder_is_ignored(tmp_path: Path) -> None:
     timings.note(tmp_path / "missing", "job", seconds=1.0, work=1.0)
     assert read_speeds(tmp_path / "missing") == {}
 
@@ -134,6 +134,6 @@ def test_a_folder_that_cannot_be_written_to_is_no_obstacle(tmp_path: Path) -> No
         (7300.0, "Takes about 2 h"),
     ],
 )
-def test_the_words_promise_no_more_than_is_known(seconds: float | None, sentence: str) -> None:
+def test_durations_are_rounded(seconds: float | None, sentence: str) -> None:
     template, count = in_words(seconds)
     assert template.format(count=count) == sentence

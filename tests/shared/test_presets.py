@@ -11,11 +11,11 @@ from atelier_shared.presets import CONTROLLED, PRESETS
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_a_preset_names_settings_that_there_are_and_changes_the_dream(name: str) -> None:
+def test_a_preset_has_valid_settings_and_changes_the_dream(name: str) -> None:
     values: dict[str, Any] = dict(PRESETS[name].settings)
     assert DeepDream(**values) != DeepDream()
 
 
-def test_presets_set_all_that_decides_what_is_dreamt_of() -> None:
+def test_presets_control_every_setting_of_the_objective() -> None:
     """A preset of a layer's channels would do nothing while a class or a guide is the objective."""
     assert {"objective", "network", "layers", "channels"} <= CONTROLLED

@@ -17,7 +17,7 @@ PRESETTED = {name: replace(DeepDream(), **preset.settings) for name, preset in P
 
 
 @pytest.mark.parametrize("method", ["fine", "fast", "light"])
-def test_every_method_but_the_gallery_becomes_the_light_one(method: str) -> None:
+def test_every_method_except_gallery_is_previewed_by_light(method: str) -> None:
     request = StyleTransfer(
         method=method, strength=0.4, style_size=2.0, colours="matched", style_weights="2, 1"
     )
@@ -25,7 +25,7 @@ def test_every_method_but_the_gallery_becomes_the_light_one(method: str) -> None
     assert asked == replace(request, method="light", size=PREVIEW_PX)
 
 
-def test_the_gallery_stays_the_gallery() -> None:
+def test_gallery_is_previewed_by_gallery() -> None:
     request = StyleTransfer(method="gallery", gallery_style="woodcut", gallery_mix="dusk:0.5")
     assert request.for_preview(PREVIEW_PX, 200) == replace(request, size=PREVIEW_PX)
 
@@ -36,7 +36,7 @@ def test_a_smaller_working_size_is_kept() -> None:
     assert asked == DeepDream(size=80, iterations=2)
 
 
-def test_a_detail_has_the_strokes_of_the_whole() -> None:
+def test_a_detail_has_strokes_of_the_same_size_as_the_whole() -> None:
     asked = StyleTransfer(size=1200, style_size=0.5).for_preview(PREVIEW_PX, PREVIEW_PX, part=0.25)
     assert asked == StyleTransfer(method="light", size=300, style_size=2.0)
     asked = StyleTransfer(style_size=4.0).for_preview(PREVIEW_PX, PREVIEW_PX, part=0.1)
@@ -44,7 +44,7 @@ def test_a_detail_has_the_strokes_of_the_whole() -> None:
 
 
 @pytest.mark.parametrize("name", PRESETTED)
-def test_a_preset_dreams_of_the_same_in_fewer_steps(name: str) -> None:
+def test_a_preset_s_preview_differs_only_in_size_and_steps(name: str) -> None:
     request = PRESETTED[name]
     asked = request.for_preview(PREVIEW_PX, 227)
     assert isinstance(asked, DeepDream)
@@ -55,13 +55,16 @@ def test_a_preset_dreams_of_the_same_in_fewer_steps(name: str) -> None:
 
 @pytest.mark.parametrize("network", network_options(DEEPDREAM, ""))
 @pytest.mark.parametrize("part", [1.0, 0.3])
-def test_no_dream_takes_more_work_than_half_a_second_has(network: str, part: float) -> None:
+def test_a_dream_s_preview_takes_at_most_half_a_second(network: str, part: float) -> None:
     for layers in ("", "a, b, c"):
         request = DeepDream(network=network, layers=layers, octaves=12, octave_scale=1.1, iterations=500)
         asked = request.for_preview(PREVIEW_PX + 192, PREVIEW_PX + 192, part)
         assert isinstance(asked, DeepDream)
-        assert asked.size == 64 or asked.work(PREVIEW_PX + 192, PREVIEW_PX + 192) <= NETWORKS[network].work_in_half_second
+        assert (
+            asked.size == 64
+            or asked.work(PREVIEW_PX + 192, PREVIEW_PX + 192) <= NETWORKS[network].work_in_half_second
+        )
 
 
-def test_what_takes_no_time_is_asked_for_as_it_is() -> None:
+def test_the_identity_is_its_own_preview() -> None:
     assert Identity().for_preview(10, 10) == Identity()

@@ -16,7 +16,7 @@ from atelier_shared.text_settings import channel_range, gallery_mix, weights_by_
 
 
 @pytest.mark.parametrize("kind", REQUESTS.values(), ids=REQUESTS.keys())
-def test_every_default_is_within_its_own_bounds_and_every_bound_is_allowed(kind: type[Request]) -> None:
+def test_every_default_and_bound_is_allowed(kind: type[Request]) -> None:
     kind()
     for setting in settings(kind):
         if isinstance(setting, Number):
@@ -36,25 +36,25 @@ def test_every_default_is_within_its_own_bounds_and_every_bound_is_allowed(kind:
         (" layer2.0 : 3 ,, Mixed_5d ", {"layer2.0": 3.0, "Mixed_5d": 1.0}),
     ],
 )
-def test_names_have_their_weights_or_one(text: str, weights: dict[str, float]) -> None:
+def test_weights_by_name_default_to_1(text: str, weights: dict[str, float]) -> None:
     assert weights_by_name(text) == weights
 
 
 @pytest.mark.parametrize("text", ["a:", ":1", "a:b", "a:0", "a:-1", "a:nan", "a:inf", "a, a", "a:1:2"])
-def test_names_and_weights_of_another_form_are_refused(text: str) -> None:
+def test_another_notation_of_weights_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="“"):
         weights_by_name(text)
 
 
 @given(st.dictionaries(st.from_regex(r"[A-Za-z0-9_.]+", fullmatch=True), st.floats(1e-3, 1e3), max_size=5))
-def test_weights_by_name_come_out_as_they_were_written(weights: dict[str, float]) -> None:
+def test_written_weights_by_name_are_parsed_again(weights: dict[str, float]) -> None:
     assert weights_by_name(", ".join(f"{name}:{weight!r}" for name, weight in weights.items())) == weights
 
 
-def test_weights_in_order_are_numbers_above_nothing() -> None:
+def test_weights_in_order_are_numbers_above_0() -> None:
     assert weights_in_order("2, 1,0.5") == [2.0, 1.0, 0.5]
     assert weights_in_order("") == []
-    with pytest.raises(ValueError, match="“0” is no weight"):
+    with pytest.raises(ValueError, match="“0” is not a weight"):
         weights_in_order("1, 0")
 
 
@@ -62,31 +62,31 @@ def test_weights_in_order_are_numbers_above_nothing() -> None:
     ("text", "channels"),
     [("", None), ("12", range(12, 13)), ("12-20", range(12, 21)), (" 3 - 3 ", range(3, 4))],
 )
-def test_channels_are_one_or_from_one_to_another(text: str, channels: range | None) -> None:
+def test_a_channel_range_is_one_channel_or_a_span(text: str, channels: range | None) -> None:
     assert channel_range(text) == channels
 
 
 @pytest.mark.parametrize("text", ["x", "3-", "-3", "5-4", "1-2-3", "²"])
-def test_channels_of_another_form_are_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="are no channels"):
+def test_another_notation_of_channels_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a channel range"):
         channel_range(text)
 
 
-def test_an_unknown_style_of_the_gallery_is_refused_with_a_list_of_those_there_are() -> None:
+def test_an_unknown_gallery_style_is_refused_with_a_list_of_all_styles() -> None:
     first, *_, last = GALLERY
     assert gallery_mix(f"{first}:0.5, {last}") == {first: 0.5, last: 1.0}
-    with pytest.raises(ValueError, match=rf"^gallery_mix: There is no style nonsense; .*{first}.*{last}"):
+    with pytest.raises(ValueError, match=rf"^gallery_mix: There is no style nonsense. .*{first}.*{last}"):
         StyleTransfer(gallery_mix="nonsense")
 
 
 @pytest.mark.parametrize("value", [3, None, "x" * (LONGEST_TEXT + 1)])
-def test_a_text_is_a_text_and_no_endless_one(value: object) -> None:
+def test_a_text_setting_is_a_text_of_limited_length(value: object) -> None:
     with pytest.raises(ValueError, match="layers must be a text"):
         DeepDream(layers=value)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("method", QUALITIES)
-def test_a_quality_sets_size_and_steps_and_is_overruled(method: str) -> None:
+def test_a_quality_sets_size_and_steps_unless_they_are_set(method: str) -> None:
     efforts = [StyleTransfer(method=method, quality=quality) for quality in ("draft", "good", "best")]
     sizes, steps = [e.working_px for e in efforts], [e.steps for e in efforts]
     assert sizes == sorted(set(sizes))

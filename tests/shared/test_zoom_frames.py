@@ -19,20 +19,20 @@ def crop(picture: Picture, region: Region) -> bytes:
     return b"".join(bytes(picture.pixels[at : at + region.width * size]) for at in starts)
 
 
-def test_a_part_is_put_in_its_place_and_nowhere_else() -> None:
+def test_a_part_replaces_only_its_region() -> None:
     made = with_part(CONTENT, PART, Picture(2, 2, "YA", "u8", bytes([90, 91, 92, 93, 94, 95, 96, 97])))
     expected = bytearray(range(24))
     expected[10:14], expected[18:22] = bytes([90, 91, 92, 93]), bytes([94, 95, 96, 97])
     assert made == Picture(4, 3, "YA", "u8", expected)
 
 
-def test_the_whole_is_its_part() -> None:
+def test_a_part_of_full_size_replaces_the_whole() -> None:
     other = Picture(4, 3, "YA", "u8", bytes(24))
     assert with_part(CONTENT, Region(0, 0, 4, 3), other) is other
 
 
 @pytest.mark.parametrize("region", [PART, Region(0, 0, 4, 3)])
-def test_each_frame_is_made_of_the_last_one(region: Region) -> None:
+def test_each_frame_is_computed_from_the_last_one(region: Region) -> None:
     def brighter(request: Request, content: Picture, region: Region) -> Result:
         pixels = bytes(value + 50 for value in crop(content, region))
         return Result(1, Picture(region.width, region.height, "YA", "u8", pixels))
@@ -54,7 +54,7 @@ def test_only_the_first_frame_starts_from_noise() -> None:
     assert asked == [dream, upon_the_last, upon_the_last]
 
 
-def test_a_frame_is_not_begun_before_it_is_asked_for() -> None:
+def test_frames_are_computed_one_at_a_time() -> None:
     made = []
 
     def compute(request: Request, content: Picture, region: Region) -> Result:

@@ -42,8 +42,8 @@ class DeepDream(PaintingRequest):
     objective: str = choice(
         "activation",
         {
-            "activation": N_("What the layers see in the picture"),
-            "class": N_("A class of ImageNet"),
+            "activation": N_("What the network sees in the picture"),
+            "class": N_("A kind of thing (a class of ImageNet)"),
             "guide": N_("The features of the guide picture"),
         },
         N_("_Dream of"),
@@ -57,16 +57,16 @@ class DeepDream(PaintingRequest):
     )
     layers: str = text(
         weights_by_name,
-        N_("La_yers"),
+        N_("Network la_yers"),
         N_(
-            "Layers that dream, such as Mixed_5d or Mixed_5b, Mixed_6a:0.5; deeper layers see larger things;"
+            "Layers of the network that dream, such as Mixed_5d or Mixed_5b, Mixed_6a:0.5; deeper layers see larger things;"
             " empty: the network's default"
         ),
     )
     channels: str = text(
         channel_range,
-        N_("Channels"),
-        N_("The channels of the layers that dream, such as 12 or 12-20; empty: all"),
+        N_("Network channels"),
+        N_("The channels of the network's layers that dream, such as 12 or 12-20; empty: all"),
     )
     imagenet_class: str = text(
         str.strip,
@@ -86,7 +86,7 @@ class DeepDream(PaintingRequest):
         1.0, 0.0, 1.0, N_("S_trength"), N_("How much of the dream is added to the picture")
     )
     iterations: int = number(
-        10, 1, 500, N_("_Iterations"), N_("Steps of gradient ascent at each octave; more steps dream more")
+        10, 1, 500, N_("_Iterations"), N_("Steps at each octave; more steps give a stronger dream")
     )
     step_size: float = number(0.01, 0.001, 0.5, N_("Step size"), N_("How far one step changes the picture"))
     octaves: int = number(
@@ -110,7 +110,9 @@ class DeepDream(PaintingRequest):
         N_("Colours"),
         N_("The colours of the result; noise has none to keep and stays grey"),
     )
-    zoom: float = number(1.0, 1.0, 1.5, N_("Zoom"), N_("How much the picture is enlarged before each dream"))
+    zoom: float = number(
+        1.0, 1.0, 1.5, N_("Zoom"), N_("How much the picture is enlarged before each dream; 1.05 is 5 %")
+    )
     size: int = number(
         1024,
         SMALLEST_PX,

@@ -61,10 +61,10 @@ class StyleTransfer(PaintingRequest):
     method: str = choice(
         "fine",
         {
-            "fine": N_("Fine: optimised, slow"),
+            "fine": N_("Fine: best quality, slow"),
             "fast": N_("Fast: one pass"),
             "gallery": N_("Gallery: one of 26 built-in styles"),
-            "light": N_("Light: one small pass"),
+            "light": N_("Light: one pass, quickest"),
         },
         N_("_Method"),
         N_("Fine paints in many steps; Fast and Light paint in one; Gallery needs no style picture"),
@@ -110,7 +110,7 @@ class StyleTransfer(PaintingRequest):
     )
     style_shape: str = choice(
         "keep",
-        {"keep": N_("Kept"), "stretch": N_("Stretched to the picture's")},
+        {"keep": N_("Kept"), "stretch": N_("Stretched to the picture's proportions")},
         N_("Style's proportions"),
         N_("Whether a style picture is stretched to the proportions of the picture"),
     )
@@ -176,7 +176,7 @@ class StyleTransfer(PaintingRequest):
     style_weights: str = text(
         weights_in_order,
         N_("Styles' weights"),
-        N_("The weight of each style picture, in their order, such as 2, 1; empty: all equal"),
+        N_("The weight of each style (file, layer, pattern, second style), such as 2, 1; empty: all equal"),
     )
     gallery_style: str = choice(
         next(iter(GALLERY)), GALLERY, N_("Gallery style"), N_("Gallery only: the built-in style")
@@ -184,7 +184,7 @@ class StyleTransfer(PaintingRequest):
     gallery_mix: str = text(
         gallery_mix,
         N_("Mixed with"),
-        N_("Gallery only: more built-in styles and their weights, such as name:0.5; the first one has 1"),
+        N_("Gallery only: more built-in styles and their weights, such as name:0.5; the style above has 1"),
     )
     seed: int = seed_setting()
     device: str = device_setting()
