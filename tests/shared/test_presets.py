@@ -1,4 +1,4 @@
-"""The presets of dreams: each names settings that there are, and sets all that another one may have set."""
+"""Presets of DeepDream: their settings are valid, and each preset sets every setting of the others."""
 
 from __future__ import annotations
 

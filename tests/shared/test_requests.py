@@ -1,4 +1,4 @@
-"""What a filter can be asked: what is written in texts, what a quality comes to, what is refused."""
+"""Requests: defaults and bounds, notations of texts, qualities."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Dreams of dreams: each upon the last one, in its place, and noise only at the beginning."""
+"""Zoom frames: each one is computed from the last one; only the first starts from noise."""
 
 from __future__ import annotations
 
