@@ -327,6 +327,7 @@ def test_the_doctor_runs_when_packages_are_broken(tmp_path: Path, monkeypatch: p
     assert "NO  weights: " in done.stdout
 
 
+@pytest.mark.slow
 def test_the_bundle_contains_the_findings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ATELIER_HOME", str(tmp_path / "home"))
     done = atelier("doctor", "--bundle", tmp_path / "bundle.zip")

@@ -40,12 +40,14 @@ def taken_and_freed(pixels: int) -> tuple[int, int, int]:
     return faults, within, after
 
 
+@pytest.mark.slow
 def test_memory_is_kept_for_a_small_picture_and_then_returned() -> None:
     faults, within, after = taken_and_freed(512 * 512)
     assert faults < 1000
     assert within - after > 0.9 * TAKEN_BYTES
 
 
+@pytest.mark.slow
 def test_memory_is_not_kept_for_a_large_picture() -> None:
     faults, within, after = taken_and_freed(24_000_000)
     assert faults > 5 * 1000

@@ -45,6 +45,7 @@ def test_operators_are_defined_only_if_the_binary_is_not_loaded() -> None:
     assert hasattr(torchvision_import, "_library") is not loaded
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("operator", ["nms", "qnms"])
 def test_a_missing_operator_is_defined_and_the_import_repeated(tmp_path: Path, operator: str) -> None:
     source = f"""
@@ -56,6 +57,7 @@ answer = 42
     assert import_torchvision(tmp_path, source).stdout.split() == ["42"]
 
 
+@pytest.mark.slow
 def test_other_errors_of_torchvision_are_not_hidden(tmp_path: Path) -> None:
     done = import_torchvision(tmp_path, "raise RuntimeError('the disk is on fire')")
     assert done.returncode == 1

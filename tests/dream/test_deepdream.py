@@ -402,6 +402,7 @@ def test_the_objective_of_every_network_increases(models: Path, cat: Tensor, nam
     assert value(last.image, network, objective) > 1.2 * value(face, network, objective)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "layer"),
     [("inception-v3", "Mixed_5d"), ("inception-v3", "Mixed_7c"), ("vgg19", "relu5_4"), ("vgg16", "relu5_3"),

@@ -626,6 +626,7 @@ def test_fine_works_without_the_weights_of_its_fast_draft(models: Path, tmp_path
     assert result(submit(FINE, picture(), REGION, picture(seed=9)), tmp_path).picture.width == 50
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("request_", [DREAM, FAST, dataclasses.replace(FINE, size=320)], ids=str)
 def test_out_of_memory_the_job_restarts_with_smaller_tiles_and_notes_it(
     models: Path, monkeypatch: pytest.MonkeyPatch, request_: Request

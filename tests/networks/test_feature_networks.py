@@ -127,6 +127,7 @@ UNPADDED = {
 """Layers without padding in torchvision; ours reflect the image at its border."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OFFICIAL)
 def test_an_official_network_has_torchvision_s_features_and_classes(
     name: str, image: Tensor, tmp_path: Path

@@ -74,6 +74,7 @@ def test_adain_gives_the_content_the_style_s_statistics() -> None:
     torch.testing.assert_close(made.std(dim=(2, 3), correction=0), deviation, atol=1e-4, rtol=0)
 
 
+@pytest.mark.slow
 def test_tiles_make_the_same_picture_as_one_piece(
     network: FeatureNetwork, decoder: nn.Module, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -183,6 +184,7 @@ def grid_power(image: Tensor) -> float:
     return found / usual
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["chelsea.jpg", "coffee.jpg"])
 def test_a_painted_photograph_has_no_decoder_grid(
     name: str, network: FeatureNetwork, decoder: nn.Module, monkeypatch: pytest.MonkeyPatch

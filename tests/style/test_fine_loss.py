@@ -106,6 +106,7 @@ def test_loss_and_gradient_equal_eq_7(
     assert error(gradient, exact[1]) < 5e-4
 
 
+@pytest.mark.slow
 def test_the_tiled_gradient_is_as_exact_as_the_untiled_one(
     image: Tensor,
     content: Tensor,
@@ -121,6 +122,7 @@ def test_the_tiled_gradient_is_as_exact_as_the_untiled_one(
     assert error(gradient, exact[1]) < max(1.2 * error(whole, exact[1]), 1e-5)
 
 
+@pytest.mark.slow
 def test_a_grid_of_tiles_gives_the_untiled_gradient(
     network: FeatureNetwork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -215,6 +217,7 @@ def test_the_gradient_has_no_seams_along_tile_borders(
     assert energies[0] / energies[1] == pytest.approx(1, abs=0.02)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tiled", [False, True], ids=["whole", "in tiles"])
 def test_hidden_pixels_do_not_change_the_loss(
     image: Tensor,
