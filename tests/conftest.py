@@ -28,6 +28,8 @@ from atelier_shared.requests import Identity
 
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
+CACHE = Path(os.environ.get("ATELIER_TEST_CACHE") or Path.home() / ".cache" / "atelier-tests")
+"""The same folder as in tests/run.py."""
 STOP_S = EVENTUALLY_S = 60.0
 PICTURE, WHOLE = Picture(3, 2, "RGB", "u8", bytes(range(18))), Region(0, 0, 3, 2)
 
@@ -37,17 +39,17 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("any machine")
 
 
-def prepared(variable: str) -> Path:
-    """Return a folder that tests/run.py has made."""
-    if variable not in os.environ:
-        pytest.fail(f"{variable} is not set. 'python3 tests/run.py' sets it and prepares the tests.")
-    return Path(os.environ[variable])
+def prepared(name: str) -> Path:
+    """Return a folder that tests/run.py has made in the cache."""
+    if not (CACHE / name).exists():
+        pytest.fail(f"There is no {CACHE / name}. 'python3 tests/run.py' prepares it.")
+    return CACHE / name
 
 
 @pytest.fixture(scope="session")
 def models() -> Path:
     """The folder of the real weights."""
-    return prepared("ATELIER_TEST_MODELS")
+    return prepared("models")
 
 
 @pytest.fixture(scope="session")
@@ -137,8 +139,7 @@ def gimp(gimp_version: str, atelier_home: Path, tmp_path_factory: pytest.TempPat
 
 
 def _gimp(version: str, home: Path, folders: pytest.TempPathFactory) -> Gimp:
-    folder = prepared("ATELIER_TEST_CACHE") / f"gimp-{version}"
-    return Gimp(version, folder, folders.mktemp(f"gimp-{version}"), home)
+    return Gimp(version, prepared(f"gimp-{version}"), folders.mktemp(f"gimp-{version}"), home)
 
 
 # ── Groups, order and selection ──────────────────────────────────────────────────────────────────

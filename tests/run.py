@@ -8,11 +8,11 @@ On a fresh machine it makes, outside the checkout in ~/.cache/atelier-tests (ATE
 another folder): an environment with the pinned packages, the real weights, and a real GIMP 3.0 and 3.2.
 That takes some minutes, once.
 
-The three checks run at the same time and regardless of each other. The exit status is 0 only if all pass.
-The tests are divided among several processes (see `tests/groups.py`). With pytest's arguments they run in
-one process, and a single test has run after about ten seconds; `-n 4 --dist loadgroup` divides them.
-After the first run, `VENV/bin/python -m pytest FILE` is ready even sooner, where VENV is the environment
-and ATELIER_TEST_CACHE and ATELIER_TEST_MODELS are set as by `places` below.
+The three checks run side by side and regardless of each other. The exit status is 0 only if all pass. The
+tests are divided among several processes, as tests/conftest.py describes; with pytest's arguments they run
+in one process. After the first run the environment can also be used directly, which starts fastest:
+
+    ~/.cache/atelier-tests/venv/bin/python -m pytest FILE
 
 Needs only the standard library and Python 3.10 or newer.
 """
@@ -104,8 +104,7 @@ def check(name: str, *arguments: str, **variables: str) -> Outcome:
     """Run a module of the tests' environment on the checkout; its output is shown at once."""
     print(f"\n── {name} {' '.join(arguments)}", flush=True)
     started = time.monotonic()
-    places = {"ATELIER_TEST_CACHE": str(CACHE), "ATELIER_TEST_MODELS": str(MODELS)}
-    environment = os.environ | places | variables
+    environment = os.environ | {"ATELIER_TEST_CACHE": str(CACHE)} | variables
     done = subprocess.run([PYTHON, "-m", name, *arguments], cwd=CHECKOUT, env=environment)
     return Outcome(name, done.returncode, time.monotonic() - started)
 

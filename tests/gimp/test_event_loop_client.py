@@ -31,7 +31,7 @@ def outcomes(
         "PYTHONPATH": f"{TESTS}:{TESTS / 'tick'}:{TESTS.parent.parent / 'plugin' / 'atelier'}",
         "PYTHONDONTWRITEBYTECODE": "1",
     }
-    enter = prepared("ATELIER_TEST_CACHE") / f"gimp-{gimp_version}" / "enter"
+    enter = prepared(f"gimp-{gimp_version}") / "enter"
     command = [str(enter), "python3", str(FILE)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=500)
     print(done.stdout)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
-from gimp_session import PLUGIN, Gimp
+from gimp_session import PLUGIN, PYTHON_PATH, Gimp
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 
@@ -94,7 +95,25 @@ assert len({bytes(picture.get_pixels()) for picture in thumbnails[1:]}) > len(pa
 }
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_in_gimp(gimp: Gimp, case: str) -> None:
-    done = gimp.run_python(BEGIN + CASES[case] + "\nimage.delete()\n")
+RUN_ALL = f"""
+from outcomes import write_outcomes
+def run(case):
+    exec({BEGIN!r} + case + "\\nimage.delete()\\n", {{}})
+write_outcomes({{name: lambda case=case: run(case) for name, case in {CASES!r}.items()}})
+"""
+
+
+@pytest.fixture(scope="module")
+def outcomes(gimp: Gimp, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Run all cases in one session; return the tracebacks of those that failed."""
+    file = tmp_path_factory.mktemp("outcomes") / "outcomes.json"
+    done = gimp.run_python(RUN_ALL, env={**PYTHON_PATH, "OUTCOMES": str(file)})
     assert done.returncode == 0, done.stderr[-3000:]
+    outcomes: dict[str, str] = json.loads(file.read_text())
+    return outcomes
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_in_gimp(outcomes: dict[str, str], case: str) -> None:
+    if outcomes[case]:
+        pytest.fail(outcomes[case], pytrace=False)

@@ -14,7 +14,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from conftest import eventually, installed_in, is_at_work, prepared, stop_backend
+from conftest import CACHE, eventually, installed_in, is_at_work, prepared, stop_backend
 from gimp_session import Gimp, last_values, make_profile, save_settings, settings_file
 from gimp_window import SETTLE_S, TRIES, GimpWindow
 from PIL import Image
@@ -124,12 +124,11 @@ def shown(
     more: str = "",
 ) -> Iterator[GimpWindow]:
     """A GIMP with a profile of its own, and `more` lines in its settings."""
-    cache = prepared("ATELIER_TEST_CACHE")
-    gimp = Gimp(version, cache / f"gimp-{version}", user, home)
+    gimp = Gimp(version, prepared(f"gimp-{version}"), user, home)
     make_profile(gimp, few_plugins=False)
     with (gimp.profile / "gimprc").open("a") as gimprc:
         gimprc.write(more)
-    folder = cache / "screenshots" / screenshots
+    folder = CACHE / "screenshots" / screenshots
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     with GimpWindow(gimp, photo, folder, scale) as window:

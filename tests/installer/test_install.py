@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import stop_backend
+from conftest import CACHE, prepared, stop_backend
 from gimp_session import Gimp, make_profile
 from PIL import Image, ImageChops, ImageStat
 
@@ -232,7 +232,7 @@ def test_on_windows_the_plugin_requests_the_python_of_its_gimp(
 @pytest.mark.slow
 def test_a_real_gimp_finds_the_interpreter_by_its_name(home: Home, tmp_path: Path) -> None:
     """GIMP reads these definitions on every system."""
-    gimp = Gimp("3.2", Path(os.environ["ATELIER_TEST_CACHE"], "gimp-3.2"), tmp_path / "gimp", home.folder)
+    gimp = Gimp("3.2", prepared("gimp-3.2"), tmp_path / "gimp", home.folder)
     make_profile(gimp, few_plugins=True)
     plugin.place_plugin(
         gimp_installations.plugin_folder(gimp.profile), Plan(home), shebang=f"#!{plugin.INTERPRETER}"
@@ -738,9 +738,8 @@ def check_installed(done: subprocess.CompletedProcess[str], clone: Path, user: P
 @pytest.fixture
 def gimp_consoles(monkeypatch: pytest.MonkeyPatch) -> str:
     """Return the PATH of a real GIMP 3.0 and 3.2, and set a lasting cache for pip."""
-    cache = Path(os.environ["ATELIER_TEST_CACHE"])
-    monkeypatch.setenv("PIP_CACHE_DIR", str(cache / "pip"))
-    return f"{cache / 'gimp-3.0'}:{cache / 'gimp-3.2'}"
+    monkeypatch.setenv("PIP_CACHE_DIR", str(CACHE / "pip"))
+    return f"{prepared('gimp-3.0')}:{prepared('gimp-3.2')}"
 
 
 def change(photo: Path, picture: Path) -> float:

@@ -471,7 +471,7 @@ def test_two_gimps_and_a_command_started_at_once_share_one_backend(home: Path, t
 
 def new_gimp(version: str, home: Path, folder: Path) -> Gimp:
     """Make a GIMP with a profile for one test."""
-    gimp = Gimp(version, prepared("ATELIER_TEST_CACHE") / f"gimp-{version}", folder / version, home)
+    gimp = Gimp(version, prepared(f"gimp-{version}"), folder / version, home)
     make_profile(gimp, few_plugins=True)
     return gimp
 
