@@ -106,7 +106,8 @@ def dream(
         for index in range(octave * settings.iterations + 1, (octave + 1) * settings.iterations + 1):
             shift = torch.randint(-settings.jitter, settings.jitter + 1, (2,), generator=random).tolist()
             gradient = shifted_gradient(current, weights, network, objective, shift, tile_scale)
-            current = step(current, SMOOTHINGS[settings.smoothing](gradient), settings.step_size, weights)
+            gradient = SMOOTHINGS[settings.smoothing](gradient)  # frees the one before smoothing
+            current = step(current, gradient, settings.step_size, weights)
             if index < total:
                 finish_early = yield Step(
                     index, total, add_detail(original, current - original, settings.strength)
