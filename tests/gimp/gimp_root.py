@@ -1,16 +1,16 @@
-"""Gets a real GIMP 3 for the tests, whatever GIMP this machine has or has not.
+"""Download of a real GIMP 3 for the tests, independent of any GIMP on this machine.
 
-    python3 tests/gimp_root.py VERSION FOLDER       VERSION is 3.0 or 3.2, the least that it may be
+    python3 tests/gimp/gimp_root.py VERSION FOLDER       VERSION, 3.0 or 3.2, is the oldest acceptable one
 
-makes FOLDER with the programs of a Debian that carries this GIMP (`root/`) and two commands:
+makes FOLDER with the programs of a Debian release that contains this GIMP (`root/`) and two commands:
 
-    enter COMMAND …     runs a command on this machine with GIMP's programs in place of its own
-    gimp-console …      GIMP without windows, as any user's PATH might have it
+    enter COMMAND …     runs a command on this machine with GIMP's programs instead of its own
+    gimp-console …      GIMP without windows, as it could be on a user's PATH
 
-The packages come from the mirror that the machine's own apt uses. They are only unpacked: none of
-their scripts run, and nothing of the machine changes. `enter` puts `/usr`, `/etc` and `/var/cache`
-of the root in the place of the machine's own, for one process and its children: every other path,
-the loopback and all that runs is the same inside and outside. Standard library alone.
+The packages come from the mirror of the machine's own apt. They are only unpacked: none of their scripts
+run, and the machine is not changed. For one process and its children, `enter` replaces `/usr`, `/etc` and
+`/var/cache` by those of the root. All other paths, the loopback interface and the processes are the
+machine's own. Needs only the standard library.
 
 Sources:
     unshare(1), mount_namespaces(7); apt-get(8), --print-uris; Debian Policy, chapter 6
@@ -36,7 +36,7 @@ PACKAGES = (
     *("base-files", "base-passwd", "bash", "coreutils", "libc-bin", "dash", "debianutils", "findutils"),
     *("grep", "sed"),
 )
-# What the packages above ask for and GIMP and Xvfb never open; a third of the download.
+# Dependencies that GIMP and Xvfb never open; a third of the download.
 NEVER_OPENED = re.compile(
     r"libllvm|libz3|mesa-libgallium|libgl1-mesa-dri|libsystemd-shared|systemd|dbus-user-session"
     r"|libpam-systemd|fonts-urw-base35|dpkg|passwd|perl|dmsetup"
@@ -55,11 +55,11 @@ COMMANDS_OF_SCRIPTS = (
 
 
 class NoGimp(Exception):
-    """A GIMP could not be had; the text says why."""
+    """There is no GIMP; the text gives the reason."""
 
 
 def main() -> None:
-    """Make FOLDER if this file has not made it yet, and its commands in any case."""
+    """Make FOLDER unless this version of this file has made it, and write its commands."""
     version, folder = sys.argv[1], Path(sys.argv[2]).resolve()
     try:
         check_machine()
@@ -71,24 +71,24 @@ def main() -> None:
         sys.exit(str(error))
     except subprocess.CalledProcessError as error:
         reason = error.stderr.strip() or shlex.join(error.cmd)
-        sys.exit(f"GIMP {version} could not be had, for {Path(error.cmd[0]).name} failed: {reason}")
+        sys.exit(f"GIMP {version} could not be prepared, because {Path(error.cmd[0]).name} failed: {reason}")
 
 
 def check_machine() -> None:
-    """Raise NoGimp unless /usr can be exchanged here, for one process and its children."""
+    """Raise NoGimp unless /usr can be replaced for one process and its children."""
     if not sys.platform.startswith("linux") or not Path("/lib").is_symlink():
-        raise NoGimp("GIMP for the tests runs on a Linux whose /lib is a link into /usr, and this is none.")
+        raise NoGimp("GIMP for the tests needs a Linux whose /lib is a link into /usr.")
     as_root = [] if os.geteuid() == 0 else ["--map-root-user"]
     unshare = ["unshare", "--mount", *as_root, "true"]
     if subprocess.run(unshare, stderr=subprocess.DEVNULL).returncode:
         raise NoGimp(
-            "GIMP for the tests needs mounts of its own, as root or in a user namespace, and this machine "
-            f"forbids them: '{shlex.join(unshare)}' must work."
+            "GIMP for the tests needs its own mounts, as root or in a user namespace, and this machine "
+            f"forbids them. '{shlex.join(unshare)}' must work."
         )
 
 
 def build(version: str, folder: Path) -> None:
-    """Make `folder` in one piece; what was downloaded before an interruption is kept for the next try."""
+    """Make `folder` as a whole; after an interruption the downloaded packages are used again."""
     draft = folder.with_name(f"{folder.name}.part")
     downloads, root = draft / "apt", draft / "root"
     shutil.rmtree(root, ignore_errors=True)
@@ -105,7 +105,7 @@ def build(version: str, folder: Path) -> None:
 
 
 def is_current(folder: Path) -> bool:
-    """Whether this very file has made `folder`."""
+    """Return whether this version of this file has made `folder`."""
     stamp = folder / STAMP
     return stamp.exists() and stamp.read_text() == _own_digest()
 
@@ -115,7 +115,7 @@ def _own_digest() -> str:
 
 
 def download(suite: str, folder: Path) -> list[Path]:
-    """The package files that GIMP needs from a Debian `suite`, checked by apt."""
+    """Download the packages that GIMP needs from a Debian `suite`, verified by apt; return their files."""
     apt = _private_apt(suite, folder)
     _run(*apt, "update")
     plan = _run(*apt, "--print-uris", "install", *PACKAGES)
@@ -128,7 +128,7 @@ def download(suite: str, folder: Path) -> list[Path]:
 
 
 def _private_apt(suite: str, folder: Path) -> list[str]:
-    """An apt-get that knows one suite and no installed package, and touches nothing outside `folder`."""
+    """Return an apt-get command for one suite without installed packages, confined to `folder`."""
     for place in ("state/lists/partial", "cache/archives/partial"):
         (folder / place).mkdir(parents=True, exist_ok=True)
     (folder / "status").touch()
@@ -152,20 +152,20 @@ def _private_apt(suite: str, folder: Path) -> list[str]:
 
 
 def _mirror() -> str:
-    """The Debian mirror of the machine's own apt."""
+    """Return the Debian mirror of the machine's own apt."""
     if not shutil.which("apt-get"):
-        raise NoGimp("GIMP for the tests is unpacked from Debian's packages, and there is no apt-get here.")
+        raise NoGimp("GIMP for the tests is unpacked from Debian's packages, which needs apt-get.")
     if not Path(KEYS).exists():
-        raise NoGimp(f"Debian's packages are checked with {KEYS}: install debian-archive-keyring.")
+        raise NoGimp(f"Debian's packages are verified with {KEYS}. Install debian-archive-keyring.")
     sites = _run("apt-get", "indextargets", "--format", "$(SITE)", "Created-By: Packages").split()
     for site in sites:
         if site.rstrip("/").endswith("/debian"):
             return site
-    raise NoGimp("GIMP for the tests comes from a Debian mirror, and this machine's apt names none.")
+    raise NoGimp("GIMP for the tests comes from a Debian mirror, and this machine's apt has none.")
 
 
 def make_skeleton(root: Path) -> None:
-    """The folders and links of a merged /usr, so that what packages hold for /lib lands in /usr/lib."""
+    """Make the folders and links of a merged /usr, so that a package's /lib is unpacked into /usr/lib."""
     for folder in ("usr/bin", "usr/sbin", "usr/lib", "usr/lib64", "etc", "var/cache"):
         (root / folder).mkdir(parents=True)
     for link in ("bin", "sbin", "lib", "lib64"):
@@ -173,14 +173,14 @@ def make_skeleton(root: Path) -> None:
 
 
 def unpack(package: Path, root: Path) -> None:
-    """Put the files of a package into `root`, without those that only people read."""
+    """Unpack a package into `root`, without its documentation and translations."""
     excluded = " ".join(f"--exclude=./usr/share/{name}/*" for name in NEVER_READ)
     unpacking = 'dpkg-deb --fsys-tarfile "$0" | tar -xC "$1" --keep-directory-symlink --no-same-owner '
     _run("bash", "-o", "pipefail", "-c", unpacking + excluded, str(package), str(root))
 
 
 def configure(root: Path, enter: Path) -> None:
-    """Do what the packages' own scripts would have done, as far as GIMP and Xvfb need it."""
+    """Do the work of the packages' own scripts that GIMP and Xvfb need."""
     for name in ("passwd", "group"):
         shutil.copy(root / f"usr/share/base-passwd/{name}.master", root / "etc" / name)
     (root / "etc/machine-id").write_text(f"{uuid.uuid4().hex}\n")
@@ -212,7 +212,7 @@ def write_commands(folder: Path) -> None:
 
 
 def _keep_python(root: Path) -> list[str]:
-    """Commands that carry this Python over where it lies in /usr, for environments made from it to run."""
+    """Return commands that mount this Python into `root` if it is in /usr; environments need it."""
     prefix, version = Path(sys.base_prefix), f"python{sys.version_info.major}.{sys.version_info.minor}"
     if not prefix.is_relative_to("/usr"):
         return []
@@ -235,10 +235,10 @@ def _write_command(path: Path, line: str) -> None:
 
 
 def check_version(version: str, folder: Path) -> None:
-    """Raise NoGimp unless `folder` holds a GIMP 3 which starts, of that version or newer: Debian moves on."""
-    said = _run(str(folder / "gimp-console"), "--version").strip()
-    if not _numbers(version) <= _numbers(said.rpartition(" ")[2]) < (4,):
-        raise NoGimp(f"Debian {SUITES[version]} was to carry GIMP {version} but has this: {said}")
+    """Raise NoGimp unless `folder` holds a GIMP 3 of that version or newer (Debian moves on) that starts."""
+    output = _run(str(folder / "gimp-console"), "--version").strip()
+    if not _numbers(version) <= _numbers(output.rpartition(" ")[2]) < (4,):
+        raise NoGimp(f"Debian {SUITES[version]} should contain GIMP {version} but contains {output}")
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -1,6 +1,6 @@
-"""GIMP with its window, on a screen that nobody sees, worked with the keyboard and the mouse.
+"""GIMP with its window on a virtual screen, operated by keyboard.
 
-Knows nothing of Atelier but that its filters are at the end of the Filters menu.
+Atelier's filters are expected at the end of the Filters menu.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ TICK = Path(__file__).parent / "tick"
 WIDTH, HEIGHT = 1280, 800
 KEY_DELAY_MS = 150
 GIMP = "GIMP$"
-"""The end of its window's title."""
+"""The end of the title of GIMP's window."""
 START_S, WINDOW_S, POLL_S = 180.0, 60.0, 0.2
-TAKEN_S = 15.0  # until a key that was pressed has shown its effect
+TAKEN_S = 15.0  # until a pressed key has had its effect
 END_S = 10.0
-SETTLE_S = 1.0  # nothing tells when a window has drawn itself
+SETTLE_S = 1.0  # no event shows that a window has been drawn
 TRIES = 3
 LOG_SHOWN = 4000
 
@@ -38,7 +38,7 @@ T = TypeVar("T")
 class GimpWindow:
     """A running GIMP that shows one photo; screenshots go into a folder of their own.
 
-    On a screen of `scale` times the width and the height everything is drawn so much larger.
+    `scale` enlarges the screen and everything on it.
     """
 
     def __init__(self, gimp: Gimp, photo: Path, screenshots: Path, scale: int = 1) -> None:
@@ -56,14 +56,14 @@ class GimpWindow:
         self._shots = self._questions = 0
 
     def __enter__(self) -> GimpWindow:
-        """Start the screen, a window manager and GIMP, and wait until GIMP shows the photo."""
+        """Start the screen, a window manager and GIMP. Wait until GIMP shows the photo."""
         with self._processes as processes:
             screen = "-screen", "0", f"{self.width}x{self.height}x24", "-nolisten", "tcp", "-displayfd", "1"
-            no_repeats = "-r"  # of keys that a slow machine releases late
+            no_repeats = "-r"  # a slow machine releases keys late
             xvfb = processes.enter_context(self._running("Xvfb", *screen, no_repeats))
             assert xvfb.stdout
             display = xvfb.stdout.readline().decode().strip()
-            assert display, "the screen could not be started"
+            assert display, "Xvfb did not start"
             self._environment["DISPLAY"] = f":{display}"
             processes.enter_context(self._running("openbox"))
             batch = ("--batch-interpreter=python-fu-eval", "-b", f"exec(open({str(WATCH)!r}).read())")
@@ -79,32 +79,32 @@ class GimpWindow:
         self._processes.close()
 
     def image(self) -> dict[str, Any]:
-        """The photo as watch_images describes it; nothing while there is no photo."""
+        """Return the description by watch_images; an empty one while there is no photo."""
         if not self._described.exists():
             return {}
         image: dict[str, Any] = json.loads(self._described.read_text())
         return image
 
     def layers(self) -> list[dict[str, Any]]:
-        """The photo's layers, top first."""
+        """Return the photo's layers, top first."""
         layers: list[dict[str, Any]] = self.image()["layers"]
         return layers
 
     def run_python(self, code: str) -> None:
-        """Run Python code in GIMP, and wait until it is done."""
+        """Run Python code in GIMP, and wait for its end."""
         draft = self._code.with_suffix(".part")
         draft.write_text(code)
         draft.replace(self._code)
         self.wait_until(lambda: not self._code.exists(), "GIMP has run the code")
-        self.wait_for_news()
+        self.wait_for_description()
 
-    def wait_for_news(self) -> None:
-        """Wait until the image is described as it is now: the first of two may have been begun before."""
-        self._wait_for_a_description()
-        self._wait_for_a_description()
+    def wait_for_description(self) -> None:
+        """Wait until the image has been described twice, because the first may be of an earlier state."""
+        self._wait_for_next_description()
+        self._wait_for_next_description()
 
     def open_from_menu(self, key: str, title: str) -> str:
-        """Open Filters ▸ Neural ▸ the entry whose underlined letter is `key`; the dialog that it shows."""
+        """Open Filters ▸ Neural ▸ the entry with the underlined letter `key`; return its dialog."""
         for attempt in range(TRIES):
             self.press("alt+r", "Up", "Right")  # the last entry of Filters, and into it
             self.take_screenshot(f"{title.strip('^$')}-menu")
@@ -119,56 +119,58 @@ class GimpWindow:
         raise AssertionError("unreachable")
 
     def wait_for(self, title: str, within_s: float = WINDOW_S) -> str:
-        """The window of that title, once it is there and takes keys."""
-        window = self.wait_until(lambda: self._focused(title), f"{title} is there and takes keys", within_s)
+        """Wait until the window with a title is open and focused; return it."""
+        window = self.wait_until(lambda: self._focused(title), f"{title} is open and focused", within_s)
         time.sleep(SETTLE_S)
         return window
 
     def wait_until(self, holds: Callable[[], T], what: str, within_s: float = WINDOW_S) -> T:
-        """What `holds` returns, once that is true; a screenshot and TimeoutError if that is never."""
+        """Return the first true value of `holds`; after a time-out, save a screenshot, raise TimeoutError."""
         deadline = time.monotonic() + within_s
         while not (value := holds()):
             if time.monotonic() > deadline:
-                self.take_screenshot("in-vain")
+                self.take_screenshot("time-out")
                 log = (self.gimp.user / "gimp.log").read_text(errors="replace")[-LOG_SHOWN:]
-                raise TimeoutError(f"It was waited {within_s:.0f} s in vain that {what}. GIMP said: …{log}")
+                raise TimeoutError(
+                    f"Timed out after {within_s:.0f} s. Waited until {what}. GIMP's log: …{log}"
+                )
             time.sleep(POLL_S)
         return value
 
     def confirm(self, title: str) -> None:
-        """Press Return until the window of that title is gone."""
-        self.press_until("Return", lambda: not self._find(title), f"no window is called {title}")
+        """Press Return until the window with a title is gone."""
+        self.press_until("Return", lambda: not self._find(title), f"{title} is closed")
 
-    def press_until(self, key: str, is_taken: Callable[[], bool], what: str) -> None:
-        """Press a key, again where it was lost: a window that just lost or got the focus may miss it."""
+    def press_until(self, key: str, has_effect: Callable[[], bool], what: str) -> None:
+        """Press a key until it has its effect; a window whose focus is changing may miss it."""
         for attempt in range(TRIES):
             self.press(key)
             try:
-                self.wait_until(is_taken, what, TAKEN_S)
+                self.wait_until(has_effect, what, TAKEN_S)
                 return
             except TimeoutError:
                 if attempt == TRIES - 1:
                     raise
 
-    def says(self) -> list[str]:
-        """The texts in sight in the filter's dialog, once all that was asked of that is done and drawn."""
+    def visible_texts(self) -> list[str]:
+        """Wait until the filter's dialog has processed all input and is drawn; return its visible texts."""
         self._questions += 1
         question = str(self._questions)
         draft = self._question.with_suffix(".part")
         draft.write_text(question)
         draft.replace(self._question)
-        return self.wait_until(lambda: self._answer_to(question), "the dialog has nothing to do")[0]
+        return self.wait_until(lambda: self._answer_to(question), "the dialog is idle")[0]
 
     def is_open(self, title: str) -> bool:
-        """Whether a window of that title is to be seen."""
+        """Return whether a window with a title is open."""
         return bool(self._find(title))
 
     def wait_for_end(self, title: str, within_s: float = WINDOW_S) -> None:
-        """Wait until the dialog of that title and its filter are gone, and GIMP's window takes keys."""
-        self.wait_until(lambda: not self._find(title), f"no window is called {title}", within_s)
+        """Wait until a dialog is closed, its filter has ended, and GIMP's window is focused."""
+        self.wait_until(lambda: not self._find(title), f"{title} is closed", within_s)
         self.wait_until(lambda: not self._filters(), "the filter has ended")
-        self.wait_until(lambda: self._focused(GIMP), "GIMP's window takes keys")
-        self.wait_for_news()
+        self.wait_until(lambda: self._focused(GIMP), "GIMP's window is focused")
+        self.wait_for_description()
 
     def press(self, *keys: str) -> None:
         """Press keys one after the other."""
@@ -179,25 +181,25 @@ class GimpWindow:
         self._do("xdotool", "type", "--delay", "20", text)
 
     def box_of(self, window: str) -> tuple[int, int, int, int]:
-        """Left, top, width and height of a window on the screen, without its frame."""
-        said = self._do("xdotool", "getwindowgeometry", "--shell", window)
-        box = dict(line.split("=") for line in said.splitlines())
+        """Return left, top, width and height of a window on the screen, without its frame."""
+        output = self._do("xdotool", "getwindowgeometry", "--shell", window)
+        box = dict(line.split("=") for line in output.splitlines())
         return int(box["X"]), int(box["Y"]), int(box["WIDTH"]), int(box["HEIGHT"])
 
-    def looks_of(self, box: tuple[int, int, int, int]) -> str:
-        """A hash of what is to be seen in a box of the screen, as `box_of` names one."""
+    def screen_hash(self, box: tuple[int, int, int, int]) -> str:
+        """Return a hash of the pixels in a box of the screen: left, top, width, height."""
         left, top, width, height = box
-        file = self.gimp.user / "looks.ppm"
+        file = self.gimp.user / "screen.ppm"
         self._do("import", "-window", "root", "-crop", f"{width}x{height}+{left}+{top}", str(file))
         return hashlib.sha256(file.read_bytes()).hexdigest()
 
     def late_ticks(self, since_s: float) -> list[dict[str, Any]]:
-        """When a filter's main loop was held up since a time by the monotonic clock: see `tick`."""
+        """Return the late ticks of a filter's main loop since a time of the monotonic clock: see `tick`."""
         lines = self._ticks.read_text().splitlines() if self._ticks.exists() else []
         return [late for late in map(json.loads, lines) if late["since"] >= since_s]
 
     def take_screenshot(self, name: str, window: str = "root") -> Path:
-        """Keep what is on the screen, or in a window, as a numbered picture."""
+        """Save the screen, or a window, as a numbered picture."""
         self._shots += 1
         file = self._screenshots / f"{self._shots:02}-{name.lower().replace(' ', '-')}.png"
         self._do("import", "-window", window, str(file))
@@ -207,12 +209,12 @@ class GimpWindow:
         window = self.wait_for(GIMP)
         size = str(self.width - 10), str(self.height - 40)
         self._do("xdotool", "windowmove", window, "0", "0", "windowsize", window, *size)
-        self._do("xdotool", "mousemove", *size)  # where it points at nothing that explains itself
+        self._do("xdotool", "mousemove", *size)  # away from everything with a tool tip
         time.sleep(SETTLE_S)
 
-    def _wait_for_a_description(self) -> None:
+    def _wait_for_next_description(self) -> None:
         before = self._described.stat().st_mtime_ns
-        self.wait_until(lambda: self._described.stat().st_mtime_ns > before, "the image is described anew")
+        self.wait_until(lambda: self._described.stat().st_mtime_ns > before, "the image is described again")
 
     def _filters(self) -> list[psutil.Process]:
         return filters_in(self._process.pid)
@@ -221,7 +223,7 @@ class GimpWindow:
         return self._ask("search", "--onlyvisible", "--name", title)
 
     def _focused(self, title: str) -> str:
-        """The window of that title if it has the focus; where there is one without, it is given that."""
+        """Return the window with a title if it is focused; otherwise focus it and return an empty text."""
         found, focused = self._find(title), self._ask("getwindowfocus")
         if found and not set(focused) & set(found):
             self._ask("windowactivate", found[-1])
@@ -232,7 +234,7 @@ class GimpWindow:
         return [texts] if answered == question else []
 
     def _ask(self, *words: str) -> list[str]:
-        """What xdotool says; nothing where it fails, as it does when a window goes while it is looked at."""
+        """Return xdotool's output; none if it fails, for example because a window was just closed."""
         command = [str(self.gimp.folder / "enter"), "xdotool", *words]
         return subprocess.run(command, env=self._environment, capture_output=True, text=True).stdout.split()
 
@@ -253,7 +255,7 @@ class GimpWindow:
 def running(
     command: list[str], environment: Mapping[str, str], log: int
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A process that is ended, and all that it started in its session, when the block is left."""
+    """Start a process. At the end of the block, end it and all processes of its session."""
     process = subprocess.Popen(
         command,
         env=dict(environment),

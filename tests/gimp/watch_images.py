@@ -1,10 +1,10 @@
-"""Runs inside GIMP beside its window: keeps writing into a file what the photo that it shows holds.
+"""A watcher inside a GIMP with a window: it keeps describing the photo in a file, and runs code.
 
-The file, named by ATELIER_TEST_IMAGE, holds what `describe` says of the image that was opened from
-ATELIER_TEST_PHOTO. No other image is looked at: a filter may close its style picture, which is an image
-too, and GIMP kills a plug-in that reads from an image that is gone.
-Code that is put into the file named by ATELIER_TEST_CODE is run once and the file deleted. Whatever is
-raised is printed, into GIMP's log.
+The file named by ATELIER_TEST_IMAGE describes the image that was opened from ATELIER_TEST_PHOTO. Other
+images are not read: a filter may close its style picture, which is an image, too, and GIMP kills a plug-in
+that reads from a closed image.
+Code in the file named by ATELIER_TEST_CODE is run once, and the file is deleted. Exceptions are printed into
+GIMP's log.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ PHOTO = os.environ["ATELIER_TEST_PHOTO"]
 
 
 def watch() -> bool:
-    """Look after both files; returns that it wants to be called again.
+    """Process both files, and return True so that GLib calls again.
 
-    An exception that leaves here would make it the last call, so the next one tries again instead.
+    After an exception GLib would not call again, so it is only printed.
     """
     try:
         run_code()
@@ -41,14 +41,14 @@ def watch() -> bool:
 
 
 def run_code() -> None:
-    """Run code that waits."""
+    """Run the code file, if there is one."""
     if CODE.exists():
         exec(CODE.read_text(), {})
         CODE.unlink()
 
 
 def write_image() -> None:
-    """Write the file anew, in one piece, if the photo is open."""
+    """Replace the description of the photo, if it is open."""
     for image in Gimp.get_images():
         file = image.get_file()
         if file and file.get_path() == PHOTO:
@@ -58,7 +58,7 @@ def write_image() -> None:
 
 
 def describe(image: Gimp.Image) -> dict[str, Any]:
-    """Whether the image was changed since it was opened, what is selected, and the layers, top first."""
+    """Describe an image: whether it has changed, its selection, and its layers, top first."""
     _done, _selected, left, top, right, bottom = Gimp.Selection.bounds(image)
     return {
         "changed": image.is_dirty(),
@@ -69,7 +69,7 @@ def describe(image: Gimp.Image) -> dict[str, Any]:
 
 
 def describe_layer(image: Gimp.Image, layer: Gimp.Layer) -> dict[str, Any]:
-    """A layer's name, place, pixels, mask and settings, and the selection in its place."""
+    """Describe a layer: name, box, pixels, mask, settings, and the selection within its box."""
     width, height = layer.get_width(), layer.get_height()
     box = [*layer.get_offsets()[1:], width, height]
     mask, selection = layer.get_mask(), image.get_selection()
@@ -84,26 +84,25 @@ def describe_layer(image: Gimp.Image, layer: Gimp.Layer) -> dict[str, Any]:
     }
 
 
-READ: dict[int, str] = {}
+DIGESTS: dict[int, str] = {}
 
 
-def read(drawable: Gimp.Drawable, box: Sequence[int], is_made: bool) -> str:
-    """The digest of pixels; of what a filter made, as it was when it was first there.
+def read(drawable: Gimp.Drawable, box: Sequence[int], is_new: bool) -> str:
+    """Return the digest of a drawable's pixels; of a filter's new layer, they are read only once.
 
-    An undo may take that away between any two looks at it, and GIMP kills a plug-in that then reads from
-    it. So nothing that is asked of it now may decide whether it is read again.
+    An undo may remove a new layer at any time, and GIMP kills a plug-in that then reads from it.
     """
     key = drawable.get_id()
-    if key in READ:
-        return READ[key]
+    if key in DIGESTS:
+        return DIGESTS[key]
     found = digest(drawable, box)
-    if is_made:
-        READ[key] = found
+    if is_new:
+        DIGESTS[key] = found
     return found
 
 
 def digest(drawable: Gimp.Drawable, box: Sequence[int]) -> str:
-    """The SHA-256 of a box of pixels as they are stored."""
+    """Return the SHA-256 of a box of pixels in their stored format."""
     pixels = drawable.get_buffer().get(Gegl.Rectangle.new(*box), 1.0, None, Gegl.AbyssPolicy.NONE)
     return hashlib.sha256(pixels).hexdigest()
 
