@@ -9,6 +9,7 @@ import importlib.metadata
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import sysconfig
@@ -427,12 +428,21 @@ def test_a_package_is_downloaded_only_once(plan: Plan, tmp_path: Path, index: li
     assert len(index) == requested
 
 
+@pytest.fixture
+def silent_port() -> Iterator[int]:
+    """A port that is taken but not listened on, so that every connection fails."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield taken.getsockname()[1]
+
+
 @pytest.mark.parametrize("refuses", [True, False], ids=["refuses", "does not answer"])
 def test_a_failing_proxy_is_named_without_its_password(
-    plan: Plan, index: list[str], monkeypatch: pytest.MonkeyPatch, refuses: bool
+    plan: Plan, index: list[str], silent_port: int, monkeypatch: pytest.MonkeyPatch, refuses: bool
 ) -> None:
     packages.LOCK.write_text("brush==1.0 \\\n    --hash=sha256:" + 64 * "0")
-    address = os.environ["PIP_INDEX_URL"].removesuffix("/simple") if refuses else "http://127.0.0.1:9"
+    answering = os.environ["PIP_INDEX_URL"].removesuffix("/simple")
+    address = answering if refuses else f"http://127.0.0.1:{silent_port}"
     monkeypatch.setenv("PIP_INDEX_URL", "https://packages.invalid/simple")
     monkeypatch.setenv("https_proxy", address.replace("//", "//me:secret@"))
     with pytest.raises(InstallError, match=r"the proxy 127\.0\.0\.1, and run install\.py again") as caught:

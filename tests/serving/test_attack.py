@@ -9,6 +9,7 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import zlib
@@ -376,8 +377,9 @@ def test_another_user_can_neither_read_the_key_nor_use_up_memory_nor_stop_the_ba
     """If the tests do not run as root, only the file's mode and the memory are checked."""
     there, file, outcome = connection(), home / "connection.json", {}
     assert file.stat().st_mode & 0o777 == 0o600
-    for folder in file.parents:  # opened, so that only the file's own mode protects it
-        if os.geteuid() == 0 and folder.is_relative_to(os.path.realpath("/tmp")) and folder != Path("/tmp"):
+    temporary = Path(tempfile.gettempdir()).resolve()
+    for folder in file.resolve().parents:  # opened, so that only the file's own mode protects it
+        if os.geteuid() == 0 and temporary in folder.parents:
             folder.chmod(folder.stat().st_mode | 0o055)
 
     def attack() -> None:
