@@ -170,6 +170,12 @@ def test_every_package_of_the_backend_is_installed() -> None:
     assert set(ast.literal_eval(listed)) == packages
 
 
+def test_no_two_classes_have_the_same_name() -> None:
+    trees = (ast.parse(file.read_text(encoding="utf-8")) for file in modules().values())
+    names = [node.name for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    assert sorted(names) == sorted(set(names))
+
+
 def test_every_exception_is_caught_in_two_places_only() -> None:
     catching = [file for name, file in modules().items() for _ in _swallowing_handlers(file)]
     assert sorted(str(file.relative_to(CHECKOUT)) for file in catching) == sorted(BROAD_EXCEPTS)

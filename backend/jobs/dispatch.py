@@ -1,6 +1,6 @@
-"""The table of filters: maps each class of requests to its algorithm, with the networks and settings.
+"""The table of algorithms: maps each class of requests to its algorithm, with the networks and settings.
 
-A new filter takes one row in FILTERS. A new setting is passed on in the function of its algorithm.
+A new filter takes one row in ALGORITHMS. A new setting is passed on in the function of its algorithm.
 """
 
 from __future__ import annotations
@@ -66,8 +66,8 @@ def _unchanged(_: PaintingRequest, content: VisibleImage) -> VisibleImage:
 
 
 @dataclass(frozen=True)
-class Filter(Generic[AnyRequest]):
-    """The implementation of a class of requests.
+class Algorithm(Generic[AnyRequest]):
+    """The algorithm for a class of requests.
 
     Attributes:
         steps: starts the algorithm, given the request, the pictures, the folder of models and the tile scale.
@@ -80,7 +80,7 @@ class Filter(Generic[AnyRequest]):
 
 def prepare(request: PaintingRequest, content: VisibleImage) -> VisibleImage:
     """Return the content from which the algorithm of `request` starts."""
-    return _filter_of(request).prepare(request, content)
+    return _algorithm_of(request).prepare(request, content)
 
 
 def steps(request: PaintingRequest, pictures: Pictures, models: Path, tile_scale: float = 1.0) -> Steps:
@@ -92,12 +92,12 @@ def steps(request: PaintingRequest, pictures: Pictures, models: Path, tile_scale
     """
     height, width = fit(size_of(pictures.content), request.working_px)
     allocator.keep_for(height * width)
-    yield from _filter_of(request).steps(request, pictures, models, tile_scale)
+    yield from _algorithm_of(request).steps(request, pictures, models, tile_scale)
 
 
-def _filter_of(request: PaintingRequest) -> Filter[Any]:
+def _algorithm_of(request: PaintingRequest) -> Algorithm[Any]:
     try:
-        return FILTERS[type(request)]
+        return ALGORITHMS[type(request)]
     except KeyError:
         raise ValueError(f"This backend has no filter for {type(request).__name__}.") from None
 
@@ -278,7 +278,7 @@ METHODS: Mapping[str, Callable[[StyleTransfer, Pictures, Path, float], Steps]] =
     "light": _light,
 }
 
-FILTERS: Mapping[type[PaintingRequest], Filter[Any]] = {
-    StyleTransfer: Filter(_stylize),
-    DeepDream: Filter(_dream, prepare=_dream_start),
+ALGORITHMS: Mapping[type[PaintingRequest], Algorithm[Any]] = {
+    StyleTransfer: Algorithm(_stylize),
+    DeepDream: Algorithm(_dream, prepare=_dream_start),
 }
