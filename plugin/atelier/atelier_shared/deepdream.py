@@ -59,7 +59,8 @@ class DeepDream(PaintingRequest):
         weights_by_name,
         N_("Network la_yers"),
         N_(
-            "Layers of the network that dream, such as Mixed_5d or Mixed_5b, Mixed_6a:0.5; deeper layers see larger things;"
+            "Layers of the network that dream, such as Mixed_5d or Mixed_5b, Mixed_6a:0.5; deeper layers"
+            " see larger things;"
             " empty: the network's default"
         ),
     )

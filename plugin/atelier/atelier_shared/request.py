@@ -135,7 +135,8 @@ class PaintingRequest(Request):
 def seed_setting() -> Any:
     """Declare the field `seed`."""
     help = N_(
-        "The same seed gives the same picture again (on a graphics card, almost the same); another one, a variation"
+        "The same seed gives the same picture again (on a graphics card, almost the same);"
+        " another seed gives a variation"
     )
     return number(0, 0, 2**31 - 1, N_("Seed"), help)
 
