@@ -108,7 +108,7 @@ def _received_end_requests(pipe: WorkerPipe, job: int) -> set[type[EndRequest]]:
 
 def _reason_and_sentence(error: Exception) -> tuple[str, str]:
     """Return the reason code and the user's sentence for an exception of a job."""
-    text = str(error)[:MAX_ERROR_CHARACTERS]
+    text = (str(error) or type(error).__name__)[:MAX_ERROR_CHARACTERS]
     if isinstance(error, JobFailed):
         return error.reason, text
     if isinstance(error, MemoryError):

@@ -21,7 +21,6 @@ from atelier_shared.deepdream import DeepDream
 from atelier_shared.networks import NETWORKS, network_layers
 from atelier_shared.presets import PRESETS
 from atelier_shared.settings import settings
-from atelier_shared.style_transfer import StyleTransfer
 from backend.command import cli
 from backend.command.stop_backend import is_lock_free
 
@@ -272,7 +271,7 @@ def test_a_file_that_cannot_be_written_is_reported_before_a_backend_is_started(
     assert [path.name for path in tmp_path.iterdir()] == ["in.png"]
 
 
-@pytest.mark.parametrize(("command", "request_type"), [("style", StyleTransfer), ("dream", DeepDream)])
+@pytest.mark.parametrize(("command", "request_type"), cli.PICTURE_COMMANDS.items())
 def test_every_setting_is_an_option_with_help(command: str, request_type: type) -> None:
     help = " ".join(atelier(command, "--help").stdout.split())
     for setting in settings(request_type):

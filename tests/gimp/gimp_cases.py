@@ -262,10 +262,10 @@ def check_strength_0(scene: Scene, image: Any, source: Any, box: tuple[int, int,
 # ── Procedures ───────────────────────────────────────────────────────────────────────────────────
 
 
-def case_both_filters_are_in_the_menu() -> None:
-    for name, label in (("style-transfer", "_Style Transfer…"), ("deepdream", "_DeepDream…")):
-        procedure = Gimp.get_pdb().lookup_procedure(f"plug-in-atelier-{name}")
-        assert procedure.get_menu_label() == label
+def case_every_filter_is_in_the_menu() -> None:
+    for name, chosen in FILTERS.items():
+        procedure = Gimp.get_pdb().lookup_procedure(name)
+        assert procedure.get_menu_label() == chosen.menu_label
         assert procedure.get_menu_paths() == ["<Image>/Filters/_Neural"]
         assert procedure.get_image_types() == "RGB*, GRAY*"
 

@@ -29,6 +29,7 @@ from backend.compat import devices
 from backend.dream import deepdream
 from backend.imaging.step import Step, Steps
 from backend.jobs import picture_tensors, run
+from backend.jobs.dispatch import ALGORITHMS
 from backend.jobs.picture_arrays import DTYPES, crop
 from backend.networks.feature_network import FeatureNetwork
 from backend.networks.registry import load_gallery
@@ -243,7 +244,7 @@ def test_the_quality_determines_the_working_size(models: Path) -> None:
     assert bytes(good.pixels) == bytes(best.pixels), "both are larger than the picture"
 
 
-@pytest.mark.parametrize("kind", [StyleTransfer, DeepDream])
+@pytest.mark.parametrize("kind", ALGORITHMS)
 def test_every_setting_is_tested(kind: type[StyleTransfer | DeepDream]) -> None:
     changed = {name for base, settings in CHANGES if isinstance(base, kind) for name in settings}
     assert not changed & UNCHANGED

@@ -6,6 +6,7 @@ how much work it is, what its preview is, which pictures it needs, and what its 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
@@ -68,7 +69,9 @@ class Request:
 
 @dataclass(frozen=True)
 class PaintingRequest(Request):
-    """The settings of a filter that computes with neural networks.
+    """The settings of a filter that computes in the backend.
+
+    A filter without networks or pictures keeps the defaults of everything but `command` and `purpose`.
 
     Attributes:
         command: the verb of the command line.
@@ -78,17 +81,17 @@ class PaintingRequest(Request):
 
     command: ClassVar[str]
     purpose: ClassVar[str]
-    picture_missing: ClassVar[str]
+    picture_missing: ClassVar[str] = ""
 
     @property
     def device(self) -> str:
         """The device to compute on; "auto" for the fastest."""
-        raise NotImplementedError
+        return "auto"
 
     @property
     def working_px(self) -> int:
-        """Longest side, in pixels, at which the networks work."""
-        raise NotImplementedError
+        """Longest side, in pixels, at which the filter works; a larger picture is reduced."""
+        return sys.maxsize
 
     @property
     def picture_px(self) -> int:
@@ -125,11 +128,11 @@ class PaintingRequest(Request):
 
     def kind_of_job(self, device: str) -> str:
         """Return a name for the jobs on `device` whose speed is comparable with this one's."""
-        raise NotImplementedError
+        return f"{self.name} {device}"
 
     def subject(self, picture_name: str) -> str:
-        """Return a short description for the layer's name: the style, the guide, the class or the layers."""
-        raise NotImplementedError
+        """Return a short description for the layer's name, such as the style or the class; "" for none."""
+        return ""
 
 
 def seed_setting() -> Any:

@@ -38,7 +38,7 @@ class Filter:
         request: the class of its requests; the fields are its settings.
         title: its name in windows and layer names.
         blurb: its description in one line.
-        basic: the names of the settings above Advanced in the dialog.
+        basic: the names of the settings above Advanced in the dialog; if there are none, all are.
         picture_arguments: the pictures beside the layer; all given ones go to the backend.
         extra_settings: settings of a run outside the request.
         presets: named groups of settings, offered in the dialog.
@@ -61,6 +61,10 @@ class Filter:
     def settings(self) -> tuple[Setting, ...]:
         """All settings, in the order of the dialog."""
         return (*settings(self.request), *self.extra_settings)
+
+    def is_basic(self, setting: Setting) -> bool:
+        """Return whether a setting has its place above Advanced in the dialog."""
+        return not self.basic or setting.name in self.basic
 
 
 STYLES = (

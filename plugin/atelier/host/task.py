@@ -50,7 +50,7 @@ class Task:
     def layer_name(self, frame: int) -> str:
         """Return the name of the layer of a frame, counted from 1."""
         picture_name = name_of(self.pictures[0]) if self.pictures else ""
-        name = f"{self.title}: {self.request.subject(picture_name)}"
+        name = ": ".join(filter(None, (self.title, self.request.subject(picture_name))))
         return name if self.frames == 1 else _("{name}, frame {number}").format(name=name, number=frame)
 
 

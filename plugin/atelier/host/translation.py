@@ -4,7 +4,7 @@ Sentences from the backend, in a note or a failure, stay in English.
 This command, run in the plug-in's folder, makes the template for translators, `locale/atelier.pot`:
 
     find . -name '*.py' | sort | xgettext --files-from=- --from-code=UTF-8 --keyword=N_ \
-        --package-name=Atelier --output=locale/atelier.pot
+        --no-location --package-name=Atelier --output=locale/atelier.pot
 """
 
 from __future__ import annotations

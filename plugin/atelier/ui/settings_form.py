@@ -37,7 +37,7 @@ def settings_form(
         if setting.name in chosen.suggestions:
             control.attach(_suggestions_button(config, chosen, setting), 2, 0, 1, 1)
     form = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=SPACING_PX)
-    basic = [argument_name(setting) for setting in chosen.settings if setting.name in chosen.basic]
+    basic = [argument_name(setting) for setting in chosen.settings if chosen.is_basic(setting)]
     form.pack_start(dialog.fill_box("basic", basic), False, False, 0)
     if advanced := _advanced(dialog, config, chosen, labels):
         form.pack_start(advanced, True, True, 0)
@@ -52,7 +52,7 @@ def _advanced(
     dialog: GimpUi.ProcedureDialog, config: Gimp.ProcedureConfig, chosen: Filter, labels: Gtk.SizeGroup
 ) -> Gtk.Widget | None:
     """Return the folded, scrolling part with the advanced pictures and settings; None if there are none."""
-    names = [argument_name(setting) for setting in chosen.settings if setting.name not in chosen.basic]
+    names = [argument_name(setting) for setting in chosen.settings if not chosen.is_basic(setting)]
     if not names:  # GIMP would put all arguments into the box
         return None
     box = dialog.fill_box("advanced-box", names)
