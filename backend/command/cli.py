@@ -116,13 +116,14 @@ def _add_pictures(command: argparse.ArgumentParser, option: str, help: str) -> N
 def _add_setting(command: argparse.ArgumentParser, setting: Setting) -> None:
     option = "--" + setting.name.replace("_", "-")
     add = functools.partial(command.add_argument, option, default=setting.default)
+    text = setting.help.replace("%", "%%")  # argparse formats the help
     if isinstance(setting, Number):
-        help = f"{setting.help}, {setting.low} to {setting.high} (default: %(default)s)"
+        help = f"{text}, {setting.low} to {setting.high} (default: %(default)s)"
         add(type=type(setting.default), help=help)
     elif isinstance(setting, Choice):
-        add(choices=setting.options, help=f"{setting.help} (default: %(default)s)")
+        add(choices=setting.options, help=f"{text} (default: %(default)s)")
     else:
-        add(metavar="TEXT", help=setting.help)
+        add(metavar="TEXT", help=text)
 
 
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
