@@ -1,4 +1,4 @@
-"""The server's side of the worker: a separate process, because a job may crash.
+"""Control of the worker process, which is separate because a job may crash.
 
 `LocalWorker` starts the process, hands it one job at a time, and turns a crash or a hang into a
 `Failed` message.
@@ -35,10 +35,11 @@ from .worker_process import OUT_OF_MEMORY, OUT_OF_MEMORY_EXIT, READY, Load, work
 Report = Callable[[Message], None]
 
 HANG_S = 60.0
+"""Time without any message, beats every 0.25 s included, after which the process counts as hung."""
 RELEASE_S = 120.0
 ENDING_S = 0.5
 PATIENCE_S = 10.0
-"""Time for a cancelled job to end by itself. After it, in a longer step, the process is killed."""
+"""A job sees a cancellation only between steps; after this time the process is killed."""
 KILLED_EXIT = -9
 """Exit code after SIGKILL, for example from Linux's out-of-memory killer."""
 FINAL_MESSAGES = (Result, Failed, Cancelled)
@@ -56,22 +57,16 @@ class Assignment:
 
 
 class LocalWorker:
-    """A process for jobs. It calls `load` once and runs one job after another with the result.
+    """A process for jobs.
 
-    The process starts at once and is kept between jobs. After `release_s` without a job it is ended
-    to free its device's memory, and the next job starts another. `load` must be a function of a
-    module, because the process imports it by name. One thread makes all blocking calls.
+    It calls `load` once, then runs one job after another with the function returned. The process starts
+    at once and is kept between jobs. After RELEASE_S without a job it is ended to free its device's
+    memory, and the next job starts another. `load` must be a function of a module, because the process
+    imports it by name. A thread runs the jobs, so `start` never blocks.
     """
 
-    def __init__(
-        self,
-        load: Load,
-        *,
-        release_s: float = RELEASE_S,
-        hang_s: float = HANG_S,
-        patience_s: float = PATIENCE_S,
-    ) -> None:
-        self._load, self._release_s, self._hang_s, self._patience_s = load, release_s, hang_s, patience_s
+    def __init__(self, load: Load) -> None:
+        self._load = load
         self._assignments: queue.Queue[Assignment | None] = queue.Queue()
         self._closed = threading.Event()
         self._process: SpawnProcess | None = None
@@ -83,14 +78,14 @@ class LocalWorker:
         """Start a job and return a function for requests to end it early. Never blocks.
 
         `report` is called from another thread with each Progress, and finally with a Result, a
-        Failed or a Cancelled. Jobs started meanwhile run one after the other.
+        Failed or a Cancelled. Further jobs wait their turn.
         """
         assignment = Assignment(submit, report, queue.SimpleQueue())
         self._assignments.put(assignment)
         return assignment.end_requests.put
 
     def close(self) -> None:
-        """Kill the process. A running job is reported as failed."""
+        """Kill the process. A running job is reported as failed; waiting jobs are dropped silently."""
         self._closed.set()
         self._assignments.put(None)
         while self._thread.is_alive():
@@ -102,7 +97,7 @@ class LocalWorker:
         """Run the assigned jobs until closed."""
         while not self._closed.is_set():
             try:
-                assignment = self._assignments.get(timeout=self._release_s)
+                assignment = self._assignments.get(timeout=RELEASE_S)
             except queue.Empty:
                 self._end_process()
                 assignment = self._assignments.get()
@@ -119,11 +114,14 @@ class LocalWorker:
         process = spawn.Process(target=work, args=(theirs, self._load), daemon=True)
         with theirs:
             process.start()
-        self._process, self._is_ready = process, False  # once started, because `close` may kill it
+        self._process, self._is_ready = (
+            process,
+            False,
+        )  # set only now: `close` can kill only a started process
         return WorkerPipe(ours)
 
     def _end_process(self) -> int | None:
-        """Close the pipe, kill the process if it goes on, and return its exit code."""
+        """Close the pipe, kill the process if it is still running, and return its exit code."""
         if self._process is None:
             return None
         if self._pipe:
@@ -143,7 +141,7 @@ class LocalWorker:
             final = self._relay(assignment)
         except TimeoutError:
             self._end_process()
-            return Failed(job, "worker-hung", _HUNG.format(seconds=self._hang_s))
+            return Failed(job, "worker-hung", _HUNG.format(seconds=HANG_S))
         except (OSError, ProtocolError, MemoryError) as error:
             code = self._end_process()
             log.exception("the worker process ended during a job, exit code %s", code)
@@ -155,11 +153,11 @@ class LocalWorker:
         return final
 
     def _relay(self, assignment: Assignment) -> Message:
-        """Pass a job's progress to the server and end requests to the process; return the final message."""
+        """Relay progress to the server and early-end requests to the process; return the final message."""
         pipe = self._begin(assignment.submit)
         sent, until_s = set[type[EndRequest]](), math.inf
         while time.monotonic() < until_s:
-            message = pipe.receive(timeout_s=self._hang_s)
+            message = pipe.receive(timeout_s=HANG_S)
             if isinstance(message, FINAL_MESSAGES):
                 return message
             if isinstance(message, Progress):
@@ -167,10 +165,10 @@ class LocalWorker:
             while not assignment.end_requests.empty():
                 request = assignment.end_requests.get()
                 if type(request) not in sent:
-                    pipe.send(request, timeout_s=self._hang_s)
+                    pipe.send(request, timeout_s=HANG_S)
                     sent.add(type(request))
                     if isinstance(request, Cancel):
-                        until_s = time.monotonic() + self._patience_s
+                        until_s = time.monotonic() + PATIENCE_S
         self._end_process()
         return Cancelled(assignment.submit.job)
 
@@ -189,10 +187,10 @@ class LocalWorker:
         if self._pipe is None or self._process is None or not self._process.is_alive():
             self._end_process()
             self._pipe = self._spawn()
-        while not self._is_ready:  # the process reads nothing before
-            self._is_ready = self._pipe.receive(timeout_s=self._hang_s) == READY
-        self._pipe.send(submit, timeout_s=self._hang_s)
-        self._pipe.receive(timeout_s=self._hang_s)
+        while not self._is_ready:  # the process reads nothing until READY
+            self._is_ready = self._pipe.receive(timeout_s=HANG_S) == READY
+        self._pipe.send(submit, timeout_s=HANG_S)
+        self._pipe.receive(timeout_s=HANG_S)
         return self._pipe
 
 

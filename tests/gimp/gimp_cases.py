@@ -542,7 +542,7 @@ def case_an_invalid_text_setting_is_an_error() -> None:
     with staged(Scene()) as (image, source):
         status, sentence = call("deepdream", image, [source], channels="all")
         assert status == STATUS.CALLING_ERROR
-        assert sentence == "Channels: “all” is not a channel range. Write 12 or 12-20."
+        assert sentence == "Network channels: “all” is not a channel range. Write 12 or 12-20."
         status, sentence = call("deepdream", image, [source], layers="Mixed_9z")
         assert status == STATUS.EXECUTION_ERROR
         assert "Mixed_9z" in sentence and "Mixed_5d" in sentence

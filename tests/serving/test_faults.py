@@ -55,9 +55,10 @@ START_S, END_S = 120.0, 60.0
 """Time-outs for GIMP to start a filter, and for the backend to drop the job of an ended filter."""
 
 IMPATIENT = f"""
-import functools, sys
+import sys
 import backend.__main__ as backend
-backend.LocalWorker = functools.partial(backend.LocalWorker, hang_s={HANG_S})
+from backend.serving import worker
+worker.HANG_S = {HANG_S}
 sys.exit(backend.main([]))
 """
 

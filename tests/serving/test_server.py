@@ -74,12 +74,14 @@ class Running:
 
 
 @pytest.fixture
-def backend(request: pytest.FixtureRequest) -> Iterator[Running]:
-    """Run a server with a worker and the scripted filter."""
+def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
+    """Run a server with a worker and the scripted filter; the parameter may set constants of the worker."""
     options = getattr(request, "param", {})
     key = secrets.token_bytes(32)
-    patience = {name: options[name] for name in ("hang_s", "patience_s") if name in options}
-    worker = LocalWorker(options.get("load", echo_filter.load), **patience)
+    for name in ("HANG_S", "PATIENCE_S"):
+        if name in options:
+            monkeypatch.setattr(f"backend.serving.worker.{name}", options[name])
+    worker = LocalWorker(options.get("load", echo_filter.load))
     with zmq.Context() as context, AuthenticatedRouter(context, key) as router:
         port = router.port
         server = Server(router, key, worker.start, idle_s=options.get("idle_s", 60.0))
@@ -265,7 +267,7 @@ def test_a_job_can_be_cancelled_after_finishing_early(backend: Running) -> None:
             list(messages)
 
 
-@pytest.mark.parametrize("backend", [{"hang_s": HANG_S}], indirect=True)
+@pytest.mark.parametrize("backend", [{"HANG_S": HANG_S}], indirect=True)
 def test_thousands_of_end_requests_do_not_block_a_busy_worker(backend: Running) -> None:
     """The worker reads only between steps, and the pipe cannot hold all requests."""
     with backend.client() as client:
@@ -275,7 +277,7 @@ def test_thousands_of_end_requests_do_not_block_a_busy_worker(backend: Running) 
         assert result(client, job).picture == PICTURE
 
 
-@pytest.mark.parametrize("backend", [{"patience_s": 1.0}], indirect=True)
+@pytest.mark.parametrize("backend", [{"PATIENCE_S": 1.0}], indirect=True)
 def test_cancelling_interrupts_a_long_step(backend: Running) -> None:
     with backend.client() as client:
         job = client.submit(DeepDream(seed=echo_filter.SLUGGISH), PICTURE, WHOLE)
@@ -314,7 +316,7 @@ def test_a_job_beyond_the_queue_limit_is_refused(backend: Running, monkeypatch: 
     assert failure.value.reason == "busy"
 
 
-@pytest.mark.parametrize("backend", [{"load": echo_filter.load_slowly, "hang_s": HANG_S}], indirect=True)
+@pytest.mark.parametrize("backend", [{"load": echo_filter.load_slowly, "HANG_S": HANG_S}], indirect=True)
 def test_a_slowly_loading_worker_does_not_count_as_hung(backend: Running) -> None:
     """The worker reads nothing meanwhile, and the picture is larger than the socket's buffer."""
     with backend.client() as client:
@@ -359,7 +361,7 @@ def test_after_a_failed_job_the_next_one_runs(backend: Running, seed: int, reaso
     assert_works(backend)
 
 
-@pytest.mark.parametrize("backend", [{"hang_s": HANG_S}], indirect=True)
+@pytest.mark.parametrize("backend", [{"HANG_S": HANG_S}], indirect=True)
 def test_a_hung_worker_is_replaced(backend: Running) -> None:
     with backend.client() as client, pytest.raises(JobFailed) as failure:
         list(client.messages(client.submit(DeepDream(seed=echo_filter.HANG), PICTURE, WHOLE)))
@@ -401,8 +403,9 @@ def is_gone(pid: int) -> bool:
     return not psutil.pid_exists(pid)
 
 
-def test_a_released_worker_is_restarted_for_the_next_job() -> None:
-    worker = LocalWorker(echo_filter.load, release_s=0.1)
+def test_a_released_worker_is_restarted_for_the_next_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backend.serving.worker.RELEASE_S", 0.1)
+    worker = LocalWorker(echo_filter.load)
     for _ in range(2):
         done = threading.Event()
 
@@ -435,7 +438,8 @@ def test_an_idle_worker_returns_the_memory_of_its_jobs() -> None:
 
 
 def test_a_worker_can_be_closed_while_its_process_restarts(monkeypatch: pytest.MonkeyPatch) -> None:
-    worker = LocalWorker(echo_filter.load, release_s=0.1)
+    monkeypatch.setattr("backend.serving.worker.RELEASE_S", 0.1)
+    worker = LocalWorker(echo_filter.load)
     eventually(lambda: worker._pipe is None, "the worker is released")
     starting, killed, reported = threading.Event(), threading.Event(), list[Message]()
     start, kill = SpawnProcess.start, SpawnProcess.kill

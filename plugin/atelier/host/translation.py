@@ -1,10 +1,7 @@
-r"""Texts of the plug-in in GIMP's language; `atelier.py` names the catalogue to GIMP.
+"""Texts of the plug-in in GIMP's language; `atelier.py` names the catalogue to GIMP.
 
 Sentences from the backend, in a note or a failure, stay in English.
-This command, run in the plug-in's folder, makes the template for translators, `locale/atelier.pot`:
-
-    find . -name '*.py' | sort | xgettext --files-from=- --from-code=UTF-8 --keyword=N_ \
-        --no-location --package-name=Atelier --output=locale/atelier.pot
+CONTRIBUTING.md has the command that makes the template for translators, `locale/atelier.pot`.
 """
 
 from __future__ import annotations
