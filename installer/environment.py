@@ -110,7 +110,7 @@ def fill_environment(plan: Plan) -> None:
 
 @contextlib.contextmanager
 def step_done_once(home: Home, note: str, state: str) -> Iterator[bool]:
-    """Yield True if a step is needed for the environment to reach `state`; note `state` afterwards."""
+    """Yield whether `state` differs from the note; record it after the block."""
     file = home.venv / note
     needed = is_needed(file, state)
     if needed:

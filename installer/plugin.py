@@ -1,7 +1,7 @@
 """The plug-in, installed into every profile of a GIMP 3.
 
 GIMP on Windows may run a plug-in with the first Python on the PATH. Therefore the copy there requests an
-interpreter by an own name, and a file in the profile defines this name as the Python of that GIMP.
+interpreter by a name of its own, and a file in the profile defines this name as the Python of that GIMP.
 
 Source: GIMP, app/plug-in/gimpinterpreterdb.c (a line NAME=PROGRAM of a file in a profile's interpreters)
 """

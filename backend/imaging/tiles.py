@@ -1,4 +1,4 @@
-"""Tiles of a picture, each with a halo: the pixels around it that its features depend on.
+"""Tiles of a picture or feature map, each with a halo: the pixels around it that its features depend on.
 
 Source: Galerne et al. 2024, *Scaling Painting Style Transfer*, EGSR, section 3.2 (tiles with context
 give the values of the whole picture, so no seam can show).
@@ -18,7 +18,7 @@ from torch import Tensor
 class Rectangle:
     """Rows `top` to `bottom` and columns `left` to `right` of a tensor; the ends are excluded.
 
-    It is not the protocol's `Region` (x, y, width, height in pixels of a layer): edges index rows and
+    It is not the protocol's `Region` (x, y, width, height in pixels of a picture): edges index rows and
     columns of pictures and of features, and are converted between the two by the network's stride.
     """
 
@@ -31,19 +31,19 @@ class Rectangle:
         """Return this part of an image (..., H, W) as a view."""
         return image[..., self.top : self.bottom, self.left : self.right]
 
-    def within(self, outer: Rectangle) -> Rectangle:
+    def relative_to(self, outer: Rectangle) -> Rectangle:
         """Return the same rectangle relative to the top left corner of `outer`."""
         return Rectangle(
             self.top - outer.top, self.left - outer.left, self.bottom - outer.top, self.right - outer.left
         )
 
-    def at(self, stride: int) -> Rectangle:
+    def to_positions(self, stride: int) -> Rectangle:
         """Convert pixels to positions of features, one per `stride` pixels; ends are rounded outwards."""
         return Rectangle(
             self.top // stride, self.left // stride, -(-self.bottom // stride), -(-self.right // stride)
         )
 
-    def times(self, stride: int) -> Rectangle:
+    def to_pixels(self, stride: int) -> Rectangle:
         """Convert positions of features to pixels, `stride` per position."""
         return Rectangle(self.top * stride, self.left * stride, self.bottom * stride, self.right * stride)
 
@@ -57,7 +57,7 @@ class Tile:
 
 
 def tile_side(usual_px: int, tile_scale: float, stride: int = 1) -> int:
-    """Return the side of tiles that are scaled by `tile_scale`, at least `stride`.
+    """Return `usual_px` × `tile_scale`, at least `stride`; it is not rounded to the stride.
 
     Smaller tiles take less memory and more time. The results are the same except for rounding.
     """
@@ -65,17 +65,17 @@ def tile_side(usual_px: int, tile_scale: float, stride: int = 1) -> int:
 
 
 def tiles(height: int, width: int, side: int, halo: int, stride: int = 1) -> Iterator[Tile]:
-    """Cut a picture into tiles of nearly equal size, row by row.
+    """Cut a picture or feature map into tiles of nearly equal size, row by row.
 
     The inner rectangles cover every pixel once. All edges except the picture's own are multiples of
-    `stride`, so that a network that reduces by `stride` samples each tile on the picture's grid.
+    `stride`, so network strides align with the whole picture's.
 
     Args:
         height: the picture's height in pixels.
         width: the picture's width in pixels.
         side: longest side of an inner rectangle in pixels, rounded down to the stride.
-        halo: pixels around it inside the picture, rounded up to the stride.
-        stride: pixels.
+        halo: width of the halo, rounded up to the stride and clipped at the picture's edges.
+        stride: pixels per position.
 
     Raises:
         ValueError: `side` is less than `stride`.

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 MOST_SUGGESTIONS = 8
 LEAST_SIMILARITY = 0.5
-"""Of a suggestion to the text, as difflib's ratio of matching letters: half of them."""
+"""Least difflib ratio between a suggestion and the text."""
 
 
 def class_index(text: str, classes: Sequence[str]) -> int:

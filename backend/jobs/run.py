@@ -136,6 +136,6 @@ def _crop_to_region(submit: Submit, image: Tensor) -> Tensor:
 
 
 def _span(start: int, length: int, whole: int, scaled: int) -> slice:
-    """Scale the span from `start` of `length` from a side of `whole` to one of `scaled`; never empty."""
+    """Map a span of a side `whole` long onto that side scaled to `scaled`; at least one element."""
     first = min(start * scaled // whole, scaled - 1)
     return slice(first, max(first + 1, round((start + length) * scaled / whole)))

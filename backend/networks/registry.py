@@ -40,7 +40,8 @@ def load_network(
     """Load the feature network called `name`, one of `NETWORKS`, onto `device`.
 
     Without `accelerated` it consists of torch's own modules only. This exact mode is the reference for the
-    fast kernels in tests and benchmarks; no request uses it, because they differ by rounding alone.
+    fast kernels in tests and benchmarks; no request uses it, because the fast kernels differ from it only
+    by rounding.
 
     Raises:
         MissingWeights: its weights are not in `models`.
@@ -89,7 +90,7 @@ def load_gallery(models: Path, device: torch.device) -> Painter:
         narrowing=(8, 4, 3),
         style_length=26,
         contract_styled=True,
-        offset=False,
+        constant=False,
     )
     painter.load_state_dict(store.load("gallery", models))
     return painter.to(device)
@@ -109,7 +110,7 @@ def load_light(models: Path, device: torch.device) -> tuple[StylePredictor, Pain
         narrowing=(16, 8, 3),
         style_length=STYLE_LENGTH,
         contract_styled=False,
-        offset=True,
+        constant=True,
     )
     painter.load_state_dict(store.load("light-painter", models))
     return predictor.to(device), painter.to(device)

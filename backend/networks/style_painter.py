@@ -41,8 +41,8 @@ EPSILON = 1e-5
 class Layer(nn.Conv2d):
     """A convolution with reflection padding and, if there is a style vector, a normalisation.
 
-    `forward` has no padding of its own; `_tile_with_margin` adds it. The normalisation's gammas and betas
-    are linear functions of the style vector.
+    `forward` does not pad; its input comes padded from `_tile_with_margin`. The normalisation's gammas and
+    betas are linear functions of the style vector.
 
     Args:
         before: input channels.
@@ -50,19 +50,19 @@ class Layer(nn.Conv2d):
         kernel: side of the kernel, an odd number.
         stride: 1 or 2.
         style_length: length of the style vector; 0 for a convolution with a bias and no normalisation.
-        offset: whether gammas and betas have a constant part.
+        constant: whether gammas and betas have a constant part.
     """
 
     upsampling = 1
     padding_kind = "reflect"
 
     def __init__(
-        self, before: int, after: int, kernel: int, stride: int = 1, *, style_length: int = 0, offset: bool
+        self, before: int, after: int, kernel: int, stride: int = 1, *, style_length: int = 0, constant: bool
     ) -> None:
         super().__init__(before, after, kernel, stride, bias=not style_length)
         self.weight.data = self.weight.data.contiguous(memory_format=torch.channels_last)
         self.gamma, self.beta = (
-            nn.Linear(style_length, after, bias=offset) if style_length else None for _ in range(2)
+            nn.Linear(style_length, after, bias=constant) if style_length else None for _ in range(2)
         )
 
     def forward(self, values: Tensor) -> Tensor:
@@ -75,7 +75,7 @@ class Layer(nn.Conv2d):
         return height, width
 
     def tiles(self, size: Size, tile_scale: float) -> list[Rectangle]:
-        """Cut an input of `size` into tiles, in positions of the input or the output, whichever is larger."""
+        """Tile the larger of input and output, on even positions, for an input of `size`."""
         height, width = (length * self.upsampling for length in size)
         side = tile_side(TILE_PX, tile_scale, stride=2)
         return [tile.inner for tile in tiles(height, width, side=side, halo=0, stride=2)]
@@ -91,8 +91,8 @@ class Layer(nn.Conv2d):
         """
         if self.gamma is not None and self.beta is not None:
             scale = self.gamma(style) * (variance + EPSILON).rsqrt()  # (1, C)
-            offset = self.beta(style) - mean * scale
-            torch.addcmul(offset[..., None, None], features, scale[..., None, None], out=features)
+            shift = self.beta(style) - mean * scale
+            torch.addcmul(shift[..., None, None], features, scale[..., None, None], out=features)
         return features
 
 
@@ -100,13 +100,13 @@ class UpsamplingLayer(Layer):
     """Nearest-neighbour upsampling ×2 and a 3×3 convolution, fused into one 2×2 convolution.
 
     In an upsampled picture, a 3×3 window covers only 2×2 different values: two of its three rows are
-    equal, and so are two of its three columns. Their weights are added. Each of the four output pixels at
-    a corner between four input pixels has its own sums; they become channels, and a pixel shuffle puts
-    them in place.
+    equal, and so are two of its three columns. Their weights are added. Four output pixels surround
+    each corner of four input pixels; each has its own summed weights. They are computed as channels, and a
+    pixel shuffle puts them in place.
 
     A reflected edge of the upsampled picture equals a repeated edge of the input, so the padding is
-    "replicate". The four outputs are summed in different orders: for equal inputs other than 0 they
-    differ by rounding.
+    "replicate". Each of the four outputs adds its products in a different order, so for equal inputs
+    other than 0 they differ by rounding.
     """
 
     upsampling = 2
@@ -114,38 +114,40 @@ class UpsamplingLayer(Layer):
 
     def forward(self, values: Tensor) -> Tensor:
         """Map values with a margin of one, (1, before, h + 2, w + 2), to (1, after, 2h, 2w)."""
-        # For each output row (a): the input row (p) under each kernel row (y); columns (b, q, x) likewise.
+        # covers[a, p, y] is 1 where, for output row a, kernel row y lies on input row p. Example: for a = 0
+        # the rows y = 0 and 1 lie on p = 0, and y = 2 on p = 1. Columns (b, q, x) likewise.
         covers = self.weight.new_tensor([[[1, 1, 0], [0, 0, 1]], [[1, 0, 0], [0, 1, 1]]])
         weight = torch.einsum("ocyx,apy,bqx->oabcpq", self.weight, covers, covers).flatten(0, 2)
-        phases = conv2d(values, weight)  # (1, 4 * after, h + 1, w + 1)
-        return pixel_shuffle(phases, 2)[..., 1:-1, 1:-1]
+        corners = conv2d(values, weight)  # (1, 4 * after, h + 1, w + 1)
+        return pixel_shuffle(corners, 2)[..., 1:-1, 1:-1]
 
 
 class ColourLayer(Layer):
     """A convolution to a few channels, the colours, on images with even sides.
 
-    Even and odd rows and columns become channels, because few channels do not fill a processor's vectors.
+    Even and odd rows and columns become channels, because few channels do not fill the SIMD registers.
     """
 
     def forward(self, values: Tensor) -> Tensor:
         """Convolve values that include the margin, (1, before, h, w)."""
-        return pixel_shuffle(conv2d(pixel_unshuffle(values, 2), _between_phases(self.weight)), 2)
+        return pixel_shuffle(conv2d(pixel_unshuffle(values, 2), _unshuffled_kernel(self.weight)), 2)
 
 
-def _between_phases(weight: Tensor) -> Tensor:
+def _unshuffled_kernel(weight: Tensor) -> Tensor:
     """Rearrange a kernel (O, C, 2n + 1, 2n + 1) to act on pixel-unshuffled images, (4 O, 4 C, n + 1, n + 1).
 
-    A phase consists of the pixels in even or odd rows and even or odd columns. The kernel from input phase
-    (row, column) to output phase (top, left) has every second weight, from row - top and column - left on.
+    Unshuffling turns each channel into four: one for each parity of row and column. The kernel from the
+    input's parities (row, column) to the output's (out_row, out_column) has every second weight, starting
+    at row - out_row and column - out_column, and zeros beyond the kernel.
     """
     padded, taps = pad(weight, (1, 1, 1, 1)), weight.shape[-1] // 2 + 1
-    phases = list(itertools.product(range(2), repeat=2))
+    parities = list(itertools.product(range(2), repeat=2))
     kernels = [
         [
-            padded[:, :, 1 + row - top :: 2, 1 + column - left :: 2][..., :taps, :taps]
-            for row, column in phases
+            padded[:, :, 1 + row - out_row :: 2, 1 + column - out_column :: 2][..., :taps, :taps]
+            for row, column in parities
         ]
-        for top, left in phases
+        for out_row, out_column in parities
     ]
     blocks = torch.stack([torch.stack(inputs, dim=2) for inputs in kernels], dim=1)  # (O, 4, C, 4, …)
     return blocks.flatten(2, 3).flatten(0, 1)
@@ -156,13 +158,13 @@ def _between_phases(weight: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Moments:
-    """Statistics of each tile of a layer's output, combined to those of the whole picture.
+    """Mean and variance of each tile of a layer's output; `of_picture` combines them.
 
     They are three views of one tensor. Small tensors, allocated tile by tile between large ones, would
     keep the memory of freed large tensors from being reused.
 
     Attributes:
-        weight: number of visible positions, (tiles, 1).
+        weight: sum of the visibility, (tiles, 1).
         mean: mean of each channel, (tiles, C).
         variance: variance of each channel, (tiles, C).
     """
@@ -187,9 +189,9 @@ class Moments:
             self.mean[tile], self.variance[tile] = torch.batch_norm_update_stats(features, None, None, 0.0)
             return
         values = features.permute(0, 2, 3, 1).flatten(0, 2)  # (h*w, C)
-        weights = features.new_ones(len(values)) if visible is None else visible.flatten()
-        self.weight[tile] = weights.sum()
-        shares = weights / self.weight[tile].clamp(min=EPSILON)
+        visibility = features.new_ones(len(values)) if visible is None else visible.flatten()
+        self.weight[tile] = visibility.sum()
+        shares = visibility / self.weight[tile].clamp(min=EPSILON)
         self.mean[tile] = shares @ values
         self.variance[tile] = shares @ (values - self.mean[tile]).square_()
 
@@ -204,7 +206,7 @@ class Moments:
 
 
 class Painter(nn.Module):
-    """Three layers that reduce the picture by 4, residual blocks, and three layers that enlarge it again.
+    """Three layers that reduce the picture to a quarter of each side, residual blocks, three that enlarge it.
 
     Args:
         widths: channels of the first three layers.
@@ -212,7 +214,7 @@ class Painter(nn.Module):
         narrowing: channels of the last three layers; those of the last one are the colours.
         style_length: length of a style vector.
         contract_styled: whether the first three layers have a normalisation.
-        offset: whether gammas and betas have a constant part, the same for every style.
+        constant: whether gammas and betas have a constant part, the same for every style.
     """
 
     def __init__(
@@ -223,17 +225,17 @@ class Painter(nn.Module):
         *,
         style_length: int,
         contract_styled: bool,
-        offset: bool,
+        constant: bool,
     ) -> None:
         super().__init__()
 
-        contracting = functools.partial(Layer, style_length=style_length * contract_styled, offset=offset)
+        contracting = functools.partial(Layer, style_length=style_length * contract_styled, constant=constant)
         plain, upsampling, to_colours = (
-            functools.partial(kind, style_length=style_length, offset=offset)
+            functools.partial(kind, style_length=style_length, constant=constant)
             for kind in (Layer, UpsamplingLayer, ColourLayer)
         )
         first, second, wide = widths
-        half, narrow, colours = narrowing
+        medium, narrow, colours = narrowing
         self.contract: Any = nn.ModuleList(
             [contracting(3, first, 9), contracting(first, second, 3, 2), contracting(second, wide, 3, 2)]
         )
@@ -241,7 +243,7 @@ class Painter(nn.Module):
             nn.ModuleList([plain(wide, wide, 3), plain(wide, wide, 3)]) for _ in range(blocks)
         )
         self.expand: Any = nn.ModuleList(
-            [upsampling(wide, half, 3), upsampling(half, narrow, 3), to_colours(narrow, colours, 9)]
+            [upsampling(wide, medium, 3), upsampling(medium, narrow, 3), to_colours(narrow, colours, 9)]
         )
         self.eval().requires_grad_(False)
 
@@ -257,11 +259,13 @@ def paint(
     *,
     painter: Painter,
     visible: Tensor | None = None,
-    size: int,
-    margin: int = 0,
+    longest_px: int,
+    frame_px: int = 0,
     tile_scale: float = 1.0,
 ) -> Steps:
     """Paint `content` in the style of a vector; yield a step for every tile of every layer.
+
+    Steps before the last show the unpainted content.
 
     Args:
         content: image tensor (1, 3, H, W).
@@ -269,16 +273,16 @@ def paint(
         painter: the network.
         visible: visibility (1, 1, H, W) of the content in [0, 1], not 0 everywhere: the weight of each
             pixel in the normalisations. None for 1 everywhere.
-        size: longest side in pixels at which the picture is painted. A larger content keeps its own fine
-            detail.
-        margin: width in pixels of a reflected margin, painted around the picture and cut off again.
+        longest_px: longest side at which the picture is painted. A larger content keeps its own fine detail.
+        frame_px: width of a reflected frame, painted around the picture and cut off again.
         tile_scale: factor for the usual side of tiles, below 1 if memory is short.
     """
-    small = resize(content, fit(size_of(content), size, MINIMUM_PX + margin))
+    shortest_px = MINIMUM_PX + frame_px  # because a side must be longer than the frame that reflects it
+    small = resize(content, fit(size_of(content), longest_px, shortest_px))
     if visible is not None:
-        visible = pad(resize(visible, size_of(small)).clamp(0, 1), [margin] * 4, mode="reflect")
-    padded = pad(small, [margin] * 4, mode="reflect").contiguous(memory_format=torch.channels_last)
-    inner = Rectangle(margin, margin, padded.shape[-2] - margin, padded.shape[-1] - margin)
+        visible = pad(resize(visible, size_of(small)).clamp(0, 1), [frame_px] * 4, mode="reflect")
+    padded = pad(small, [frame_px] * 4, mode="reflect").contiguous(memory_format=torch.channels_last)
+    inner = Rectangle(frame_px, frame_px, padded.shape[-2] - frame_px, padded.shape[-1] - frame_px)
     total = _tile_count(painter, size_of(padded), tile_scale) + 1
     for index, painting in enumerate(_paint_tiles(padded, style, visible, painter, tile_scale), start=1):
         picture = small if painting is None else restore_detail(inner.of(painting), content).clamp(0, 1)
@@ -305,6 +309,7 @@ def _paint_tiles(
         features = yield from apply(layer, features)
         features.relu_()
     features = yield from apply(last, features)
+    # The crop is necessary because layers round sizes up, so the painting can be larger than the image.
     yield Rectangle(0, 0, *size_of(image)).of(features).sigmoid()
 
 
@@ -317,12 +322,12 @@ def _apply_layer(
     """
     height, width = layer.out_size(size_of(features))
     convolved = features.new_empty(1, height, width, layer.out_channels).permute(0, 3, 1, 2)
-    weights = None if visible is None else resize(visible, (height, width)).clamp(0, 1)
+    visibility = None if visible is None else resize(visible, (height, width)).clamp(0, 1)
     layer_tiles = layer.tiles(size_of(features), tile_scale)
     moments = Moments.allocate(len(layer_tiles), layer.out_channels, features)
     for number, tile in enumerate(layer_tiles):
-        part, place = layer(_tile_with_margin(features, tile, layer)), tile.at(layer.stride[0])
-        moments.measure(number, part, None if weights is None else place.of(weights))
+        part, place = layer(_tile_with_margin(features, tile, layer)), tile.to_positions(layer.stride[0])
+        moments.measure(number, part, None if visibility is None else place.of(visibility))
         if part.shape == convolved.shape:
             convolved = part
         else:
@@ -336,7 +341,7 @@ def _tile_with_margin(features: Tensor, tile: Rectangle, layer: Layer) -> Tensor
 
     Beyond the picture's edges the margin is the layer's padding.
     """
-    inner, margin = tile.at(layer.upsampling), layer.kernel_size[0] // 2
+    inner, margin = tile.to_positions(layer.upsampling), layer.kernel_size[0] // 2
     height, width = size_of(features)
     available = Rectangle(
         max(0, inner.top - margin),
@@ -344,7 +349,7 @@ def _tile_with_margin(features: Tensor, tile: Rectangle, layer: Layer) -> Tensor
         min(height, inner.bottom + margin),
         min(width, inner.right + margin),
     )
-    present = inner.within(available)
+    present = inner.relative_to(available)
     right, bottom = inner.right + margin - available.right, inner.bottom + margin - available.bottom
     missing = (margin - present.left, right, margin - present.top, bottom)
     return pad(available.of(features), missing, mode=layer.padding_kind)

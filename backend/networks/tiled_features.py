@@ -117,8 +117,8 @@ class TiledFeatures:
         part = tile.outer.of(image).detach()
         with torch.set_grad_enabled(differentiable):
             features = self._network.features(part.requires_grad_(differentiable), self._layers)
-        inner = tile.inner.within(tile.outer)
-        places = {layer: inner.at(stride) for layer, stride in self._strides.items()}
+        inner = tile.inner.relative_to(tile.outer)
+        places = {layer: inner.to_positions(stride) for layer, stride in self._strides.items()}
         part_visible = None if visible is None else tile.inner.of(visible)
         pieces = {
             layer: _piece(places[layer].of(values.detach()), part_visible, self._strides[layer])

@@ -210,8 +210,8 @@ def _encode(image: Tensor, pixel_tiles: Sequence[Tile], network: FeatureNetwork)
         part = network.features(tile.outer.of(image), [LAYER])[LAYER]
         if features is None:
             features = part.new_empty(1, part.shape[1], *_feature_size(image))
-        own = tile.inner.within(tile.outer).at(STRIDE).of(part)
-        tile.inner.at(STRIDE).of(features).copy_(own)
+        own = tile.inner.relative_to(tile.outer).to_positions(STRIDE).of(part)
+        tile.inner.to_positions(STRIDE).of(features).copy_(own)
         yield features
 
 
@@ -222,7 +222,7 @@ def _decode(
     image = image.clone()
     for tile in feature_tiles:
         part = paint(tile.outer.of(features))
-        own = tile.inner.within(tile.outer).times(STRIDE).of(part)
-        target = tile.inner.times(STRIDE).of(image)
+        own = tile.inner.relative_to(tile.outer).to_pixels(STRIDE).of(part)
+        target = tile.inner.to_pixels(STRIDE).of(image)
         target.copy_(own[..., : target.shape[-2], : target.shape[-1]])
         yield image.clone()

@@ -1,9 +1,10 @@
 """Total loss of the fine method and its gradient, for pictures of any size: Gatys et al. 2016, eq. 7.
 
-    L_total = α · L_content + β · Σ_l w_l · E_l + γ · total variation
+    L_total = α · Σ_l v_l · C_l + β · Σ_l w_l · E_l + γ · total variation
 
-with L_content of eq. 1 and E_l of eq. 4; `losses` has these formulas for one layer. α, β and γ are the
-products of the user's weights and the constants below, w_l the layers' shares.
+C_l is the content loss of a layer (eq. 1) and E_l its style loss (eq. 4), each divided by the mean square
+of its target; `losses` has the formulas. The v_l are the weights of the content layers, the w_l those of
+the style layers; each set sums to 1. α, β and γ are the user's weights times the constants below.
 
 A picture larger than one tile is processed in two passes. The first adds up the Gram matrices of the
 whole picture, tile by tile. The second computes each tile's part of the gradient from them. The result
@@ -42,7 +43,7 @@ from .losses import (
 CONTENT_WEIGHT, STYLE_WEIGHT, SMOOTHNESS = 1.0, 10.0, 10.0
 """α, β and γ at the user's weights of 1; chosen by eye."""
 WHOLE_PIXELS = 1024 * 1024
-"""A picture of at most this many pixels is one tile, because one pass takes half the time of two."""
+"""Up to this many pixels, a picture is one tile (unless `tile_scale` < 1), which saves the first pass."""
 TILE_PX = 512
 """Side of a larger picture's tiles."""
 
@@ -78,7 +79,7 @@ class GramSum:
         self.positions: dict[str, float] = {}
 
     def add(self, pieces: PiecesByLayer, style_layers: Mapping[str, float]) -> None:
-        """Add one tile: count its positions, and in `style_layers` its Gram matrix (C, C) as often."""
+        """Add a tile's position counts, and its style layers' Gram matrices (C, C) multiplied by them."""
         sums = self._weighted_grams
         for layer, piece in pieces.items():
             count = position_count(*piece)
@@ -95,17 +96,17 @@ class GramSum:
 
 
 class Targets(NamedTuple):
-    """The targets of the optimisation, computed once per size.
+    """The targets of the optimisation, computed once per size of the coarse-to-fine schedule.
 
     Attributes:
-        content: for each tile the content's features in the content layers.
+        content_tiles: for each tile the content's features in the content layers.
         grams: the target Gram matrices (C, C) of the style layers.
         content_scales: factor of each content layer's loss in the total loss.
         style_scales: factor of each style layer's loss in the total loss.
         positions: position count of the whole picture in each layer.
     """
 
-    content: list[PiecesByLayer]
+    content_tiles: list[PiecesByLayer]
     grams: TensorsByLayer
     content_scales: dict[str, float]
     style_scales: dict[str, float]
@@ -116,7 +117,7 @@ class StyleObjective:
     """The objective function: from an image (1, 3, H, W) to its total loss and the gradient (1, 3, H, W).
 
     Differs from Gatys et al. 2016: the loss of each layer is divided by the mean square of its target,
-    so the balance of layers and terms is the same for every picture and every network.
+    so the balance of layers, and of content and style, is the same for every picture and every network.
 
     Args:
         content: image tensor (1, 3, H, W); the optimised images have the same size.
@@ -148,23 +149,23 @@ class StyleObjective:
 
     @torch.no_grad()
     def __call__(self, image: Tensor) -> tuple[float, Tensor]:
-        """Compute the total loss of an image (1, 3, H, W) and its gradient by the image."""
+        """Compute the total loss of an image (1, 3, H, W) and its gradient with respect to it."""
         targets, smoothness = self._targets, self._weights.smoothness * SMOOTHNESS
         loss = smoothness * total_variation(image, self._visible).item()
         gradient = total_variation_gradient(image, self._visible).mul_(smoothness)
-        one_tile = len(targets.content) == 1
+        one_tile = len(targets.content_tiles) == 1
         grams = {} if one_tile else self._gram_sum(image, self._visible).grams()
         tiles = self._features(image).compute(image, self._visible, differentiable=True)
-        for tile, content in zip(tiles, targets.content, strict=True):
+        for tile, content_pieces in zip(tiles, targets.content_tiles, strict=True):
             if one_tile:
                 grams = {layer: gram_matrix(*tile.pieces[layer]) for layer in targets.grams}
-            loss += _content_term(tile.pieces, content, targets)
-            tile.add_gradient(_feature_gradients(tile.pieces, content, grams, targets), gradient)
+            loss += _content_term(tile.pieces, content_pieces, targets)
+            tile.add_gradient(_feature_gradients(tile.pieces, content_pieces, grams, targets), gradient)
             del tile  # frees the tile's features before the next tile
         return loss + _style_term(grams, targets), gradient
 
     def _features(self, image: Tensor) -> TiledFeatures:
-        """Return the features of the content or a style, each tiled according to its own size."""
+        """Return the tiled feature extractor for an image of this size."""
         layers = dict.fromkeys([*self._weights.content_layers, *self._weights.style_layers])
         height, width = size_of(image)
         tile_px = max(height, width) if height * width <= WHOLE_PIXELS else TILE_PX
@@ -185,15 +186,15 @@ class StyleObjective:
             content_tiles.append({layer: _copy(tile.pieces[layer]) for layer in weights.content_layers})
             del tile
         grams = self._interpolated_grams(own.grams(), styles, strength)
-        content_powers = {
+        content_mean_squares = {
             layer: _mean_square([tile[layer] for tile in content_tiles]) for layer in weights.content_layers
         }
-        gram_powers = {layer: gram.square().mean().item() for layer, gram in grams.items()}
+        gram_mean_squares = {layer: gram.square().mean().item() for layer, gram in grams.items()}
         return Targets(
             content_tiles,
             grams,
-            _scales(weights.content * CONTENT_WEIGHT, weights.content_layers, content_powers),
-            _scales(weights.style * STYLE_WEIGHT, weights.style_layers, gram_powers),
+            _scales(weights.content * CONTENT_WEIGHT, weights.content_layers, content_mean_squares),
+            _scales(weights.style * STYLE_WEIGHT, weights.style_layers, gram_mean_squares),
             own.positions,
         )
 
@@ -208,13 +209,13 @@ class StyleObjective:
         return grams
 
 
-def _content_term(pieces: PiecesByLayer, content: PiecesByLayer, targets: Targets) -> float:
-    """Compute one tile's part of α · L_content."""
+def _content_term(pieces: PiecesByLayer, content_pieces: PiecesByLayer, targets: Targets) -> float:
+    """Compute one tile's part of α · Σ_l v_l · C_l."""
     return sum(
         targets.content_scales[layer]
         * _tile_share(pieces, layer, targets)
         * content_loss(pieces[layer].features, target.features, target.visible).item()
-        for layer, target in content.items()
+        for layer, target in content_pieces.items()
     )
 
 
@@ -227,17 +228,17 @@ def _style_term(grams: TensorsByLayer, targets: Targets) -> float:
 
 
 def _feature_gradients(
-    pieces: PiecesByLayer, content: PiecesByLayer, grams: TensorsByLayer, targets: Targets
+    pieces: PiecesByLayer, content_pieces: PiecesByLayer, grams: TensorsByLayer, targets: Targets
 ) -> TensorsByLayer:
-    """Compute the gradient of the total loss by one tile's features, (1, C, h, w) for each layer."""
+    """Compute the gradient of the total loss with respect to a tile's features, (1, C, h, w) by layer."""
     gradients: TensorsByLayer = {}
     for layer, (features, visible) in pieces.items():
         share = _tile_share(pieces, layer, targets)
         if layer in grams:
             difference = (grams[layer] - targets.grams[layer]) * (share * targets.style_scales[layer])
             gradients[layer] = style_gradient(features, difference, visible)
-        if layer in content:
-            of_content = content_gradient(features, content[layer].features, visible)
+        if layer in content_pieces:
+            of_content = content_gradient(features, content_pieces[layer].features, visible)
             of_content.mul_(share * targets.content_scales[layer])
             gradients[layer] = gradients[layer].add_(of_content) if layer in gradients else of_content
     return gradients
@@ -248,10 +249,12 @@ def _tile_share(pieces: PiecesByLayer, layer: str, targets: Targets) -> float:
     return position_count(*pieces[layer]) / max(targets.positions[layer], TINY)
 
 
-def _scales(weight: float, layers: Mapping[str, float], powers: Mapping[str, float]) -> dict[str, float]:
+def _scales(
+    weight: float, layers: Mapping[str, float], mean_squares: Mapping[str, float]
+) -> dict[str, float]:
     """Share `weight` out over the layers, and divide each share by the mean square of the layer's target."""
     total = sum(layers.values())
-    return {layer: weight * share / total / max(powers[layer], TINY) for layer, share in layers.items()}
+    return {layer: weight * share / total / max(mean_squares[layer], TINY) for layer, share in layers.items()}
 
 
 def _mean_square(pieces: Sequence[Piece]) -> float:

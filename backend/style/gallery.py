@@ -57,7 +57,7 @@ def stylize(
         return
     vector = mixture(settings.mix).to(content)
     painting = paint(
-        content, vector, painter=network, visible=visible, size=settings.size, tile_scale=tile_scale
+        content, vector, painter=network, visible=visible, longest_px=settings.size, tile_scale=tile_scale
     )
     for step in painting:
         if step.index == step.total:

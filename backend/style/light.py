@@ -25,8 +25,8 @@ from ..networks.style_predictor import STYLE_PX, StylePredictor
 
 MINIMUM_PX = 32
 """Shortest side of the pictures for the predictor."""
-MARGIN_PX = 16
-"""Margin around the painting, cut off afterwards: the painter leaves a pale line along the upper edge."""
+FRAME_PX = 16
+"""Frame around the painting, cut off afterwards: the painter leaves a pale line along the upper edge."""
 
 
 @dataclass(frozen=True)
@@ -76,8 +76,8 @@ def stylize(
         vector,
         painter=painter,
         visible=visible,
-        size=settings.size,
-        margin=MARGIN_PX,
+        longest_px=settings.size,
+        frame_px=FRAME_PX,
         tile_scale=tile_scale,
     )
 

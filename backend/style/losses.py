@@ -46,9 +46,9 @@ def content_loss(features: Tensor, target: Tensor, visible: Tensor | None = None
 
 
 def content_gradient(features: Tensor, target: Tensor, visible: Tensor | None = None) -> Tensor:
-    """Compute the gradient (1, C, h, w) of `content_loss` by the features: Gatys et al. 2016, eq. 2.
+    """Compute the gradient (1, C, h, w) of `content_loss` with respect to the features.
 
-    The paper's case F < 0 is left to the backward pass of the ReLU.
+    Gatys et al. 2016, eq. 2. The paper's case F < 0 is left to the backward pass of the ReLU.
     """
     return _weighted((features - target).mul_(2 / _value_count(features, visible)), visible)
 
@@ -78,7 +78,7 @@ def style_loss(gram: Tensor, target: Tensor) -> Tensor:
 
 
 def style_gradient(features: Tensor, difference: Tensor, visible: Tensor | None = None) -> Tensor:
-    """Compute the gradient of `style_loss` by the features (1, C, h, w): Gatys et al. 2016, eq. 6.
+    """Compute the gradient of `style_loss` with respect to the features: Gatys et al. 2016, eq. 6.
 
     `difference` (C, C) is the Gram matrix of the features minus the target; it is symmetric.
     """
@@ -102,7 +102,7 @@ def total_variation(image: Tensor, visible: Tensor | None = None) -> Tensor:
 
 
 def total_variation_gradient(image: Tensor, visible: Tensor | None = None) -> Tensor:
-    """Compute the gradient (1, C, H, W) of `total_variation` by the image."""
+    """Compute the gradient (1, C, H, W) of `total_variation` with respect to the image."""
     gradient = torch.zeros_like(image)
     for axis in (-2, -1):
         change = content_gradient(*_neighbours(image, axis), _pair_visibility(visible, axis))

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 ObjectiveFunction = Callable[[Tensor], tuple[float, Tensor]]
-"""From an image (1, 3, H, W) to its loss and the gradient of the loss by the image (1, 3, H, W)."""
+"""From an image (1, 3, H, W) to its loss and the gradient with respect to the image, (1, 3, H, W)."""
 
 HISTORY, LEAST_HISTORY = 10, 1
 """Number of steps in the memory of L-BFGS; 100 converge no faster here and take ten times the memory."""

@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from own_clock import own_time_s
 
 from atelier_shared import client as backend_client
 from atelier_shared import launcher
+from atelier_shared.client import BackendClient
 from atelier_shared.deepdream import DeepDream
 from atelier_shared.errors import (
     AtelierError,
@@ -36,6 +38,7 @@ from host.event_loop_client import EventLoopClient
 
 PICTURE, WHOLE = Picture(3, 2, "RGB", "u8", bytes(range(18))), Region(0, 0, 3, 2)
 PHOTO, ALL_OF_IT = Picture(64, 64, "RGB", "u8", bytes(range(256)) * 48), Region(0, 0, 64, 64)
+POSTER, ALL_OF_POSTER = Picture(1024, 1024, "RGB", "u8", bytes(range(256)) * 12288), Region(0, 0, 1024, 1024)
 LARGE, ALL_OF_LARGE = Picture(4000, 3000, "RGBA", "u8", bytes(48_000_000)), Region(0, 0, 4000, 3000)
 ENDLESS = DeepDream(network="squeezenet", iterations=500, octaves=4, size=128)
 WITHIN_S = 60.0
@@ -166,6 +169,26 @@ def case_a_job_can_be_ended_while_the_backend_starts() -> None:
     assert client.state == "starting"
     assert kept.wait().picture == PICTURE
     assert len(dropped.events) == len(finished.events) == 1
+
+
+def case_a_job_sent_before_ready_is_also_cancelled_in_the_backend() -> None:
+    """Block the loop: the client's thread connects and sends the job, but the client is not ready yet."""
+    connected_client().close()
+    client = EventLoopClient(lambda: None)
+    job = Job(client, replace(ENDLESS, size=1024), POSTER, ALL_OF_POSTER)  # takes minutes
+    with launcher.connect() as other:
+        while is_idle(other):
+            pass
+    assert client.state == "starting"
+    client.cancel(job.number)
+    assert isinstance(job.wait(), JobCancelled)
+    assert Job(client, Identity(), PICTURE, WHOLE).wait().picture == PICTURE
+
+
+def is_idle(backend: BackendClient) -> bool:
+    """Return whether the backend begins a job at once."""
+    first = next(backend.messages(backend.submit(Identity(), PICTURE, WHOLE)))
+    return isinstance(first, Queued) and first.place == 0
 
 
 def case_a_failed_job_ends_with_its_reason() -> None:

@@ -42,7 +42,7 @@ def test_a_convolution_of_tiles_with_a_halo_equals_that_of_the_picture() -> None
     joined = torch.full_like(whole, float("nan"))
     for tile in tiles(50, 37, side=16, halo=2):
         part = torch.conv2d(tile.outer.of(image), kernel, padding=2)
-        tile.inner.of(joined).copy_(tile.inner.within(tile.outer).of(part))
+        tile.inner.of(joined).copy_(tile.inner.relative_to(tile.outer).of(part))
     torch.testing.assert_close(joined, whole)
 
 
@@ -63,7 +63,7 @@ def test_a_scaled_tile_is_at_least_one_stride() -> None:
 
 
 def test_a_rectangle_of_features_is_rounded_outwards() -> None:
-    assert Rectangle(16, 8, 33, 24).at(8) == Rectangle(2, 1, 5, 3)
+    assert Rectangle(16, 8, 33, 24).to_positions(8) == Rectangle(2, 1, 5, 3)
 
 
 def test_a_side_below_the_stride_is_an_error() -> None:

@@ -71,7 +71,7 @@ def test_the_style_vector_and_the_picture_are_the_published_networks(
 
     inputs = {"content_image": rows_first(content), "mobilenet_conv/Conv/BiasAdd": theirs}
     (painted,) = published("arbitrary_transform").run(None, inputs)
-    *_, made = paint(content, expected, painter=painter, size=384)
+    *_, made = paint(content, expected, painter=painter, longest_px=384)
     difference = made.image - torch.from_numpy(painted).permute(0, 3, 1, 2)
     assert difference.abs().mean() < 0.04
     assert difference.mean(dim=(2, 3)).abs().max() < 0.02

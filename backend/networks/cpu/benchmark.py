@@ -25,9 +25,8 @@ MAX_PX = 128
 ROUNDS = 5
 """Alternating runs of each kernel. The minimum is robust against other load on the computer."""
 MAX_TIME_RATIO = 0.8
-"""Of Winograd's time to torch's. A faster kernel is required to compensate for the cost of loading its
-filters, which are in the cache here but not in a network, and because it takes more memory and is less
-exact."""
+"""Winograd is used only below this fraction of torch's time. Its filters are in the cache here but must be
+loaded in a network; besides, it takes more memory and is less exact."""
 
 
 def winograd_is_faster(in_channels: int, out_channels: int, pixels: int, results_file: Path) -> bool:

@@ -107,14 +107,14 @@ class Convolution(nn.Conv2d):
     def backward_filters(self) -> Tensor:
         """The transformed weights of the gradient's convolution, (36, out_channels, in_channels).
 
-        The gradient of a convolution by its image is a convolution with the kernels rotated by 180° and
-        input and output channels exchanged.
+        The gradient of a convolution with respect to its image is a convolution with the kernels rotated by
+        180° and input and output channels exchanged.
         """
         return winograd.transform_weights(self.weight.detach().flip(2, 3).transpose(0, 1))
 
 
 class _Winograd(torch.autograd.Function):
-    """A convolution by `winograd`, with a ReLU if `rectify`; differentiable by its image only."""
+    """A convolution by `winograd`, with a ReLU if `rectify`; only the image has a gradient."""
 
     @staticmethod
     def forward(context: Any, image: Tensor, layer: Convolution, rectify: bool) -> Tensor:

@@ -213,7 +213,7 @@ class BackendClient:
 
 
 def job_event(message: Message) -> Queued | Progress | Result | AtelierError | None:
-    """Convert a message to progress, result or error of its job; of every job if it names none.
+    """Convert a message to its job's event; one without a job number concerns all jobs.
 
     A Result or an error ends the job. Other messages, like beats, give None.
     """

@@ -249,7 +249,7 @@ class StyleTransfer(PaintingRequest):
         return " ".join(filter(None, (self.name, self.method, network, device)))
 
     def for_preview(self, width: int, height: int, part: float = 1.0) -> StyleTransfer:
-        """Return the same for gallery and the light method for the others, with strokes of the same size."""
+        """Return the preview's request: Gallery stays, others become Light; strokes keep their size."""
         size = max(SMALLEST_PX, min(PREVIEW_PX, round(self.working_px * part)))
         method = self.method if self.method == "gallery" else "light"
         style_size = within_bounds(StyleTransfer, "style_size", self.style_size / part)

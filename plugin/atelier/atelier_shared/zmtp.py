@@ -196,7 +196,7 @@ class Dealer:
             raise ZmtpError(f"the peer refused the connection or its password: {bytes(command[:50])!r}")
 
     def _answer_ping(self, context: bytes) -> None:
-        """Send PONG, unless a message is being sent: it proves as much and must not be interrupted."""
+        """Send PONG, unless a message is being sent: it shows life, too, and PONG must not split it."""
         if self._sending.acquire(blocking=False):
             try:
                 self._socket.settimeout(PONG_S)

@@ -36,12 +36,12 @@ from atelier_shared.messages import (
 from atelier_shared.request import Request
 
 LARGE_BYTES = 1_000_000
-"""A message larger than this has its signature checked in a thread."""
+"""A message larger than this has its signature checked in a thread of its own."""
 
 State = Literal["starting", "ready"] | AtelierError
 JobEvent = Queued | Progress | Result | AtelierError
 Callback = Callable[[JobEvent], None]
-Send = Callable[[BackendClient], None]
+Action = Callable[[BackendClient], None]
 
 
 class EventLoopClient:
@@ -52,7 +52,7 @@ class EventLoopClient:
     """
 
     def __init__(self, state_changed: Callable[[], None]) -> None:
-        """Connect to nothing yet; `state_changed` is called after every change of `state`."""
+        """Do not connect yet; `state_changed` is called after every change of `state`."""
         self.state: State = "starting"
         self._state_changed = state_changed
         self._numbers = itertools.count(1)
@@ -61,7 +61,7 @@ class EventLoopClient:
 
     def start(self) -> None:
         """Begin to connect, unless already done; start the backend if none is running."""
-        self._connected()
+        self._ensure_connection()
 
     def submit(
         self,
@@ -73,14 +73,14 @@ class EventLoopClient:
     ) -> int:
         """Submit a job for `region` of `content`, and return the number of the job.
 
-        Until there is a connection, the job is kept. `callback` receives Queued and Progress messages,
+        The job is sent once connected. `callback` receives Queued and Progress messages,
         and finally one Result or AtelierError.
         """
-        connection = self._connected()
+        connection = self._ensure_connection()
         job = next(self._numbers)
         self._callbacks[job] = callback
         message = Submit(job, request, content, region, tuple(styles))
-        connection.send(lambda backend: backend.send(message) if job in self._callbacks else None)
+        connection.enqueue(lambda backend: backend.send(message) if job in self._callbacks else None)
         return job
 
     def cancel(self, job: int) -> None:
@@ -90,7 +90,7 @@ class EventLoopClient:
     def finish_early(self, job: int) -> None:
         """End a job early, with the picture so far as its Result.
 
-        A job without any finished step ends with JobCancelled.
+        A job not yet started ends with JobCancelled; one-pass methods continue to the end.
         """
         self._end_early(job, lambda backend: backend.finish_early(job))
 
@@ -129,16 +129,22 @@ class EventLoopClient:
         for job in list(self._callbacks):
             self._receive(Cancelled(job))
 
-    def _end_early(self, job: int, send: Send) -> None:
-        """End a job by a message; without a connection the job was never sent and ends at once."""
+    def _end_early(self, job: int, action: Action) -> None:
+        """End a job by a message; before "ready" it ends at once.
+
+        The thread may be connected, and have sent the job, a moment before "ready". So the job is also
+        cancelled in the backend, which ignores the number of a job that it does not have.
+        """
         if self._connection and self.state == "ready":
-            self._connection.send(send)
-        else:
-            self._receive(Cancelled(job))
+            self._connection.enqueue(action)
+            return
+        if self._connection:
+            self._connection.enqueue(lambda backend: backend.cancel(job))
+        self._receive(Cancelled(job))
 
     # ── The connection ───────────────────────────────────────────────────────────────────────────
 
-    def _connected(self) -> _Connection:
+    def _ensure_connection(self) -> _Connection:
         if self._connection is None:
             self._connection = _Connection(lambda: self._set_state("ready"), self._receive, self._fail)
             self._set_state("starting")
@@ -195,15 +201,15 @@ class _Connection:
         on_error: Callable[[AtelierError], None],
     ) -> None:
         self._on_ready, self._on_message, self._on_error = on_ready, on_message, on_error
-        self._outbox: SimpleQueue[Send | None] = SimpleQueue()
+        self._outbox: SimpleQueue[Action | None] = SimpleQueue()
         self._read_watch = self._silence_timer = 0
         self._silent_s = 0
         self._closed = False
         threading.Thread(target=self._connect_and_send, daemon=True).start()
 
-    def send(self, send: Send) -> None:
-        """Call `send` in the thread, after the earlier contents of the outbox."""
-        self._outbox.put(send)
+    def enqueue(self, action: Action) -> None:
+        """Call `action` in the thread, after the earlier contents of the outbox."""
+        self._outbox.put(action)
 
     def close(self) -> None:
         """Close the connection after the last message in the outbox is sent."""
@@ -226,9 +232,9 @@ class _Connection:
             raise
         with backend:
             self._call_in_loop(self._start_reading, backend)
-            for send in iter(self._outbox.get, None):
+            for action in iter(self._outbox.get, None):
                 try:
-                    send(backend)
+                    action(backend)
                 except AtelierError as error:
                     self._call_in_loop(self._on_error, error)
 
@@ -253,10 +259,7 @@ class _Connection:
         self._read_watch = GLib.io_add_watch(channel, GLib.PRIORITY_DEFAULT_IDLE, events, self._read)
 
     def _count_silence(self) -> bool:
-        """Count the seconds without a message.
-
-        Ticks of a timer in the loop are counted, not clock time, because a blocked loop does not read.
-        """
+        """Count seconds without data; time while the loop is blocked does not count."""
         self._silent_s += 1
         if self._silent_s > client.SILENCE_S:
             self._on_error(silence_error())
@@ -277,7 +280,7 @@ class _Connection:
         return not self._closed
 
     def _open_large(self, signed: Sequence[Frame]) -> None:
-        """Check the signature of a large message, in its own thread; reading pauses meanwhile."""
+        """Check the signature of a large message, in a separate thread; reading pauses meanwhile."""
         try:
             message = self._backend.decode(signed)
         except AtelierError as error:

@@ -31,7 +31,7 @@ class PictureCache:
         return len(self._pictures)
 
     def for_preview(self, source: SourcePicture, longest_px: int) -> Picture:
-        """Return a picture as first read, with a longest side of `longest_px` to twice as much."""
+        """Return a picture as first read, with `longest_px` rounded up to one of few sizes."""
         side_px = _rounded_up(longest_px)
         key = (identity(source), side_px, coding_for(self._like, alpha=False))
         if key not in self._pictures:
