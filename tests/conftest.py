@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import sys
 import time
@@ -19,6 +20,7 @@ import hypothesis
 import psutil
 import pytest
 from gimp_session import Gimp, make_profile
+from xdist.scheduler import LoadScopeScheduling
 
 from atelier_shared.client import BackendClient
 from atelier_shared.errors import JobCancelled
@@ -146,8 +148,11 @@ def _gimp(version: str, home: Path, folders: pytest.TempPathFactory) -> Gimp:
 
 SLOW_FIXTURES = ({"atelier_home"}, {"gimp_version"}, {"home", "models"}, {"pip_alone"})
 """Fixtures of tests with GIMP, with an installation whose backend starts, or with pip."""
-LONGEST_FIRST = ("test_window", "test_install", "test_faults", "test_in_gimp", "test_attack", "test_server")
-"""Files that take minutes. Begun last, one of them would run alone in the end."""
+LONGEST_FIRST = (
+    *("test_install", "test_window", "test_faults", "test_in_gimp", "test_event_loop_client"),
+    *("test_jobs", "test_launcher", "test_cli", "test_server", "test_attack", "test_preview"),
+)
+"""Files that take a minute or more. If one of them began last, it would run alone in the end."""
 LEFT_OUT = pytest.StashKey[int]()
 
 
@@ -156,20 +161,26 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--quick", action="store_true", help="leave out the tests that are marked as slow")
 
 
-@pytest.hookimpl(tryfirst=True)
+def group_of(nodeid: str) -> str:
+    """Return the name of a test's group: its file and its version of GIMP, which begins its parameters."""
+    file, _, test = nodeid.partition("::")
+    version = re.search(r"\[(3\.\d)\b", test)
+    return f"{file} {version[1]}" if version else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """Give each process of pytest-xdist one group of tests after the other."""
+    scheduler = LoadScopeScheduling(config, log)
+    scheduler._split_scope = group_of  # its mark xdist_group has no effect since pytest 9.2
+    return scheduler
+
+
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Mark a test with its group and, if its folder or its fixtures show that, as slow."""
-    item.add_marker(pytest.mark.xdist_group(group_of(item)))
+    """Mark a test as slow if its folder or its fixtures show that."""
     fixtures = set(getattr(item, "fixturenames", ()))
     if item.path.parent.name == "serving" or any(slow <= fixtures for slow in SLOW_FIXTURES):
         item.add_marker("slow")
-
-
-def group_of(item: pytest.Item) -> str:
-    """Return the name of a test's group: its file and its version of GIMP."""
-    parameters = getattr(item, "callspec", None)
-    version = parameters.params.get("gimp_version", "") if parameters else ""
-    return f"{item.path.stem} {version}".strip()
 
 
 @pytest.hookimpl(trylast=True)
@@ -181,12 +192,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=slow)
         if hasattr(config, "workeroutput"):
             config.workeroutput["left out"] = len(slow)
-    groups = {group: number for number, group in enumerate(dict.fromkeys(map(group_of, items)))}
+    groups = list(dict.fromkeys(group_of(item.nodeid) for item in items))
 
     def place(item: pytest.Item) -> tuple[int, int, bool]:
         name = item.path.stem
         rank = LONGEST_FIRST.index(name) if name in LONGEST_FIRST else len(LONGEST_FIRST)
-        return rank, groups[group_of(item)], not item.get_closest_marker("long")
+        return rank, groups.index(group_of(item.nodeid)), not item.get_closest_marker("long")
 
     items.sort(key=place)
 

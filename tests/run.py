@@ -36,9 +36,9 @@ PYTHON = VENV / "bin" / "python"
 REQUIREMENTS = (CHECKOUT / "requirements.txt", CHECKOUT / "tests" / "requirements.txt")
 GIMP_VERSIONS = ("3.0", "3.2")
 QUICK = "--quick"
-PROCESSES = 4
-"""More than two processor cores, because a test with GIMP or a backend mostly waits."""
-IN_PROCESSES = ("-n", str(PROCESSES), "--dist", "loadgroup", "--no-loadscope-reorder")
+PROCESSES = 3
+"""More than two processor cores, because a test with GIMP or a backend waits most of the time."""
+IN_PROCESSES = ("-n", str(PROCESSES), "--no-loadscope-reorder")
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 """For torch, because the cores are busy already. Its threads would wait for each other."""
 
