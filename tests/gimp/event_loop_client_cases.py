@@ -12,7 +12,7 @@ import signal
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -174,15 +174,15 @@ def case_a_job_can_be_ended_while_the_backend_starts() -> None:
 def case_a_job_sent_before_ready_is_also_cancelled_in_the_backend() -> None:
     """Block the loop: the client's thread connects and sends the job, but the client is not ready yet."""
     connected_client().close()
-    client = EventLoopClient(lambda: None)
-    job = Job(client, replace(ENDLESS, size=1024), POSTER, ALL_OF_POSTER)  # takes minutes
-    with launcher.connect() as other:
-        while is_idle(other):
-            pass
-    assert client.state == "starting"
-    client.cancel(job.number)
-    assert isinstance(job.wait(), JobCancelled)
-    assert Job(client, Identity(), PICTURE, WHOLE).wait().picture == PICTURE
+    with closing(EventLoopClient(lambda: None)) as client:
+        job = Job(client, replace(ENDLESS, size=1024), POSTER, ALL_OF_POSTER)  # takes minutes
+        with launcher.connect() as other:
+            while is_idle(other):
+                pass
+        assert client.state == "starting"
+        client.cancel(job.number)
+        assert isinstance(job.wait(), JobCancelled)
+        assert Job(client, Identity(), PICTURE, WHOLE).wait().picture == PICTURE
 
 
 def is_idle(backend: BackendClient) -> bool:
