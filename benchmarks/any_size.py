@@ -1,8 +1,8 @@
-"""One step of the fine method at full resolution: seconds, peak memory, and whether tiles show.
+"""One step of the fine method at full resolution: seconds, peak memory, and seams between tiles.
 
-The picture is a sample enlarged to 24 megapixels. What is measured is the evaluation of the loss with
-its gradient and the step of L-BFGS, in the memory of the whole process. Whether tiles show is seen at a
-size that can be worked on whole as well.
+The picture is a sample enlarged to 24 megapixels. Time and memory (of the whole process) are measured for
+the evaluation of the loss and gradient and for the step of L-BFGS. Seams are measured at a size that can
+also be processed in one tile.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from backend.style.fine_loss import TILE_PX, LossWeights, StyleObjective
 from backend.style.optimizers import lbfgs
 
 CELL_PX = 16
-"""Pixels that VGG19's four poolings before relu5_1 put together."""
+"""Pixels per position of relu5_1, along each axis: four poolings by 2 come before it in VGG19."""
 SAMPLES = Path(__file__).resolve().parent.parent / "samples"
 
 
@@ -37,7 +37,9 @@ def main() -> None:
     arguments.add_argument("--models", type=Path, default=Path.home() / ".atelier" / "models")
     arguments.add_argument("--width", type=int, default=6000)
     arguments.add_argument("--height", type=int, default=4000)
-    arguments.add_argument("--evaluations", type=int, default=2, help="with a step of L-BFGS after each")
+    arguments.add_argument(
+        "--evaluations", type=int, default=2, help="evaluations, each followed by a step of L-BFGS"
+    )
     given = arguments.parse_args()
     content = photograph("chelsea.jpg", given.height, given.width)
     objective = objective_of(content, given.models)
@@ -70,9 +72,9 @@ def objective_of(content: Tensor, models: Path) -> StyleObjective:
 
 
 def seams(width: int, height: int, models: Path) -> float:
-    """The energy of the gradient's changes across tiles' borders, beside that of a gradient without tiles.
+    """Compute the energy of the gradient's changes across borders of tiles ÷ the energy without tiles.
 
-    Elsewhere in the same picture is no measure: there the energy of a column is now half, now twice as much.
+    Other columns of the same picture are no reference: their energy varies from half to twice as much.
     """
     content = photograph("chelsea.jpg", height, width)
     borders = sorted({tile.inner.left for tile in tiles(height, width, TILE_PX, 0, CELL_PX)} - {0})
@@ -87,7 +89,7 @@ def seams(width: int, height: int, models: Path) -> float:
 
 
 def peak_gib() -> float:
-    """The most memory that this process has had."""
+    """Return the peak memory of this process."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 

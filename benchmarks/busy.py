@@ -1,9 +1,9 @@
-"""One evaluation of *fine*'s loss and gradient by one thread and by two, beside programs that never rest.
+"""One evaluation of *fine*'s loss and gradient with one thread and with two, beside busy programs.
 
     python benchmarks/busy.py [--models ~/.atelier/models] [--sizes 512] [--rounds 5] [--programs 0 1 2]
 
-The number of threads decides in which order sums are reckoned, and so the pixels. The backend
-therefore leaves it alone, whatever else runs; here is what that costs.
+The number of threads decides the order of sums, and so the pixels. Therefore the backend does not reduce
+it on a busy computer; this measures the cost.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def main() -> None:
 
 @contextmanager
 def busy(programs: int) -> Iterator[None]:
-    """So many programs that take all that they get of a core each."""
+    """Run this number of programs meanwhile, each as busy as a core allows."""
     running = [subprocess.Popen([sys.executable, "-c", RESTLESS]) for _ in range(programs)]
     try:
         yield

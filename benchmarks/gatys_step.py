@@ -1,15 +1,15 @@
-"""How long one evaluation of Gatys' loss and its gradient takes, beside the stock modules of torch.
+"""Time and error of one evaluation of Gatys' loss and its gradient, compared with stock torch modules.
 
     python benchmarks/gatys_step.py [--models ~/.atelier/models] [--sizes 512 1024] [--rounds 5]
         [--device cpu]
 
-Both: VGG19 up to relu5_1 with the same weights, Gram matrices of five layers, content relu4_2, the
-gradient of the image. Stock is plain modules in NCHW and autograd through the losses. Ours has the
-accelerated network and the gradients of the losses as explicit products. The two, each in a process of
-its own, take turns. Seconds of both cores' work are given too, since they change less with what else
-the machine is at. Then each gradient is compared with the stock one in float64, and so are the losses
-that the same descent comes to with each: those of its picture, by the stock way in float64. A descent
-magnifies rounding, so that is done from several starts.
+Both have VGG19 up to relu5_1 with the same weights, Gram matrices of five layers, and relu4_2 as content;
+the gradient is with respect to the image. Stock is plain modules in NCHW and autograd through the losses.
+Ours has the accelerated network and explicit formulas for the gradients of the losses. The two run
+alternately, each in its own process. The processor time of both cores is printed, too, because it depends
+less on other load. Then each gradient is compared with the stock one in float64. Finally L-BFGS minimises
+the loss with each gradient, and the losses of the two pictures are computed by the stock way in float64.
+L-BFGS magnifies rounding, so this is repeated from several starts.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def main() -> None:
 
 
 def work(way: str, size: int, models: Path, device: torch.device) -> None:
-    """Be one of the two processes."""
+    """Run one of the two processes."""
     evaluate, image = prepare(way, size, models, device)
     answer(lambda: evaluate(image)[1])
 
@@ -75,7 +75,7 @@ def work(way: str, size: int, models: Path, device: torch.device) -> None:
 def prepare(
     way: str, size: int, models: Path, device: torch.device
 ) -> tuple[Callable[[Tensor], Evaluation], Tensor]:
-    """What a way makes of an image, and the image to begin with."""
+    """Return the evaluation of one way ("ours", "stock" or "float64"), and the first image."""
     network = load_network("vgg19", models, device, accelerated=way == "ours")
     image, targets = problem(network, size, device)
     dtype = torch.float64 if way == "float64" else torch.float32
@@ -85,7 +85,7 @@ def prepare(
 
 
 def problem(network: FeatureNetwork, size: int, device: torch.device) -> tuple[Tensor, Targets]:
-    """The image to evaluate, and what its features aim at."""
+    """Return the image to evaluate and the targets by layer."""
     content, style = (photograph(name, size).to(device) for name in ("chelsea", "starry_night"))
     with torch.no_grad():
         of_style = network.features(style, STYLE_LAYERS)
@@ -102,7 +102,7 @@ def photograph(name: str, size: int) -> Tensor:
 
 
 def stock(network: FeatureNetwork, image: Tensor, targets: Targets) -> Evaluation:
-    """As it is usually written."""
+    """Evaluate the loss by autograd, as usual implementations do."""
     image = image.detach().requires_grad_()
     found = network.features(image, LAYERS)
     loss = (found[CONTENT_LAYER] - targets[CONTENT_LAYER]).square().mean()
@@ -117,7 +117,7 @@ def stock_gram(features: Tensor) -> Tensor:
 
 
 def ours(network: FeatureNetwork, image: Tensor, targets: Targets) -> Evaluation:
-    """The same with the gradients of the losses written out."""
+    """Evaluate the loss with explicit gradients of its terms."""
     image = image.detach().requires_grad_()
     found = network.features(image, LAYERS)
     with torch.no_grad():
@@ -130,17 +130,17 @@ def ours(network: FeatureNetwork, image: Tensor, targets: Targets) -> Evaluation
 
 
 def style_pull(features: Tensor, target: Tensor) -> Evaluation:
-    """A layer's weighed style loss and its gradient."""
+    """Compute a layer's weighted style loss and its gradient with respect to the features."""
     gram, weight = gram_matrix(features), STYLE_WEIGHT / 5
     pull = losses.style_gradient(features, (gram - target) * weight)
     return weight * losses.style_loss(gram, target), pull
 
 
-# ── The losses that are come to ──────────────────────────────────────────────────────────────────
+# ── The losses after L-BFGS ───────────────────────────────────────────────────────────────────────
 
 
 def compare_losses(size: int, models: Path, device: torch.device) -> None:
-    """Print what the pictures of a descent with each way's gradient lose, and how far apart that is."""
+    """Print the losses of the pictures from L-BFGS with each way's gradient, and their ratio."""
     judge, _ = prepare("float64", size, models, device)
     ratios = []
     for start in range(STARTS):
@@ -154,7 +154,7 @@ def compare_losses(size: int, models: Path, device: torch.device) -> None:
 
 
 def descended(way: str, size: int, models: Path, device: torch.device, start: int) -> Tensor:
-    """The picture that L-BFGS comes to from one of several images that differ by a little noise."""
+    """Return the result of L-BFGS from one of several first images, which differ by a little noise."""
     evaluate, image = prepare(way, size, models, device)
     noise = torch.randn(image.shape, generator=torch.Generator().manual_seed(2 + start))
     image = image + NOISE / 10 * noise.to(image)

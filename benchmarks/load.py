@@ -1,16 +1,18 @@
-"""Many clients at once, many jobs, a third of them given up: what becomes of each, and what is left.
+"""Load test: many clients and jobs at once, a third of the jobs cancelled or their clients killed.
 
     python benchmarks/load.py [--clients 50] [--jobs 500] [--megapixels 24] [--models ~/.atelier/models]
 
-Each client is a process of its own, for some of them are killed. Of three jobs two are wanted; of the
-third kind some are cancelled and some lose their client, which is killed, as soon as they are taken on
-or at their first step. Another client takes the place of a killed one. Their pictures have all sizes up
-to `--megapixels`, most of them small. The requests are quick ones, through a real backend. Promised is,
-and a promise that is broken ends this with status 1: every job of a client that lives ends with a result
-or a reason; jobs begin in the order in which they came; and afterwards server and worker have the
-memory, descriptors and threads that they had before, which is after such a picture of each kind. The
-memory of the worker may be 5 % more. The server's is compared with what it had before anybody sent it a
-job, and may be more by the little that it makes once, for its first clients and pictures.
+Each client is a process, because some of them are killed. Two jobs of three run to the end. The others
+are cancelled, or their client is killed and replaced, either when they are queued or at their first step.
+The pictures have all sizes up to `--megapixels`, most of them small. The requests are quick ones, in a real
+backend.
+
+The exit status is 1 unless all promises hold:
+- Every job of a client that was not killed ends with a result or a reason.
+- Jobs begin in the order of their arrival.
+- Afterwards server and worker have the same memory, descriptors and threads as before. For the worker,
+  before is after one large picture of each kind; it may have 5 % more memory. For the server's memory,
+  before is without any job; it may grow once by SERVER_BYTES for its first clients and pictures.
 """
 
 from __future__ import annotations
@@ -45,7 +47,7 @@ QUIET_S, LONGEST_S = 3.0, 7200.0
 WANTED, CANCELLED, KILLED = range(3)
 MOMENTS = ("queued", "progress")
 Said = tuple[int, str, float, str]
-"""The number of a job, a word, the second of the clock, and more of it."""
+"""An event: the number of a job, a keyword, the time in seconds, and details."""
 
 
 def main() -> None:
@@ -64,7 +66,7 @@ def main() -> None:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Many clients and jobs at once.")
+    parser = argparse.ArgumentParser(description="Load test with many clients and jobs at once.")
     parser.add_argument("--clients", type=int, default=50)
     parser.add_argument("--jobs", type=int, default=500)
     parser.add_argument("--megapixels", type=float, default=24)
@@ -73,7 +75,7 @@ def _options() -> argparse.Namespace:
 
 
 def load(client: BackendClient, options: argparse.Namespace) -> list[str]:
-    """Print the figures; what is returned are the promises that are broken."""
+    """Print the figures and return the broken promises."""
     jobs = planned(options.jobs, options.megapixels)
     time.sleep(QUIET_S)
     unused = state()["server"].memory
@@ -102,7 +104,7 @@ REQUESTS: Sequence[Request] = (
 
 @dataclass(frozen=True)
 class Job:
-    """A request for a square picture of so many megapixels; whether it is given up, and at which word."""
+    """A request for a square picture of `megapixels`; `fate` is applied at the event `moment`."""
 
     number: int
     request: Request
@@ -112,7 +114,7 @@ class Job:
 
     @property
     def picture(self) -> Picture:
-        """The same colours again and again, which do not matter here."""
+        """A repeated row of colours; the contents do not matter here."""
         side = max(1, round((1e6 * self.megapixels) ** 0.5))
         return Picture(
             side,
@@ -124,7 +126,7 @@ class Job:
 
 
 def planned(count: int, megapixels: float) -> list[Job]:
-    """The same jobs with every run: a third of them given up, sizes evenly spread by their logarithm."""
+    """Plan the same jobs for every run: a third given up, the logarithms of the sizes evenly spread."""
     dice = random.Random(0)
     fates = [dice.choice((CANCELLED, KILLED)) if number % 3 == 2 else WANTED for number in range(count)]
     sizes = [megapixels * 1000 ** -dice.random() for _ in range(count - 1)] + [megapixels]
@@ -134,7 +136,7 @@ def planned(count: int, megapixels: float) -> list[Job]:
 
 
 def ask(client: BackendClient, job: Job, said: Callable[[str, str], object] = lambda *_: None) -> None:
-    """Submit a job, hear all that is said of it, and say that in words; one to be cancelled is."""
+    """Submit a job and report its events through `said`; cancel it if that is its fate."""
     picture = job.picture
     number = client.submit(job.request, picture, Region(0, 0, picture.width, picture.height))
     said("submitted", "")
@@ -155,7 +157,7 @@ def ask(client: BackendClient, job: Job, said: Callable[[str, str], object] = la
 
 
 def run(jobs: Sequence[Job], clients: int) -> list[Said]:
-    """Have so many clients work through the jobs; return what was said to them, in its order."""
+    """Run the jobs with this number of clients; return all events in the order of time."""
     todo, heard = list(reversed(jobs)), list[Said]()
     spawn = multiprocessing.get_context("fork")
     pipes: dict[Any, Any] = {}
@@ -201,7 +203,7 @@ def run(jobs: Sequence[Job], clients: int) -> list[Said]:
 
 
 def work(pipe: Any) -> None:
-    """A client's process: do what comes through the pipe, and tell all that is heard."""
+    """Run a client process: submit the jobs from the pipe, and send their events back."""
     with launcher.connect() as client:
         while True:
             ask(client, pipe.recv(), lambda word, more: pipe.send((word, time.monotonic(), more)))
@@ -214,7 +216,7 @@ ENDS = ("result", "failed", "cancelled")
 
 
 def check_ends(jobs: Sequence[Job], said: Sequence[Said]) -> Iterator[str]:
-    """Every job of a client that was not killed ends, once."""
+    """Check that every job of a client that was not killed ends exactly once."""
     ends = {
         job.number: [word for number, word, _, _ in said if number == job.number and word in ENDS]
         for job in jobs
@@ -235,9 +237,9 @@ def check_ends(jobs: Sequence[Job], said: Sequence[Said]) -> Iterator[str]:
 
 
 def check_order(said: Sequence[Said]) -> Iterator[str]:
-    """How many jobs began before one that had come earlier.
+    """Check that no job was overtaken by a later one.
 
-    When a job came, its client does not know; the places that it is told never get worse.
+    A client does not know when its job arrived. But its place in the queue must never get worse.
     """
     places: dict[int, list[int]] = {}
     for number, word, _, more in said:
@@ -260,7 +262,7 @@ def check_order(said: Sequence[Said]) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class State:
-    """What a process has: bytes of memory but for files', open descriptors, threads."""
+    """Resources of a process: bytes of memory (without shared pages), open descriptors, threads."""
 
     memory: int
     descriptors: int
@@ -268,13 +270,13 @@ class State:
 
     @classmethod
     def of(cls, process: psutil.Process) -> State:
-        """What a process has now."""
+        """Return the current state of a process."""
         memory = process.memory_info()
         return cls(memory.rss - memory.shared, process.num_fds(), process.num_threads())
 
 
 def state() -> dict[str, State]:
-    """What server and worker have now."""
+    """Return the current states of server and worker."""
     connection = launcher.read_connection()
     assert connection
     server = psutil.Process(connection.pid)
@@ -283,7 +285,7 @@ def state() -> dict[str, State]:
 
 
 def settled(before: dict[str, State]) -> dict[str, State]:
-    """What they have after a while; connections that were cut are closed by then."""
+    """Return the states once they have settled: cut connections take a while to close."""
     after = state()
     for _ in range(10):
         time.sleep(QUIET_S)

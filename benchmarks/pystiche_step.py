@@ -1,10 +1,10 @@
-"""How long one evaluation of Gatys' loss and its gradient takes, beside pystiche's.
+"""Time of one evaluation of Gatys' loss and its gradient, compared with pystiche.
 
     python benchmarks/pystiche_step.py [--models ~/.atelier/models] [--sizes 512] [--rounds 5]
 
-fetches pystiche 1.0.1, the newest, with pip into a folder that is deleted at the end. Both: VGG19 with
-the same weights, Gram matrices of five layers, content relu4_2, the gradient of the image, each in a
-process of its own. Ours is that of `gatys_step.py`.
+Fetches pystiche 1.0.1, the newest version, with pip into a temporary folder. Both have VGG19 with the same
+weights, Gram matrices of five layers, and relu4_2 as content; the gradient is with respect to the image.
+Each runs in its own process. Ours is the one of `gatys_step.py`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from benchmarks.side_by_side import answer, compare, install_peers, parser_of
 
 
 def main() -> None:
-    options = parser_of("One evaluation of Gatys' loss, beside pystiche's.").parse_args()
+    options = parser_of("One evaluation of Gatys' loss, compared with pystiche.").parse_args()
     torch.set_num_threads(options.threads)
     if options.one:
         way, size = options.one[0], int(options.one[1])
@@ -65,7 +65,7 @@ def theirs(size: int, models: Path, device: torch.device) -> Callable[[], Tensor
 
 
 def import_pystiche() -> tuple[Any, Any]:
-    """Its modules of networks and of losses, which look for addresses that torchvision has no more."""
+    """Import pystiche's networks and losses, and define the addresses that newer torchvisions lack."""
     models = (importlib.import_module(f"{torchvision.__name__}.models.{name}") for name in ("alexnet", "vgg"))
     for module, name in zip(models, ("alexnet", "vgg19"), strict=True):
         module.model_urls = {name: ""}  # type: ignore[attr-defined]

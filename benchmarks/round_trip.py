@@ -1,12 +1,13 @@
-"""How long a 4000×3000 RGBA layer takes to the backend and back, and how much of that is ours.
+"""Time of a 4000×3000 RGBA layer to the backend and back, compared with bare libzmq.
 
     python benchmarks/round_trip.py
 
-Side by side in one run: the plug-in's own client and a do-nothing filter in the real backend, with
-its signing, its checks and its worker process; and a bare libzmq DEALER and ROUTER in two processes
-that carry the same bytes, written the usual way, so that both programs hold them as bytes; and the
-same pair with libzmq's own buffers only, which a filter that hands pixels to GIMP could not use.
-Then the warm and the cold call, and an import of torch beside the latter.
+Three carriers of the same bytes run alternately:
+- the plug-in's client and the identity filter in the real backend, with signing, checks and worker process;
+- a bare libzmq DEALER and ROUTER in two processes, written the usual way: both programs get Python bytes;
+- the same pair with libzmq's own buffers only, which a filter that passes pixels to GIMP could not use.
+
+Then a warm and a cold call are measured and, for comparison with the cold one, an import of torch.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ def seconds(act: Callable[[], object]) -> float:
 
 
 def ask(client: BackendClient, picture: Picture) -> None:
-    """A whole call: submit, wait for the result, close."""
+    """Make a whole call: submit, wait for the result, close."""
     with client:
         job = client.submit(Identity(), picture, Region(0, 0, picture.width, picture.height))
         for _ in client.messages(job):
@@ -110,7 +111,7 @@ class Bare:
         self.router.communicate()
 
     def echo(self, pixels: bytes) -> None:
-        """There and back."""
+        """Send the pixels to the router and receive them back."""
         self.dealer.send_multipart([b"{}", pixels], copy=self.copy)
         self.dealer.recv_multipart(0, self.copy)
 

@@ -1,8 +1,7 @@
-"""Two ways to the same gradient, each in a process of its own, evaluated in turns.
+"""Comparison of two ways to compute the same gradient, each in its own process, evaluated alternately.
 
-A script that compares calls `compare`; the processes are the script itself, started with `--one`, and
-call `answer`. The processors' seconds are given beside the clock's, for they change less with what else
-the machine is at.
+A benchmark calls `compare`, which starts two processes: the same script with `--one`, which calls `answer`.
+The processor time is printed beside the elapsed time, because it depends less on other load.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from torch import Tensor
 
 
 class Took(NamedTuple):
-    """Of one evaluation: by the clock, of all cores together, and the peak memory of the process."""
+    """Cost of one evaluation: elapsed time, processor time of all cores, peak memory of the process."""
 
     seconds: float
     processor_seconds: float
@@ -32,7 +31,7 @@ class Took(NamedTuple):
 
 
 def parser_of(description: str) -> argparse.ArgumentParser:
-    """The options that such scripts share."""
+    """Return a parser for the options that these scripts share."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--models", type=Path, default=Path.home() / ".atelier" / "models")
     parser.add_argument("--sizes", type=int, nargs="*", default=[512, 1024])
@@ -44,17 +43,17 @@ def parser_of(description: str) -> argparse.ArgumentParser:
 
 
 def install_peers(folder: Path, *packages: str) -> None:
-    """Packages, without what they share with us, for the processes that are started from now on."""
+    """Install packages, without their dependencies, for the processes started from now on."""
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "install"]
     subprocess.run([*pip, "--no-deps", "--target", folder, *packages], check=True)
     os.environ["PYTHONPATH"] = os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])
 
 
 def answer(evaluate: Callable[[], Tensor]) -> None:
-    """Evaluate for every line of input, save the gradient where the line says, print what it took."""
+    """Evaluate once per line of input; save the gradient in the file named there, if any; print the cost."""
     for line in sys.stdin:
         started, worked = time.perf_counter(), time.process_time()
-        gradient = evaluate().cpu()  # which waits for it
+        gradient = evaluate().cpu()  # waits for the device
         took = time.perf_counter() - started, time.process_time() - worked
         if file := line.strip():
             torch.save(gradient, file)
@@ -62,7 +61,7 @@ def answer(evaluate: Callable[[], Tensor]) -> None:
 
 
 class Evaluator:
-    """A process that evaluates one way, "ours" or another; it has done so once already."""
+    """A process that evaluates one way, "ours" or another; as a context it evaluates once to warm up."""
 
     def __init__(
         self, script: str, way: str, size: int, models: Path, threads: int, device: str = "cpu"
@@ -76,7 +75,7 @@ class Evaluator:
         )
 
     def evaluate(self, file: str = "") -> Took:
-        """Evaluate once; the gradient goes into `file`."""
+        """Evaluate once; save the gradient as `file`, if given."""
         assert self.process.stdin and self.process.stdout
         print(file, file=self.process.stdin, flush=True)
         return Took(*map(float, self.process.stdout.readline().split()))
@@ -90,7 +89,7 @@ class Evaluator:
 
 
 def compare(script: str, size: int, options: argparse.Namespace, peer: str = "stock") -> None:
-    """Evaluate both ways in turns and print the medians."""
+    """Evaluate both ways alternately and print the medians."""
     shared = size, options.models, options.threads, options.device
     with Evaluator(script, peer, *shared) as theirs, Evaluator(script, "ours", *shared) as ours:
         pairs = [(theirs.evaluate(), ours.evaluate()) for _ in range(options.rounds)]
@@ -110,7 +109,7 @@ def compare_errors(
     at_most: float,
     ways: Sequence[str] = ("stock", "ours"),
 ) -> None:
-    """Print how far the gradients of some ways are from that of the stock way in float64."""
+    """Print the relative errors of gradients; the reference is the stock way in float64."""
     shared = size, options.models, options.threads, options.device
     with tempfile.TemporaryDirectory() as folder:
         found = {}

@@ -1,12 +1,11 @@
-"""How soon the fine method reaches the loss that the plain recipe reaches.
+"""Time in which the fine method reaches the loss of the plain recipe.
 
     python benchmarks/time_to_loss.py [--size 512] [--evaluations 60 300] [--iterations 60 300]
 
-The plain recipe is what others do: L-BFGS from the content at one size, with stock modules of torch,
-in a process of its own. Ours is `stylize` after the fast method's pastiche. Both minimise the same
-loss. What is judged is the pictures as they would be saved, in 8 bits, by the same stock network at
-three sizes; the loss of the plain recipe is reached when all three are at least as low. Judging takes
-no part of the time.
+The plain recipe is the usual one: L-BFGS from the content at one size, with stock torch modules, in its
+own process. Ours is `stylize`, starting from the fast method's pastiche. Both minimise the same loss. A
+stock network computes the losses of the pictures, rounded to 8 bits, at three sizes. The loss of the plain
+recipe is reached when all three are at least as low. Their computation is not timed.
 """
 
 from __future__ import annotations
@@ -39,14 +38,14 @@ from backend.style.losses import content_loss, gram_matrix, style_loss, total_va
 SAMPLES = Path(__file__).resolve().parent.parent / "samples"
 CPU = torch.device("cpu")
 EVERY = 2
-"""Steps between two pictures of ours that are judged."""
+"""Number of steps from one of our judged pictures to the next."""
 LAYERS = NETWORKS["vgg19"].defaults
 AT_MOST = {60: 0.30, 300: 0.40}
-"""Share of the plain recipe's time, by its evaluations."""
+"""Target: fraction of the plain recipe's time, by the number of its evaluations."""
 
 
 class Loss:
-    """Gatys et al. 2016, eq. 7, by autograd, relative to the targets as in `backend.style.fine_loss`."""
+    """Gatys et al. 2016, eq. 7, by autograd, normalised as in `backend.style.fine_loss`."""
 
     def __init__(self, content: Tensor, style: Tensor, network: FeatureNetwork) -> None:
         self._network = network
@@ -56,7 +55,7 @@ class Loss:
         self._grams = {layer: gram_matrix(aim[layer]) for layer in LAYERS.style}
 
     def __call__(self, image: Tensor) -> Tensor:
-        """The loss of an image tensor, differentiable."""
+        """Compute the loss of an image tensor, differentiable."""
         found = self._network.features(image, self._layers)
         shapes = [
             content_loss(found[layer], shape) / shape.square().mean() for layer, shape in self._shapes.items()
@@ -80,8 +79,16 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--models", type=Path, default=Path.home() / ".atelier" / "models")
     arguments.add_argument("--size", type=int, default=512, help="longest side in pixels")
-    arguments.add_argument("--evaluations", type=int, nargs="+", default=[60, 300], help="plainly")
-    arguments.add_argument("--iterations", type=int, nargs="+", default=[60, 300], help="ours, one for each")
+    arguments.add_argument(
+        "--evaluations", type=int, nargs="+", default=[60, 300], help="of the plain recipe"
+    )
+    arguments.add_argument(
+        "--iterations",
+        type=int,
+        nargs="+",
+        default=[60, 300],
+        help="of ours, one number for each number of evaluations",
+    )
     arguments.add_argument("--threads", type=int, default=2)
     arguments.add_argument("--one", nargs=3, help=argparse.SUPPRESS)
     given = arguments.parse_args()
@@ -105,7 +112,7 @@ def main() -> None:
 def report(
     ours: list[Snapshot], judge: Judge, plain_seconds: float, losses: list[float], evaluations: int
 ) -> None:
-    """Print when our pictures are first as good as the plain one; the last one's losses where none is."""
+    """Print the time of our first picture as good as the plain one, or the last losses if there is none."""
     for seconds, image in ours:
         own = judge(image)
         if all(loss <= plain for loss, plain in zip(own, losses, strict=True)):
@@ -118,7 +125,7 @@ def report(
 
 
 def run(way: str, counts: list[int], given: argparse.Namespace) -> list[Snapshot]:
-    """The pictures of one way, made in a process of its own."""
+    """Return the pictures of one way, made in a separate process."""
     with tempfile.TemporaryDirectory() as folder:
         file = str(Path(folder) / "snapshots")
         command = [sys.executable, __file__, "--models", str(given.models), "--size", str(given.size)]
@@ -129,7 +136,7 @@ def run(way: str, counts: list[int], given: argparse.Namespace) -> list[Snapshot
 
 
 def plainly(content: Tensor, style: Tensor, evaluations: list[int], models: Path) -> Iterator[Snapshot]:
-    """What there is after each number of evaluations."""
+    """Yield the picture after each number of evaluations."""
     loss = Loss(content, style, stock_network(models))
     image = content.clone().requires_grad_()
     optimizer = torch.optim.LBFGS([image], max_iter=1, tolerance_grad=0, tolerance_change=0)
@@ -148,7 +155,7 @@ def plainly(content: Tensor, style: Tensor, evaluations: list[int], models: Path
 
 
 def ours(content: Tensor, style: Tensor, iterations: list[int], models: Path) -> Iterator[Snapshot]:
-    """Every few of the pictures at the finest size, and the last one."""
+    """Yield every EVERY-th picture at the finest size, up to the last one."""
     network, decoder = load_network("vgg19", models, CPU), load_decoder(models, CPU)
     allocator.keep_for(content[0, 0].numel())
     started = time.perf_counter()
@@ -194,7 +201,7 @@ def last(steps: Iterator[Step]) -> Tensor:
 
 
 class Judge:
-    """The losses of a picture as it would be saved, at 1, 1/2 and 1/4 of its size."""
+    """The losses of a picture, rounded to 8 bits, at 1, 1/2 and 1/4 of its size."""
 
     def __init__(self, content: Tensor, style: Tensor, models: Path) -> None:
         network = stock_network(models)
@@ -202,7 +209,7 @@ class Judge:
 
     @torch.no_grad()
     def __call__(self, image: Tensor) -> list[float]:
-        """From the whole to a quarter."""
+        """Return the losses at the three sizes, the whole first."""
         saved = (image.clamp(0, 1) * 255).round() / 255
         return [loss(shrunk(saved, by)).item() for by, loss in self._losses.items()]
 
