@@ -24,7 +24,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 from atelier_shared.client import BackendClient
 from atelier_shared.errors import JobCancelled
-from atelier_shared.home import KERNELS_FILE
+from atelier_shared.home import KERNELS_FILE, replacing
 from atelier_shared.messages import Picture, Queued, Region
 from atelier_shared.requests import Identity
 
@@ -49,9 +49,19 @@ def prepared(name: str) -> Path:
 
 
 @pytest.fixture(scope="session")
-def models() -> Path:
-    """The folder of the real weights."""
-    return prepared("models")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder of the real weights, in a home folder whose files only this test process changes.
+
+    The results of comparing convolution kernels are kept in the cache for the next run.
+    """
+    home, kept = tmp_path_factory.mktemp("home"), CACHE / KERNELS_FILE
+    (home / "models").symlink_to(prepared("models"))
+    if kept.exists():
+        shutil.copy(kept, home)
+    yield home / "models"
+    if (home / KERNELS_FILE).exists():
+        with replacing(kept) as draft:
+            shutil.copy(home / KERNELS_FILE, draft)
 
 
 @pytest.fixture(scope="session")
@@ -66,7 +76,7 @@ def installed_in(home: Path, models: Path) -> Path:
     """Make an empty folder an installation of Atelier that uses the tests' own environment."""
     (home / "venv").symlink_to(sys.prefix)
     (home / "models").symlink_to(models)
-    if (models.parent / KERNELS_FILE).exists():  # otherwise the backend compares the kernels' speeds again
+    if (models.parent / KERNELS_FILE).exists():  # otherwise the backend compares the kernels again
         shutil.copy(models.parent / KERNELS_FILE, home)
     return home
 

@@ -34,6 +34,7 @@ CACHE = Path(os.environ.get("ATELIER_TEST_CACHE") or Path.home() / ".cache" / "a
 VENV, MODELS = CACHE / "venv", CACHE / "models"
 PYTHON = VENV / "bin" / "python"
 REQUIREMENTS = (CHECKOUT / "requirements.txt", CHECKOUT / "tests" / "requirements.txt")
+NETWORKS = CHECKOUT / "plugin" / "atelier" / "atelier_shared" / "networks.py"
 GIMP_VERSIONS = ("3.0", "3.2")
 QUICK = "--quick"
 PROCESSES = 3
@@ -121,9 +122,7 @@ def prepare() -> None:
 
 def make_environment() -> None:
     """Install the pinned packages and the checkout itself, and fetch the weights."""
-    stamp = VENV / "made-from"
-    ingredients = [sys.version.encode(), *(file.read_bytes() for file in REQUIREMENTS)]
-    wanted = hashlib.sha256(b"\0".join(ingredients)).hexdigest()
+    stamp, wanted = VENV / "made-from", digest_of(sys.version, *REQUIREMENTS)
     if not stamp.exists() or stamp.read_text() != wanted:
         this_python = Path(sys.executable).resolve()  # inside a GIMP's root, python3 is another version
         _run("packages", this_python, "-m", "venv", "--clear", VENV)
@@ -132,7 +131,28 @@ def make_environment() -> None:
         stamp.write_text(wanted)
     (packages,) = VENV.glob("lib/python3*/site-packages")
     (packages / "atelier-checkout.pth").write_text(f"{CHECKOUT}\n{CHECKOUT / 'plugin' / 'atelier'}\n")
-    _run("weights", PYTHON, "-m", "backend.weights.fetch", MODELS)
+    fetch_weights()
+
+
+def fetch_weights() -> None:
+    """Fetch missing and changed weights; skip this if neither they nor its code have changed."""
+    stamp = MODELS / "fetched-by"
+    sources = [*(CHECKOUT / "backend" / "weights").glob("*.py"), NETWORKS]
+
+    def state() -> str:
+        files = sorted(MODELS.glob("*.safetensors"))
+        sizes = [f"{file.name} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in files]
+        return digest_of(*sizes, *sorted(sources))
+
+    if not stamp.exists() or stamp.read_text() != state():
+        _run("weights", PYTHON, "-m", "backend.weights.fetch", MODELS)
+        stamp.write_text(state())
+
+
+def digest_of(*ingredients: str | Path) -> str:
+    """Return a hash of texts and of the contents of files."""
+    contents = [item.read_bytes() if isinstance(item, Path) else item.encode() for item in ingredients]
+    return hashlib.sha256(b"\0".join(contents)).hexdigest()
 
 
 def get_gimp(version: str) -> None:
