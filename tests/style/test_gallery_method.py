@@ -12,9 +12,10 @@ from published_networks import published
 from torch import Tensor, nn
 
 from atelier_shared.gallery_styles import GALLERY
-from backend.networks import style_painter
+from backend.networks import painter_layers
 from backend.networks.registry import load_gallery
-from backend.networks.style_painter import Moments, Painter
+from backend.networks.style_painter import Painter
+from backend.networks.tile_moments import Moments
 from backend.style.gallery import GallerySettings, mixture, stylize
 
 CPU = torch.device("cpu")
@@ -60,9 +61,9 @@ def test_pictures_equal_the_published_network_s(
 
 def test_tiles_make_the_same_picture_as_one_piece(network: Painter, monkeypatch: pytest.MonkeyPatch) -> None:
     content = smooth(203, 150, seed=1)
-    monkeypatch.setattr(style_painter, "TILE_PX", 1024)
+    monkeypatch.setattr(painter_layers, "TILE_PX", 1024)
     whole = result(content, {"great wave": 1.0}, network=network)
-    monkeypatch.setattr(style_painter, "TILE_PX", 32)
+    monkeypatch.setattr(painter_layers, "TILE_PX", 32)
     settings = GallerySettings(by_number({"great wave": 1.0}), 1.0, 512)
     steps = list(stylize(content, settings, network=network))
     assert [step.index for step in steps] == list(range(1, steps[-1].total + 1))

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from backend.compat.torchvision_import import torchvision
 from backend.imaging.style_image import Style
-from backend.networks import style_painter as painter_module
+from backend.networks import painter_layers
 from backend.networks.registry import load_light
 from backend.networks.style_painter import Painter, paint
 from backend.networks.style_predictor import StylePredictor
@@ -81,9 +81,9 @@ def test_tiles_make_the_same_picture_as_one_piece(
     parts: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     content, style = smooth(203, 150, seed=1), Style(smooth(90, 110, seed=2))
-    monkeypatch.setattr(painter_module, "TILE_PX", 1024)
+    monkeypatch.setattr(painter_layers, "TILE_PX", 1024)
     whole = result(content, style, **parts)
-    monkeypatch.setattr(painter_module, "TILE_PX", 32)
+    monkeypatch.setattr(painter_layers, "TILE_PX", 32)
     torch.testing.assert_close(result(content, style, **parts), whole, atol=1e-3, rtol=0)
 
 
