@@ -197,7 +197,7 @@ def test_the_tests_reject_older_versions_of_gimp_and_other_major_versions(
     tmp_path: Path, version: str
 ) -> None:
     program(tmp_path / "gimp-console", f"echo GNU Image Manipulation Program version {version}")
-    with pytest.raises(gimp_root.NoGimp, match=r"was to carry GIMP 3\.2"):
+    with pytest.raises(gimp_root.NoGimp, match=r"should contain GIMP 3\.2"):
         gimp_root.check_version("3.2", tmp_path)
 
 
