@@ -32,7 +32,7 @@ Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
 CACHE = Path(os.environ.get("ATELIER_TEST_CACHE") or Path.home() / ".cache" / "atelier-tests")
 """The same folder as in tests/run.py."""
-STOP_S = EVENTUALLY_S = 60.0
+EVENTUALLY_S = 60.0
 PICTURE, WHOLE = Picture(3, 2, "RGB", "u8", bytes(range(18))), Region(0, 0, 3, 2)
 
 hypothesis.settings.register_profile(
@@ -109,7 +109,7 @@ def stop_backend(home: Path) -> None:
     for backend in backends_of(home):
         with contextlib.suppress(psutil.NoSuchProcess):  # it may have ended by itself
             backend.terminate()
-            backend.wait(STOP_S)
+    eventually(lambda: not processes_with("ATELIER_HOME", home), "no process of the installation is left")
 
 
 def eventually(holds: Callable[[], bool], what: str, within_s: float = EVENTUALLY_S) -> None:

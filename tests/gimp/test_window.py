@@ -539,7 +539,7 @@ def test_the_window_is_never_blocked_while_a_job_runs(gimp_version: str, home: P
         with Image.open(SAMPLES / name) as small:
             small.resize(LARGE_PX).save(large)
     with shown(gimp_version, home, tmp_path, f"{gimp_version}-large", photo) as window:
-        dialog = open_dialog(window, STYLE, iterations=40, size=256)
+        dialog = open_dialog(window, STYLE, iterations=15, size=256)
         plain = wait_for_preview(window, dialog)
         choose_file(window, style)
         assert wait_for_preview(window, dialog) != plain
