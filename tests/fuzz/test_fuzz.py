@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +24,12 @@ for name, data in fuzz_corpus.read(sys.argv[1]).items():
 """
 
 
+def run_in(folder: Path, command: list[str], timeout_s: float) -> subprocess.CompletedProcess[str]:
+    """Run a command whose temporary files are in `folder`, because some targets leave theirs behind."""
+    environment = os.environ | {"TMPDIR": str(folder)}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=timeout_s)
+
+
 def test_every_target_has_a_small_corpus() -> None:
     archives = sorted((FOLDER / "corpus").iterdir())
     assert archives == [fuzz_corpus.archive(target) for target in TARGETS]
@@ -30,10 +37,10 @@ def test_every_target_has_a_small_corpus() -> None:
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_a_target_keeps_its_promises_on_its_corpus(target: str) -> None:
+def test_a_target_keeps_its_promises_on_its_corpus(target: str, tmp_path: Path) -> None:
     """Each target runs in a process of its own, because it may set variables and start threads."""
     command = [sys.executable, "-c", REPLAY, target, str(FOLDER), str(FOLDER.parent)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    done = run_in(tmp_path, command, timeout_s=300)
     assert done.returncode == 0, done.stdout[-100:] + done.stderr[-3000:]
     assert done.stdout.splitlines() == list(fuzz_corpus.read(target))
     assert len(fuzz_corpus.read(target)) > 1
@@ -47,9 +54,9 @@ def test_the_corpus_is_written_the_same_every_time(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.slow
-def test_the_command_runs_every_target_and_prints_its_coverage() -> None:
+def test_the_command_runs_every_target_and_prints_its_coverage(tmp_path: Path) -> None:
     command = [sys.executable, str(FOLDER / "run.py"), "--inputs", str(300 * len(TARGETS))]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=500)
+    done = run_in(tmp_path, command, timeout_s=500)
     assert done.returncode == 0, done.stdout[-3000:]
     lines = [line.split() for line in done.stdout.splitlines()]
     assert [line[0] for line in lines] == TARGETS

@@ -154,12 +154,21 @@ class GimpWindow:
 
     def visible_texts(self) -> list[str]:
         """Wait until the filter's dialog has processed all input and is drawn; return its visible texts."""
+        texts: list[str] = self._report()[0]
+        return texts
+
+    def settings(self) -> dict[str, Any]:
+        """Wait like `visible_texts`; return the dialog's texts and numbers by the names of arguments."""
+        settings: dict[str, Any] = self._report()[1]
+        return settings
+
+    def _report(self) -> list[Any]:
         self._questions += 1
         question = str(self._questions)
         draft = self._question.with_suffix(".part")
         draft.write_text(question)
         draft.replace(self._question)
-        return self.wait_until(lambda: self._answer_to(question), "the dialog is idle")[0]
+        return self.wait_until(lambda: self._answer_to(question), "the dialog is idle")
 
     def is_open(self, title: str) -> bool:
         """Return whether a window with a title is open."""
@@ -229,9 +238,9 @@ class GimpWindow:
             self._ask("windowactivate", found[-1])
         return next((window for window in focused if window in found), "")
 
-    def _answer_to(self, question: str) -> list[list[str]]:
-        answered, texts = json.loads(self._answer.read_text()) if self._answer.exists() else ("", [])
-        return [texts] if answered == question else []
+    def _answer_to(self, question: str) -> list[Any]:
+        answered, *report = json.loads(self._answer.read_text()) if self._answer.exists() else [""]
+        return report if answered == question else []
 
     def _ask(self, *words: str) -> list[str]:
         """Return xdotool's output; none if it fails, for example because a window was just closed."""

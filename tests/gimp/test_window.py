@@ -141,11 +141,15 @@ def shown(
 def open_dialog(window: GimpWindow, procedure: str, **values: str | int | float) -> str:
     """Open a filter's dialog from the menu and load settings: the defaults except for `values`."""
     every = settings(StyleTransfer) if procedure == STYLE else (*settings(DeepDream), FRAMES)
-    defaults = {setting.name: setting.default for setting in every}
-    save_settings(window.gimp, procedure, **{**defaults, **values})
+    wanted = {setting.name: setting.default for setting in every} | values
+    save_settings(window.gimp, procedure, **wanted)
+    arguments = {name.replace("_", "-"): value for name, value in wanted.items()}
     dialog = open_with_last_values(window, procedure)
-    window.press("alt+l")  # Load Saved Settings
-    window.visible_texts()
+
+    def are_loaded() -> bool:
+        return window.settings().items() >= arguments.items()
+
+    window.press_until("alt+l", are_loaded, "Load Saved Settings has had its effect")
     return dialog
 
 

@@ -1,7 +1,7 @@
-"""A report of the visible texts of a filter's dialog, made when the dialog is idle.
+"""A report of a filter's dialog, its visible texts and its settings, made when the dialog is idle.
 
 The test writes a question, any text, into one file. After all earlier key presses are processed and
-everything is drawn, the question and the texts are written into another file as JSON.
+everything is drawn, the question, the texts and the settings are written into another file as JSON.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def answer_questions(question: Path, answer: Path) -> None:
 
     def reply(text: str) -> bool:
         draft = answer.with_suffix(".part")
-        draft.write_text(json.dumps([text, list(_texts())]))
+        draft.write_text(json.dumps([text, list(_texts()), _settings()]))
         draft.replace(answer)
         return False
 
@@ -61,3 +61,15 @@ def _texts_in(gtk: Any, widget: Any) -> Iterator[str]:
     elif isinstance(widget, gtk.Container):
         for child in widget.get_children():
             yield from _texts_in(gtk, child)
+
+
+def _settings() -> dict[str, Any]:
+    """Return the texts and numbers among the arguments of the dialog's procedure, by name."""
+    from gi.repository import Gtk
+
+    for window in Gtk.Window.list_toplevels():
+        if window.find_property("config"):
+            config = window.get_property("config")
+            values = {spec.name: config.get_property(spec.name) for spec in config.list_properties()}
+            return {name: value for name, value in values.items() if isinstance(value, str | int | float)}
+    return {}
