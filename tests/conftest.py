@@ -20,6 +20,8 @@ import hypothesis
 import psutil
 import pytest
 from gimp_session import Gimp, make_profile
+from run import CACHE as CACHE
+from run import use_this_checkout
 from xdist.scheduler import LoadScopeScheduling
 
 from atelier_shared.client import BackendClient
@@ -30,8 +32,6 @@ from atelier_shared.requests import Identity
 
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
-CACHE = Path(os.environ.get("ATELIER_TEST_CACHE") or Path.home() / ".cache" / "atelier-tests")
-"""The same folder as in tests/run.py."""
 EVENTUALLY_S = 60.0
 PICTURE, WHOLE = Picture(3, 2, "RGB", "u8", bytes(range(18))), Region(0, 0, 3, 2)
 
@@ -176,6 +176,11 @@ def group_of(nodeid: str) -> str:
     file, _, test = nodeid.partition("::")
     version = re.search(r"\[(3\.\d)\b", test)
     return f"{file} {version[1]}" if version else file
+
+
+def pytest_configure() -> None:
+    """Make backends that the tests start import this checkout."""
+    use_this_checkout()
 
 
 @pytest.hookimpl(optionalhook=True)

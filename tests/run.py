@@ -129,9 +129,16 @@ def make_environment() -> None:
         files = [word for file in REQUIREMENTS for word in ("-r", file)]
         _run("packages", PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *files)
         stamp.write_text(wanted)
-    (packages,) = VENV.glob("lib/python3*/site-packages")
-    (packages / "atelier-checkout.pth").write_text(f"{CHECKOUT}\n{CHECKOUT / 'plugin' / 'atelier'}\n")
+    use_this_checkout()
     fetch_weights()
+
+
+def use_this_checkout() -> None:
+    """Make the environment import Atelier from this checkout; another one may have used it before."""
+    (packages,) = VENV.glob("lib/python3*/site-packages")
+    file, paths = packages / "atelier-checkout.pth", f"{CHECKOUT}\n{CHECKOUT / 'plugin' / 'atelier'}\n"
+    if not file.exists() or file.read_text() != paths:
+        file.write_text(paths)
 
 
 def fetch_weights() -> None:

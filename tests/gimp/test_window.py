@@ -176,8 +176,11 @@ def choose_in_gallery(window: GimpWindow, group: int, entry: int, below: str = "
     window.press(below, *["shift+Tab"] * (1 + BEFORE_THE_GALLERY))
     window.press("Home", *["Down"] * group)
     window.visible_texts()  # until the group is filled and laid out
+    window.press(below, "shift+Tab")
     rows, columns = divmod(entry, COLUMNS)
-    window.press(below, "shift+Tab", "Home", *["Down"] * rows, *["Right"] * columns, "space")
+    for key in ("Home", *["Down"] * rows, *["Right"] * columns, "space"):
+        window.press(key)
+        window.visible_texts()  # until the entry is chosen and the gallery is laid out again
 
 
 def run_and_wait(window: GimpWindow, procedure: str) -> list[dict[str, Any]]:
