@@ -144,7 +144,7 @@ def our_gallery(options: argparse.Namespace, size: tuple[int, int] = (SIDE_PX, S
     content, mix = picture("chelsea.jpg", size), [float(style == STYLE) for style in range(26)]
 
     def job() -> Tensor:
-        settings = gallery.GallerySettings(mix, strength=1.0, size=max(size))
+        settings = gallery.GallerySettings(mix, size=max(size))
         steps = gallery.stylize(tensor_of(content), settings, network=network)
         return bytes_of(last(steps))
 

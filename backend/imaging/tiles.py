@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 
@@ -97,3 +98,17 @@ def _spans(length: int, side: int, stride: int) -> list[tuple[int, int]]:
     count = math.ceil(blocks / max_blocks)
     edges = [blocks * i // count * stride for i in range(count + 1)]
     return [(start, min(end, length)) for start, end in itertools.pairwise(edges)]
+
+
+def reflected_part(image: Tensor, part: Rectangle) -> Tensor:
+    """Return a copy of a part of an image (1, C, H, W); beyond its edges, the image is reflected."""
+    rows = _reflected(part.top, part.bottom, image.shape[-2]).to(image.device)
+    columns = _reflected(part.left, part.right, image.shape[-1]).to(image.device)
+    return image.index_select(-2, rows).index_select(-1, columns)
+
+
+def _reflected(start: int, end: int, length: int) -> Tensor:
+    """Return the positions from `start` to `end`, reflected at 0 and at `length` - 1 as often as needed."""
+    period = max(1, 2 * (length - 1))
+    positions = torch.arange(start, end) % period
+    return torch.minimum(positions, period - positions)

@@ -6,11 +6,12 @@ A new filter takes one row in ALGORITHMS. A new setting is passed on in the func
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
+import torch
 from torch import Tensor
 
 from atelier_shared.deepdream import DeepDream
@@ -23,13 +24,14 @@ from atelier_shared.text_settings import channel_range, gallery_mix, weights_by_
 
 from ..compat import allocator
 from ..dream import deepdream, objectives
-from ..imaging.resize import resize, restore_detail, size_of
+from ..imaging.resize import resize, size_of
 from ..imaging.step import Step, Steps
 from ..imaging.style_image import Style
 from ..networks import registry
 from ..networks.feature_network import FeatureNetwork
-from ..style import fast, fine, gallery, light
+from ..style import fast, fine, full_size, gallery, light
 from ..style.fine_loss import LossWeights
+from ..style.full_size import Brush
 from ..weights.store import MissingWeights
 from .imagenet_classes import class_index
 from .picture_tensors import VisibleImage
@@ -38,6 +40,9 @@ DRAFT_PX = 512
 """Longest side of the fast pastiche from which the fine method starts; its first size is coarse anyway."""
 NOISE = {"fast": 0.05, "content": 0.05, "noise": 0.8}
 """Share of noise in the fine method's first image; from noise alone, few steps never find the photo."""
+KEPT = {"fine": 1.0, "fast": 0.5, "gallery": 0.5, "light": 0.5}
+"""Share of the working size up to which the repainting keeps the painting. Strokes of the fine method are the
+best; with the others, crisper new ones replace the finest."""
 
 _load_network = functools.lru_cache(maxsize=3)(registry.load_network)
 _load_decoder = functools.lru_cache(maxsize=1)(registry.load_decoder)
@@ -160,9 +165,59 @@ def _dream_objective(
 
 
 def _stylize(request: StyleTransfer, pictures: Pictures, models: Path, tile_scale: float) -> Steps:
+    """Paint at the working size, and repaint that at the content's own size."""
+    content, visible, _ = pictures
+    if request.strength == 0:
+        yield Step(1, 1, content)
+        return
     stretch = request.style_shape == "stretch"
     styles = [style._replace(scale=request.style_size, stretch=stretch) for style in pictures.styles]
-    return METHODS[request.method](request, pictures._replace(styles=styles), models, tile_scale)
+    pictures = pictures._replace(styles=styles)
+    share = request.painting_share(content.shape[-1], content.shape[-2])
+    brush = (
+        _brush(request, pictures, models) if share < 1 else None
+    )  # before the work, if weights are missing
+    painting = METHODS[request.method](request, pictures, models, tile_scale)
+    step = yield from _renumbered(
+        painting, lambda step: Step(step.index, round(step.total / share), step.image)
+    )
+    if brush:
+        done, total = step.index, step.total
+        repainting = full_size.repaint(
+            step.image,
+            content,
+            brush,
+            visible=visible,
+            kept_px=round(max(size_of(step.image)) * KEPT[request.method]),
+            photo_detail=request.photo_detail,
+            tile_scale=tile_scale,
+        )
+        step = yield from _renumbered(
+            repainting, lambda step: Step(done + (total - done) * step.index // step.total, total, step.image)
+        )
+    if request.method == "gallery" and request.strength < 1:
+        yield Step(step.index, step.total, torch.lerp(content, step.image, request.strength))
+
+
+def _renumbered(steps: Steps, renumber: Callable[[Step], Step]) -> Generator[Step, bool | None, Step]:
+    """Yield `steps` with other numbers, and return the last one."""
+    finish_early = None
+    while True:
+        try:
+            step = renumber(steps.send(finish_early))
+        except StopIteration:
+            return step
+        finish_early = yield step
+
+
+def _brush(request: StyleTransfer, pictures: Pictures, models: Path) -> Brush:
+    """Return the network that repaints: the gallery's own, and the light one for the other methods."""
+    device = pictures.content.device
+    if request.method == "gallery":
+        return Brush(_load_gallery(models, device), gallery.mixture(_gallery_weights(request)).to(device))
+    predictor, painter = _load_light(models, device)
+    content, visible, styles = pictures
+    return Brush(painter, light.style_vector(content, visible, styles, request.strength, predictor))
 
 
 def _fine(request: StyleTransfer, pictures: Pictures, models: Path, tile_scale: float) -> Steps:
@@ -173,7 +228,7 @@ def _fine(request: StyleTransfer, pictures: Pictures, models: Path, tile_scale: 
         finish_early = yield Step(draft.index, draft.total + settings.iterations, draft.image)
     if finish_early:
         total = draft.total + settings.iterations
-        yield Step(total, total, restore_detail(draft.image, pictures.content).clamp(0, 1))
+        yield Step(total, total, draft.image)
         return
     painting = fine.stylize(
         pictures.content,
@@ -184,7 +239,9 @@ def _fine(request: StyleTransfer, pictures: Pictures, models: Path, tile_scale: 
         init=draft.image,
         tile_scale=tile_scale,
     )
-    yield from _renumbered(painting, draft.total)
+    yield from _renumbered(
+        painting, lambda step: Step(draft.total + step.index, draft.total + step.total, step.image)
+    )
 
 
 def _fine_settings(request: StyleTransfer) -> fine.FineSettings:
@@ -220,17 +277,6 @@ def _draft(request: StyleTransfer, pictures: Pictures, models: Path, tile_scale:
         return iter(())
 
 
-def _renumbered(steps: Steps, done: int) -> Steps:
-    """Renumber `steps` to start after `done`."""
-    finish_early = None
-    while True:
-        try:
-            step = steps.send(finish_early)
-        except StopIteration:
-            return
-        finish_early = yield Step(done + step.index, done + step.total, step.image)
-
-
 def _fast(request: StyleTransfer, pictures: Pictures, models: Path, tile_scale: float) -> Steps:
     device = pictures.content.device
     return fast.stylize(
@@ -245,15 +291,18 @@ def _fast(request: StyleTransfer, pictures: Pictures, models: Path, tile_scale: 
 
 
 def _gallery(request: StyleTransfer, pictures: Pictures, models: Path, tile_scale: float) -> Steps:
-    mix = {request.gallery_style: 1.0} | gallery_mix(request.gallery_mix)
-    weights = [mix.get(name, 0.0) for name in GALLERY]
     return gallery.stylize(
         pictures.content,
-        gallery.GallerySettings(mix=weights, strength=request.strength, size=request.working_px),
+        gallery.GallerySettings(mix=_gallery_weights(request), size=request.working_px),
         network=_load_gallery(models, pictures.content.device),
         visible=pictures.visible,
         tile_scale=tile_scale,
     )
+
+
+def _gallery_weights(request: StyleTransfer) -> list[float]:
+    mix = {request.gallery_style: 1.0} | gallery_mix(request.gallery_mix)
+    return [mix.get(name, 0.0) for name in GALLERY]
 
 
 def _light(request: StyleTransfer, pictures: Pictures, models: Path, tile_scale: float) -> Steps:

@@ -1,10 +1,12 @@
 """A network that paints a picture in one pass; its normalisations are controlled by a style vector.
 
-It is computed layer by layer, and each layer tile by tile. So every normalisation has the mean and
-variance of the whole picture, and tiles leave no seams. Chen et al. 2022, *Towards Ultra-Resolution
-Neural Style Transfer*, compute these moments from a thumbnail instead.
+`paint` computes it layer by layer, and each layer tile by tile. So every normalisation has the mean and
+variance of the whole picture, and tiles leave no seams. This needs the features of the whole picture at
+once, so `PartPainter` paints large pictures part by part: it has measured the moments on samples.
 
 Sources:
+    Chen et al. 2022, *Towards Ultra-Resolution Neural Style Transfer via Thumbnail Instance
+    Normalization*, AAAI (parts that share their moments; there, the moments of a thumbnail)
     Johnson, Alahi and Fei-Fei 2016, *Perceptual Losses for Real-Time Style Transfer*, ECCV (the layers)
     Dumoulin, Shlens and Kudlur 2017, *A Learned Representation for Artistic Style*, ICLR, eq. 5
     (conditional instance normalisation), table 3 (nearest-neighbour upsampling before convolution)
@@ -13,7 +15,8 @@ Sources:
 from __future__ import annotations
 
 import functools
-from collections.abc import Generator, Iterator
+import math
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 import torch
@@ -22,13 +25,16 @@ from torch.nn.functional import pad
 
 from atelier_shared.sizes import Size, fit
 
-from ..imaging.resize import resize, restore_detail, size_of
+from ..imaging.resize import resize, size_of
 from ..imaging.step import Step, Steps
 from ..imaging.tiles import Rectangle
 from .painter_layers import ColourLayer, Layer, UpsamplingLayer
 from .tile_moments import Moments
 
 MINIMUM_PX = 16
+
+Application = Generator[None, None, Tensor]
+"""The application of a layer: it yields after every tile and returns the layer's output."""
 
 
 class Painter(nn.Module):
@@ -77,6 +83,35 @@ class Painter(nn.Module):
         """Yield all layers, in the order of computation."""
         return (module for module in self.modules() if isinstance(module, Layer))
 
+    @property
+    def halo_px(self) -> int:
+        """Distance in pixels at which a pixel of the picture still has an effect on a painted pixel."""
+        halo, stride = 0, 1.0
+        for layer in self.layers():
+            stride /= layer.upsampling
+            halo += math.ceil(layer.kernel_size[0] // 2 * stride)
+            stride *= layer.stride[0]
+        return halo
+
+    def apply_layers(self, image: Tensor, apply: Callable[[Layer, Tensor], Application]) -> Application:
+        """Compute the painting (N, 3, H', W') of `image` (N, 3, H, W), with `apply` for each layer.
+
+        Layers round sizes up, so the painting can be larger than the image.
+        """
+        features = image
+        for layer in self.contract:
+            features = yield from apply(layer, features)
+            features.relu_()
+        for first, second in self.residual:
+            inner = yield from apply(first, features)
+            features += yield from apply(second, inner.relu_())
+        *others, last = self.expand
+        for layer in others:
+            features = yield from apply(layer, features)
+            features.relu_()
+        features = yield from apply(last, features)
+        return features.sigmoid()
+
 
 @torch.no_grad()
 def paint(
@@ -99,7 +134,7 @@ def paint(
         painter: the network.
         visible: visibility (1, 1, H, W) of the content in [0, 1], not 0 everywhere: the weight of each
             pixel in the normalisations. None for 1 everywhere.
-        longest_px: longest side at which the picture is painted. A larger content keeps its own fine detail.
+        longest_px: longest side of the painting. A larger content is reduced.
         frame_px: width of a reflected frame, painted around the picture and cut off again.
         tile_scale: factor for the usual side of tiles, below 1 if memory is short.
     """
@@ -110,42 +145,91 @@ def paint(
     padded = pad(small, [frame_px] * 4, mode="reflect").contiguous(memory_format=torch.channels_last)
     inner = Rectangle(frame_px, frame_px, padded.shape[-2] - frame_px, padded.shape[-1] - frame_px)
     total = _tile_count(painter, size_of(padded), tile_scale) + 1
-    for index, painting in enumerate(_paint_tiles(padded, style, visible, painter, tile_scale), start=1):
-        picture = small if painting is None else restore_detail(inner.of(painting), content).clamp(0, 1)
-        yield Step(index, total, picture)
-
-
-def _paint_tiles(
-    image: Tensor, style: Tensor, visible: Tensor | None, painter: Painter, tile_scale: float
-) -> Iterator[Tensor | None]:
-    """Yield None after every tile of every layer, and finally the painting, (1, 3, H, W)."""
     apply = functools.partial(_apply_layer, style=style, visible=visible, tile_scale=tile_scale)
-    features = image
-    for layer in painter.contract:
-        features = yield from apply(layer, features)
-        features.relu_()
-    for first, second in painter.residual:
-        inner = yield from apply(first, features)
-        features += yield from apply(second, inner.relu_())
-    *others, last = painter.expand
-    for layer in others:
-        # A constant per channel does not change the normalised output. Subtracting the first position
-        # makes flat features exactly 0, so that the rounding of UpsamplingLayer has no effect on them.
-        features -= features[..., :1, :1].clone()
-        features = yield from apply(layer, features)
-        features.relu_()
-    features = yield from apply(last, features)
-    # The crop is necessary because layers round sizes up, so the painting can be larger than the image.
-    yield Rectangle(0, 0, *size_of(image)).of(features).sigmoid()
+    tiles, index = painter.apply_layers(padded, apply), 0
+    while (painting := _next(tiles)) is None:
+        index += 1
+        yield Step(index, total, small)
+    yield Step(total, total, resize(inner.of(painting), fit(size_of(content), longest_px)).clamp(0, 1))
+
+
+def _next(tiles: Application) -> Tensor | None:
+    """Compute the next tile; return the painting at the end, and None before."""
+    try:
+        return next(tiles)
+    except StopIteration as end:
+        painting: Tensor = end.value
+        return painting
+
+
+class PartPainter:
+    """Paints parts of a picture with moments measured on samples of it, so that the parts fit together.
+
+    Args:
+        painter: the network.
+        style: style vector (1, style_length).
+        samples: parts of the picture, (N, 3, h, w); sides must be multiples of 4.
+        visible: visibility of the samples (N, 1, h, w) in [0, 1]; None for 1 everywhere.
+    """
+
+    def __init__(
+        self, painter: Painter, style: Tensor, samples: Tensor, visible: Tensor | None = None
+    ) -> None:
+        self._painter, self._style = painter, style
+        self._moments: list[tuple[Tensor, Tensor]] = []
+        measure = functools.partial(self._measured, visible=visible)
+        self._compute(samples, measure)
+
+    def __call__(self, part: Tensor) -> Tensor:
+        """Paint a part (1, 3, h, w), with sides that are multiples of 4.
+
+        Within `halo_px` of its edges it differs from the same place in a larger part.
+        """
+        moments = iter(self._moments)
+
+        def normalised(layer: Layer, features: Tensor) -> Application:
+            yield from ()
+            return layer.normalise_(_convolved(layer, features), *next(moments), self._style)
+
+        return self._compute(part, normalised)
+
+    @torch.no_grad()
+    def _compute(self, image: Tensor, apply: Callable[[Layer, Tensor], Application]) -> Tensor:
+        image = image.contiguous(memory_format=torch.channels_last)
+        painted = _next(self._painter.apply_layers(image, apply))
+        assert painted is not None, "a layer was applied in several tiles"
+        return painted
+
+    def _measured(self, layer: Layer, features: Tensor, visible: Tensor | None) -> Application:
+        """Apply a layer to all samples, and keep their moments."""
+        yield from ()
+        convolved = _convolved(layer, features)
+        visibility = None if visible is None else resize(visible, size_of(convolved)).clamp(0, 1)
+        moments = Moments.allocate(len(convolved), layer.out_channels, features)
+        for number, sample in enumerate(torch.split(convolved, 1)):
+            moments.measure(number, sample, None if visibility is None else visibility[number : number + 1])
+        self._moments.append(moments.of_picture())
+        return layer.normalise_(convolved, *self._moments[-1], self._style)
+
+
+def _convolved(layer: Layer, features: Tensor) -> Tensor:
+    """Apply a layer without its normalisation to whole images, (N, C, h, w) to (N, C', h', w')."""
+    margin = layer.kernel_size[0] // 2
+    convolved: Tensor = layer(pad(features, [margin] * 4, mode=layer.padding_kind))
+    return convolved
 
 
 def _apply_layer(
     layer: Layer, features: Tensor, style: Tensor, visible: Tensor | None, tile_scale: float
-) -> Generator[None, None, Tensor]:
+) -> Application:
     """Apply a layer to the features of the whole picture, (1, C, h, w) to (1, C', h', w').
 
-    It yields after every tile. The tiles are convolved first; then the whole is normalised.
+    The tiles are convolved first; then the whole is normalised. `features` may be changed.
     """
+    if layer.upsampling > 1:
+        # A constant per channel does not change the normalised output. Subtracting the first position
+        # makes flat features exactly 0, so that the rounding of UpsamplingLayer has no effect on them.
+        features -= features[..., :1, :1].clone()
     height, width = layer.out_size(size_of(features))
     convolved = features.new_empty(1, height, width, layer.out_channels).permute(0, 3, 1, 2)
     visibility = None if visible is None else resize(visible, (height, width)).clamp(0, 1)

@@ -24,7 +24,7 @@ from torch.nn.functional import avg_pool2d, pad, pixel_shuffle, pixel_unshuffle
 
 from atelier_shared.sizes import Size, fit
 
-from ..imaging.resize import resize, restore_detail, size_of
+from ..imaging.resize import resize, size_of
 from ..imaging.step import Step, Steps
 from ..imaging.style_image import Style, shares
 from ..imaging.tiles import Tile, tile_side, tiles
@@ -53,7 +53,7 @@ class FastSettings:
     Attributes:
         strength: from 0, the content itself, to 1; interpolates the features from the content's own to
             the normalised ones.
-        size: longest side of the painting, in pixels; a larger content keeps its own fine detail.
+        size: longest side of the painting, in pixels; a larger content is reduced.
     """
 
     strength: float
@@ -95,6 +95,7 @@ def stylize(
     if settings.strength == 0 or (visible is not None and not visible.any()):
         yield Step(1, 1, content)
         return
+    painting_size = fit(size_of(content), settings.size)
     small = resize(content, fit(size_of(content), settings.size, network.minimum_px)).clamp(0, 1)
     fitted = [style.fitted(size_of(small), network.minimum_px) for style in styles]
     target = _mean([_style_statistics(style, network, tile_scale) for style in fitted], shares(styles))
@@ -113,7 +114,7 @@ def stylize(
 
     pastiches = _decode(features, feature_tiles, paint, small)
     for index, pastiche in enumerate(pastiches, start=len(pixel_tiles) + 1):
-        image = restore_detail(remove_grid(pastiche), content) if index == total else pastiche
+        image = resize(remove_grid(pastiche), painting_size) if index == total else pastiche
         yield Step(index, total, image.clamp(0, 1))
 
 

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from atelier_shared.schedule import coarse_to_fine
+from atelier_shared.sizes import fit
 
 from ..imaging.resize import resize, restore_detail, size_of
 from ..imaging.step import Step, Steps
@@ -36,7 +37,7 @@ class FineSettings:
     Attributes:
         strength: from 0, the content itself, to 1; interpolates the target Gram matrices from the
             content's to the styles'.
-        size: longest side of the painting, in pixels; a larger content keeps its own fine detail.
+        size: longest side of the painting, in pixels; a larger content is reduced.
         iterations: evaluations of the loss over all sizes; at least 1.
         weights: weights of the terms and the layers in the loss.
         optimizer: a key of OPTIMIZERS, "l-bfgs" or "adam".
@@ -112,7 +113,8 @@ def stylize(
         done += steps
         if finish_early:
             break
-    yield Step(total, total, restore_detail(pastiche, content).clamp(0, 1))
+    painting = resize(pastiche, fit(size_of(content), max(size_of(pastiche))))
+    yield Step(total, total, painting.clamp(0, 1))
 
 
 def _until_flat(descent: Iterator[BestSoFar], tolerance: float) -> Iterator[BestSoFar]:

@@ -23,12 +23,10 @@ class GallerySettings:
 
     Attributes:
         mix: weights of the 26 styles, each at least 0; only their proportions matter.
-        strength: share of the painting in the result, from 0, the content itself, to 1.
-        size: longest side of the painting, in pixels; a larger content keeps its own fine detail.
+        size: longest side of the painting, in pixels; a larger content is reduced.
     """
 
     mix: Sequence[float]
-    strength: float
     size: int
 
 
@@ -52,17 +50,13 @@ def stylize(
     Raises:
         ValueError: all weights are 0.
     """
-    if settings.strength == 0 or (visible is not None and not visible.any()):
+    if visible is not None and not visible.any():
         yield Step(1, 1, content)
         return
     vector = mixture(settings.mix).to(content)
-    painting = paint(
+    yield from paint(
         content, vector, painter=network, visible=visible, longest_px=settings.size, tile_scale=tile_scale
     )
-    for step in painting:
-        if step.index == step.total:
-            step = Step(step.index, step.total, torch.lerp(content, step.image, settings.strength))
-        yield step
 
 
 def mixture(mix: Sequence[float]) -> Tensor:

@@ -36,7 +36,7 @@ class LightSettings:
     Attributes:
         strength: from 0, the content itself, to 1; interpolates the style vector from the content's to
             the styles'.
-        size: longest side of the painting, in pixels; a larger content keeps its own fine detail.
+        size: longest side of the painting, in pixels; a larger content is reduced.
     """
 
     strength: float
@@ -70,7 +70,7 @@ def stylize(
     if settings.strength == 0 or (visible is not None and not visible.any()):
         yield Step(1, 1, content)
         return
-    vector = _style_vector(content, visible, styles, settings.strength, predictor)
+    vector = style_vector(content, visible, styles, settings.strength, predictor)
     yield from paint(
         content,
         vector,
@@ -83,7 +83,7 @@ def stylize(
 
 
 @torch.no_grad()
-def _style_vector(
+def style_vector(
     content: Tensor,
     visible: Tensor | None,
     styles: Sequence[Style],

@@ -45,7 +45,7 @@ WITHIN_S = 60.0
 IMPATIENT_S = 4.0  # several beats, because a busy machine may delay one
 TICK_MS = 5
 BLOCKED_S = 0.05 if len(os.sched_getaffinity(0)) > 1 else 0.2
-"""With one processor core, the threads that copy and sign a layer take it from the loop: 0.09 s were measured."""
+"""With one core, threads that copy and sign a layer displace the loop: 0.09 s were measured."""
 TRIES = 6  # other programs may block the loop, too
 
 

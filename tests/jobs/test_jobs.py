@@ -42,6 +42,7 @@ FAST = StyleTransfer(method="fast", device="cpu")
 FINE = StyleTransfer(iterations=2, size=64, device="cpu")
 GALLERY = StyleTransfer(method="gallery", size=64, device="cpu")
 LIGHT = StyleTransfer(method="light", size=64, device="cpu")
+NOT_ENLARGED = dataclasses.replace(FINE, size=96)
 EVERY = {"dream": DREAM, "fast": FAST, "fine": FINE, "gallery": GALLERY, "light": LIGHT}
 
 
@@ -155,7 +156,8 @@ def test_the_same_request_gives_the_same_pixels(models: Path, method: str) -> No
 def test_progress_counts_to_its_total(models: Path, request_: Request) -> None:
     *progress, last = run.run(submit(request_, picture(), REGION, picture(seed=9)), models)
     steps = [message for message in progress if isinstance(message, Progress)]
-    assert [step.step for step in steps] == list(range(1, steps[-1].total + 1))
+    numbers, (total,) = [step.step for step in steps], {step.total for step in steps}
+    assert numbers[0] >= 1 and numbers == sorted(numbers) and numbers[-1] == total
     assert isinstance(last, Result)
 
 
@@ -180,6 +182,7 @@ CHANGES: list[tuple[StyleTransfer | DeepDream, dict[str, Any]]] = [
     (FAST, {"colours": "luminance"}),
     (FAST, {"colours": "matched"}),
     (FAST, {"size": 64}),
+    (LIGHT, {"photo_detail": 1.0}),
     (FINE, {"iterations": 4}),
     (FINE, {"start": "content"}),
     (FINE, {"start": "noise"}),
@@ -232,6 +235,26 @@ def test_every_setting_changes_the_picture(
 ) -> None:
     made = made_of(dataclasses.replace(base, **changed), models)
     assert change(made_of(base, models), made) > 0.01
+
+
+def test_strength_mixes_the_gallery_s_painting_with_the_photo(models: Path) -> None:
+    half, full = (array(made_of(dataclasses.replace(GALLERY, strength=s), models)) for s in (0.5, 1.0))
+    expected = (array(crop(picture(), REGION)).astype(float) + full) / 2
+    assert np.abs(half - expected).max() <= 1
+
+
+def test_a_layer_above_the_working_size_gets_strokes_of_its_own_size(models: Path) -> None:
+    """The result has more of the finest detail than the enlarged painting."""
+    small, large = (picture(width=side, height=side) for side in (64, 256))
+
+    def detail(request: StyleTransfer, content: Picture) -> float:
+        whole = Region(0, 0, content.width, content.height)
+        made = array(result(submit(request, content, whole, STYLE), models).picture).astype(float)
+        return float(np.square(np.diff(made, axis=1)).mean())
+
+    for base in (FINE, FAST, GALLERY, LIGHT):
+        request = dataclasses.replace(base, size=64)
+        assert detail(request, large) > detail(request, small) / 4, "an enlargement by 4 has a sixteenth"
 
 
 def test_the_quality_determines_the_working_size(models: Path) -> None:
@@ -399,14 +422,12 @@ def test_fine_finished_early_equals_a_run_of_as_many_steps(models: Path, after: 
 
 
 def test_fine_finished_during_its_draft_gives_the_fast_pastiche(models: Path) -> None:
-    fast = result(submit(dataclasses.replace(FAST, size=64), picture(), REGION, STYLE), models).picture
+    fast = result(submit(FAST, picture(), REGION, STYLE), models).picture
     steps = len(list(run.run(submit(FAST, picture(), REGION, STYLE), models))) - 1
+    job = submit(NOT_ENLARGED, picture(), REGION, STYLE)
     for after in range(1, steps + 1):
-        kept = finished_early(submit(FINE, picture(), REGION, STYLE), models, after)
-        assert change(kept.picture, fast) < 0.01
-    assert (
-        change(finished_early(submit(FINE, picture(), REGION, STYLE), models, steps + 1).picture, fast) > 0.1
-    )
+        assert change(finished_early(job, models, after).picture, fast) < 0.01
+    assert change(finished_early(job, models, steps + 1).picture, fast) > 0.1
 
 
 @pytest.mark.parametrize("method", ["fast", "gallery", "light"])
@@ -595,7 +616,7 @@ def test_the_gallery_needs_neither_styles_nor_their_weights(models: Path) -> Non
 
 
 def test_the_steps_of_fine_include_its_fast_draft(models: Path) -> None:
-    *steps, _ = run.run(submit(FINE, picture(), REGION, STYLE), models)
+    *steps, _ = run.run(submit(NOT_ENLARGED, picture(), REGION, STYLE), models)
     assert [(step.step, step.total) for step in steps if isinstance(step, Progress)] == [
         (index, 4) for index in range(1, 5)
     ]
@@ -624,7 +645,8 @@ def test_missing_weights_are_reported(tmp_path: Path, request_: Request) -> None
 def test_fine_works_without_the_weights_of_its_fast_draft(models: Path, tmp_path: Path) -> None:
     network = next(models.glob("vgg19.*"))
     (tmp_path / network.name).symlink_to(network.resolve())
-    assert result(submit(FINE, picture(), REGION, picture(seed=9)), tmp_path).picture.width == 50
+    job = submit(NOT_ENLARGED, picture(), REGION, picture(seed=9))
+    assert result(job, tmp_path).picture.width == 50
 
 
 @pytest.mark.slow

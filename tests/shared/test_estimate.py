@@ -18,10 +18,12 @@ from backend.jobs import timings
 @pytest.mark.parametrize(
     ("request_", "pixel_steps"),
     [
-        (StyleTransfer(method="fast", size=100), 100 * 50),
+        (StyleTransfer(method="fast", size=1000), 1000 * 500),
+        # repainted at 500 and 1000 px
+        (StyleTransfer(method="fast", size=250), 250 * 125 + 0.1 * (500 * 250 + 1000 * 500)),
         (StyleTransfer(method="gallery", size=4000), 1000 * 500),
         # the smaller one of two sizes has 30 steps
-        (StyleTransfer(iterations=70, size=256), 256 * 128 * (40 + 30 / 4)),
+        (StyleTransfer(iterations=70, size=256), 256 * 128 * (40 + 30 / 4) + 0.06 * (506 * 253 + 1000 * 500)),
         (StyleTransfer(strength=0.0), 0),
         (DeepDream(iterations=3, octaves=2, octave_scale=2.0, size=100), 3 * 100 * 50 * 1.25),
         (DeepDream(iterations=3, octaves=1, size=100, layers="fire2, fire5:0.5"), 3 * 100 * 50 * 2),
@@ -56,12 +58,12 @@ def test_kinds_of_jobs_differ_only_in_what_affects_speed() -> None:
 
 
 def test_the_estimate_follows_the_noted_speeds(tmp_path: Path) -> None:
-    request = StyleTransfer(method="fast", size=100, device="cpu")
-    assert estimate(request, 1000, 500, read_speeds(tmp_path)) is None
+    request = StyleTransfer(method="fast", size=1000, device="cpu")
+    assert estimate(request, 100, 50, read_speeds(tmp_path)) is None
     timings.note(tmp_path, request.kind_of_job("cpu"), seconds=2.0, work=1000.0)
-    assert estimate(request, 1000, 500, read_speeds(tmp_path)) == pytest.approx(10.0)
+    assert estimate(request, 100, 50, read_speeds(tmp_path)) == pytest.approx(10.0)
     timings.note(tmp_path, request.kind_of_job("cpu"), seconds=3.0, work=1500.0)
-    assert estimate(request, 1000, 500, read_speeds(tmp_path)) == pytest.approx(10.0)
+    assert estimate(request, 100, 50, read_speeds(tmp_path)) == pytest.approx(10.0)
 
 
 def test_newer_jobs_have_more_weight(tmp_path: Path) -> None:

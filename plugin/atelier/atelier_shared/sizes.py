@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 Size = tuple[int, int]
 """Height and width in pixels."""
+MOST_ENLARGEMENT = 2.0
+"""Most by which a painting is enlarged before it is painted again, on its way to the layer's own size."""
 
 
 def fit(size: Size, longest_px: int, shortest_px: int = 1) -> Size:
@@ -30,3 +34,15 @@ def octave_sizes(size: Size, octaves: int, octave_scale: float, shortest_px: int
     scales = [octave_scale**-i for i in range(octaves - 1, 0, -1)]
     sizes = [(round(height * scale), round(width * scale)) for scale in scales]
     return [coarse for coarse in sizes if min(coarse) >= shortest_px] + [size]
+
+
+def enlarged_sizes(size: Size, longest_px: int) -> list[Size]:
+    """Return sizes from above `longest_px` up to `size`, each at most MOST_ENLARGEMENT times the one before.
+
+    There are none if `size` is not longer than `longest_px`.
+    """
+    ratio = max(size) / longest_px
+    if ratio <= 1:
+        return []
+    count = math.ceil(math.log(ratio) / math.log(MOST_ENLARGEMENT))
+    return [scaled(size, round(longest_px * ratio ** (i / count))) for i in range(1, count)] + [size]

@@ -20,6 +20,7 @@ from .request import (
 )
 from .schedule import coarse_to_fine
 from .settings import choice, number, text, within_bounds
+from .sizes import enlarged_sizes
 from .text_settings import gallery_mix, weights_by_name, weights_in_order
 
 
@@ -36,6 +37,8 @@ QUALITIES: dict[str, dict[str, Effort]] = {
     "gallery": {"draft": Effort(512, 1), "good": Effort(1024, 1), "best": Effort(2048, 1)},
     "light": {"draft": Effort(384, 1), "good": Effort(768, 1), "best": Effort(1536, 1)},
 }
+REPAINTING_COST = {"fine": 0.06, "fast": 0.1, "gallery": 1.0, "light": 1.0}
+"""Work to repaint a pixel, in pixel-steps of the method."""
 
 
 @dataclass(frozen=True)
@@ -87,8 +90,8 @@ class StyleTransfer(PaintingRequest):
         16384,
         N_("Working size"),
         N_(
-            "Longest side in pixels at which the style is painted; 0: set by the quality. A larger layer"
-            " keeps its own fine detail"
+            "Longest side in pixels at which the style is painted; 0: set by the quality. On a larger layer,"
+            " smaller working sizes give larger strokes; finer ones are painted inside them"
         ),
     )
     iterations: int = number(
@@ -107,6 +110,13 @@ class StyleTransfer(PaintingRequest):
         },
         N_("C_olours"),
         N_("The colours of the result; the gallery's own styles are not recoloured"),
+    )
+    photo_detail: float = number(
+        0.0,
+        0.0,
+        1.0,
+        N_("Photo detail"),
+        N_("How much of the photo's finest detail lies over the painting, on layers above the working size"),
     )
     style_shape: str = choice(
         "keep",
@@ -234,7 +244,16 @@ class StyleTransfer(PaintingRequest):
         return weights
 
     def work(self, width: int, height: int) -> float:
-        """Return the pixel-steps: for fine, over all sizes from coarse to fine."""
+        """Return the pixel-steps: those of the painting, and those of repainting it at larger sizes."""
+        return self._painting_work(width, height) + self._repainting_work(width, height)
+
+    def painting_share(self, width: int, height: int) -> float:
+        """Return the share of the painting at working size in all the work."""
+        painting = self._painting_work(width, height)
+        return painting / (painting + self._repainting_work(width, height)) if painting else 1.0
+
+    def _painting_work(self, width: int, height: int) -> float:
+        """Return the pixel-steps up to the working size: for fine, over all sizes from coarse to fine."""
         if self.strength == 0:
             return 0.0
         if self.method != "fine":
@@ -242,6 +261,12 @@ class StyleTransfer(PaintingRequest):
         minimum_px = NETWORKS[self.network].minimum_px
         ladder = coarse_to_fine((height, width), self.working_px, self.steps, minimum_px)
         return float(sum(rows * columns * steps for (rows, columns), steps in ladder))
+
+    def _repainting_work(self, width: int, height: int) -> float:
+        if self.strength == 0:
+            return 0.0
+        sizes = enlarged_sizes((height, width), self.working_px)
+        return sum(rows * columns for rows, columns in sizes) * REPAINTING_COST[self.method]
 
     def kind_of_job(self, device: str) -> str:
         """Return the method, for fine also the network, and the device."""
