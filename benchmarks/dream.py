@@ -87,6 +87,7 @@ def our_dream(models: Path, iterations: int) -> Callable[[Tensor], Tensor]:
             size=max(size_of(image)),
             octaves=OCTAVES,
             octave_scale=OCTAVE_SCALE,
+            to_full_size=False,
             iterations=iterations,
             step_size=STEP_SIZE,
             jitter=JITTER,

@@ -31,7 +31,9 @@ MAY_IMPORT = {
         " atelier_shared.networks atelier_shared.sizes"
     ),
     "backend.style": "torch backend.imaging backend.networks atelier_shared.schedule atelier_shared.sizes",
-    "backend.dream": "torch backend.compat backend.imaging backend.networks atelier_shared.sizes",
+    "backend.dream": (
+        "torch backend.compat backend.imaging backend.networks atelier_shared.schedule atelier_shared.sizes"
+    ),
     "backend.jobs": (
         "torch numpy backend.compat backend.dream backend.imaging backend.networks backend.style"
         " backend.weights atelier_shared"

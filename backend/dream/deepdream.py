@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample
 
-from atelier_shared.sizes import Size, fit, octave_sizes
+from atelier_shared.schedule import dream_octaves
+from atelier_shared.sizes import Size
 
 from ..imaging.resize import resize, size_of
 from ..imaging.step import Step, Steps
@@ -29,6 +30,8 @@ TILE_PX = 1040
 MIN_INNER_TILE_PX = 512
 """Least side of a tile without its halo. It matters for deep layers, whose halo alone exceeds TILE_PX."""
 
+LARGEST_STEP = 2.0
+"""Octaves with fewer iterations have larger steps, up to so many times."""
 SMOOTHINGS: Mapping[str, Callable[[Tensor], Tensor]] = {
     "none": lambda gradient: gradient,
     "gaussian": gradient_smoothing.gaussian,
@@ -41,10 +44,11 @@ class DreamSettings:
     """The settings of a dream, independent of the picture, the network and the objective.
 
     Attributes:
-        size: longest side of the largest octave in pixels, at least 1. A larger picture keeps its own
-            fine detail; the dream is enlarged to it.
-        octaves: number of sizes, at least 1. Octaves smaller than the network's smallest image are left
-            out.
+        size: longest side in pixels, at least 1, up to which octaves have all iterations.
+        octaves: number of sizes up to `size`, at least 1. Octaves smaller than the network's smallest
+            image are left out.
+        to_full_size: whether more octaves with fewer iterations follow, up to the picture's own size.
+            Without them a larger picture keeps its own fine detail, and the dream is enlarged to it.
         octave_scale: ratio of each octave's size to the one before, above 1.
         iterations: steps of gradient ascent in each octave, at least 1.
         step_size: mean change of a value in one step, above 0, where 1 is from black to white.
@@ -57,6 +61,7 @@ class DreamSettings:
     size: int
     octaves: int
     octave_scale: float
+    to_full_size: bool
     iterations: int
     step_size: float
     jitter: int
@@ -93,21 +98,30 @@ def dream(
         ValueError: the network has no such layer, or the layer no such channels.
     """
     random = torch.Generator().manual_seed(settings.seed)
-    largest = fit(size_of(image), settings.size, network.minimum_px)
-    sizes = octave_sizes(largest, settings.octaves, settings.octave_scale, network.minimum_px)
-    total = len(sizes) * settings.iterations
+    ladder = dream_octaves(
+        size_of(image),
+        settings.size,
+        settings.octaves,
+        settings.octave_scale,
+        settings.iterations,
+        settings.to_full_size,
+        network.minimum_px,
+    )
+    total, index = sum(iterations for _, iterations in ladder), 0
     if visible is None:
         visible = image.new_ones(1, 1, 1, 1).expand(1, 1, *size_of(image))
     detail = image.new_zeros(1, 3, 1, 1)
     finish_early = None
-    for octave, size in enumerate(sizes):
+    for size, iterations in ladder:
         original, weights = resize(image, size), resize(visible, size).clamp(0, 1)  # (1, 3 and 1, h, w)
         current = (original + resize(detail, size)).clamp_(0, 1)
-        for index in range(octave * settings.iterations + 1, (octave + 1) * settings.iterations + 1):
+        step_size = settings.step_size * min(LARGEST_STEP, settings.iterations / iterations)
+        for _ in range(iterations):
+            index += 1
             shift = torch.randint(-settings.jitter, settings.jitter + 1, (2,), generator=random).tolist()
             gradient = shifted_gradient(current, weights, network, objective, shift, tile_scale)
             gradient = SMOOTHINGS[settings.smoothing](gradient)  # frees the one before smoothing
-            current = step(current, gradient, settings.step_size, weights)
+            current = step(current, gradient, step_size, weights)
             if index < total:
                 finish_early = yield Step(
                     index, total, add_detail(original, current - original, settings.strength)

@@ -133,6 +133,7 @@ def _dream(request: DeepDream, pictures: Pictures, models: Path, tile_scale: flo
         size=request.size,
         octaves=request.octaves,
         octave_scale=request.octave_scale,
+        to_full_size=request.largest_octave == "layer",
         iterations=request.iterations,
         step_size=request.step_size,
         jitter=request.jitter,

@@ -21,6 +21,7 @@ from torch.nn.functional import max_pool2d
 from backend.dream import deepdream
 from backend.dream.deepdream import DreamSettings, dream, layer_gradient, shifted_gradient, step, zoomed
 from backend.dream.objectives import DreamObjective, activation
+from backend.imaging.resize import resize, size_of
 from backend.networks.feature_network import FeatureNetwork
 from backend.networks.registry import load_network
 
@@ -30,6 +31,7 @@ SETTINGS = DreamSettings(
     size=64,
     octaves=2,
     octave_scale=1.5,
+    to_full_size=False,
     iterations=3,
     step_size=0.02,
     jitter=5,
@@ -209,6 +211,15 @@ def test_the_result_has_the_size_of_the_picture(network: FeatureNetwork, height:
     assert not made.equal(image)
 
 
+def smooth_noise(height: int, width: int) -> Tensor:
+    return resize(0.2 + 0.6 * noise(8, 6), (height, width)).clamp(0, 1)
+
+
+def detail_of(image: Tensor) -> float:
+    """Return the mean square of the difference between neighbouring rows."""
+    return image.diff(dim=-2).square().mean().item()
+
+
 def test_a_picture_larger_than_the_working_size_keeps_its_fine_detail(network: FeatureNetwork) -> None:
     stripes = torch.zeros(1, 3, 128, 128)
     stripes[..., ::2] = 0.2
@@ -217,6 +228,18 @@ def test_a_picture_larger_than_the_working_size_keeps_its_fine_detail(network: F
     difference = (made[..., ::2] - made[..., 1::2]).mean()
     assert difference.item() == pytest.approx(0.2, abs=0.01)
     assert not made.allclose(stripes, atol=0.01)
+
+
+def test_more_octaves_dream_up_to_the_picture_s_own_size(network: FeatureNetwork) -> None:
+    image = smooth_noise(128, 96)
+    changed: dict[str, Any] = {"size": 32, "iterations": 4}
+    steps = list(dream(image, SECOND, replace(SETTINGS, to_full_size=True, **changed), network=network))
+    assert [size_of(step.image) for step in steps] == (
+        [(21, 16)] * 4 + [(32, 24)] * 4 + [(64, 48)] * 2 + [(128, 96)] * 2
+    )
+    assert [step.index for step in steps] == list(range(1, 13))
+    enlarged = final(image, network, **changed)
+    assert detail_of(steps[-1].image - image) > 4 * detail_of(enlarged - image)
 
 
 def test_strength_interpolates_between_the_picture_and_the_dream(network: FeatureNetwork) -> None:

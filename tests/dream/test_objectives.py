@@ -23,6 +23,7 @@ SETTINGS = DreamSettings(
     size=160,
     octaves=1,
     octave_scale=1.4,
+    to_full_size=False,
     iterations=10,
     step_size=0.02,
     jitter=8,

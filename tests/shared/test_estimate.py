@@ -25,12 +25,15 @@ from backend.jobs import timings
         # the smaller one of two sizes has 30 steps
         (StyleTransfer(iterations=70, size=256), 256 * 128 * (40 + 30 / 4) + 0.06 * (506 * 253 + 1000 * 500)),
         (StyleTransfer(strength=0.0), 0),
-        (DeepDream(iterations=3, octaves=2, octave_scale=2.0, size=100), 3 * 100 * 50 * 1.25),
-        (DeepDream(iterations=3, octaves=1, size=100, layers="fire2, fire5:0.5"), 3 * 100 * 50 * 2),
+        (DeepDream(iterations=3, octaves=2, octave_scale=2.0, size=1000), 3 * 1000 * 500 * 1.25),
+        (DeepDream(iterations=3, octaves=1, size=1000, layers="fire2, fire5:0.5"), 3 * 1000 * 500 * 2),
         (
-            DeepDream(iterations=3, octaves=1, size=100, layers="fire2, fire5", objective="class"),
-            3 * 100 * 50,
+            DeepDream(iterations=3, octaves=1, size=1000, layers="fire2, fire5", objective="class"),
+            3 * 1000 * 500,
         ),
+        # 8 iterations at 250 px, 5 at 500 px, 3 at 1000 px
+        (DeepDream(iterations=8, octaves=1, size=250), 250 * 125 * 8 + 500 * 250 * 5 + 1000 * 500 * 3),
+        (DeepDream(iterations=8, octaves=1, size=250, largest_octave="working"), 250 * 125 * 8),
         (Identity(), 0),
     ],
 )

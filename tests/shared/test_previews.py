@@ -33,7 +33,7 @@ def test_gallery_is_previewed_by_gallery() -> None:
 def test_a_smaller_working_size_is_kept() -> None:
     assert StyleTransfer(size=100).for_preview(PREVIEW_PX, 200) == StyleTransfer(method="light", size=100)
     asked = DeepDream(size=80, iterations=2).for_preview(PREVIEW_PX, 200)
-    assert asked == DeepDream(size=80, iterations=2)
+    assert asked == DeepDream(size=80, iterations=2, largest_octave="working")
 
 
 def test_a_detail_has_strokes_of_the_same_size_as_the_whole() -> None:
@@ -48,9 +48,15 @@ def test_a_preset_s_preview_differs_only_in_size_and_steps(name: str) -> None:
     request = PRESETTED[name]
     asked = request.for_preview(PREVIEW_PX, 227)
     assert isinstance(asked, DeepDream)
-    kept = replace(asked, size=request.size, iterations=request.iterations, step_size=request.step_size)
-    assert kept == request
+    assert asked.largest_octave == "working"
+    quicker = ("size", "iterations", "step_size", "largest_octave")
+    assert replace(asked, **{name: getattr(request, name) for name in quicker}) == request
     assert request.step_size <= asked.step_size <= LARGEST_PREVIEW_STEP * request.step_size
+
+
+def test_a_detail_of_a_dream_has_the_octaves_of_its_own_size() -> None:
+    quick = DeepDream(network="squeezenet", octaves=1, iterations=2)
+    assert quick.for_preview(PREVIEW_PX, 200, part=0.2) == replace(quick, size=205)
 
 
 @pytest.mark.parametrize("network", network_options(DEEPDREAM, ""))

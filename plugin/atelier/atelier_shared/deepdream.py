@@ -13,9 +13,9 @@ from .request import (
     Condition,
     PaintingRequest,
     device_setting,
-    fitted_pixels,
     seed_setting,
 )
+from .schedule import dream_octaves
 from .settings import Number, choice, number, text, within_bounds
 from .text_settings import channel_range, weights_by_name
 
@@ -119,7 +119,16 @@ class DeepDream(PaintingRequest):
         SMALLEST_PX,
         16384,
         N_("Working size"),
-        N_("Longest side of the dream in pixels; a larger layer keeps its own fine detail"),
+        N_("Longest side in pixels up to which the octaves have all iterations"),
+    )
+    largest_octave: str = choice(
+        "layer",
+        {"layer": N_("The layer's own size"), "working": N_("The working size, quicker")},
+        N_("Largest octave"),
+        N_(
+            "On a layer above the working size, more octaves dream up to its own pixels, with fewer"
+            " iterations; without them, it keeps its own fine detail"
+        ),
     )
     seed: int = seed_setting()
     device: str = device_setting()
@@ -147,25 +156,39 @@ class DeepDream(PaintingRequest):
     def work(self, width: int, height: int) -> float:
         """Return the pixel-steps over all octaves; a step has one gradient for each layer."""
         layers = 1 if self.objective == "class" else max(1, len(weights_by_name(self.layers)))
-        octaves = sum(math.pow(self.octave_scale, -2 * octave) for octave in range(self.octaves))
-        return self.iterations * layers * octaves * fitted_pixels(width, height, self.size)
+        ladder = dream_octaves(
+            (height, width),
+            self.size,
+            self.octaves,
+            self.octave_scale,
+            self.iterations,
+            self.largest_octave == "layer",
+        )
+        return layers * float(sum(rows * columns * steps for (rows, columns), steps in ladder))
 
     def kind_of_job(self, device: str) -> str:
         """Return the network and the device."""
         return " ".join(filter(None, (self.name, self.network, device)))
 
     def for_preview(self, width: int, height: int, part: float = 1.0) -> DeepDream:
-        """Return the same octaves at a smaller size, with fewer and larger steps."""
+        """Return the same octaves at a smaller size, with fewer and larger steps.
+
+        Octaves above the working size would not be seen in a preview of the whole layer. In a detail they
+        are left out if they take too long.
+        """
         affordable = NETWORKS[self.network].work_in_half_second
-        longest_px = DREAM_PREVIEW_PX if part == 1 else PREVIEW_PX
-        size = max(SMALLEST_PX, min(longest_px, round(self.size * part)))
-        one_step = replace(self, iterations=1, size=size).work(width, height)
-        steps = min(self.iterations, max(FEWEST_PREVIEW_STEPS, int(affordable / one_step)))
-        if steps * one_step > affordable:
+        size = max(SMALLEST_PX, min(DREAM_PREVIEW_PX if part == 1 else PREVIEW_PX, round(self.size * part)))
+        up_to_working = replace(self, size=size, largest_octave="working")
+        for preview in (up_to_working,) if part == 1 else (replace(self, size=size), up_to_working):
+            one_step = replace(preview, iterations=1).work(width, height)
+            steps = min(self.iterations, max(FEWEST_PREVIEW_STEPS, int(affordable / one_step)))
+            if steps * one_step <= affordable:
+                break
+        else:
             size = max(SMALLEST_PX, int(size * math.sqrt(affordable / (steps * one_step))))
         larger = min(LARGEST_PREVIEW_STEP, self.iterations / steps)
         step_size = within_bounds(DeepDream, "step_size", self.step_size * larger)
-        return replace(self, size=size, iterations=steps, step_size=step_size)
+        return replace(preview, size=size, iterations=steps, step_size=step_size)
 
     def for_next_frame(self) -> DeepDream:
         """Return the same, begun with the last frame; noise would hide it."""

@@ -1,14 +1,16 @@
-"""The sizes at which the fine method paints, from coarse to fine, and its steps at each of them.
+"""The sizes at which a picture is made, from coarse to fine, and the steps at each of them.
 
-The algorithm and the estimate of its duration both use this.
+The algorithms and the estimates of their durations both use this.
 """
 
 from __future__ import annotations
 
 import math
 
-from .sizes import Size, fit, octave_sizes
+from .sizes import Size, enlarged_sizes, fit, octave_sizes
 
+FEWER_ITERATIONS = 1.6
+"""Ratio of the iterations of a dream's octave to those of the next one, above the working size."""
 COARSEST_PX = 64
 """Shortest side of the coarsest size; each size is twice the one before."""
 COARSER_STEPS = 2.0
@@ -16,6 +18,35 @@ COARSER_STEPS = 2.0
 much."""
 MOST_COARSER_STEPS = 30
 """Most steps of a coarser size: by then its large strokes are in place."""
+
+
+def dream_octaves(
+    picture: Size,
+    longest_px: int,
+    octaves: int,
+    octave_scale: float,
+    iterations: int,
+    to_full_size: bool,
+    minimum_px: int = 1,
+) -> list[tuple[Size, int]]:
+    """Return the sizes of a dream's octaves, and the iterations in each.
+
+    Args:
+        picture: height and width of the picture.
+        longest_px: longest side of the largest octave with all iterations.
+        octaves: number of octaves up to that size.
+        octave_scale: ratio of each of these sizes to the one before.
+        iterations: in each of these octaves.
+        to_full_size: whether more octaves follow, up to the picture's own size. A pixel-step costs the same
+            in all of them, so each has FEWER_ITERATIONS times fewer iterations than the one before.
+        minimum_px: shortest side that the network accepts.
+    """
+    largest = fit(picture, longest_px, minimum_px)
+    ladder = [(size, iterations) for size in octave_sizes(largest, octaves, octave_scale, minimum_px)]
+    if to_full_size:
+        for number, size in enumerate(enlarged_sizes(picture, max(largest)), start=1):
+            ladder.append((size, max(1, round(iterations / FEWER_ITERATIONS**number))))
+    return ladder
 
 
 def coarse_to_fine(content: Size, longest_px: int, steps: int, minimum_px: int) -> list[tuple[Size, int]]:
