@@ -1,0 +1,53 @@
+"""The measures of `benchmarks/looks.py`, against values computed by hand."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from benchmarks import looks
+
+
+def features(*channels: list[float]) -> Tensor:
+    """Return features (1, C, 1, w) from the values of each channel."""
+    return torch.tensor(channels)[None, :, None]
+
+
+def test_lpips_weighs_the_squared_differences_of_unit_vectors() -> None:
+    ours, theirs = features([3.0, 0.0], [4.0, 2.0]), features([1.0, 0.0], [0.0, 5.0])
+    weights = torch.tensor([2.0, 10.0])[None, :, None, None]
+    # (0.6, 0.8) − (1, 0) at the first position, nothing at the second: (2 · 0.16 + 10 · 0.64) / 2
+    assert looks.perceptual_distance([ours], [theirs], [weights]) == pytest.approx(3.36)
+    assert looks.perceptual_distance([ours] * 2, [theirs] * 2, [weights] * 2) == pytest.approx(6.72)
+
+
+def test_structure_compares_self_similarities() -> None:
+    ours, theirs = features([1.0, 0.0], [0.0, 1.0]), features([1.0, 3.0], [0.0, 4.0])
+    # The similarity of the two positions is 0 and 0.6; that of each to itself is 1. Two of four differ.
+    assert looks.structure_distance(ours, theirs) == pytest.approx(0.3)
+    assert looks.structure_distance(ours, 7 * ours) == pytest.approx(0)
+
+
+def test_sifid_compares_means_and_covariances() -> None:
+    ours = features([1.0, -1.0, 0.0, 0.0], [0.0, 0.0, 2.0, -2.0])  # variances 2/3 and 8/3
+    theirs = features([5.0, 1.0, 3.0, 3.0], [4.0, 4.0, 5.0, 3.0])  # variances 8/3 and 2/3; mean (3, 4)
+    # 25 + (√(8/3) − √(2/3))² for each of the two channels
+    assert looks.frechet_distance(ours, theirs) == pytest.approx(25 + 2 * 2 / 3)
+    assert looks.frechet_distance(ours, ours) == pytest.approx(0, abs=1e-9)
+
+
+def test_sifid_of_channels_that_vary_together() -> None:
+    ours, theirs = (
+        features([1.0, -1.0, 1.0, -1.0], [1.0, -1.0, -1.0, 1.0]),
+        features([1.0, -1.0], [1.0, -1.0]),
+    )
+    # Covariances 4/3 · I and ((2, 2), (2, 2)): 8/3 + 4 − 2 √(4/3 · 4)
+    assert looks.frechet_distance(ours, theirs) == pytest.approx(20 / 3 - 2 * (16 / 3) ** 0.5)
+
+
+def test_the_parts_at_full_size_are_spread_over_the_picture() -> None:
+    picture = torch.arange(4000.0).expand(1, 3, 3000, 4000)
+    parts = looks.parts_of(picture)
+    assert [tuple(part.shape) for part in parts] == [(1, 3, 512, 512)] * 6
+    assert [int(part[0, 0, 0, 0]) for part in parts[:3]] == [872, 1744, 2616]
