@@ -3,12 +3,13 @@
     ~/.atelier/venv/bin/python docs/make_pictures.py [NAME …]
 
 NAME is a file to make, for example presets.jpg; without a NAME all are made. Settings not mentioned in a
-caption have their defaults.
+caption have their defaults. full-size.jpg needs a photograph of Debian's package mate-backgrounds.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import itertools
 import subprocess
 import sys
@@ -26,6 +27,10 @@ SAMPLES = DOCS.parent / "samples"
 GAP, CAPTION, QUALITY = 6, 22, 88
 
 PHOTO, STYLE = SAMPLES / "chelsea.jpg", SAMPLES / "starry_night.jpg"
+LADYBIRD = Path("/usr/share/backgrounds/mate/nature/LadyBird.jpg")
+"""A photograph of 2560 × 1600 pixels by Charles Barbin, GPL 2 or later."""
+DETAIL = (1600, 640, 2000, 1040)
+"""Left, top, right and bottom of the part of LADYBIRD that is shown at 1:1."""
 STYLED = "style", str(PHOTO), "--style", str(STYLE)
 STRENGTHS, STYLE_SIZES = ("0.4", "0.7", "1"), ("0.5", "1", "2")
 Cell = tuple[str, Sequence[str]]
@@ -41,8 +46,11 @@ def main() -> None:
         "presets.jpg": presets,
     }
     parser = argparse.ArgumentParser(description="Make the pictures of the documentation.")
-    parser.add_argument("names", nargs="*", choices=[*sheets, []], metavar="NAME")
-    for name in parser.parse_args().names or sheets:
+    parser.add_argument("names", nargs="*", choices=[*sheets, "full-size.jpg", []], metavar="NAME")
+    parser.add_argument("--ladybird", type=Path, default=LADYBIRD, help="the file of that photograph")
+    given = parser.parse_args()
+    sheets["full-size.jpg"] = functools.partial(full_size, given.ladybird)
+    for name in given.names or sheets:
         sheets[name]().save(DOCS / name, quality=QUALITY)
         print(DOCS / name, flush=True)
 
@@ -57,6 +65,19 @@ def style_transfer() -> Image.Image:
 
 def deepdream() -> Image.Image:
     return row([opened(PHOTO), make(["dream", str(PHOTO)])], height=300)
+
+
+def full_size(photo: Path) -> Image.Image:
+    """Make a row of the photograph and its painting, whole and in part at 1:1."""
+    made = [opened(photo), make(["style", str(photo), "--style", str(STYLE)])]
+    height = DETAIL[3] - DETAIL[1]
+    whole = [ImageOps.contain(picture, (10 * height, (height - GAP) // 2)) for picture in made]
+    sheet = Image.new("RGB", (whole[0].width + 2 * (height + GAP), height), "white")
+    for index, picture in enumerate(whole):
+        sheet.paste(picture, (0, index * (picture.height + GAP)))
+    for index, picture in enumerate(made):
+        sheet.paste(picture.crop(DETAIL), (whole[0].width + GAP + index * (height + GAP), 0))
+    return sheet
 
 
 def methods() -> Image.Image:

@@ -242,6 +242,12 @@ def test_more_octaves_dream_up_to_the_picture_s_own_size(network: FeatureNetwork
     assert detail_of(steps[-1].image - image) > 4 * detail_of(enlarged - image)
 
 
+def test_more_octaves_of_a_flat_picture_are_not_too_small_for_the_network(network: FeatureNetwork) -> None:
+    image = noise(3, 200)
+    made = final(image, network, to_full_size=True, size=64)
+    assert size_of(made) == (3, 200) and not made.equal(image)
+
+
 def test_strength_interpolates_between_the_picture_and_the_dream(network: FeatureNetwork) -> None:
     image = 0.3 + 0.4 * noise(30, 30)
     nothing, half, full = (final(image, network, strength=s, octaves=1) for s in (0.0, 0.5, 1.0))

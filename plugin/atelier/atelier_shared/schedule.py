@@ -44,7 +44,7 @@ def dream_octaves(
     largest = fit(picture, longest_px, minimum_px)
     ladder = [(size, iterations) for size in octave_sizes(largest, octaves, octave_scale, minimum_px)]
     if to_full_size:
-        for number, size in enumerate(enlarged_sizes(picture, max(largest)), start=1):
+        for number, size in enumerate(enlarged_sizes(picture, max(largest), minimum_px), start=1):
             ladder.append((size, max(1, round(iterations / FEWER_ITERATIONS**number))))
     return ladder
 

@@ -36,13 +36,14 @@ def octave_sizes(size: Size, octaves: int, octave_scale: float, shortest_px: int
     return [coarse for coarse in sizes if min(coarse) >= shortest_px] + [size]
 
 
-def enlarged_sizes(size: Size, longest_px: int) -> list[Size]:
+def enlarged_sizes(size: Size, longest_px: int, shortest_px: int = 1) -> list[Size]:
     """Return sizes from above `longest_px` up to `size`, each at most MOST_ENLARGEMENT times the one before.
 
-    There are none if `size` is not longer than `longest_px`.
+    There are none if `size` is not longer than `longest_px`. A side below `shortest_px` becomes that long.
     """
     ratio = max(size) / longest_px
     if ratio <= 1:
         return []
     count = math.ceil(math.log(ratio) / math.log(MOST_ENLARGEMENT))
-    return [scaled(size, round(longest_px * ratio ** (i / count))) for i in range(1, count)] + [size]
+    sides = (round(longest_px * ratio ** (number / count)) for number in range(1, count + 1))
+    return [scaled(size, side, shortest_px) for side in sides]
