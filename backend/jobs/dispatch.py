@@ -41,7 +41,7 @@ DRAFT_PX = 512
 NOISE = {"fast": 0.05, "content": 0.05, "noise": 0.8}
 """Share of noise in the fine method's first image; from noise alone, few steps never find the photo."""
 KEPT = {"fine": 1.0, "fast": 1.0, "gallery": 0.5, "light": 0.5}
-"""Share of the working size up to which the repainting keeps the painting. The strokes of fine and fast are kept
+"""Share of the working size up to which the repainting keeps the painting. The strokes of fine and fast stay
 as they are; with the other two, crisper new strokes replace the finest."""
 
 _load_network = functools.lru_cache(maxsize=3)(registry.load_network)
