@@ -17,7 +17,7 @@ from PIL import Image
 
 DOCS = Path(__file__).parent
 CHECKOUT = DOCS.parent
-sys.path.insert(0, str(CHECKOUT / "tests"))
+sys.path[:0] = [str(CHECKOUT / "tests"), str(CHECKOUT / "tests" / "gimp")]
 
 from conftest import installed_in, stop_backend
 from gimp_session import Gimp, make_profile, save_settings
