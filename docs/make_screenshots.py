@@ -22,7 +22,7 @@ sys.path[:0] = [str(CHECKOUT / "tests"), str(CHECKOUT / "tests" / "gimp")]
 from conftest import installed_in, stop_backend
 from gimp_session import Gimp, make_profile, save_settings
 from gimp_window import GimpWindow
-from run import CACHE, MODELS
+from run import CACHE, MODELS, use_this_checkout
 
 PHOTO = CHECKOUT / "samples" / "chelsea.jpg"
 VERSION = "3.2"
@@ -44,6 +44,7 @@ def main() -> None:
         home, user = folder / "home", folder / "user"
         home.mkdir()
         user.mkdir()
+        use_this_checkout()
         installed_in(home, MODELS)
         make_thumbnails = [sys.executable, "-m", "backend.command.thumbnails", str(PHOTO), str(home)]
         subprocess.run(make_thumbnails, cwd=CHECKOUT, check=True)

@@ -179,7 +179,7 @@ def group_of(nodeid: str) -> str:
 
 
 def pytest_configure() -> None:
-    """Make backends that the tests start import this checkout."""
+    """Make the environment import this checkout, also in the backends that tests start."""
     use_this_checkout()
 
 

@@ -31,7 +31,7 @@ MIN_INNER_TILE_PX = 512
 """Least side of a tile without its halo. It matters for deep layers, whose halo alone exceeds TILE_PX."""
 
 LARGEST_STEP = 2.0
-"""Octaves with fewer iterations have larger steps, up to so many times."""
+"""An octave with fewer iterations has larger steps, at most this many times as large."""
 SMOOTHINGS: Mapping[str, Callable[[Tensor], Tensor]] = {
     "none": lambda gradient: gradient,
     "gaussian": gradient_smoothing.gaussian,
@@ -44,7 +44,7 @@ class DreamSettings:
     """The settings of a dream, independent of the picture, the network and the objective.
 
     Attributes:
-        size: longest side in pixels, at least 1, up to which octaves have all iterations.
+        size: longest side, in pixels, of the last octave with all iterations, at least 1.
         octaves: number of sizes up to `size`, at least 1. Octaves smaller than the network's smallest
             image are left out.
         to_full_size: whether more octaves with fewer iterations follow, up to the picture's own size.

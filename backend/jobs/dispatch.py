@@ -166,8 +166,8 @@ def _dream_objective(
 
 
 def _stylize(request: StyleTransfer, pictures: Pictures, models: Path, tile_scale: float) -> Steps:
-    """Paint at the working size, and repaint that at the content's own size."""
-    content, visible, _ = pictures
+    """Paint at the working size, and repaint that at the content's own size if it is larger."""
+    content = pictures.content
     if request.strength == 0:
         yield Step(1, 1, content)
         return
@@ -175,29 +175,35 @@ def _stylize(request: StyleTransfer, pictures: Pictures, models: Path, tile_scal
     styles = [style._replace(scale=request.style_size, stretch=stretch) for style in pictures.styles]
     pictures = pictures._replace(styles=styles)
     share = request.painting_share(content.shape[-1], content.shape[-2])
-    brush = (
-        _brush(request, pictures, models) if share < 1 else None
-    )  # before the work, if weights are missing
+    # Before the painting, so that missing weights are reported at once.
+    brush = _brush(request, pictures, models) if share < 1 else None
     painting = METHODS[request.method](request, pictures, models, tile_scale)
     step = yield from _renumbered(
         painting, lambda step: Step(step.index, round(step.total / share), step.image)
     )
     if brush:
-        done, total = step.index, step.total
-        repainting = full_size.repaint(
-            step.image,
-            content,
-            brush,
-            visible=visible,
-            kept_px=round(max(size_of(step.image)) * KEPT[request.method]),
-            photo_detail=request.photo_detail,
-            tile_scale=tile_scale,
-        )
-        step = yield from _renumbered(
-            repainting, lambda step: Step(done + (total - done) * step.index // step.total, total, step.image)
-        )
+        step = yield from _repaint(request, pictures, step, brush, tile_scale)
     if request.method == "gallery" and request.strength < 1:
         yield Step(step.index, step.total, torch.lerp(content, step.image, request.strength))
+
+
+def _repaint(
+    request: StyleTransfer, pictures: Pictures, painted: Step, brush: Brush, tile_scale: float
+) -> Generator[Step, bool | None, Step]:
+    """Repaint the image of the step `painted`; the steps go on from its number. Return the last one."""
+    done, total = painted.index, painted.total
+    repainting = full_size.repaint(
+        painted.image,
+        pictures.content,
+        brush,
+        visible=pictures.visible,
+        kept_px=round(max(size_of(painted.image)) * KEPT[request.method]),
+        photo_detail=request.photo_detail,
+        tile_scale=tile_scale,
+    )
+    return _renumbered(
+        repainting, lambda step: Step(done + (total - done) * step.index // step.total, total, step.image)
+    )
 
 
 def _renumbered(steps: Steps, renumber: Callable[[Step], Step]) -> Generator[Step, bool | None, Step]:

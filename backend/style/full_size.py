@@ -30,8 +30,8 @@ ALIGNMENT_PX = 4
 """Sides of parts are multiples of this, because the painters reduce them to a quarter."""
 LEAST_SAMPLE_PX, SAMPLE_PX = 32, 256
 """Bounds of the sides of samples; a sample of a smaller picture includes its reflection."""
-SAMPLES = 4
-"""Number of rows and of columns of the samples from which a picture's moments are measured."""
+SAMPLES = 16
+"""Most samples from which a picture's moments are measured."""
 
 
 class Brush(NamedTuple):
@@ -58,13 +58,13 @@ def repaint(
 
     Args:
         painting: image tensor (1, 3, h, w), the reduced content in a style.
-        content: image tensor (1, 3, H, W). Its shapes guide the strokes; its texture does not show.
+        content: image tensor (1, 3, H, W). The strokes follow its shapes, without its texture.
         brush: paints the strokes.
         visible: visibility of the content (1, 1, H, W) in [0, 1]; None for 1 everywhere.
         kept_px: longest side up to which the result equals `painting`, when both are reduced to it. The
             colours and shapes of this size and coarser ones stay; finer strokes are new.
-        photo_detail: share of the content's detail, lost by reducing it to the painting's size, to lay
-            over the result; in [0, 1].
+        photo_detail: share, in [0, 1], of the content's fine detail that is added to the result: of its
+            difference to the content reduced to the painting's size.
         tile_scale: factor for the side of tiles, in (0, 1].
     """
     sizes = enlarged_sizes(size_of(content), max(size_of(painting)))
@@ -88,17 +88,9 @@ def repaint(
 
 
 def _part_painter(image: Tensor, visible: Tensor | None, brush: Brush) -> PartPainter:
-    """Measure the moments of an image on samples in regular rows and columns that reach all edges."""
-    height, width = (
-        min(SAMPLE_PX, max(LEAST_SAMPLE_PX, -(-side // ALIGNMENT_PX) * ALIGNMENT_PX))
-        for side in size_of(image)
-    )
-    rows, columns = (
-        [round(i * max(0, side - length) / (SAMPLES - 1)) for i in range(SAMPLES)]
-        for side, length in zip(size_of(image), (height, width), strict=True)
-    )
-    parts = [Rectangle(top, left, top + height, left + width) for top in rows for left in columns]
-    seen = None if visible is None else resize(visible, size_of(image)).clamp_(0, 1)
+    """Measure the moments of an image on samples of it."""
+    seen = None if visible is None else resize(visible, size_of(image)).clamp(0, 1)
+    parts = _samples(size_of(image), seen)
     return PartPainter(
         *brush,
         torch.cat([reflected_part(image, part) for part in parts]),
@@ -106,9 +98,20 @@ def _part_painter(image: Tensor, visible: Tensor | None, brush: Brush) -> PartPa
     )
 
 
+def _samples(size: Size, seen: Tensor | None) -> list[Rectangle]:
+    """Choose samples of equal size, evenly among all parts with visible pixels; `seen` is (1, 1, H, W)."""
+    height, width = (min(SAMPLE_PX, max(LEAST_SAMPLE_PX, _aligned(side))) for side in size)
+    corners = [tile.inner for tile in tiles(*size, side=SAMPLE_PX, halo=0, stride=ALIGNMENT_PX)]
+    parts = [Rectangle(at.top, at.left, at.top + height, at.left + width) for at in corners]
+    if seen is not None:
+        parts = [part for part in parts if part.of(seen).any()]
+    chosen = torch.linspace(0, len(parts) - 1, min(SAMPLES, len(parts))).round().int()
+    return [parts[number] for number in chosen.tolist()]
+
+
 def _tiles(size: Size, brush: Brush, tile_scale: float) -> list[Tile]:
     """Tile a picture; all tiles have a whole halo, beyond the picture's edges too."""
-    halo = -(-brush.painter.halo_px // ALIGNMENT_PX) * ALIGNMENT_PX
+    halo = _aligned(brush.painter.halo_px)
     side = tile_side(TILE_PX, tile_scale, ALIGNMENT_PX)
     return [
         Tile(tile.inner, _framed(tile.inner, halo))
@@ -118,10 +121,14 @@ def _tiles(size: Size, brush: Brush, tile_scale: float) -> list[Tile]:
 
 def _framed(inner: Rectangle, halo: int) -> Rectangle:
     """Return `inner` with a halo; its sides are rounded up to ALIGNMENT_PX."""
-    height, width = inner.bottom - inner.top, inner.right - inner.left
     return Rectangle(
         inner.top - halo,
         inner.left - halo,
-        inner.bottom + -height % ALIGNMENT_PX + halo,
-        inner.right + -width % ALIGNMENT_PX + halo,
+        inner.top + _aligned(inner.bottom - inner.top) + halo,
+        inner.left + _aligned(inner.right - inner.left) + halo,
     )
+
+
+def _aligned(length: int) -> int:
+    """Round a length up to a multiple of ALIGNMENT_PX."""
+    return -(-length // ALIGNMENT_PX) * ALIGNMENT_PX

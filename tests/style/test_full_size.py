@@ -170,6 +170,14 @@ def test_hidden_pixels_have_no_effect(brush: Brush) -> None:
     torch.testing.assert_close(made[0], made[1], atol=2e-3, rtol=0)
 
 
+def test_a_small_visible_part_is_among_the_samples(brush: Brush) -> None:
+    content = smooth(300, 2000, seed=1)
+    visible = torch.zeros(1, 1, 300, 2000)
+    visible[..., 150:160, 330:340] = 1
+    made = repainted(resize(content, (150, 1000)), content, brush, visible=visible)
+    assert made.isfinite().all()
+
+
 def test_steps_count_the_tiles(brush: Brush) -> None:
     content = smooth(600, 520, seed=1)
     steps = list(repaint(resize(content, (300, 260)), content, brush, visible=None, kept_px=150))

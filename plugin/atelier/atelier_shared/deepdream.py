@@ -119,15 +119,15 @@ class DeepDream(PaintingRequest):
         SMALLEST_PX,
         16384,
         N_("Working size"),
-        N_("Longest side in pixels up to which the octaves have all iterations"),
+        N_("Longest side, in pixels, of the last octave with all iterations"),
     )
     largest_octave: str = choice(
         "layer",
         {"layer": N_("The layer's own size"), "working": N_("The working size, quicker")},
         N_("Largest octave"),
         N_(
-            "On a layer above the working size, more octaves dream up to its own pixels, with fewer"
-            " iterations; without them, it keeps its own fine detail"
+            "A layer larger than the working size gets more octaves with fewer iterations, up to its own"
+            " size; without them, it keeps its own fine detail"
         ),
     )
     seed: int = seed_setting()

@@ -10,7 +10,7 @@ import math
 from .sizes import Size, enlarged_sizes, fit, octave_sizes
 
 FEWER_ITERATIONS = 1.6
-"""Ratio of the iterations of a dream's octave to those of the next one, above the working size."""
+"""Above the working size, a dream's octave has so many times the iterations of the next one."""
 COARSEST_PX = 64
 """Shortest side of the coarsest size; each size is twice the one before."""
 COARSER_STEPS = 2.0
@@ -37,8 +37,8 @@ def dream_octaves(
         octaves: number of octaves up to that size.
         octave_scale: ratio of each of these sizes to the one before.
         iterations: in each of these octaves.
-        to_full_size: whether more octaves follow, up to the picture's own size. A pixel-step costs the same
-            in all of them, so each has FEWER_ITERATIONS times fewer iterations than the one before.
+        to_full_size: whether more octaves follow, up to the picture's own size. They have more pixels, so
+            each has its iterations divided by FEWER_ITERATIONS once more.
         minimum_px: shortest side that the network accepts.
     """
     largest = fit(picture, longest_px, minimum_px)

@@ -7,7 +7,7 @@ import math
 Size = tuple[int, int]
 """Height and width in pixels."""
 MOST_ENLARGEMENT = 2.0
-"""Most by which a painting is enlarged before it is painted again, on its way to the layer's own size."""
+"""Largest ratio of two successive sizes on the way from the working size to the layer's own."""
 
 
 def fit(size: Size, longest_px: int, shortest_px: int = 1) -> Size:

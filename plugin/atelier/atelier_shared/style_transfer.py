@@ -90,8 +90,8 @@ class StyleTransfer(PaintingRequest):
         16384,
         N_("Working size"),
         N_(
-            "Longest side in pixels at which the style is painted; 0: set by the quality. On a larger layer,"
-            " smaller working sizes give larger strokes; finer ones are painted inside them"
+            "Longest side in pixels at which the style is painted; 0: set by the quality. A larger layer also"
+            " gets finer strokes, down to its own pixels"
         ),
     )
     iterations: int = number(
@@ -116,7 +116,7 @@ class StyleTransfer(PaintingRequest):
         0.0,
         1.0,
         N_("Photo detail"),
-        N_("How much of the photo's finest detail lies over the painting, on layers above the working size"),
+        N_("How much of the photo's finest detail is added to a painting larger than the working size"),
     )
     style_shape: str = choice(
         "keep",
@@ -245,17 +245,16 @@ class StyleTransfer(PaintingRequest):
 
     def work(self, width: int, height: int) -> float:
         """Return the pixel-steps: those of the painting, and those of repainting it at larger sizes."""
+        if self.strength == 0:
+            return 0.0
         return self._painting_work(width, height) + self._repainting_work(width, height)
 
     def painting_share(self, width: int, height: int) -> float:
-        """Return the share of the painting at working size in all the work."""
-        painting = self._painting_work(width, height)
-        return painting / (painting + self._repainting_work(width, height)) if painting else 1.0
+        """Return the share of the work up to the working size; the strength must be above 0."""
+        return self._painting_work(width, height) / self.work(width, height)
 
     def _painting_work(self, width: int, height: int) -> float:
         """Return the pixel-steps up to the working size: for fine, over all sizes from coarse to fine."""
-        if self.strength == 0:
-            return 0.0
         if self.method != "fine":
             return fitted_pixels(width, height, self.working_px)
         minimum_px = NETWORKS[self.network].minimum_px
@@ -263,8 +262,7 @@ class StyleTransfer(PaintingRequest):
         return float(sum(rows * columns * steps for (rows, columns), steps in ladder))
 
     def _repainting_work(self, width: int, height: int) -> float:
-        if self.strength == 0:
-            return 0.0
+        """Return the pixel-steps at the larger sizes."""
         sizes = enlarged_sizes((height, width), self.working_px)
         return sum(rows * columns for rows, columns in sizes) * REPAINTING_COST[self.method]
 
