@@ -13,42 +13,65 @@ import os
 import secrets
 import signal
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 
 import zmq
 from filelock import FileLock, Timeout
 
 from atelier_shared.errors import BackendUnavailable
-from atelier_shared.home import LOCK_FILE, MODELS_FOLDER, atelier_home, connection_file
-from atelier_shared.launcher import Connection, read_connection, write_connection
+from atelier_shared.home import LOCK_FILE, MODELS_FOLDER, atelier_home, check_home
+from atelier_shared.launcher import Connection
 from atelier_shared.signing import KEY_BYTES
 
 from .compat import allocator
 from .serving.authentication import AuthenticatedRouter
+from .serving.published_connection import published
 from .serving.server import Server
 from .serving.worker import LocalWorker
 from .serving.worker_process import Run
 
 IDLE_MINUTES = "10"
-RESTORE_S = 1.0
+ENDING_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGBREAK")
+"""Ctrl+C, the system, a closed terminal, Ctrl+\\, and Ctrl+Break on Windows."""
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a backend until it is stopped or idle."""
+    """Run a backend until it is stopped or idle, and return the exit status."""
     options = _options().parse_args(arguments)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO)
+    _on_ending_signals(_end)
+    os.umask(0o077)  # notes and logs are for this user only
     home = atelier_home()
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
-        with FileLock(home / LOCK_FILE, blocking=False):
+        home.mkdir(parents=True, exist_ok=True)
+        check_home(home)
+        with lock_of(home):
             _serve(home / MODELS_FOLDER, 60 * options.idle)
     except Timeout:
         logging.info("a backend is already running")
+    except BackendUnavailable as error:
+        logging.error("%s", error)
+        return 1
     return 0
+
+
+def _on_ending_signals(handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> None:
+    for name in ENDING_SIGNALS:
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), handler)
+
+
+def _end(_number: int, _frame: FrameType | None) -> None:
+    """Exit in order, and ignore further signals meanwhile."""
+    _on_ending_signals(signal.SIG_IGN)
+    sys.exit(0)
+
+
+def lock_of(home: Path, *, wait_s: float = 0) -> FileLock:
+    """Return the lock held by the running backend. Only this user can open its file, and so hold it."""
+    return FileLock(home / LOCK_FILE, timeout=wait_s, mode=0o600)
 
 
 def _options() -> argparse.ArgumentParser:
@@ -69,14 +92,13 @@ def _serve(models: Path, idle_s: float) -> None:
     worker = LocalWorker(functools.partial(load_filters, models))
     with zmq.Context() as context, AuthenticatedRouter(context, key) as router:
         try:
-            with _connection_published(Connection(router.port, os.getpid(), key.hex())):
-                logging.info("listening on port %d", router.port)
-                Server(router, key, worker.start, idle_s=idle_s).serve()
-        except KeyboardInterrupt:
-            logging.info("interrupted")
+            server = Server(router, key, worker.start, idle_s=idle_s)
+            with published(Connection(router.port, os.getpid(), key.hex()), on_lost=server.stop):
+                logging.info("process %d is listening on port %d", os.getpid(), router.port)
+                server.serve()
         finally:
             worker.close()
-    logging.info("ended")
+            logging.info("ended")
 
 
 def load_filters(models: Path) -> Run:
@@ -84,42 +106,6 @@ def load_filters(models: Path) -> Run:
     from .jobs import run
 
     return functools.partial(run.run, models=models)
-
-
-@contextmanager
-def _connection_published(connection: Connection) -> Iterator[None]:
-    """Keep the connection file in place during the block: it is restored if it is lost or damaged."""
-    ended = threading.Event()
-    restorer = threading.Thread(target=_restore_connection, args=(connection, ended), daemon=True)
-    try:
-        write_connection(connection)
-        restorer.start()
-        yield
-    finally:
-        ended.set()
-        if restorer.is_alive():
-            restorer.join()
-        _remove_connection()
-
-
-def _restore_connection(connection: Connection, ended: threading.Event) -> None:
-    while not ended.wait(RESTORE_S):
-        try:
-            if read_connection() is None:
-                write_connection(connection)
-        except (OSError, BackendUnavailable) as error:  # the user has to act
-            logging.warning("the connection file is no longer restored: %s", error)
-            return
-
-
-def _remove_connection() -> None:
-    try:
-        connection = read_connection()
-    except BackendUnavailable as error:  # the user has to act
-        logging.warning("%s", error)
-        return
-    if connection and connection.pid == os.getpid():
-        connection_file().unlink()
 
 
 if __name__ == "__main__":

@@ -15,7 +15,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from atelier_shared.home import NOTE_OF_THE_HOME
+from atelier_shared.errors import BackendUnavailable
+from atelier_shared.home import NOTE_OF_THE_HOME, check_home
 from backend.command import gimp_installations
 
 from .builds import check_requested_device, note_index, noted_index
@@ -28,6 +29,21 @@ PACKAGES_NOTE, BACKEND_NOTE = "requirements.lock", "backend.txt"
 """In the environment: the state of its packages and of its backend."""
 BACKEND_SOURCES = ("pyproject.toml", "README.md", "LICENSE", "backend", "plugin")
 IGNORED = shutil.ignore_patterns("__pycache__", "*.egg-info")
+
+
+def make_home(home: Home) -> None:
+    """Make the home folder for this user alone; an empty folder that others could use becomes private too.
+
+    Raises:
+        InstallError: others may have changed the files in it.
+    """
+    home.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not any(home.folder.iterdir()):
+        home.folder.chmod(0o700)
+    try:
+        check_home(home.folder)
+    except BackendUnavailable as error:
+        raise InstallError(str(error)) from error
 
 
 def make_environment(plan: Plan) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from atelier_shared.home import MODELS_FOLDER, replacing
 
 from .builds import note_index
-from .environment import make_environment
+from .environment import make_environment, make_home
 from .packages import download_packages
 from .paths import WHEELS_FOLDER, Home, Plan
 from .process import InstallError, report
@@ -26,7 +26,7 @@ KIND_FILE = "kind.txt"
 
 def prepare(plan: Plan, folder: Path) -> None:
     """Install the environment and the weights here, and fill the folder with them."""
-    plan.home.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_home(plan.home)
     make_environment(plan)
     fetch_weights(plan)
     report(f"Filling {folder} …")

@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from atelier_shared.home import open_log
 from backend.command.gimp_installations import Gimp
 
 from .paths import CHECKOUT, Home, Plan
@@ -87,7 +88,7 @@ def paint_in_gimp(gimp: Gimp, plan: Plan) -> None:
 def run_gimp(gimp: Gimp, code: str, home: Home) -> None:
     """Run code in a GIMP; raise InstallError with the reason of a failure."""
     try:
-        with home.log.open("w", encoding="utf-8") as log:
+        with open_log(home.log) as log:
             status = gimp.run(code, log, timeout_s=GIMP_S)
     except subprocess.TimeoutExpired:
         raise InstallError(

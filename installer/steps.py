@@ -19,7 +19,7 @@ from backend.command.gimp_installations import Gimp
 from .builds import CARDS, noted_index
 from .command import install_command
 from .dry_run import installation, preparation, print_preview, removal
-from .environment import make_environment
+from .environment import make_environment, make_home
 from .offline import open_folder, prepare
 from .paths import Home, Plan
 from .plugin import install_plugin
@@ -154,7 +154,7 @@ def absolute(path: str) -> Path:
 def install(plan: Plan) -> None:
     """Run every step; the last line printed is the path of the self-check's picture."""
     found = find_gimps(plan)
-    plan.home.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_home(plan.home)
     if plan.offline:
         open_folder(plan.offline, plan.home)
     make_environment(plan)

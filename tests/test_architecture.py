@@ -44,7 +44,7 @@ MAY_IMPORT = {
         "torch numpy PIL filelock tqdm backend.__main__ backend.compat backend.jobs backend.weights"
         " atelier_shared"
     ),
-    "installer": "backend.command.gimp_installations atelier_shared.home",
+    "installer": "backend.command.gimp_installations atelier_shared.errors atelier_shared.home",
     "install": "installer",
 }
 

@@ -18,7 +18,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 FLATPAK = ("flatpak", "run", "--command=gimp-console", "org.gimp.GIMP")
 PROCEDURE_PREFIX = "plug-in-atelier-"
@@ -51,7 +51,7 @@ class Gimp:
         folder = Path.home() / ".config/GIMP" if self.is_flatpak else profiles_folder()
         return folder / ".".join(self.version.split(".")[:2])
 
-    def run(self, code: str, output: IO[str] | int, *, timeout_s: float) -> int:
+    def run(self, code: str, output: IO[Any] | int, *, timeout_s: float) -> int:
         """Run Python code in this GIMP without windows, and return the exit status: 0 for success.
 
         Raises:

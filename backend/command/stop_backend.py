@@ -5,14 +5,19 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import time
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from atelier_shared import home, launcher
 from atelier_shared.errors import AtelierError, BackendSilent, VersionMismatch
 
+from ..__main__ import lock_of
+
 RELEASE_S = 20.0
 """Time for a backend to release its lock after it has closed its connection."""
+RESTORE_S = 3.0
+"""Time for a backend to restore its lost connection file."""
 SIGNAL_S = 5.0
 """Time for a process to end after each signal."""
 
@@ -46,8 +51,8 @@ def _kill() -> bool:
     Only a live backend holds the lock. Without that check, the process number in a leftover connection
     file could belong to another program by now.
     """
-    connection = launcher.read_connection()
-    if connection is None or is_lock_free(within_s=0):
+    connection = _connection_of_holder()
+    if connection is None:
         return False
     for ending in (signal.SIGTERM, getattr(signal, "SIGKILL", signal.SIGTERM)):
         with contextlib.suppress(ProcessLookupError):
@@ -57,10 +62,32 @@ def _kill() -> bool:
     raise AtelierError(f"The backend (process {connection.pid}) cannot be stopped. Restart the computer.")
 
 
+def _connection_of_holder() -> launcher.Connection | None:
+    """Return the connection of the backend that holds the lock; None if nobody does.
+
+    Raises:
+        AtelierError: it has lost its connection file and cannot write it again.
+    """
+    deadline = time.monotonic() + RESTORE_S
+    while not is_lock_free(within_s=0):
+        if connection := launcher.read_connection():
+            return connection
+        if time.monotonic() > deadline:
+            raise AtelierError(
+                f"A backend is running, but it cannot write {home.connection_file()}. "
+                "Free some disk space and try again, or end its process 'python -I -m backend'."
+            )
+        time.sleep(launcher.RETRY_S)
+    return None
+
+
 def is_lock_free(*, within_s: float) -> bool:
     """Return True if no backend holds the lock, or if it is released within some time."""
+    folder = home.atelier_home()
+    if not (folder / home.LOCK_FILE).exists():
+        return True
     try:
-        with FileLock(home.atelier_home() / home.LOCK_FILE, timeout=within_s):
+        with lock_of(folder, wait_s=within_s):
             return True
     except Timeout:
         return False

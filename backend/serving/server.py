@@ -92,6 +92,11 @@ class Server:
         with self._wake_reader, self._wake_writer:
             self._serve()
 
+    def stop(self) -> None:
+        """End `serve` soon. Can be called from any thread."""
+        self._stopped = True
+        self._wake()
+
     def _serve(self) -> None:
         poller = zmq.Poller()
         for each in (self._router, self._wake_reader, *self._connections.event_sockets):
@@ -219,10 +224,13 @@ class Server:
     def _report(self, job: Job, message: Message) -> None:
         """Queue a message of a job for its client and wake the loop. Called from any thread."""
         self._reports.put((job, message))
+        self._wake()
+
+    def _wake(self) -> None:
         try:
             self._wake_writer.send(b"!")
-        except OSError:
-            log.info("job %d ended after the server", job.submit.job)
+        except OSError as error:
+            log.info("the server has already ended: %s", error)
 
     def _relay_reports(self) -> None:
         self._wake_reader.recv(4096)

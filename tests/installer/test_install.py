@@ -440,6 +440,21 @@ def test_stopping_the_backend_works_without_the_environment_s_python(home: Home)
     environment.stop_backend(home)
 
 
+# ── The home folder ──────────────────────────────────────────────────────────────────────────────
+
+
+def test_nothing_is_installed_into_a_folder_that_others_may_have_changed(home: Home) -> None:
+    home.folder.chmod(0o777)
+    before = listing(home.folder)
+    done = run_installer()
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"install.py: {home.folder} is not trusted, because")
+    assert listing(home.folder) == before
+    shutil.rmtree(home.venv)
+    environment.make_home(home)
+    assert home.folder.stat().st_mode & 0o777 == 0o700, "an empty folder is made private"
+
+
 # ── The environment as a whole ───────────────────────────────────────────────────────────────────
 
 

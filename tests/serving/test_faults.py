@@ -361,6 +361,49 @@ def test_a_running_backend_restores_its_connection_file(home: Path, damage: Call
     assert sorted(path.name for path in home.glob("connection*")) == ["connection.json"]
 
 
+def test_a_connection_file_lost_while_the_disk_is_full_is_restored_once_there_is_room(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The backend's files are limited to ten bytes, so that it cannot write, as on a full disk."""
+    assert_works()
+    before = backend()
+    resource.prlimit(before.pid, resource.RLIMIT_FSIZE, (10, resource.RLIM_INFINITY))
+    os.truncate(home / "connection.json", 0)
+    assert cli.main(["stop"]) == 1
+    assert "A backend is running, but it cannot write" in capsys.readouterr().err
+    resource.prlimit(before.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
+    assert_works()
+    assert backend() == before
+    assert cli.main(["stop"]) == 0
+    assert_nothing_runs(home)
+
+
+# ── The home folder ──────────────────────────────────────────────────────────────────────────────
+
+
+def replace_home(home: Path, models: Path) -> None:
+    home.rename(home.with_name("earlier"))
+    home.mkdir(mode=0o700)
+    installed_in(home, models)
+
+
+def replace_lock(home: Path, _: Path) -> None:
+    (home / "backend.lock").unlink()
+
+
+@pytest.mark.parametrize("replace", [replace_home, replace_lock])
+def test_a_backend_ends_when_its_home_or_lock_is_replaced(
+    home: Path, models: Path, replace: Callable[[Path, Path], None]
+) -> None:
+    assert_works()
+    before, its_worker = backend(), worker()
+    replace(home, models)
+    eventually(lambda: not before.is_running() and not its_worker.is_running(), "the backend has ended")
+    assert launcher.read_connection() is None, "it has left no address in the new home"
+    assert_works()
+    assert backend() != before
+
+
 def test_a_full_disk_leaves_no_partial_connection_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,8 +21,9 @@ from conftest import eventually, installed_in, processes_with
 from atelier_shared import launcher
 from atelier_shared.deepdream import DeepDream
 from atelier_shared.errors import BackendSilent, BackendUnavailable, JobFailed
+from atelier_shared.home import write_json_object
 from atelier_shared.messages import Picture, Region
-from backend import __main__ as backend_main
+from backend.serving.published_connection import published
 
 PICTURE = Picture(3, 2, "RGB", "u8", bytes(range(18)))
 WHOLE = Region(0, 0, 3, 2)
@@ -48,7 +49,7 @@ def backends_of(home: Path) -> list[int]:
     found = []
     for process in processes_of(home):
         with contextlib.suppress(psutil.NoSuchProcess):
-            if process.cmdline()[1:] == ["-m", "backend"]:
+            if process.cmdline()[1:] == ["-I", "-m", "backend"]:
                 found.append(process.pid)
     return found
 
@@ -243,6 +244,67 @@ def test_the_waiting_callback_can_abort_connecting(home: Path) -> None:
     eventually(lambda: (home / "connection.json").exists(), "the backend starts nevertheless")
 
 
+# ── The home folder ──────────────────────────────────────────────────────────────────────────────
+
+
+def test_no_module_is_imported_from_the_home_folder(home: Path) -> None:
+    (home / "filelock.py").write_text("open('was-run', 'w').close()")
+    assert_works()
+    assert not (home / "was-run").exists()
+
+
+def test_a_link_in_place_of_the_log_is_not_followed(
+    home: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    victim = tmp_path_factory.mktemp("others") / "thesis.txt"
+    victim.write_text("ten years of work" * 100_000)
+    (home / "backend.log").symlink_to(victim)
+    with pytest.raises(BackendUnavailable, match=r"refused access to .*backend\.log"):
+        launcher.connect()
+    assert victim.read_text() == "ten years of work" * 100_000
+
+
+def given_to_another(home: Path) -> None:
+    os.chown(home, 65534, 65534) if os.geteuid() == 0 else home.chmod(0o777)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [lambda home: home.chmod(0o720), lambda home: home.chmod(0o702), given_to_another],
+    ids=["group", "everybody", "owner"],
+)
+def test_no_program_is_run_from_a_home_folder_that_others_can_change(
+    home: Path, change: Callable[[Path], object]
+) -> None:
+    before = home.stat()
+    change(home)
+    with pytest.raises(BackendUnavailable, match=rf"{home} is not trusted.*'chmod go-w' on it"):
+        launcher.connect()
+    assert not (home / "backend.log").exists()
+    serve = [sys.executable, "-m", "backend.command.cli", "serve"]
+    done = subprocess.run(serve, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert f"{home} is not trusted" in done.stderr
+    os.chown(home, before.st_uid, before.st_gid)
+    home.chmod(before.st_mode)
+    assert_works()
+
+
+def test_files_of_the_home_folder_are_for_its_user_alone(home: Path) -> None:
+    """The notes and logs of earlier versions, which all could read, become private too."""
+    files = [home / name for name in ("backend.lock", "backend.log", "connection.json", "speeds.json")]
+    for file in files[:2]:
+        file.touch(0o666)
+        file.chmod(0o666)
+    before = os.umask(0)
+    try:
+        assert_works()
+        write_json_object(files[-1], {})
+    finally:
+        os.umask(before)
+    assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
+
+
 # ── Killing processes during a job ───────────────────────────────────────────────────────────────
 
 
@@ -266,10 +328,11 @@ def test_a_killed_backend_is_reported_leaves_no_process_and_the_next_call_works(
     assert_works()
 
 
-def test_a_terminated_backend_leaves_no_process_and_no_file(home: Path) -> None:
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGQUIT", "SIGINT"])
+def test_a_terminated_backend_leaves_no_process_and_no_file(home: Path, name: str) -> None:
     with launcher.connect() as client:
         begin(client, ENDLESS)
-        os.kill(backend_pid(), signal.SIGTERM)
+        os.kill(backend_pid(), getattr(signal, name))
         client.wait_until_gone()
     eventually(lambda: not processes_of(home), "no process is left")
     assert not (home / "connection.json").exists()
@@ -289,7 +352,7 @@ def test_a_backend_terminated_while_writing_its_connection_file_leaves_nothing(
 
     monkeypatch.setattr(threading.Thread, "start", start_and_terminate)
     connection = launcher.Connection(40_000, os.getpid(), "ab" * 32)
-    with pytest.raises(SystemExit), backend_main._connection_published(connection):
+    with pytest.raises(SystemExit), published(connection, lambda: None):
         pass
     assert [thread.is_alive() for thread in started] == [False]
     assert list(tmp_path.iterdir()) == []

@@ -1,6 +1,7 @@
 """Atelier's home folder: where it is, the names of the files in it, and how they are written and read.
 
-Files are replaced as a whole: a reader never sees half of one.
+Files are replaced as a whole: a reader never sees half of one. Programs are run from this folder, so it
+is used only if no other user can write to it. Its notes and logs are readable only for this user.
 """
 
 from __future__ import annotations
@@ -11,7 +12,10 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
+
+from .deferred_translation import N_
+from .errors import BackendUnavailable
 
 NOTE_OF_THE_HOME = "atelier-home.txt"
 """The installer writes the home's path into this file, beside the folder `atelier_shared`."""
@@ -67,6 +71,25 @@ def backend_python() -> Path:
     return venv / "Scripts" / "pythonw.exe" if sys.platform == "win32" else venv / "bin" / "python"
 
 
+def check_home(home: Path) -> None:
+    """Check that this folder is the user's own and that no other user can write to it.
+
+    On Windows the permissions of the user's folder protect it instead.
+
+    Raises:
+        BackendUnavailable: it is not; the text is the remedy.
+        OSError: it is missing or cannot be examined.
+    """
+    status = home.stat()
+    if os.name == "posix" and (status.st_uid != os.geteuid() or status.st_mode & 0o022):
+        raise BackendUnavailable(_HOME_NOT_TRUSTED, home=home)
+
+
+_HOME_NOT_TRUSTED = N_(
+    "{home} is not trusted, because it belongs to another user or other users can write to it. If they have "
+    "changed nothing in it, 'chmod go-w' on it is enough. Otherwise remove it and run 'python3 install.py'."
+)
+
 # ── Files ────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -100,6 +123,19 @@ def write_privately(path: Path, text: str) -> None:
             file.write(text)
 
 
+def open_log(path: Path, *, append: bool = False) -> IO[bytes]:
+    """Open a log for writing, readable and writable only for this user. A link in its place is refused.
+
+    Raises:
+        OSError: the log cannot be opened.
+    """
+    flags = os.O_APPEND if append else os.O_TRUNC
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | flags | getattr(os, "O_NOFOLLOW", 0), 0o600)
+    if os.name == "posix":
+        os.fchmod(descriptor, 0o600)  # earlier versions made it readable for everyone
+    return os.fdopen(descriptor, "ab")
+
+
 def read_json_object(path: Path, max_bytes: int = MAX_JSON_BYTES) -> dict[str, Any]:
     """Return the JSON object in a small file of notes; an empty one if it is missing or damaged."""
     try:
@@ -112,5 +148,5 @@ def read_json_object(path: Path, max_bytes: int = MAX_JSON_BYTES) -> dict[str, A
 
 def write_json_object(path: Path, value: dict[str, Any]) -> None:
     """Replace a small file of notes. Errors are ignored, because losing notes does no harm."""
-    with contextlib.suppress(OSError), replacing(path) as draft:
-        draft.write_text(json.dumps(value, indent=1), encoding="utf-8")
+    with contextlib.suppress(OSError):
+        write_privately(path, json.dumps(value, indent=1))

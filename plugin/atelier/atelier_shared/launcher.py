@@ -17,12 +17,19 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO
 
 from .client import BackendClient
 from .deferred_translation import N_
 from .errors import BackendUnavailable, ProtocolError, VersionMismatch
-from .home import atelier_home, backend_python, connection_file, log_file, write_privately
+from .home import (
+    atelier_home,
+    backend_python,
+    check_home,
+    connection_file,
+    log_file,
+    open_log,
+    write_privately,
+)
 
 START_S = 120.0
 RETRY_S = 0.05
@@ -145,14 +152,15 @@ def start_backend() -> subprocess.Popen[bytes]:
     """Start a backend; it outlives this process, its terminal, and GIMP.
 
     Raises:
-        BackendUnavailable: this process is sandboxed, the backend is not installed, or the system
-            refused to start it or to write its log; the text is the remedy.
+        BackendUnavailable: this process is sandboxed, the backend is not installed, other users can write
+            to its folder, or the system refused to start it or to write its log; the text is the remedy.
     """
     if sandbox := _sandbox():
         raise BackendUnavailable(_SANDBOXED, sandbox=sandbox)
     try:
         if not backend_python().exists():
             raise BackendUnavailable(_NOT_INSTALLED, home=atelier_home())
+        check_home(atelier_home())
         process = _start_process()
     except OSError as error:
         place = error.filename or backend_python()
@@ -162,9 +170,12 @@ def start_backend() -> subprocess.Popen[bytes]:
 
 
 def _start_process() -> subprocess.Popen[bytes]:
-    with _open_log() as log:
+    """Start the backend with -I, so that it imports nothing from its working folder."""
+    file = log_file()
+    is_short = file.exists() and file.stat().st_size <= LOG_BYTES
+    with open_log(file, append=is_short) as log:
         return subprocess.Popen(
-            [backend_python(), "-m", "backend"],
+            [backend_python(), "-I", "-m", "backend"],
             cwd=atelier_home(),
             env=clean_environment(),
             stdin=subprocess.DEVNULL,
@@ -179,12 +190,6 @@ def clean_environment() -> dict[str, str]:
     """Return this process' environment without the variables set by GIMP or its package."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN_VARIABLES)}
     return {**kept, "ATELIER_HOME": str(atelier_home())}
-
-
-def _open_log() -> IO[bytes]:
-    log = log_file()
-    is_too_long = log.exists() and log.stat().st_size > LOG_BYTES
-    return log.open("wb" if is_too_long else "ab")
 
 
 def _sandbox() -> str | None:
