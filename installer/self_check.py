@@ -47,7 +47,7 @@ image.delete()
 IS_PAINTED = """
 import sys
 from PIL import Image, ImageChops, ImageStat
-photo, picture = (Image.open(path).convert("RGB") for path in sys.argv[1:])
+photo, picture = (Image.open(path, formats=("PNG", "JPEG")).convert("RGB") for path in sys.argv[1:])
 change = sum(ImageStat.Stat(ImageChops.difference(photo, picture)).mean) / 3
 sys.exit(0 if photo.size == picture.size and change > 10 else 1)
 """

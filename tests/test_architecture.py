@@ -40,9 +40,13 @@ MAY_IMPORT = {
     ),
     "backend.serving": "zmq backend.compat.allocator atelier_shared",
     "backend.__main__": "zmq filelock backend.compat.allocator backend.jobs backend.serving atelier_shared",
+    "backend.command.picture_files": (
+        "numpy PIL OpenImageIO pillow_heif resvg_py backend.jobs.picture_arrays atelier_shared.errors"
+        " atelier_shared.messages"
+    ),
     "backend.command": (
         "torch numpy PIL filelock tqdm backend.__main__ backend.compat backend.jobs backend.weights"
-        " atelier_shared"
+        " backend.command.picture_files atelier_shared"
     ),
     "installer": "backend.command.gimp_installations atelier_shared.errors atelier_shared.home",
     "install": "installer",

@@ -12,6 +12,7 @@ import itertools
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from atelier_shared import estimate, home
 from atelier_shared.codec import MAX_PICTURES
@@ -27,6 +28,11 @@ from atelier_shared.zoom_frames import frames
 
 from . import doctor
 
+if TYPE_CHECKING:
+    from .picture_files import Canvas
+
+MAX_MEGAPIXELS = 250
+"""Larger pictures are refused unless the user raises the limit: a few bytes can claim a gigabyte."""
 PICTURE_COMMANDS: dict[str, type[PaintingRequest]] = {
     request.command: request for request in REQUESTS.values() if issubclass(request, PaintingRequest)
 }
@@ -42,6 +48,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return COMMANDS.get(options.command, _make)(options)
     except AtelierError as error:
         print(f"atelier: {error}", file=sys.stderr)
+        return 1
+    except MemoryError:
+        print("atelier: There is not enough memory for this picture. Scale it down first.", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("atelier: cancelled", file=sys.stderr)
@@ -79,6 +88,20 @@ def _picture_command(
     command.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="file to write")
     command.add_argument(
         "--mask", type=Path, metavar="IMAGE", help="change only the part where this image is bright"
+    )
+    command.add_argument(
+        "--jpeg-quality",
+        type=int,
+        choices=range(1, 101),
+        metavar="N",
+        help="quality of a JPEG, WebP, AVIF or HEIC file, 1 to 100 (default: that of the content, or 95)",
+    )
+    command.add_argument(
+        "--max-megapixels",
+        type=float,
+        default=MAX_MEGAPIXELS,
+        metavar="N",
+        help="refuse larger pictures, which may be an attack on the memory (default: %(default)s)",
     )
     for setting in settings(request):
         _add_setting(command, setting)
@@ -154,19 +177,20 @@ def _make(options: argparse.Namespace) -> int:
     from .progress_bar import run_with_progress_bar
 
     request = _request(options)
-    canvas = Canvas.load(options.content)
+    canvas = Canvas.load(options.content, options.max_megapixels)
     outputs = _outputs(options)
-    canvas.check_savable(outputs[0])
-    pictures = PICTURES[options.command](options) if request.needs_picture else []
-    mask = canvas.load_mask(options.mask) if options.mask else None
+    encoding = canvas.encoding(outputs[0], options.jpeg_quality)
+    canvas.check_savable(outputs[0], encoding)
+    pictures = PICTURES[options.command](options, canvas) if request.needs_picture else []
+    mask = canvas.load_mask(options.mask, options.max_megapixels) if options.mask else None
     region = mask.region if mask else canvas.whole
     content, part = canvas.content_of(region)
     expected = _duration(request, content, len(outputs))
     compute = functools.partial(run_with_progress_bar, pictures=pictures, expected=expected)
-    notes = set()
+    notes = dict.fromkeys([*canvas.notes(region), *canvas.losses(encoding)])
     for output, result in zip(outputs, frames(compute, request, content, part, len(outputs)), strict=True):
-        notes.add(result.note)
-        canvas.save(output, result.picture, region, mask)
+        notes[result.note] = None
+        canvas.save(output, result.picture, region, mask, encoding)
     for note in filter(None, notes):
         print(f"atelier: {note}", file=sys.stderr)
     return 0
@@ -184,15 +208,17 @@ def _outputs(options: argparse.Namespace) -> list[Path]:
     return [path.with_name(f"{path.stem}-{number:03}{path.suffix}") for number in range(1, count + 1)]
 
 
-def _guide(options: argparse.Namespace) -> list[Picture]:
-    """Read the guide, if one is given."""
+def _guide(options: argparse.Namespace, content: Canvas) -> list[Picture]:
+    """Read the guide, if one is given, in the colours of the content's profile."""
     from .picture_files import Canvas
 
-    return [Canvas.load(options.guide).picture] if options.guide else []
+    if not options.guide:
+        return []
+    return [Canvas.load(options.guide, options.max_megapixels).in_colours_of(content).picture]
 
 
-def _styles(options: argparse.Namespace) -> list[Picture]:
-    """Read the style pictures, each with the alpha channel of its mask."""
+def _styles(options: argparse.Namespace, content: Canvas) -> list[Picture]:
+    """Read the style pictures in the colours of the content's profile, each with the alpha of its mask."""
     from .picture_files import Canvas
 
     if len(options.style) > MAX_PICTURES:
@@ -201,8 +227,10 @@ def _styles(options: argparse.Namespace) -> list[Picture]:
         raise AtelierError("There are more style masks than styles. Give at most one for each style.")
     pictures = []
     for path, mask in itertools.zip_longest(options.style, options.style_mask):
-        style = Canvas.load(path)
-        pictures.append(style.seen_through(style.load_mask(mask)) if mask else style.picture)
+        style = Canvas.load(path, options.max_megapixels).in_colours_of(content)
+        pictures.append(
+            style.seen_through(style.load_mask(mask, options.max_megapixels)) if mask else style.picture
+        )
     return pictures
 
 

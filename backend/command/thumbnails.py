@@ -62,7 +62,7 @@ def make(photo: Path, home: Path) -> list[Path]:
         for name, request in requests().items()
         if not _is_current(folder / name, request)
     }
-    with Image.open(photo) as picture:
+    with Image.open(photo, formats=["JPEG"]) as picture:
         square = ImageOps.fit(picture.convert("RGB"), (PAINTED_PX, PAINTED_PX), Image.Resampling.LANCZOS)
     for file, request in missing.items():
         _save(_render(square, request, home / MODELS_FOLDER), request, file)
@@ -80,7 +80,7 @@ def _file_name(kind: str, name: str) -> str:
 def _is_current(file: Path, request: StyleTransfer | DeepDream) -> bool:
     """Return True if a thumbnail is undamaged and has these settings."""
     try:
-        with Image.open(file) as picture:
+        with Image.open(file, formats=["PNG"]) as picture:
             picture.load()
             return picture.info.get(SETTINGS) == _as_json(request)
     except (OSError, ValueError, SyntaxError):  # Pillow's errors for missing and damaged files

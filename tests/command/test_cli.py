@@ -203,7 +203,7 @@ def make_bad_pictures(folder: Path) -> None:
         (["style", PHOTO, "--style", SAMPLES, "-o", "out.png"], "cannot be read as a picture"),
         (["style", BROKEN_OFF, "--style", PHOTO, "-o", "out.png"], "cannot be read as a picture"),
         (["style", PHOTO, "--style", BROKEN_OFF, "-o", "out.png"], "cannot be read as a picture"),
-        (["dream", NOT_A_NUMBER, "-o", "out.png"], "float images"),
+        (["dream", NOT_A_NUMBER, "-o", "out.png"], "infinite or undefined values"),
         (["dream", PHOTO, "--octaves", "99", "-o", "out.png"], "octaves must be from 1 to 12"),
         (["dream", PHOTO, "--device", "xpu", "-o", "out.png"], "xpu"),
         (["dream", PHOTO, "--layers", "Mixed_9z", "-o", "out.png"], "Mixed_5d"),
