@@ -25,7 +25,7 @@ from atelier_shared.home import LOCK_FILE, MODELS_FOLDER, atelier_home, check_ho
 from atelier_shared.launcher import Connection
 from atelier_shared.signing import KEY_BYTES
 
-from .compat import allocator
+from .compat import allocator, open_files
 from .serving.authentication import AuthenticatedRouter
 from .serving.published_connection import published
 from .serving.server import Server
@@ -88,9 +88,10 @@ def _options() -> argparse.ArgumentParser:
 
 def _serve(models: Path, idle_s: float) -> None:
     allocator.share_one_arena()
+    open_files.raise_limit()
     key = secrets.token_bytes(KEY_BYTES)
-    worker = LocalWorker(functools.partial(load_filters, models))
     with zmq.Context() as context, AuthenticatedRouter(context, key) as router:
+        worker = LocalWorker(functools.partial(load_filters, models))
         try:
             server = Server(router, key, worker.start, idle_s=idle_s)
             with published(Connection(router.port, os.getpid(), key.hex()), on_lost=server.stop):

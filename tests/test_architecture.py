@@ -38,8 +38,11 @@ MAY_IMPORT = {
         "torch numpy backend.compat backend.dream backend.imaging backend.networks backend.style"
         " backend.weights atelier_shared"
     ),
-    "backend.serving": "zmq backend.compat.allocator atelier_shared",
-    "backend.__main__": "zmq filelock backend.compat.allocator backend.jobs backend.serving atelier_shared",
+    "backend.serving": "zmq backend.compat.allocator backend.compat.open_files atelier_shared",
+    "backend.__main__": (
+        "zmq filelock backend.compat.allocator backend.compat.open_files backend.jobs backend.serving"
+        " atelier_shared"
+    ),
     "backend.command.picture_files": (
         "numpy PIL OpenImageIO pillow_heif resvg_py backend.jobs.picture_arrays atelier_shared.errors"
         " atelier_shared.messages"

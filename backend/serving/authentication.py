@@ -18,10 +18,15 @@ import zmq
 from zmq.utils.monitor import parse_monitor_message
 
 from atelier_shared.codec import PIECE_BYTES
+from atelier_shared.errors import BackendUnavailable
 from atelier_shared.signing import PLAIN_USERNAME, plain_password
 
+from ..compat import open_files
+
 HANDSHAKE_MS = 5000
+REACH_S = 5.0
 MAX_UNAUTHENTICATED = 64
+"""Fewer if the process may open only few files: at most half of what is free."""
 MAX_QUEUED_MESSAGES = 16
 ZAP_ENDPOINT, EVENTS_ENDPOINT = "inproc://zeromq.zap.01", "inproc://router-events"
 
@@ -33,7 +38,11 @@ class AuthenticatedRouter:
     """
 
     def __init__(self, context: zmq.Context[zmq.Socket[bytes]], key: bytes, port: int = 0) -> None:
-        """Bind a loopback port; 0 selects a free one."""
+        """Bind a loopback port; 0 selects a free one.
+
+        Raises:
+            BackendUnavailable: it cannot be bound or reached; the text is the remedy.
+        """
         self.router = self._configured(context)
         self._events = context.socket(zmq.PAIR)
         self._events.setsockopt(zmq.RCVHWM, 0)  # unlimited: a bounded queue would block libzmq's I/O thread
@@ -41,11 +50,18 @@ class AuthenticatedRouter:
         self._events.connect(EVENTS_ENDPOINT)
         self._zap = context.socket(zmq.REP)
         self._zap.bind(ZAP_ENDPOINT)
-        self.router.bind(f"tcp://127.0.0.1:{port}")
-        self.port = int(self.router.getsockopt_string(zmq.LAST_ENDPOINT).rsplit(":", 1)[1])
+        self.event_sockets = (self._zap, self._events)
+        try:
+            self.router.bind(f"tcp://127.0.0.1:{port}")
+            self.port = int(self.router.getsockopt_string(zmq.LAST_ENDPOINT).rsplit(":", 1)[1])
+            # A port can be bound while the loopback is down, but not reached.
+            socket.create_connection(("127.0.0.1", self.port), REACH_S).close()
+        except (zmq.ZMQError, OSError) as error:
+            self.close()
+            raise BackendUnavailable(_NO_PORT, reason=error.strerror or error) from error
         self._password = plain_password(key, self.port)
         self._unauthenticated: dict[int, None] = {}  # file descriptors, the oldest connection first
-        self.event_sockets = (self._zap, self._events)
+        self._max_unauthenticated = min(MAX_UNAUTHENTICATED, open_files.free() // 2)
 
     @staticmethod
     def _configured(context: zmq.Context[zmq.Socket[bytes]]) -> zmq.Socket[bytes]:
@@ -67,6 +83,10 @@ class AuthenticatedRouter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close the port and every connection."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the port and every connection."""
         self.router.disable_monitor()
         for each in (self.router, *self.event_sockets):
             each.close(linger=0)
@@ -77,7 +97,7 @@ class AuthenticatedRouter:
             self._answer(self._zap.recv_multipart())
         while self._events.poll(0):
             self._record(*self._events.recv_multipart())
-        while len(self._unauthenticated) > MAX_UNAUTHENTICATED:
+        while len(self._unauthenticated) > self._max_unauthenticated:
             self._disconnect(next(iter(self._unauthenticated)))
 
     def receive(self) -> list[zmq.Frame]:
@@ -116,3 +136,9 @@ class AuthenticatedRouter:
                     connection.shutdown(socket.SHUT_RDWR)
             finally:
                 connection.detach()
+
+
+_NO_PORT = (
+    "No port of 127.0.0.1 can be used ({reason}). Make sure that the loopback network is up, "
+    "or close programs that use many ports."
+)

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import zmq
+from zmq.utils import garbage
 
 from atelier_shared.codec import in_pieces, joined, pack, unpack
 from atelier_shared.errors import ProtocolError
@@ -46,6 +47,8 @@ BEAT_S = 1.0
 QUIET_S = 2.0
 MAX_CLIENTS = 256
 MAX_WAITING = 64
+MAX_WAITING_BYTES = 2**30
+"""Limit of the waiting jobs' pictures in memory; a single waiting job may have more."""
 
 Start = Callable[[Submit, Callable[[Message], None]], Callable[[EndRequest], None]]
 """Starts a job with a receiver for its messages; returns a function for requests to end it early."""
@@ -72,6 +75,11 @@ class Job:
     submit: Submit
     end: Callable[[EndRequest], None] = lambda _: None
 
+    @property
+    def picture_bytes(self) -> int:
+        """Memory of the job's pictures."""
+        return sum(len(picture.pixels) for picture in (self.submit.content, *self.submit.styles))
+
 
 class Server:
     """The message loop. It runs until a client stops it, or no job has arrived for `idle_s`."""
@@ -89,6 +97,8 @@ class Server:
 
     def serve(self) -> None:
         """Serve until stopped or idle. Can be called once."""
+        if not garbage.gc.is_alive():  # pyzmq's thread for sent pictures
+            garbage.gc.start()  # only now, because libzmq aborts if there is too little memory for it
         with self._wake_reader, self._wake_writer:
             self._serve()
 
@@ -148,6 +158,9 @@ class Server:
         except ProtocolError as error:
             log.warning("refused a message: %.200s", error)
             self._refuse(bytes(identity), client, str(error))
+        except MemoryError:
+            log.exception("not enough memory for a message")
+            self._refuse(bytes(identity), client, _TOO_LARGE)
 
     def _welcome(self, identity: bytes, hello: Message) -> None:
         """Answer a connection's hello with a fresh nonce and the proof that the backend knows the key."""
@@ -158,22 +171,24 @@ class Server:
                 f"The plug-in uses version {hello.version} of Atelier's protocol, the backend version "
                 f"{PROTOCOL_VERSION}. Run 'python3 install.py' again, then restart GIMP."
             )
-        self._make_room()
-        self._active_at = time.monotonic()
         nonce = secrets.token_hex(NONCE_BYTES)
-        self._clients[identity] = Client(identity, Signer(self._key, hello.nonce, nonce, backend=True))
+        client = Client(identity, Signer(self._key, hello.nonce, nonce, backend=True))
         proof = backend_proof(self._key, hello.nonce, nonce)
         self._send_frames(identity, unsigned(pack(Welcome(PROTOCOL_VERSION, nonce, proof))))
+        if self._has_room():
+            self._clients[identity] = client
+            self._active_at = time.monotonic()
+        else:  # signed, because nobody believes an unsigned sentence
+            self._send(client, Refused(PROTOCOL_VERSION, _TOO_MANY_CLIENTS))
 
-    def _make_room(self) -> None:
-        """Forget the oldest unverified client if there are MAX_CLIENTS."""
+    def _has_room(self) -> bool:
+        """Return whether another client is admitted; the oldest unverified one may have to make room."""
         if len(self._clients) < MAX_CLIENTS:
-            return
-        unverified = (identity for identity, client in self._clients.items() if not client.is_verified)
-        oldest = next(unverified, None)
-        if oldest is None:
-            raise ProtocolError(f"{MAX_CLIENTS} clients are already connected. Close one and try again.")
-        del self._clients[oldest]
+            return True
+        unverified = [identity for identity, client in self._clients.items() if not client.is_verified]
+        for identity in unverified[:1]:
+            del self._clients[identity]
+        return bool(unverified)
 
     def _handle(self, client: Client, message: Message) -> None:
         self._active_at = time.monotonic()
@@ -192,15 +207,21 @@ class Server:
         number = job.submit.job
         if any(other.submit.job == number for other in self._jobs_of(job.client)):
             raise ProtocolError(f"This client already has a job {number}.")
-        if len(self._waiting) >= MAX_WAITING:
-            self._send(
-                job.client,
-                Failed(number, "busy", f"{MAX_WAITING} jobs are already waiting. Try again later."),
-            )
+        if problem := self._lack_of_room(job):
+            self._send(job.client, Failed(number, "busy", problem))
             return
         self._waiting.append(job)
         if self._running:
             self._send(job.client, Queued(number, len(self._waiting)))
+
+    def _lack_of_room(self, job: Job) -> str:
+        """Return why another job cannot wait; an empty text if it can."""
+        if len(self._waiting) >= MAX_WAITING:
+            return f"{MAX_WAITING} jobs are already waiting. Try again later."
+        waiting_bytes = sum(other.picture_bytes for other in self._waiting)
+        if self._waiting and waiting_bytes + job.picture_bytes > MAX_WAITING_BYTES:
+            return "The pictures of the waiting jobs take up too much memory already. Try again later."
+        return ""
 
     # ── Jobs ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -298,3 +319,9 @@ class Server:
             self._router.send_multipart([identity, *in_pieces(frames)], zmq.NOBLOCK)
         except zmq.ZMQError as error:
             log.info("a client was gone before the answer: %s", error)
+
+
+_TOO_MANY_CLIENTS = (
+    f"{MAX_CLIENTS} programs are already connected to Atelier's backend. Close one and try again."
+)
+_TOO_LARGE = "There is not enough memory for this picture. Close other programs, or choose a smaller layer."

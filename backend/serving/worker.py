@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import multiprocessing
@@ -44,6 +45,11 @@ KILLED_EXIT = -9
 """Exit code after SIGKILL, for example from Linux's out-of-memory killer."""
 FINAL_MESSAGES = (Result, Failed, Cancelled)
 
+
+class NotStarted(Exception):
+    """The system refused to start the process; the text is its reason."""
+
+
 log = logging.getLogger(__name__)
 
 
@@ -70,7 +76,11 @@ class LocalWorker:
         self._assignments: queue.Queue[Assignment | None] = queue.Queue()
         self._closed = threading.Event()
         self._process: SpawnProcess | None = None
-        self._pipe: WorkerPipe | None = self._spawn()
+        self._pipe: WorkerPipe | None = None
+        try:
+            self._pipe = self._spawn()
+        except NotStarted as error:
+            log.warning("the worker process could not be started yet: %s", error)
         self._thread = threading.Thread(target=self._run_assignments, daemon=True)
         self._thread.start()
 
@@ -89,8 +99,8 @@ class LocalWorker:
         self._closed.set()
         self._assignments.put(None)
         while self._thread.is_alive():
-            if self._process:
-                self._process.kill()
+            if process := self._process:
+                process.kill()
             self._thread.join(ENDING_S)
 
     def _run_assignments(self) -> None:
@@ -109,15 +119,23 @@ class LocalWorker:
     # ── The process ──────────────────────────────────────────────────────────────────────────────
 
     def _spawn(self) -> WorkerPipe:
-        ours, theirs = socket.socketpair()
-        spawn = multiprocessing.get_context("spawn")
-        process = spawn.Process(target=work, args=(theirs, self._load), daemon=True)
-        with theirs:
-            process.start()
-        self._process, self._is_ready = (
-            process,
-            False,
-        )  # set only now: `close` can kill only a started process
+        """Start the process and return its pipe.
+
+        Raises:
+            NotStarted: the system has no process or file left for it.
+        """
+        with contextlib.ExitStack() as on_failure:
+            try:
+                ours, theirs = socket.socketpair()
+                on_failure.callback(ours.close)
+                spawn = multiprocessing.get_context("spawn")
+                process = spawn.Process(target=work, args=(theirs, self._load), daemon=True)
+                with theirs:
+                    process.start()
+            except OSError as error:
+                raise NotStarted(error.strerror) from error
+            on_failure.pop_all()
+        self._process, self._is_ready = process, False  # only now: `close` can kill only a started process
         return WorkerPipe(ours)
 
     def _end_process(self) -> int | None:
@@ -142,10 +160,17 @@ class LocalWorker:
         except TimeoutError:
             self._end_process()
             return Failed(job, "worker-hung", _HUNG.format(seconds=HANG_S))
-        except (OSError, ProtocolError, MemoryError) as error:
+        except NotStarted as error:
+            log.exception("the worker process could not be started")
+            return Failed(job, "worker-died", _NOT_STARTED.format(reason=error))
+        except MemoryError:
+            self._end_process()
+            log.exception("the server has not enough memory for the messages of a job")
+            return Failed(job, "out-of-memory", OUT_OF_MEMORY)
+        except (OSError, ProtocolError):
             code = self._end_process()
             log.exception("the worker process ended during a job, exit code %s", code)
-            if isinstance(error, MemoryError) or code == OUT_OF_MEMORY_EXIT:
+            if code == OUT_OF_MEMORY_EXIT:
                 return Failed(job, "out-of-memory", OUT_OF_MEMORY)
             return Failed(job, "worker-died", _KILLED if code == KILLED_EXIT else _CRASHED)
         if isinstance(final, Failed) and final.reason == "internal":
@@ -198,6 +223,7 @@ _HUNG = (
     "The computation did not respond for {seconds:.0f} seconds and was stopped. "
     "Try again; if it happens again, choose a smaller working size."
 )
+_NOT_STARTED = "The system could not start the computation ({reason}). Close other programs, then try again."
 _KILLED = (
     "The system stopped the computation, most likely because memory ran out. "
     "Choose a smaller working size or close other programs, then try again."

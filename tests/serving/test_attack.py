@@ -206,6 +206,33 @@ def test_thousands_of_silent_connections_cost_little_and_block_no_client() -> No
     assert_bounded_during(crowd)
 
 
+def test_strangers_do_not_fill_the_table_of_a_backend_with_few_open_files(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More strangers than the backend may have open files. It still accepts clients, and writes its file."""
+    few = 64
+    monkeypatch.setenv("ATELIER_HOME", str(installed_in(tmp_path, models)))
+    serve = ["sh", "-c", f'ulimit -n {few}; exec "$0" -m backend', sys.executable]
+    with subprocess.Popen(serve, stderr=subprocess.DEVNULL) as server, ExitStack() as strangers:
+        strangers.callback(server.kill)
+        eventually(lambda: launcher.read_connection() is not None, "the backend runs")
+        assert_works()
+        for _ in range(3 * few):
+            strangers.enter_context(connect())
+        began = time.monotonic()
+        assert_works()
+        assert time.monotonic() - began < HANDSHAKE_MS / 1000, "clients had to wait for strangers"
+        (tmp_path / "connection.json").unlink()
+        eventually(lambda: launcher.read_connection() is not None, "the connection file is restored")
+        assert connection().pid == server.pid
+
+
+def test_the_limit_of_open_files_is_raised() -> None:
+    code = "import resource; from backend.compat import open_files as o; o.raise_limit(); print(o.free())"
+    limit = ["sh", "-c", 'ulimit -Sn 100; exec "$0" -c "$1"', sys.executable, code]
+    assert int(subprocess.check_output(limit)) > 200
+
+
 @pytest.mark.usefixtures("home")
 def test_a_slow_handshake_is_dropped_after_seconds() -> None:
     def send_slowly() -> None:

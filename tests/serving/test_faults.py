@@ -39,7 +39,7 @@ from atelier_shared import client as client_module
 from atelier_shared import launcher
 from atelier_shared.client import BackendClient
 from atelier_shared.deepdream import DeepDream
-from atelier_shared.errors import BackendSilent, JobFailed
+from atelier_shared.errors import AtelierError, BackendSilent, JobFailed
 from atelier_shared.messages import Picture, Region, Result
 from atelier_shared.requests import Identity
 from backend.command import cli
@@ -267,6 +267,71 @@ def test_a_worker_without_memory_is_reported_and_the_next_job_works(home: Path, 
         if starved.is_running():
             resource.prlimit(starved.pid, resource.RLIMIT_AS, (resource.RLIM_INFINITY,) * 2)
         assert make(client) == PICTURE
+
+
+def test_a_worker_that_cannot_be_started_is_reported_and_the_next_job_works(home: Path) -> None:
+    """The worker is killed, as if memory had run out, and the server may not open another file."""
+    with launcher.connect() as client:
+        assert make(client) == PICTURE
+        killed, server = worker(), backend()
+        killed.kill()
+        eventually(lambda: killed.status() == psutil.STATUS_ZOMBIE, "the worker has ended")
+        before = resource.prlimit(server.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (5, before[1]))
+        with pytest.raises(JobFailed, match=r"could not start the computation \(Too many open files\)"):
+            make(client)
+        resource.prlimit(server.pid, resource.RLIMIT_NOFILE, before)
+        assert make(client) == PICTURE
+
+
+@pytest.mark.parametrize("megabytes", [20, 100, 170], ids=["to receive", "to join", "for threads"])
+def test_a_server_without_memory_for_a_picture_says_so_and_lives(home: Path, megabytes: int) -> None:
+    """The process is limited to its present memory and a little more. The last limit may just suffice."""
+    with launcher.connect() as client:
+        assert make(client) == PICTURE
+        server = backend()
+        limit = server.memory_info().vms + megabytes * 1_000_000
+        resource.prlimit(server.pid, resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
+        outcome = ""
+        try:
+            assert make(client, LARGE, ALL_OF_IT) == LARGE
+        except AtelierError as error:
+            outcome = str(error)
+    assert "memory" in outcome or (megabytes == 170 and not outcome)
+    resource.prlimit(server.pid, resource.RLIMIT_AS, (resource.RLIM_INFINITY,) * 2)
+    assert_works()
+    assert backend() == server
+
+
+# ── The network ──────────────────────────────────────────────────────────────────────────────────
+
+WITHOUT_NETWORK = """
+import sys
+from backend.__main__ import main
+sys.exit(main([]))
+"""
+WITHOUT_PORTS = """
+import fcntl, socket, struct, sys
+from backend.__main__ import main
+with socket.socket() as any_socket:  # SIOCSIFFLAGS: the loopback is up
+    fcntl.ioctl(any_socket, 0x8914, struct.pack("16sh22x", b"lo", 0x41))
+with open("/proc/sys/net/ipv4/ip_local_port_range", "w") as ports:
+    ports.write("40000 40001")
+taken = [socket.create_server(("127.0.0.1", port)) for port in (40000, 40001)]
+sys.exit(main([]))
+"""
+
+
+@pytest.mark.parametrize("code", [WITHOUT_NETWORK, WITHOUT_PORTS], ids=["no loopback", "no free port"])
+def test_the_log_names_the_cause_of_a_backend_without_a_port(home: Path, code: str) -> None:
+    """The backend runs in a network of its own."""
+    as_root = [] if os.geteuid() == 0 else ["--map-root-user"]
+    alone = ["unshare", "--net", *as_root, sys.executable, "-c", code]
+    done = subprocess.run(alone, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert "No port of 127.0.0.1 can be used (" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert_nothing_runs(home)
 
 
 # ── Suspension, and changes of the clock ─────────────────────────────────────────────────────────

@@ -43,10 +43,12 @@ from atelier_shared.messages import (
 )
 from atelier_shared.requests import Identity
 from atelier_shared.signing import (
+    DIGEST_PIECE_BYTES,
     NONCE_BYTES,
     PLAIN_USERNAME,
     Signer,
     backend_proof,
+    frame_digest,
     plain_password,
     unsigned,
 )
@@ -316,6 +318,23 @@ def test_a_job_beyond_the_queue_limit_is_refused(backend: Running, monkeypatch: 
     assert failure.value.reason == "busy"
 
 
+def test_pictures_beyond_the_memory_limit_of_the_queue_are_refused(
+    backend: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first waiting job is accepted however large it is."""
+    monkeypatch.setattr("backend.serving.server.MAX_WAITING_BYTES", len(LARGE.pixels) + 100)
+    with backend.client() as client:
+        endless = client.submit(DeepDream(seed=echo_filter.ENDLESS), PICTURE, WHOLE)
+        next(message for message in client.messages(endless) if isinstance(message, Progress))
+        for picture, region in ((LARGE, ALL_OF_IT), (PICTURE, WHOLE)):
+            job = client.submit(Identity(), picture, region)
+            assert next(client.messages(job)).type == "queued"
+        styles = [PICTURE] * 9
+        with pytest.raises(JobFailed, match=r"take up too much memory.*Try again later") as failure:
+            list(client.messages(client.submit(Identity(), PICTURE, WHOLE, styles)))
+    assert failure.value.reason == "busy"
+
+
 @pytest.mark.parametrize("backend", [{"load": echo_filter.load_slowly, "HANG_S": HANG_S}], indirect=True)
 def test_a_slowly_loading_worker_does_not_count_as_hung(backend: Running) -> None:
     """The worker reads nothing meanwhile, and the picture is larger than the socket's buffer."""
@@ -573,6 +592,30 @@ def test_the_oldest_unverified_clients_are_forgotten_first(
         assert isinstance(raw_clients[0].next_unsigned(signers[0]), Refused)
         assert raw_clients[-1].next_except_beats(signers[-1]) == Queued(1, 0)
         assert result(client, client.submit(Identity(), PICTURE, WHOLE))
+
+
+def test_a_client_too_many_is_told_so(backend: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sentence is signed: a client believes no other."""
+    monkeypatch.setattr("backend.serving.server.MAX_CLIENTS", 1)
+    with backend.client() as client:
+        assert result(client, client.submit(Identity(), PICTURE, WHOLE))
+        with backend.client() as another:
+            job = another.submit(Identity(), PICTURE, WHOLE)
+            with pytest.raises(ProtocolError, match=r"programs are already connected.*Close one"):
+                list(another.messages(job))
+        assert result(client, client.submit(Identity(), PICTURE, WHOLE))
+    monkeypatch.undo()
+
+
+def test_a_message_is_verified_without_memory_for_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    frame = secrets.token_bytes(2 * DIGEST_PIECE_BYTES + 5)
+    expected = frame_digest(frame)
+
+    def refuse(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    assert frame_digest(frame) == expected
 
 
 # ── A squatter on the port ───────────────────────────────────────────────────────────────────────

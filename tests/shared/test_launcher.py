@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -150,6 +151,20 @@ def test_a_connection_file_accessible_to_other_users_is_not_trusted(
     change(tmp_path / "connection.json")
     with pytest.raises(BackendUnavailable, match=r"connection\.json is not trusted.*Remove it"):
         launcher.connect()
+
+
+def test_a_connection_file_that_cannot_be_opened_is_reported_with_the_system_s_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ATELIER_HOME", str(tmp_path))
+    launcher.write_connection(launcher.Connection(40_000, 1, "ab" * 32))
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, before[1]))
+    try:
+        with pytest.raises(BackendUnavailable, match=r"connection\.json \(Too many open files\)"):
+            launcher.read_connection()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 def test_a_stale_connection_file_is_ignored(home: Path) -> None:

@@ -45,6 +45,8 @@ from .signing import (
 from .zmtp import Dealer
 
 HANDSHAKE_S = 5.0
+PROBE_S = 1.0
+"""Time for a backend to prove that it is still alive after a connection was lost."""
 SILENCE_S = 30.0
 SEND_S = 60.0
 
@@ -52,7 +54,7 @@ SEND_S = 60.0
 class BackendClient:
     """A connection to a running backend. A context manager that closes it."""
 
-    def __init__(self, port: int, key: bytes) -> None:
+    def __init__(self, port: int, key: bytes, *, timeout_s: float = HANDSHAKE_S) -> None:
         """Connect to the backend on a loopback port and check its proof of knowing `key`.
 
         Raises:
@@ -60,28 +62,29 @@ class BackendClient:
             ProtocolError: another program listens on the port.
             OSError: the port is closed, or the backend does not answer in time.
         """
+        self._port, self._key = port, key
         self._jobs = itertools.count(1)
         self._dealer = Dealer(
             "127.0.0.1",
             port,
             PLAIN_USERNAME,
             plain_password(key, port),
-            timeout_s=HANDSHAKE_S,
+            timeout_s=timeout_s,
             max_frame_bytes=PIECE_BYTES,
             max_message_bytes=MAX_GREETING_BYTES,
             max_frames=MAX_FRAMES + 1 + MAX_MESSAGE_BYTES // PIECE_BYTES,
         )
         try:
-            self._signer = self._shake_hands(key)
+            self._signer = self._shake_hands(key, timeout_s)
         except BaseException:
             self._dealer.close()
             raise
 
-    def _shake_hands(self, key: bytes) -> Signer:
+    def _shake_hands(self, key: bytes, timeout_s: float) -> Signer:
         nonce = secrets.token_hex(NONCE_BYTES)
         hello = unsigned(pack(Hello(PROTOCOL_VERSION, nonce)))
-        self._dealer.send(in_pieces(hello), timeout_s=HANDSHAKE_S)
-        answer = unpack(joined(self._dealer.receive(timeout_s=HANDSHAKE_S))[1:])
+        self._dealer.send(in_pieces(hello), timeout_s=timeout_s)
+        answer = unpack(joined(self._dealer.receive(timeout_s=timeout_s))[1:])
         if isinstance(answer, Refused) and answer.version != PROTOCOL_VERSION:
             raise VersionMismatch(_VERSIONS_DIFFER)
         if not (isinstance(answer, Welcome) and is_nonce(answer.nonce) and is_nonce(answer.proof)):
@@ -172,7 +175,7 @@ class BackendClient:
         try:
             self._dealer.send(in_pieces(self._signer.sign(pack(message))), timeout_s=SEND_S)
         except OSError as error:
-            raise BackendSilent(_GONE) from error
+            raise self._lost_error() from error
 
     def _receive(self) -> Message:
         """Wait for the next message.
@@ -185,8 +188,16 @@ class BackendClient:
             except TimeoutError:
                 continue
             except OSError as error:
-                raise BackendSilent(_GONE) from error
+                raise self._lost_error() from error
         raise silence_error()
+
+    def _lost_error(self) -> BackendSilent:
+        """Create the error for a lost connection: a live backend drops one when it has too little memory."""
+        try:
+            BackendClient(self._port, self._key, timeout_s=PROBE_S).close()
+        except (OSError, ProtocolError):
+            return BackendSilent(_GONE)
+        return BackendSilent(_DROPPED)
 
     # ── For an event loop ────────────────────────────────────────────────────────────────────────
 
@@ -205,7 +216,7 @@ class BackendClient:
         except TimeoutError:
             return None
         except OSError as error:
-            raise BackendSilent(_GONE) from error
+            raise self._lost_error() from error
 
     def decode(self, signed: Sequence[Frame]) -> Message:
         """Verify and parse a signed message; call in the order of arrival. Raises ProtocolError."""
@@ -242,6 +253,10 @@ _VERSIONS_DIFFER = N_(
 _GONE = N_(
     "Atelier's backend stopped before the picture was finished. "
     "Run the filter again; this restarts the backend."
+)
+_DROPPED = N_(
+    "Atelier's backend dropped the connection, most likely because memory ran out. "
+    "Close other programs or choose a smaller layer, then try again."
 )
 _SILENT = N_(
     "Atelier's backend has not responded for {seconds} seconds. "

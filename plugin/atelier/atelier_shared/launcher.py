@@ -7,6 +7,7 @@ one stays.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -39,6 +40,8 @@ CONNECTION_BYTES = 4096
 WINDOWS_DETACHED = getattr(subprocess, "CREATE_NO_WINDOW", 0) | getattr(
     subprocess, "CREATE_NEW_PROCESS_GROUP", 0
 )
+NOT_PRIVATE = (errno.ELOOP, errno.EMLINK, errno.EACCES, errno.EPERM, errno.ENXIO)
+"""The system's errors for symbolic links, for files of others, and for sockets."""
 FOREIGN_VARIABLES = ("LD_", "DYLD_", "PYTHON", "GI_", "GIO_", "GTK_", "GDK_", "GIMP", "GEGL_", "BABL_")
 
 
@@ -84,15 +87,17 @@ def _read_private(path: Path) -> bytes:
 
     Raises:
         FileNotFoundError: the file is missing.
-        BackendUnavailable: it is another user's or not a regular file, or other users may have access.
+        BackendUnavailable: it is another user's or not a regular file, or other users may have access, or
+            the system cannot open it.
     """
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     try:
         descriptor = os.open(path, flags)
     except FileNotFoundError:
         raise
-    except OSError as error:  # a symbolic link, or no permission
-        raise BackendUnavailable(_NOT_PRIVATE, file=path, home=path.parent) from error
+    except OSError as error:
+        template = _NOT_PRIVATE if error.errno in NOT_PRIVATE else _REFUSED
+        raise BackendUnavailable(template, file=path, home=path.parent, reason=error.strerror) from error
     with os.fdopen(descriptor, "rb", buffering=0) as file:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode) or (os.name == "posix" and not _is_private(status)):

@@ -97,10 +97,17 @@ def frame_digest(frame: Frame) -> bytes:
     view = memoryview(frame)
     pieces = [view[i : i + DIGEST_PIECE_BYTES] for i in range(0, len(view), DIGEST_PIECE_BYTES)]
     if len(pieces) <= 1:
-        return hashlib.sha256(hashlib.sha256(view).digest()).digest()
-    with ThreadPoolExecutor(max_workers=4) as threads:
-        digests = threads.map(lambda piece: hashlib.sha256(piece).digest(), pieces)
-        return hashlib.sha256(b"".join(digests)).digest()
+        return _sha256(_sha256(view))
+    try:
+        with ThreadPoolExecutor(max_workers=4) as threads:
+            digests = list(threads.map(_sha256, pieces))
+    except RuntimeError:  # the system has no memory for another thread
+        digests = list(map(_sha256, pieces))
+    return _sha256(b"".join(digests))
+
+
+def _sha256(data: Frame) -> bytes:
+    return hashlib.sha256(data).digest()
 
 
 def unsigned(frames: Sequence[Frame]) -> list[Frame]:
