@@ -48,7 +48,7 @@ MAY_IMPORT = {
         " atelier_shared.messages"
     ),
     "backend.command": (
-        "torch numpy PIL filelock tqdm backend.__main__ backend.compat backend.jobs backend.weights"
+        "torch numpy PIL filelock shtab tqdm backend.__main__ backend.compat backend.jobs backend.weights"
         " backend.command.picture_files atelier_shared"
     ),
     "installer": "backend.command.gimp_installations atelier_shared.errors atelier_shared.home",

@@ -230,6 +230,8 @@ def _brush(request: StyleTransfer, pictures: Pictures, models: Path) -> Brush:
 def _fine(request: StyleTransfer, pictures: Pictures, models: Path, tile_scale: float) -> Steps:
     network = _load_network(request.network, models, pictures.content.device, pooling=request.pooling)
     settings = _fine_settings(request)
+    # Before the draft, so that wrong names are reported at once.
+    network.check_layers([*settings.weights.content_layers, *settings.weights.style_layers])
     draft, finish_early = Step(0, 0, pictures.content), None
     for draft in _draft(request, pictures, models, tile_scale):
         finish_early = yield Step(draft.index, draft.total + settings.iterations, draft.image)

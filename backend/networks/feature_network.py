@@ -8,7 +8,7 @@ Sources:
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -90,10 +90,18 @@ class FeatureNetwork(nn.Module):
     def _reaches(self) -> dict[str, Reach]:
         return reaches(self.body, self.minimum_px)
 
-    def _deepest(self, layers: Sequence[str]) -> str:
+    def check_layers(self, layers: Iterable[str]) -> None:
+        """Check the names of layers.
+
+        Raises:
+            ValueError: the network has no layer of such a name.
+        """
         if unknown := set(layers) - set(self.layers):
             missing = ", ".join(sorted(unknown))
             raise ValueError(f"This network has no layer {missing}. Choose from {', '.join(self.layers)}.")
+
+    def _deepest(self, layers: Sequence[str]) -> str:
+        self.check_layers(layers)
         return max(layers, key=self.layers.index)
 
 

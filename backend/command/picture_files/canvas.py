@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 from atelier_shared.messages import Picture, Region
 
 from ...jobs.picture_arrays import as_array, as_picture, crop, inside
-from . import profiles, safe_writing
+from . import profiles, safe_writing, streams
 from .blending import Array, blend
 from .errors import PictureFileError, writing
-from .formats import Format, for_writing
+from .formats import BY_SUFFIX, Format, for_writing
+from .metadata import Metadata
 from .pixels import WHITE, Pixels, coded, in_depth, light, split_alpha
-from .reading import MAX_MEGAPIXELS, Decoded, read
+from .reading import MAX_MEGAPIXELS, Compression, Decoded, read
 from .writing import Encoding, write
 
 STRIP_ROWS = 256
@@ -55,6 +56,11 @@ class Canvas:
             PictureFileError: there is no such file, or it is no picture of a known format, or too large.
         """
         return cls(read(path, max_megapixels))
+
+    @classmethod
+    def of(cls, values: NDArray[Any]) -> Canvas:
+        """Return an array (H, W, channels) as a picture in sRGB."""
+        return cls(Decoded(Pixels.of(values), Metadata(), Compression(BY_SUFFIX[".png"], True)))
 
     @cached_property
     def picture(self) -> Picture:
@@ -105,8 +111,8 @@ class Canvas:
 
     def in_colours_of(self, other: Canvas) -> Canvas:
         """Return the picture in the colours of another one's profile, as the backend gets them."""
-        own, wanted = self.file.metadata.profile, other.file.metadata.profile
-        pixels = profiles.converted(self.file.pixels if own else self._coded(self.file.pixels), own, wanted)
+        wanted = other.file.metadata.profile
+        pixels = self._in_profile(wanted)
         return Canvas(
             replace(
                 self.file,
@@ -116,6 +122,14 @@ class Canvas:
                 premultiplied=False,
             )
         )
+
+    def in_srgb(self) -> Pixels:
+        """Return the pixels in sRGB."""
+        return self._in_profile(None)
+
+    def _in_profile(self, wanted: bytes | None) -> Pixels:
+        own = self.file.metadata.profile
+        return profiles.converted(self.file.pixels if own else self._coded(self.file.pixels), own, wanted)
 
     def seen_through(self, mask: Mask) -> Picture:
         """Return the pixels with their alpha multiplied by the mask; without alpha they count as opaque."""
@@ -150,7 +164,7 @@ class Canvas:
         encoding = encoding or self.encoding(path)
         one = Pixels(self.file.pixels.values[:1, :1])
         with _explained(path):
-            if safe_writing.is_stream(path):
+            if streams.is_stream(path):
                 return
             with safe_writing.draft_beside(path, encoding.format.suffixes[0]) as draft:
                 write(draft, one, self.file.metadata, encoding)

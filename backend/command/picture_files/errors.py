@@ -42,6 +42,8 @@ def writing(path: Path) -> Iterator[None]:
     """Turn the errors of writing `path` into a PictureFileError."""
     try:
         yield
+    except BrokenPipeError:
+        raise
     except MemoryError as error:
         raise PictureFileError(
             f"There is not enough memory to write {path}. Close other programs."

@@ -107,6 +107,20 @@ def identify(path: Path) -> Format:
     raise PictureFileError(f"{path} cannot be read as a picture: it is in none of the formats {known}.")
 
 
+def by_name(name: str) -> Format:
+    """Return the writable format of a name such as png, .jpg or JPEG.
+
+    Raises:
+        PictureFileError: there is none.
+    """
+    wanted = name.lower().removeprefix(".")
+    for each in FORMATS:
+        if each.depths and wanted in (each.name.lower(), *(suffix[1:] for suffix in each.suffixes)):
+            return each
+    known = ", ".join(suffix[1:] for suffix in writable_suffixes())
+    raise PictureFileError(f"{name} is no format for writing. Choose one of {known}.")
+
+
 def for_writing(path: Path) -> Format:
     """Return the format of a file name's ending.
 

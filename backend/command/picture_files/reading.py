@@ -20,11 +20,12 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2, TiffImageFile
 
 from atelier_shared.messages import MAX_SIDE_PX
 
-from . import deep_pixels, exif, metadata, profiles
+from . import deep_pixels, exif, metadata, pnm, profiles
 from .errors import DAMAGED, PictureFileError, reading
 from .formats import Format, identify
 from .metadata import Metadata
 from .pixels import MODES, Pixels
+from .streams import seekable
 from .tiff_directory import BIG_TIFF
 
 MAX_MEGAPIXELS = 250.0
@@ -33,7 +34,8 @@ SVG_PX = 2048
 OTHER_FILE = re.compile(
     r"""\b(?:xlink:)?href\s*=\s*(["'])(?!\s*(?:#|data:)).*?\1""", re.IGNORECASE | re.DOTALL
 )
-DEEP_PNG, PNM_HEADER = 16, re.compile(rb"P[56]\s+(?:#[^\n]*\n\s*)*\d+\s+\d+\s+(\d+)\s")
+DEEP_PNG = 16
+"""Bits."""
 UPRIGHT: dict[int, Callable[[NDArray[Any]], NDArray[Any]]] = {
     2: lambda values: values[:, ::-1],
     3: lambda values: values[::-1, ::-1],
@@ -101,10 +103,10 @@ def read(path: Path, max_megapixels: float = MAX_MEGAPIXELS) -> Decoded:
                 f"If you trust the file, raise the limit with --max-megapixels."
             )
 
-    with reading(path), warnings.catch_warnings(record=True) as caught:
+    with reading(path), seekable(path) as file, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        kind = identify(path)
-        decoded = _with_usable_profile(READERS.get(kind.name, _read_with_pillow)(path, kind, check))
+        kind = identify(file)
+        decoded = _with_usable_profile(READERS.get(kind.name, _read_with_pillow)(file, kind, check))
     if any("corrupt" in str(each.message).lower() for each in caught):
         decoded = replace(decoded, notes=(*decoded.notes, "Its damaged metadata is left out."))
     return decoded
@@ -267,11 +269,11 @@ def _shallow_tiff(path: Path, kind: Format, check: Check, bits: int) -> Decoded:
 
 
 def _read_pnm(path: Path, kind: Format, check: Check) -> Decoded:
-    with path.open("rb") as file:
-        header = PNM_HEADER.match(file.read(1000))
-    if header is None or int(header[1]) != 65535:
+    size = pnm.size_of(path)
+    if size is None:
         return _read_with_pillow(path, kind, check)
-    return _deep(deep_pixels.read(path, check), kind, Metadata(), 1, Compression(kind, True))
+    check(*size)
+    return Decoded(Pixels(pnm.read(path)), Metadata(), Compression(kind, True))
 
 
 def _read_deep(path: Path, kind: Format, check: Check) -> Decoded:

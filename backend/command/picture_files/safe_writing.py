@@ -10,15 +10,11 @@ import contextlib
 import errno
 import os
 import shutil
-import stat
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
 
-STANDARD_STREAM = Path("-")
-"""The name for standard input and output."""
+from .streams import is_stream, opened_stream
 
 
 @contextlib.contextmanager
@@ -35,7 +31,7 @@ def replacing(path: Path, suffix: str) -> Iterator[Path]:
         with tempfile.TemporaryDirectory(prefix="atelier-") as folder:
             draft = Path(folder, f"picture{suffix}")
             yield draft
-            with _stream(path) as stream, draft.open("rb") as content:
+            with opened_stream(path) as stream, draft.open("rb") as content:
                 shutil.copyfileobj(content, stream)
         return
     target = Path(os.path.realpath(path))
@@ -61,23 +57,6 @@ def draft_beside(path: Path, suffix: str) -> Iterator[Path]:
         yield Path(name)
     finally:
         Path(name).unlink(missing_ok=True)
-
-
-def is_stream(path: Path) -> bool:
-    """Return whether a path is standard output, a pipe or a device."""
-    if path == STANDARD_STREAM:
-        return True
-    try:
-        mode = path.stat().st_mode
-    except OSError:
-        return False
-    return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)
-
-
-def _stream(path: Path) -> contextlib.AbstractContextManager[BinaryIO]:
-    if path == STANDARD_STREAM:
-        return contextlib.nullcontext(sys.stdout.buffer)
-    return path.open("wb")
 
 
 def _copy_permissions(target: Path, draft: Path) -> None:

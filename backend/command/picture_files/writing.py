@@ -13,7 +13,7 @@ import pillow_heif
 from PIL import Image
 
 from ...jobs.picture_arrays import DTYPES
-from . import deep_pixels, metadata, tiff_directory
+from . import deep_pixels, metadata, pnm, tiff_directory
 from .formats import Format
 from .metadata import Metadata
 from .pixels import MODES, WHITE, Pixels, in_channels, in_depth
@@ -53,6 +53,8 @@ class Encoding:
             notes.append(
                 f"{self.format.name} holds {8 * DTYPES[depth].itemsize} bits: the {bits} are reduced."
             )
+        if self.format.name == "GIF":
+            notes.append("GIF holds at most 256 colours, and no partial transparency.")
         if lost := found.lost_in(self.format.metadata):
             notes.append(f"{self.format.name} does not hold {' and '.join(lost)}.")
         return notes
@@ -126,7 +128,10 @@ def _write_tiff(path: Path, pixels: Pixels, found: Metadata, encoding: Encoding)
 
 
 def _write_pnm(path: Path, pixels: Pixels, found: Metadata, encoding: Encoding) -> None:
-    (_write_with_pillow if pixels.depth == "u8" else _write_deep)(path, pixels, found, encoding)
+    if pixels.depth == "u8":
+        _write_with_pillow(path, pixels, found, encoding)
+    else:
+        pnm.write(path, pixels.values)
 
 
 def _write_deep(path: Path, pixels: Pixels, found: Metadata, encoding: Encoding) -> None:

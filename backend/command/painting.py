@@ -1,0 +1,185 @@
+"""The commands `style` and `dream`: each content through the backend, one after the other.
+
+A failure concerns one picture; the others are made, and the exit status tells.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import itertools
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from atelier_shared import estimate, home, launcher
+from atelier_shared.codec import MAX_PICTURES
+from atelier_shared.deepdream import FRAMES
+from atelier_shared.errors import AtelierError, BackendUnavailable, VersionMismatch
+from atelier_shared.messages import Picture, Progress, Queued, Region, Result
+from atelier_shared.request import PaintingRequest, Request
+from atelier_shared.zoom_frames import frames
+
+from . import progress
+from .output_names import PlannedResult, numbered
+from .picture_files import Canvas
+from .picture_files.formats import Format
+from .picture_files.streams import is_stream
+
+FATAL = (BackendUnavailable, VersionMismatch)
+"""Errors that every other picture would meet as well."""
+KEPT_IN_MEMORY = 4
+"""Decoded pictures, for contents and styles in several results."""
+
+
+@dataclass
+class Outcome:
+    """What became of a piece.
+
+    Attributes:
+        outputs: the files written.
+        seconds: the time from the start of the first job; 0 if none started.
+        notes: sentences for the user.
+        error: why there is no result; empty if there is one.
+    """
+
+    piece: PlannedResult
+    outputs: list[Path] = field(default_factory=list)
+    seconds: float = 0.0
+    notes: list[str] = field(default_factory=list)
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class PictureRun:
+    """One call of the command: its options, its request and its display."""
+
+    options: argparse.Namespace
+    request: PaintingRequest
+    display: progress.Quiet
+    format: Format | None
+
+    def make(self, piece: PlannedResult) -> Outcome:
+        """Make one piece. An error becomes part of the outcome, unless all others would fail as well.
+
+        Raises:
+            BackendUnavailable, VersionMismatch: there is no backend.
+        """
+        outcome = Outcome(piece)
+        try:
+            self._make(piece, outcome)
+        except FATAL:
+            raise
+        except AtelierError as error:
+            outcome.error = str(error)
+        except MemoryError:
+            outcome.error = f"There is not enough memory for {piece.content}. Scale it down first."
+        self.display.end()
+        return outcome
+
+    def _make(self, piece: PlannedResult, outcome: Outcome) -> None:
+        canvas = self._load(piece.content)
+        outputs = list(numbered(piece.output, getattr(self.options, FRAMES.name, 1)))
+        encoding = canvas.encoding(
+            outputs[0], self.options.jpeg_quality, self.format or _own_format(canvas, outputs[0])
+        )
+        if self.options.jpeg_quality and not encoding.format.lossy and encoding.format.name != "JPEG XL":
+            raise AtelierError(f"--jpeg-quality has no effect on {encoding.format.name}. Leave it out.")
+        canvas.check_savable(outputs[0], encoding)
+        pictures = self._pictures(piece, canvas) if self.request.needs_picture else []
+        mask = canvas.load_mask(self.options.mask, self.options.max_megapixels) if self.options.mask else None
+        region = mask.region if mask else canvas.whole
+        content, part = canvas.content_of(region)
+        outcome.notes += [
+            f"{piece.content.name}: {note}" for note in canvas.notes(region) + canvas.losses(encoding)
+        ]
+        self.display.begin(piece.content.name, expected(self.request, content, len(outputs)))
+        compute = functools.partial(self._compute, pictures=pictures, outcome=outcome)
+        results = frames(compute, self.request, content, part, len(outputs))
+        for output, result in zip(outputs, results, strict=True):
+            if result.note and result.note not in outcome.notes:
+                outcome.notes.append(result.note)
+            canvas.save(output, result.picture, region, mask, encoding)
+            outcome.outputs.append(output)
+
+    def _compute(
+        self,
+        request: Request,
+        content: Picture,
+        region: Region,
+        *,
+        pictures: Sequence[Picture],
+        outcome: Outcome,
+    ) -> Result:
+        """Run a request in the backend. Ctrl+C closes the connection, and so cancels the job."""
+        begun_s = time.monotonic()
+        with launcher.connect() as backend:
+            for message in backend.messages(backend.submit(request, content, region, pictures)):
+                if isinstance(message, Queued):
+                    begun_s = time.monotonic()
+                    if message.place:
+                        self.display.wait(message.place)
+                elif isinstance(message, Progress):
+                    self.display.work(message.step, message.total)
+                elif isinstance(message, Result):
+                    outcome.seconds += time.monotonic() - begun_s
+                    return message
+        raise AssertionError("messages() ends with a Result or raises")
+
+    # ── Pictures ─────────────────────────────────────────────────────────────────────────────────
+
+    def _load(self, path: Path) -> Canvas:
+        return load(path, self.options.max_megapixels)
+
+    def _pictures(self, piece: PlannedResult, content: Canvas) -> list[Picture]:
+        """Return the styles or the guide, in the colours of the content, with their masks as alpha."""
+        limit = self.options.max_megapixels
+        if guide := getattr(self.options, "guide", None):
+            return [self._load(guide).in_colours_of(content).picture]
+        masks = getattr(self.options, "style_mask", [])
+        pictures = []
+        for path, mask in itertools.zip_longest(piece.styles, masks):
+            style = self._load(path).in_colours_of(content)
+            pictures.append(style.seen_through(style.load_mask(mask, limit)) if mask else style.picture)
+        return pictures
+
+
+@functools.lru_cache(maxsize=KEPT_IN_MEMORY)
+def load(path: Path, max_megapixels: float) -> Canvas:
+    """Read a picture, unless it is one of the last ones read."""
+    return Canvas.load(path, max_megapixels)
+
+
+def _own_format(canvas: Canvas, output: Path) -> Format | None:
+    """Return the content's format for a stream, which has no name; otherwise None."""
+    own = canvas.file.compression.format
+    return own if is_stream(output) and own.depths and not output.suffix else None
+
+
+def styles_of(options: argparse.Namespace) -> list[tuple[Path, ...]]:
+    """Return the groups of styles to mix: all together, or each by itself.
+
+    Raises:
+        AtelierError: there are too many styles, or more masks than styles.
+    """
+    styles: list[Path] = getattr(options, "style", [])
+    if len(getattr(options, "style_mask", [])) > len(styles):
+        raise AtelierError("There are more style masks than styles. Give at most one for each style.")
+    if getattr(options, "each_style", False):
+        if not styles:
+            raise AtelierError("--each-style has no effect without --style. Name the styles.")
+        if options.style_mask:
+            raise AtelierError("--style-mask has no effect with --each-style. Leave one of them out.")
+        return [(style,) for style in styles]
+    if len(styles) > MAX_PICTURES:
+        raise AtelierError(f"At most {MAX_PICTURES} styles can be mixed. Leave some of them out.")
+    return [tuple(styles)]
+
+
+def expected(request: PaintingRequest, content: Picture, count: int) -> str:
+    """Return a sentence with the expected time for `count` frames."""
+    speeds = estimate.read_speeds(home.atelier_home())
+    seconds = estimate.estimate(request, content.width, content.height, speeds)
+    sentence, amount = estimate.in_words(None if seconds is None else count * seconds)
+    return sentence.format(count=amount)

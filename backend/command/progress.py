@@ -1,0 +1,126 @@
+"""Progress in the terminal: one bar over all pictures, plain lines in a log file, or nothing."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+
+from tqdm import tqdm
+
+from atelier_shared import estimate
+
+LINE_EVERY_S = 5.0
+"""Time between two lines, so that a log file stays short."""
+
+
+class Quiet:
+    """No progress; the base of the other displays.
+
+    For each picture `begin` is called, then `wait` while other jobs run, `work` from the start of the
+    job on, and `end`.
+    """
+
+    def __init__(self, count: int) -> None:
+        """Expect `count` pictures."""
+        self.count, self.done = count, 0
+        self.name, self.expected = "", ""
+
+    def begin(self, name: str, expected: str) -> None:
+        """Begin a picture; `expected` is a sentence about its duration."""
+        self.name = f"{self.done + 1} of {self.count}, {name}" if self.count > 1 else name
+        self.expected = expected
+
+    def wait(self, place: int) -> None:
+        """Show that `place` jobs run first."""
+
+    def work(self, step: int, total: int) -> None:
+        """Show the job's step."""
+
+    def hide(self) -> None:
+        """Make room for a line of text."""
+
+    def end(self) -> None:
+        """Count the picture as done."""
+        self.done += 1
+
+    def close(self) -> None:
+        """Remove the display."""
+
+
+class Lines(Quiet):
+    """A line for each begun picture, and another one every few seconds."""
+
+    def __init__(self, count: int) -> None:
+        """Expect `count` pictures."""
+        super().__init__(count)
+        self.begun_s = self.next_s = 0.0
+
+    def begin(self, name: str, expected: str) -> None:
+        """Begin a picture."""
+        super().begin(name, expected)
+        self.begun_s = self.next_s = 0.0
+
+    def wait(self, place: int) -> None:
+        """Write how many jobs run first."""
+        self._write(f"waiting, {place} ahead")
+
+    def work(self, step: int, total: int) -> None:
+        """Write the first step with the expected time, later ones with the time left."""
+        now_s = time.monotonic()
+        if not self.begun_s:
+            self.begun_s, self.next_s = now_s, now_s + LINE_EVERY_S
+            self._write(f"step {step}/{total}. {self.expected}")
+        elif now_s >= self.next_s and step < total:
+            self.next_s = now_s + LINE_EVERY_S
+            sentence, amount = estimate.left_in_words((now_s - self.begun_s) / step * (total - step))
+            self._write(f"step {step}/{total}, {sentence.format(count=amount)}")
+
+    def _write(self, text: str) -> None:
+        sys.stderr.write(f"{self.name}: {text}\n")
+        sys.stderr.flush()
+
+
+class Bar(Quiet):
+    """A bar over all pictures. Its time counts from the start of the first job, not of the queue."""
+
+    def __init__(self, count: int) -> None:
+        """Expect `count` pictures."""
+        super().__init__(count)
+        self.bar: tqdm[Any] = tqdm(total=count, leave=False, bar_format="{desc}")
+        self.is_running = False
+
+    def begin(self, name: str, expected: str) -> None:
+        """Show the picture's name."""
+        super().begin(name, expected)
+        self.bar.set_description_str(self.name)
+
+    def wait(self, place: int) -> None:
+        """Show how many jobs run first."""
+        self.bar.set_description_str(f"{self.name}: waiting, {place} ahead")
+
+    def work(self, step: int, total: int) -> None:
+        """Move the bar; the first step starts its clock and shows the expected time."""
+        if not self.is_running:
+            self.bar.bar_format = "{desc} {percentage:3.0f}%|{bar}| [{elapsed}<{remaining}]"
+            self.bar.reset()
+            self.is_running = True
+        hint = self.expected if step <= 1 else f"step {step}/{total}"
+        self.bar.set_description_str(f"{self.name}: {hint}", refresh=False)
+        self.bar.n = self.done + step / total
+        self.bar.refresh()
+
+    def hide(self) -> None:
+        """Remove the bar until the next step."""
+        self.bar.clear()
+
+    def close(self) -> None:
+        """Remove the bar."""
+        self.bar.close()
+
+
+def display(count: int, *, quiet: bool) -> Quiet:
+    """Return the display for `count` pictures."""
+    if quiet:
+        return Quiet(count)
+    return Bar(count) if sys.stderr.isatty() else Lines(count)
