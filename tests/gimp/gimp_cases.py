@@ -9,10 +9,11 @@ import functools
 import json
 import os
 import random
+import shutil
 import struct
 import threading
 from array import array
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from gimp_scenes import SCENES, Scene
 from outcomes import cases_in, write_outcomes
 
 from atelier_shared.deepdream import DeepDream
-from atelier_shared.messages import Progress, Queued
+from atelier_shared.messages import Picture, Progress, Queued
 from atelier_shared.settings import Choice, Number
 from host import cutouts, layer_pixels, new_layers, source_pictures
 from host.arguments import argument_name
@@ -124,7 +125,8 @@ def staged(scene: Scene) -> Iterator[tuple[Any, Any]]:
             assert image.set_color_profile(getattr(Gimp.ColorProfile, scene.profile)())
         yield image, _stage(image, scene)
     finally:
-        image.delete()
+        if image.is_valid():
+            image.delete()
 
 
 def _stage(image: Any, scene: Scene) -> Any:
@@ -445,6 +447,19 @@ def new_pattern(name: str, pixels: bytes) -> Any:
     return Gimp.Pattern.get_by_name(name)
 
 
+def case_a_style_file_may_have_a_name_that_is_not_utf_8() -> None:
+    place = Path(os.environ["OUTCOMES"]).with_name(os.fsdecode(b"M\xfcnchen\xff.jpg"))
+    shutil.copyfile(SAMPLES / "starry_night.jpg", place)
+    file = Gio.File.new_for_path(str(place))
+    with staged(Scene()) as (image, source):
+        status, layer = stylize(image, source, style=file)
+        assert status == STATUS.SUCCESS, layer
+        assert layer.get_name() == "Style Transfer: M\ufffdnchen\ufffd"
+        assert settings_of(layer)["pictures"] == [file.get_uri()]
+        layer = dream(image, source, guide=file)
+        assert layer.get_name() == "DeepDream: M\ufffdnchen\ufffd"
+
+
 def case_a_pattern_as_style_is_repeated() -> None:
     stride = 3 * PATTERN_WIDTH
     drawn = random.Random(3).randbytes(stride * PATTERN_HEIGHT)
@@ -538,6 +553,33 @@ def case_a_dream_from_noise_fills_a_transparent_layer() -> None:
         assert len(set(colours(layer))) > 100
 
 
+def case_a_new_result_lies_above_earlier_results_of_the_same_layer() -> None:
+    for grouped in (False, True):
+        with staged(Scene(grouped=grouped)) as (image, source):
+            first = dream(image, source)
+            second, third = (dream(image, source, frames=2, seed=seed) for seed in (1, 2))
+            of_first = dream(image, first)
+            siblings = source.get_parent().get_children() if grouped else image.get_layers()
+            above = siblings[: siblings.index(source)]
+            made = [layer for layer in above if layer.get_parasite("atelier-source")]
+            assert [made.index(layer) for layer in (third, second, of_first, first)] == [0, 2, 4, 5]
+            source_place = image.get_item_position(source)
+            assert image.get_item_position(first) == source_place - 1
+            image.reorder_item(first, source.get_parent(), source_place)  # now below its source
+            fourth = dream(image, source)
+            assert image.get_item_position(fourth) == image.get_item_position(third) - 1
+
+
+def case_a_copy_of_an_image_knows_the_results_of_its_layers() -> None:
+    with staged(Scene()) as (image, source):
+        made = dream(image, source)
+        copy = image.duplicate()
+        twin = copy.get_layer_by_tattoo(source.get_tattoo())
+        again = dream(copy, twin)
+        assert copy.get_item_position(again) == image.get_item_position(made)
+        copy.delete()
+
+
 def case_an_invalid_text_setting_is_an_error() -> None:
     with staged(Scene()) as (image, source):
         status, sentence = call("deepdream", image, [source], channels="all")
@@ -576,6 +618,117 @@ def case_the_filter_runs_on_locked_layers_and_groups() -> None:
             item.set_lock_content(True)
         source.set_lock_position(True)
         dream(image, source)
+
+
+# ── Layer effects ────────────────────────────────────────────────────────────────────────────────
+
+
+def add_effect(layer: Any, operation: str, **values: Any) -> None:
+    effect = Gimp.DrawableFilter.new(layer, operation, "effect")
+    for name, value in values.items():
+        effect.get_config().set_property(name, value)
+    layer.append_filter(effect)
+    effect.update()
+
+
+def case_a_run_reads_the_layer_with_its_effects() -> None:
+    for scene in (Scene(), Scene(masked=True, offset=(9, 14), selection="feathered ellipse", grouped=True)):
+        with staged(scene) as (image, source):
+            before, images = read(source), len(Gimp.get_images())
+            plain = dream(image, source, strength=0.0)
+            add_effect(source, "gegl:invert-gamma")
+            made = dream(image, source, strength=0.0)
+            assert (made.get_width(), made.get_offsets()) == (plain.get_width(), plain.get_offsets())
+            inverted = bytes(255 - value for value in b"".join(colours(plain)))
+            assert b"".join(colours(made)) == inverted
+            assert scene.masked == (made.get_mask() is not None)
+            if scene.masked:
+                assert read(made.get_mask()) == read(plain.get_mask())
+            assert len(source.get_filters()) == 1
+            assert read(source) == before
+            source.get_filters()[0].set_visible(False)
+            assert colours(dream(image, source, strength=0.0)) == colours(plain)
+            assert len(Gimp.get_images()) == images
+
+
+def case_an_effect_that_enlarges_the_layer_enlarges_the_result() -> None:
+    with staged(Scene(alpha=True)) as (image, source):
+        add_effect(source, "gegl:dropshadow", x=10.0, y=10.0, radius=4.0)
+        made = dream(image, source, strength=0.0)
+        _found, x, y = made.get_offsets()
+        assert x + made.get_width() > LAYER_WIDTH
+        assert y + made.get_height() > LAYER_HEIGHT
+        assert composite(image)[HEIGHT // 2 * WIDTH] == colours(source, (0, HEIGHT // 2, 1, 1))[0]
+
+
+# ── Changes during a run ─────────────────────────────────────────────────────────────────────────
+
+
+CHANGES_IN_PLACE: dict[str, Callable[[Any, Any], Any]] = {
+    "moved": lambda _image, layer: layer.set_offsets(31, 17),
+    "canvas enlarged": lambda image, _layer: image.resize(WIDTH + 40, HEIGHT + 50, 20, 25),
+    "painted": lambda _image, layer: Gimp.Drawable.edit_fill(layer, Gimp.FillType.FOREGROUND),
+    "renamed": lambda _image, layer: layer.set_name("other"),
+}
+CHANGES_OUT_OF_PLACE: dict[str, Callable[[Any, Any], Any]] = {
+    "flipped": lambda image, _layer: image.flip(Gimp.OrientationType.HORIZONTAL),
+    "rotated": lambda image, _layer: image.rotate(Gimp.RotationType.DEGREES180),
+    "turned": lambda image, _layer: image.rotate(Gimp.RotationType.DEGREES90),
+    "scaled": lambda image, _layer: image.scale(WIDTH // 2, HEIGHT // 2),
+    "cropped": lambda image, _layer: image.crop(100, 100, 50, 50),
+    "enlarged": lambda _image, layer: layer.resize_to_image_size(),
+    "deleted": lambda image, layer: image.remove_layer(layer),
+    "16 bits": lambda image, _layer: image.convert_precision(Gimp.Precision.U16_NON_LINEAR),
+    "grey": lambda image, _layer: image.convert_grayscale(),
+}
+
+
+BOX = (20, 15, 50, 200)
+"""The selected part of the layer."""
+
+
+@contextmanager
+def changed_while_running(change: Callable[[Any, Any], Any]) -> Iterator[Any]:
+    """Cut a part of a layer out, change the layer, and insert the part as a result."""
+    with staged(Scene(selection="rectangle")) as (image, source):
+        part = Picture(BOX[2], BOX[3], "RGB", "u8", read(source, BOX))
+        cutout, _content, _region = cutouts.cut_out(source)
+        change(image, source)
+        with new_layers.destination_of(cutout) as destination:
+            layer = new_layers.new_layer(destination, cutout, part, "result", "{}")
+            new_layers.insert(destination, [layer])
+        assert b"".join(colours(layer)) == part.pixels
+        assert layer.get_mask()
+        yield image, source, destination, layer
+        if not destination.source:
+            destination.image.delete()
+
+
+def case_a_result_follows_its_layer() -> None:
+    for name, change in CHANGES_IN_PLACE.items():
+        with changed_while_running(change) as (image, source, destination, layer):
+            assert destination.source == source, name
+            _found, x, y = source.get_offsets()
+            assert tuple(layer.get_offsets())[1:] == (x + BOX[0], y + BOX[1]), name
+            assert image.get_item_position(layer) == image.get_item_position(source) - 1
+
+
+def case_a_result_that_no_longer_fits_becomes_an_image() -> None:
+    for name, change in CHANGES_OUT_OF_PLACE.items():
+        with changed_while_running(change) as (image, _source, destination, layer):
+            assert destination.image != image, name
+            assert destination.image.get_layers() == [layer]
+            assert (destination.image.get_width(), destination.image.get_height()) == BOX[2:], name
+
+
+def case_a_picture_is_kept_when_its_image_is_closed() -> None:
+    with changed_while_running(lambda image, _layer: image.delete()) as (
+        _image,
+        _source,
+        destination,
+        _layer,
+    ):
+        assert destination.source is None
 
 
 def case_the_same_seed_gives_the_same_dream() -> None:
@@ -668,17 +821,17 @@ def case_progress_as_text() -> None:
 def case_pixels_are_read_and_written_in_strips() -> None:
     strip_px, polls = layer_pixels.STRIP_PX, list[None]()
     with staged(Scene(masked=True)) as (_image, source):
-        whole = cutouts.cut_out(source)
+        whole, whole_content, _region = cutouts.cut_out(source)
         layer_pixels.STRIP_PX = 7 * LAYER_WIDTH
         try:
-            cutout = cutouts.cut_out(source, lambda: polls.append(None))
-            content, _region = cutouts.content_of(cutout)
-            layer = new_layers.new_layer(cutout, content, "in strips", "{}")
+            cutout, content, _region = cutouts.cut_out(source, lambda: polls.append(None))
+            with new_layers.destination_of(cutout) as destination:
+                layer = new_layers.new_layer(destination, cutout, content, "in strips", "{}")
         finally:
             layer_pixels.STRIP_PX = strip_px
         assert cutout.mask == whole.mask
-        assert content == cutouts.content_of(whole)[0]
-        assert len(polls) == -(-LAYER_HEIGHT // 7)
+        assert content == whole_content
+        assert len(polls) == 2 * -(-LAYER_HEIGHT // 7)
         assert (colours(layer), read(layer.get_mask())) == (colours(source), read(source.get_mask()))
         layer.delete()
 

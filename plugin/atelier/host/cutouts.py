@@ -3,37 +3,67 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from gi.repository import Gimp
 
 from atelier_shared.messages import Picture, Region
 
+from .displayed_layer import displayed
 from .layer_pixels import Coding, Poll, coding_for, no_poll, read_pixels
+from .layer_state import LayerState, state_of
 from .masks import CutoutMask, mask_of
 from .suitability import selected_box
 
 
+class ImageKind(NamedTuple):
+    """The properties of an image needed to make another one like it; no profile means sRGB."""
+
+    base: Gimp.ImageBaseType
+    precision: Gimp.Precision
+    profile: Gimp.ColorProfile | None
+
+
 @dataclass(frozen=True)
 class Cutout:
-    """The bounding box of the selection within a layer, in the layer's coordinates.
+    """The part of a layer that a filter replaces, as it was when the run began.
 
-    `mask` is None where the whole box is visible.
+    Attributes:
+        layer: the layer; it may change during the run.
+        state: the layer's state at the beginning.
+        kind: the kind of its image.
+        box: bounding box of the selection within the layer, in the layer's coordinates. Effects can
+            enlarge it beyond the layer.
+        coding: the pixel format of the content.
+        mask: the visibility of each pixel; None where the whole box is visible.
     """
 
     layer: Gimp.Layer
+    state: LayerState
+    kind: ImageKind
     box: Region
     coding: Coding
     mask: CutoutMask | None
 
 
-def cut_out(layer: Gimp.Layer, poll: Poll = no_poll) -> Cutout:
-    """Return the selected part of a layer as it is now.
+def cut_out(layer: Gimp.Layer, poll: Poll = no_poll) -> tuple[Cutout, Picture, Region]:
+    """Return the selected part of a layer, its pixels with their context, and its place among these.
 
     Raises:
         Unsuitable: the layer is gone, or the selection does not overlap it.
     """
-    box = selected_box(layer)
-    return Cutout(layer, box, coding_for(layer, alpha=layer.has_alpha()), mask_of(layer, box, poll))
+    with displayed(layer) as source:
+        box = selected_box(source)
+        coding = coding_for(source, alpha=source.has_alpha())
+        mask = mask_of(source, box, poll)
+        around = box.with_context(source.get_width(), source.get_height())
+        pixels = read_pixels(source, around, coding.babl, poll)
+        moved = _offset_from(layer, source)
+    image = layer.get_image()
+    kind = ImageKind(image.get_base_type(), image.get_precision(), image.get_color_profile())
+    cutout = Cutout(layer, state_of(layer), kind, box.moved(*moved), coding, mask)
+    content = Picture(around.width, around.height, coding.channels, coding.depth, pixels)
+    return cutout, content, box.within(around)
 
 
 def size_to_send(layer: Gimp.Layer) -> tuple[int, int]:
@@ -42,10 +72,8 @@ def size_to_send(layer: Gimp.Layer) -> tuple[int, int]:
     return around.width, around.height
 
 
-def content_of(cutout: Cutout, poll: Poll = no_poll) -> tuple[Picture, Region]:
-    """Read a cutout with its context; return the picture and the cutout's place in it."""
-    box, layer = cutout.box, cutout.layer
-    around = box.with_context(layer.get_width(), layer.get_height())
-    pixels = read_pixels(layer, around, cutout.coding.babl, poll)
-    picture = Picture(around.width, around.height, cutout.coding.channels, cutout.coding.depth, pixels)
-    return picture, box.within(around)
+def _offset_from(layer: Gimp.Layer, source: Gimp.Layer) -> tuple[int, int]:
+    """Return the position of `source` relative to `layer`."""
+    _found, left, top = layer.get_offsets()
+    _found, x, y = source.get_offsets()
+    return x - left, y - top

@@ -1,33 +1,80 @@
-"""The backend's pictures as new layers of GIMP."""
+"""The backend's pictures as new layers of GIMP.
+
+Each new layer carries two parasites: the settings that made it, and the tattoo of its source layer. GIMP
+keeps a tattoo, the number of a layer within its image, when the image is saved or duplicated.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple
 
 from gi.repository import Gimp
 
+from atelier_shared.deferred_translation import N_
 from atelier_shared.errors import ProtocolError
 from atelier_shared.messages import Frame, Picture
 
 from .cutouts import Cutout
 from .layer_pixels import OPAQUE, Poll, coding_for, no_poll, slices, write_pixels
-from .suitability import LAYER_CHANGED, Unsuitable
+from .layer_state import is_in_place
+from .suitability import Unsuitable
 from .translation import _
 
-PARASITE = "atelier-settings"
+SETTINGS_PARASITE, SOURCE_PARASITE = "atelier-settings", "atelier-source"
+OPENED_AS_IMAGE = N_(
+    "The layer was deleted, converted, resized, flipped or rotated while the filter was running, so the"
+    " result does not fit onto it. It was opened as a new image."
+)
 
 
-def new_layer(cutout: Cutout, picture: Picture, name: str, settings: str, poll: Poll = no_poll) -> Gimp.Layer:
-    """Return a complete layer for a cutout, not yet in an image; `settings` go into its parasite.
+class Destination(NamedTuple):
+    """The image for new layers, their position in it, and the layer to insert them above.
+
+    A new image has no such layer.
+    """
+
+    image: Gimp.Image
+    x: int
+    y: int
+    source: Gimp.Layer | None
+
+
+@contextmanager
+def destination_of(cutout: Cutout) -> Iterator[Destination]:
+    """Yield the cutout's place above its layer, or a new image if the result no longer fits there.
+
+    A new image is deleted if the block raises.
+    """
+    layer, box = cutout.layer, cutout.box
+    if is_in_place(layer, cutout.state):
+        _found, x, y = layer.get_offsets()
+        yield Destination(layer.get_image(), x + box.x, y + box.y, layer)
+        return
+    base, precision, profile = cutout.kind
+    image = Gimp.Image.new_with_precision(box.width, box.height, base, precision)
+    if profile:
+        image.set_color_profile(profile)
+    try:
+        yield Destination(image, 0, 0, None)
+    except BaseException:
+        image.delete()
+        raise
+
+
+def new_layer(
+    destination: Destination, cutout: Cutout, picture: Picture, name: str, settings: str, poll: Poll = no_poll
+) -> Gimp.Layer:
+    """Return a complete layer, not yet in its image; `settings` go into its parasite.
 
     Raises:
-        Unsuitable: the cutout's layer was deleted or converted.
         ProtocolError: the picture does not have the cutout's size and coding.
     """
-    _check_source(cutout)
     _check_picture(cutout, picture)
-    layer = _empty_layer(cutout, name, settings)
+    layer = _empty_layer(destination, cutout, name)
     try:
+        _attach_parasites(layer, settings, destination.source)
         _fill(layer, cutout, picture, poll)
     except BaseException:
         layer.delete()
@@ -35,34 +82,56 @@ def new_layer(cutout: Cutout, picture: Picture, name: str, settings: str, poll: 
     return layer
 
 
-def insert(cutout: Cutout, new: Sequence[Gimp.Layer]) -> None:
-    """Insert layers above the cutout's layer, the last one topmost, as one undo step.
+def insert(destination: Destination, new: Sequence[Gimp.Layer]) -> None:
+    """Insert layers above the source layer and its earlier results, the last one topmost, as one undo step.
 
-    The cutout's layer stays selected: the next run with other settings starts from it, not from the
-    result of this run.
+    The source layer stays selected: the next run with other settings starts from it, not from the
+    result of this run. A new image is shown.
 
     Raises:
-        Unsuitable: the cutout's layer was deleted or converted, or GIMP does not insert the layers.
+        Unsuitable: GIMP does not insert the layers.
     """
-    _check_source(cutout)
-    source = cutout.layer
-    image, parent = source.get_image(), source.get_parent()
-    selected, place = image.get_selected_layers(), image.get_item_position(source)
+    image, source = destination.image, destination.source
+    selected = image.get_selected_layers()
+    parent, place = (source.get_parent(), _place_above_results(source)) if source else (None, 0)
     image.undo_group_start()
     inserted = [layer for layer in new if image.insert_layer(layer, parent, place)]
     if len(inserted) < len(new):
         for layer in inserted:
             image.remove_layer(layer)
-    image.set_selected_layers(selected)
+    if source:
+        image.set_selected_layers(selected)
     image.undo_group_end()
     if len(inserted) < len(new):
         raise Unsuitable(_("GIMP could not add the new layer to the image. Run the filter again."))
 
 
-def _check_source(cutout: Cutout) -> None:
-    source = cutout.layer
-    if not source.is_valid() or coding_for(source, alpha=source.has_alpha()) != cutout.coding:
-        raise Unsuitable(_(LAYER_CHANGED))
+# ── The place in the image ───────────────────────────────────────────────────────────────────────
+
+
+def _place_above_results(source: Gimp.Layer) -> int:
+    """Return the position of the topmost earlier result of a layer above it, or that of the layer itself."""
+    siblings = _siblings(source)[: source.get_image().get_item_position(source)]
+    results = (place for place, layer in enumerate(siblings) if _is_result_of(layer, source))
+    return next(results, len(siblings))
+
+
+def _siblings(layer: Gimp.Layer) -> list[Gimp.Layer]:
+    """Return all layers beside a layer, itself included, from top to bottom."""
+    parent = layer.get_parent()
+    return list(parent.get_children() if parent else layer.get_image().get_layers())
+
+
+def _is_result_of(layer: Gimp.Layer, source: Gimp.Layer) -> bool:
+    parasite = layer.get_parasite(SOURCE_PARASITE)
+    return parasite is not None and bytes(parasite.get_data()) == _tattoo(source)
+
+
+def _tattoo(layer: Gimp.Layer) -> bytes:
+    return str(layer.get_tattoo()).encode()
+
+
+# ── A layer ──────────────────────────────────────────────────────────────────────────────────────
 
 
 def _check_picture(cutout: Cutout, picture: Picture) -> None:
@@ -72,17 +141,21 @@ def _check_picture(cutout: Cutout, picture: Picture) -> None:
         raise ProtocolError(sentence)
 
 
-def _empty_layer(cutout: Cutout, name: str, settings: str) -> Gimp.Layer:
-    """Return an empty layer of a cutout's size and place."""
-    image, box = cutout.layer.get_image(), cutout.box
-    kind = Gimp.ImageType.GRAYA_IMAGE if cutout.layer.is_gray() else Gimp.ImageType.RGBA_IMAGE
+def _empty_layer(destination: Destination, cutout: Cutout, name: str) -> Gimp.Layer:
+    """Return an empty layer of a cutout's size."""
+    image, box, kinds = destination.image, cutout.box, Gimp.ImageType
+    kind = kinds.GRAYA_IMAGE if cutout.kind.base == Gimp.ImageBaseType.GRAY else kinds.RGBA_IMAGE
     mode = image.get_default_new_layer_mode()
     layer = Gimp.Layer.new(image, name, box.width, box.height, kind, 100.0, mode)
-    _found, x, y = cutout.layer.get_offsets()
-    layer.set_offsets(x + box.x, y + box.y)
-    flags = Gimp.PARASITE_PERSISTENT | Gimp.PARASITE_UNDOABLE
-    layer.attach_parasite(Gimp.Parasite.new(PARASITE, flags, settings.encode()))
+    layer.set_offsets(destination.x, destination.y)
     return layer
+
+
+def _attach_parasites(layer: Gimp.Layer, settings: str, source: Gimp.Layer | None) -> None:
+    flags = Gimp.PARASITE_PERSISTENT | Gimp.PARASITE_UNDOABLE
+    layer.attach_parasite(Gimp.Parasite.new(SETTINGS_PARASITE, flags, settings.encode()))
+    if source:
+        layer.attach_parasite(Gimp.Parasite.new(SOURCE_PARASITE, flags, _tattoo(source)))
 
 
 def _fill(layer: Gimp.Layer, cutout: Cutout, picture: Picture, poll: Poll) -> None:

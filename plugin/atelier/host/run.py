@@ -14,11 +14,12 @@ from atelier_shared.messages import Picture, Progress, Queued, Region, Result
 from atelier_shared.request import Request
 from atelier_shared.zoom_frames import frames
 
-from .cutouts import Cutout, content_of, cut_out
+from .cutouts import Cutout, cut_out
 from .event_loop_client import EventLoopClient
-from .new_layers import insert, new_layer
+from .new_layers import OPENED_AS_IMAGE, Destination, destination_of, insert, new_layer
 from .picture_cache import PictureCache
 from .task import Task
+from .translation import _
 
 
 class RunMonitor(Protocol):
@@ -50,17 +51,24 @@ def make_layers(
     Layers are created only after the last frame is computed. GIMP's Cancel button kills the plug-in, and
     GIMP would keep layers that are not yet in an image.
 
+    If the layer has changed too much meanwhile, the result becomes a new image.
+
     Raises:
         JobCancelled: the user has cancelled the run.
         Unsuitable, JobFailed, BackendUnavailable, …: the run failed.
         The image is unchanged in all these cases.
     """
     styles = [cache.for_run(each, task.request.picture_px, monitor.poll) for each in task.pictures]
-    cutout = cut_out(layer, monitor.poll)
-    results = _compute(task, client, monitor, styles, *content_of(cutout, monitor.poll))
-    new = _insert_layers(task, cutout, results, monitor)
+    cutout, content, region = cut_out(layer, monitor.poll)
+    results = _compute(task, client, monitor, styles, content, region)
+    notes = dict.fromkeys(result.note for result in results if result.note)
+    with destination_of(cutout) as destination:
+        new = _insert_layers(task, cutout, destination, results, monitor)
+    if not destination.source:
+        Gimp.Display.new(destination.image)
+        notes[_(OPENED_AS_IMAGE)] = None
     Gimp.displays_flush()
-    for note in dict.fromkeys(result.note for result in results if result.note):
+    for note in notes:
         Gimp.message(note)
     return new[-1]
 
@@ -92,15 +100,15 @@ def _compute(
 
 
 def _insert_layers(
-    task: Task, cutout: Cutout, results: Sequence[Result], monitor: RunMonitor
+    task: Task, cutout: Cutout, destination: Destination, results: Sequence[Result], monitor: RunMonitor
 ) -> list[Gimp.Layer]:
     """Make a layer of each result, and insert all of them together."""
     record = task.record()
     with _deleted_on_error() as layers:
         for number, result in enumerate(results, start=1):
             name = task.layer_name(number)
-            layers.append(new_layer(cutout, result.picture, name, record, monitor.poll))
-        insert(cutout, layers)
+            layers.append(new_layer(destination, cutout, result.picture, name, record, monitor.poll))
+        insert(destination, layers)
     return layers
 
 

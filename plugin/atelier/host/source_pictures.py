@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import PurePath
 from typing import TypeAlias
 
-from gi.repository import Babl, Gegl, Gimp, Gio
+from gi.repository import Babl, Gegl, Gimp, Gio, GLib
 
 from atelier_shared.messages import MAX_SIDE_PX, Picture, Region
 
@@ -44,8 +44,13 @@ def read_picture(source: SourcePicture, like: Gimp.Layer, longest_px: int, poll:
 
 
 def name_of(source: SourcePicture) -> str:
-    """Return the user's name for a file, a layer or a pattern."""
-    return PurePath(source.get_basename()).stem if isinstance(source, Gio.File) else str(source.get_name())
+    """Return the user's name for a file, a layer or a pattern, as valid Unicode.
+
+    The name of a file can be any bytes; GIMP refuses other text than UTF-8 as a layer's name.
+    """
+    if isinstance(source, Gio.File):
+        return PurePath(GLib.filename_display_name(source.get_basename())).stem
+    return str(source.get_name())
 
 
 def place_of(source: SourcePicture) -> str:

@@ -1,0 +1,79 @@
+"""Changes of a layer during a run: whether a result still fits into its place.
+
+GIMP reports no history of a layer. So its size, its pixel format and a grid of its pixels are compared
+before and after. Paint on the layer changes some of these pixels. A flip or a rotation moves all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, TypeAlias
+
+from gi.repository import Gegl, Gimp
+
+from .layer_pixels import Coding, coding_for
+
+GRID = 32
+"""Rows and columns of compared pixels."""
+BRIGHTNESS = "Y' u8"
+
+Grid: TypeAlias = Sequence[bytes]
+
+
+class LayerState(NamedTuple):
+    """The pixel format and the size of a layer, and the brightness at GRID × GRID places, row by row."""
+
+    coding: Coding
+    size: tuple[int, int]
+    grid: Grid
+
+
+def state_of(layer: Gimp.Layer) -> LayerState:
+    """Return the state of a layer; the layer must be valid."""
+    size = layer.get_width(), layer.get_height()
+    return LayerState(coding_for(layer, alpha=layer.has_alpha()), size, _grid_of(layer, *size))
+
+
+def is_in_place(layer: Gimp.Layer, before: LayerState) -> bool:
+    """Return whether a result made from a layer in the state `before` still fits onto the layer.
+
+    The layer may have been moved or painted on since then. Nothing fits onto a layer that was deleted,
+    converted, scaled, cropped, flipped or rotated.
+    """
+    if not layer.is_valid():
+        return False
+    now = state_of(layer)
+    return now[:2] == before[:2] and is_upright(now.grid, before.grid)
+
+
+def is_upright(now: Grid, before: Grid) -> bool:
+    """Return whether `now` is no more similar to a flipped or rotated `before` than to `before` itself."""
+    upright, *turned = (_difference(now, grid) for grid in _orientations(before))
+    return upright <= min(turned)
+
+
+def _orientations(grid: Grid) -> Iterator[Grid]:
+    """Yield the eight orientations of a grid, `grid` itself first."""
+    for transposed in (grid, [bytes(column) for column in zip(*grid, strict=True)]):
+        for flipped in (transposed, transposed[::-1]):
+            yield flipped
+            yield [row[::-1] for row in flipped]
+
+
+def _difference(one: Grid, other: Grid) -> int:
+    """Return the sum of the absolute differences of two grids."""
+    return sum(abs(a - b) for a, b in zip(b"".join(one), b"".join(other), strict=True))
+
+
+def _grid_of(layer: Gimp.Layer, width: int, height: int) -> list[bytes]:
+    columns, buffer = list(_centres(width)), layer.get_buffer()
+    rows = (
+        buffer.get(Gegl.Rectangle.new(0, y, width, 1), 1.0, BRIGHTNESS, Gegl.AbyssPolicy.NONE)
+        for y in _centres(height)
+    )
+    return [bytes(row[x] for x in columns) for row in rows]
+
+
+def _centres(side: int) -> Iterator[int]:
+    """Yield the centres of GRID equal parts of a side."""
+    return ((2 * part + 1) * side // (2 * GRID) for part in range(GRID))
