@@ -55,13 +55,13 @@ def cut_out(layer: Gimp.Layer, poll: Poll = no_poll) -> tuple[Cutout, Picture, R
     with displayed(layer) as source:
         box = selected_box(source)
         coding = coding_for(source, alpha=source.has_alpha())
-        mask = mask_of(source, box, poll)
         around = box.with_context(source.get_width(), source.get_height())
         pixels = read_pixels(source, around, coding.babl, poll)
-        moved = _offset_from(layer, source)
+        box_in_layer = box.moved(*_offset_from(layer, source))
     image = layer.get_image()
     kind = ImageKind(image.get_base_type(), image.get_precision(), image.get_color_profile())
-    cutout = Cutout(layer, state_of(layer), kind, box.moved(*moved), coding, mask)
+    mask = mask_of(layer, box_in_layer, poll)
+    cutout = Cutout(layer, state_of(layer), kind, box_in_layer, coding, mask)
     content = Picture(around.width, around.height, coding.channels, coding.depth, pixels)
     return cutout, content, box.within(around)
 

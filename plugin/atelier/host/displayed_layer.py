@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from gi.repository import Gimp
 
+from .layer_tree import layers_in
 from .suitability import LAYER_CHANGED, Unsuitable
 from .translation import _
 
@@ -26,9 +27,10 @@ def displayed(layer: Gimp.Layer) -> Iterator[Gimp.Layer]:
     if not any(effect.get_visible() for effect in layer.get_filters()):
         yield layer
         return
-    copy = layer.get_image().duplicate()
+    image = layer.get_image()
+    copy = image.duplicate()
     try:
-        twin = copy.get_layer_by_tattoo(layer.get_tattoo())
+        twin = list(layers_in(copy))[list(layers_in(image)).index(layer)]
         twin.merge_filters()
         yield twin
     finally:

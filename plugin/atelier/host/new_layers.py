@@ -1,7 +1,7 @@
 """The backend's pictures as new layers of GIMP.
 
 Each new layer carries two parasites: the settings that made it, and the tattoo of its source layer. GIMP
-keeps a tattoo, the number of a layer within its image, when the image is saved or duplicated.
+keeps a tattoo, the number of a layer within its image, when the image is saved.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from atelier_shared.presets import CONTROLLED
 from atelier_shared.style_transfer import StyleTransfer
 from host.arguments import argument_name, given_picture
 from host.filters import Filter, PictureArgument
+from host.layer_tree import layers_in
 from host.source_pictures import SourcePicture
 from host.translation import _
 
@@ -89,7 +90,7 @@ def list_entries(group: str, chosen: Filter, history: History) -> list[Entry]:
     if group == "file":
         return [file_entry(Gio.File.new_for_uri(uri)) for uri in history.recent]
     if group == "layer":
-        return [_layer_entry(layer) for image in Gimp.get_images() for layer in _layers_in(image)]
+        return [_layer_entry(layer) for image in Gimp.get_images() for layer in layers_in(image)]
     if group == "pattern":
         return [_pattern_entry(pattern) for pattern in Gimp.patterns_get_list(None)]
     return list(_built_in_entries(chosen))
@@ -102,14 +103,6 @@ def _arguments(chosen: Filter) -> list[PictureArgument]:
 
 def _kinds(chosen: Filter) -> set[str]:
     return {argument.kind for argument in chosen.picture_arguments}
-
-
-def _layers_in(parent: Gimp.Image | Gimp.GroupLayer) -> Iterator[Gimp.Layer]:
-    """Yield all layers of an image or group, including nested ones, from top to bottom."""
-    for layer in parent.get_layers() if isinstance(parent, Gimp.Image) else parent.get_children():
-        yield layer
-        if layer.is_group():
-            yield from _layers_in(layer)
 
 
 def _favourite(key: str, chosen: Filter) -> Entry | None:
