@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from pathlib import Path
 
@@ -42,3 +43,11 @@ def test_the_readme_s_tree_has_every_folder() -> None:
 def test_gatys_loss_is_two_clicks_from_the_readme() -> None:
     readme = (CHECKOUT / "README.md").read_text(encoding="utf-8")
     assert "(backend/style/fine_loss.py)" in readme and "(backend/style/losses.py)" in readme
+
+
+def test_the_help_pages_are_those_of_the_present_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(CHECKOUT / "docs")
+    make_help = importlib.import_module("make_help")
+    files: dict[str, str] = make_help.files()
+    shipped = {file.name: file.read_text(encoding="utf-8") for file in make_help.FOLDER.iterdir()}
+    assert shipped == files, "Run docs/make_help.py."

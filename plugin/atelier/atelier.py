@@ -7,12 +7,13 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from pathlib import Path
 
 import gi
 
 gi.require_versions({"Babl": "0.1", "Gegl": "0.4", "Gimp": "3.0"})
 gi.require_versions({"Gdk": "3.0", "GimpUi": "3.0", "Gtk": "3.0"})
-from gi.repository import Gimp, GLib, GObject
+from gi.repository import Gimp, Gio, GLib, GObject
 
 from atelier_shared.errors import AtelierError, JobCancelled
 from host.arguments import declare_arguments, given_pictures
@@ -35,7 +36,8 @@ class Atelier(Gimp.PlugIn):  # type: ignore[misc]  # gi has no types
         return True, "atelier", "locale"
 
     def do_query_procedures(self) -> list[str]:
-        """Return the names of the procedures."""
+        """Return the names of the procedures, and tell GIMP where their help pages are."""
+        self.set_help_domain("atelier", Gio.File.new_for_path(str(Path(__file__).parent / "help")))
         return list(FILTERS)
 
     def do_create_procedure(self, name: str) -> Gimp.Procedure:
