@@ -17,7 +17,7 @@ from atelier_shared.home import (
     PACKAGES_FILE,
     PLUGIN_FILE,
     SELF_CHECK_LOG,
-    SPEEDS_FILE,
+    SLOWNESS_FILE,
     STYLES_FILE,
     THUMBNAILS_FOLDER,
     VENV_FOLDER,
@@ -110,7 +110,7 @@ class Home:
         """List all places in the home that the installer and the backend use."""
         folders = (self.venv, self.earlier_venv, self.models, self.thumbnails, self.command.parent)
         made = (self.picture, self.log, self.plugin_fingerprint, self.outside, self.backend_log)
-        notes = (SPEEDS_FILE, STYLES_FILE, KERNELS_FILE, CONNECTION_FILE, LOCK_FILE, INDEX_NOTE)
+        notes = (SLOWNESS_FILE, STYLES_FILE, KERNELS_FILE, CONNECTION_FILE, LOCK_FILE, INDEX_NOTE)
         files = (*made, *(self.folder / name for name in notes))
         drafts = (self.folder.glob(f".{file.stem}-*{file.suffix}") for file in files)
         return [*folders, *files, *itertools.chain.from_iterable(drafts)]

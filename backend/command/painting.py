@@ -179,7 +179,7 @@ def styles_of(options: argparse.Namespace) -> list[tuple[Path, ...]]:
 
 def expected(request: PaintingRequest, content: Picture, count: int) -> str:
     """Return a sentence with the expected time for `count` frames."""
-    speeds = estimate.read_speeds(home.atelier_home())
-    seconds = estimate.estimate(request, content.width, content.height, speeds)
+    slowness = estimate.read_slowness(home.atelier_home())
+    seconds = estimate.estimate(request, content.width, content.height, slowness)
     sentence, amount = estimate.in_words(None if seconds is None else count * seconds)
     return sentence.format(count=amount)

@@ -18,7 +18,7 @@ from gimp_session import Gimp, make_profile
 from PIL import Image, ImageChops, ImageStat
 
 from atelier_shared.deepdream import DeepDream
-from atelier_shared.estimate import estimate, read_speeds
+from atelier_shared.estimate import estimate, read_slowness
 from atelier_shared.gallery_styles import GALLERY
 from atelier_shared.presets import PRESETS
 from atelier_shared.style_transfer import StyleTransfer
@@ -662,9 +662,9 @@ def test_the_installation_measures_the_speed_of_the_default_methods(
     monkeypatch.setenv("ATELIER_HOME", str(home.folder))
     self_check.measure_speed(Plan(home))
     stop_backend(home.folder)
-    speeds = read_speeds(home.folder)
-    assert estimate(StyleTransfer(), 4000, 3000, speeds)
-    assert estimate(DeepDream(), 4000, 3000, speeds)
+    slowness = read_slowness(home.folder)
+    assert estimate(StyleTransfer(), 4000, 3000, slowness)
+    assert estimate(DeepDream(), 4000, 3000, slowness)
 
 
 def test_the_reason_of_a_failure_is_found_in_gimp_s_messages(home: Home) -> None:
@@ -746,7 +746,7 @@ def check_installed(done: subprocess.CompletedProcess[str], clone: Path, user: P
     assert change(clone / "samples/chelsea.jpg", picture) > 20
     assert len(list((user / ".atelier/thumbnails").glob("*.png"))) == len(GALLERY) + len(PRESETS)
     assert done.stdout.count(" paints chelsea.jpg") == 2, "in GIMP 3.0 and in 3.2"
-    assert estimate(StyleTransfer(), 4000, 3000, read_speeds(user / ".atelier"))
+    assert estimate(StyleTransfer(), 4000, 3000, read_slowness(user / ".atelier"))
     assert not [*clone.glob("build"), *clone.rglob("*.egg-info")]
 
 

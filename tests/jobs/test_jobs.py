@@ -390,11 +390,11 @@ def test_a_class_to_dream_of_is_given_by_name_or_number(models: Path) -> None:
 @pytest.mark.parametrize("asked_for", ["auto", devices.choose("auto").type])
 def test_the_speed_is_noted_for_the_device_and_for_auto(models: Path, asked_for: str) -> None:
     request = dataclasses.replace(FAST, device=asked_for)
-    (models.parent / home.SPEEDS_FILE).unlink(missing_ok=True)
+    (models.parent / home.SLOWNESS_FILE).unlink(missing_ok=True)
     result(submit(request, picture(), REGION, picture(seed=9)), models)
-    speeds = estimate.read_speeds(models.parent)
+    slowness = estimate.read_slowness(models.parent)
     for device in ("auto", devices.choose("auto").type):
-        assert estimate.estimate(dataclasses.replace(request, device=device), 96, 80, speeds)
+        assert estimate.estimate(dataclasses.replace(request, device=device), 96, 80, slowness)
 
 
 def finished_early(job: Submit, models: Path, after: int = 1) -> Result:
@@ -441,11 +441,11 @@ def test_one_pass_methods_finish_their_pass(models: Path, method: str) -> None:
 def test_the_speed_of_a_job_finished_early_is_not_noted(models: Path, method: str) -> None:
     job = submit(EVERY[method], picture(), REGION, STYLE)
     result(job, models)
-    before = (models.parent / home.SPEEDS_FILE).read_bytes()
+    before = (models.parent / home.SLOWNESS_FILE).read_bytes()
     finished_early(job, models)
-    assert (models.parent / home.SPEEDS_FILE).read_bytes() == before
+    assert (models.parent / home.SLOWNESS_FILE).read_bytes() == before
     result(job, models)
-    assert (models.parent / home.SPEEDS_FILE).read_bytes() != before
+    assert (models.parent / home.SLOWNESS_FILE).read_bytes() != before
 
 
 def test_the_gallery_s_network_has_every_offered_style(models: Path) -> None:

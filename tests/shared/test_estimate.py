@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from atelier_shared.deepdream import DeepDream
-from atelier_shared.estimate import MAX_BYTES, Speed, estimate, in_words, read_speeds
-from atelier_shared.home import SPEEDS_FILE
+from atelier_shared.estimate import MAX_BYTES, estimate, in_words, read_slowness
+from atelier_shared.home import SLOWNESS_FILE
+from atelier_shared.request import PaintingRequest
 from atelier_shared.requests import Identity
 from atelier_shared.style_transfer import StyleTransfer
 from backend.jobs import timings
@@ -60,71 +61,111 @@ def test_kinds_of_jobs_differ_only_in_what_affects_speed() -> None:
     assert StyleTransfer(method="fast", network="vgg16").kind_of_job("cpu") == others[2]
 
 
-def test_the_estimate_follows_the_noted_speeds(tmp_path: Path) -> None:
-    request = StyleTransfer(method="fast", size=1000, device="cpu")
-    assert estimate(request, 100, 50, read_speeds(tmp_path)) is None
-    timings.note(tmp_path, request.kind_of_job("cpu"), seconds=2.0, work=1000.0)
-    assert estimate(request, 100, 50, read_speeds(tmp_path)) == pytest.approx(10.0)
-    timings.note(tmp_path, request.kind_of_job("cpu"), seconds=3.0, work=1500.0)
-    assert estimate(request, 100, 50, read_speeds(tmp_path)) == pytest.approx(10.0)
+FAST = StyleTransfer(method="fast", device="cpu")
+SIZE = 1000, 800
 
 
-def test_newer_jobs_have_more_weight(tmp_path: Path) -> None:
-    timings.note(tmp_path, "job", seconds=10.0, work=10.0)
-    timings.note(tmp_path, "job", seconds=30.0, work=10.0)
-    assert read_speeds(tmp_path) == {"job 1e1": Speed(35.0, 15.0)}
+def note(home: Path, request: PaintingRequest, slowness: float, size: tuple[int, int] = SIZE) -> None:
+    """Note a job that took `slowness` times as long as usual."""
+    usual_s = request.usual_seconds(*size)
+    timings.note(home, request.kind_of_job("cpu"), slowness * usual_s, usual_s)
 
 
-def test_previews_do_not_displace_the_speed_of_large_pictures(tmp_path: Path) -> None:
+def estimated(home: Path, request: PaintingRequest, size: tuple[int, int] = SIZE) -> float | None:
+    """Return an estimate as a multiple of the usual duration."""
+    seconds = estimate(request, *size, read_slowness(home))
+    return None if seconds is None else seconds / request.usual_seconds(*size)
+
+
+def test_the_estimate_follows_the_noted_jobs(tmp_path: Path) -> None:
+    assert estimated(tmp_path, FAST) is None
+    for _ in range(2):
+        note(tmp_path, FAST, 2.0)
+        assert estimated(tmp_path, FAST) == pytest.approx(2.0)
+    assert estimated(tmp_path, StyleTransfer(method="fast", device="cuda")) is None
+
+
+def test_jobs_on_a_busy_machine_do_not_count(tmp_path: Path) -> None:
+    for slowness in (1.0, 1.2, 40.0, 1.1, 30.0):
+        note(tmp_path, FAST, slowness)
+    assert estimated(tmp_path, FAST) == pytest.approx(1.2)
+
+
+def test_a_faster_machine_is_noticed(tmp_path: Path) -> None:
+    for slowness in (*[3.0] * 20, *[1.0] * 5):
+        note(tmp_path, FAST, slowness)
+    assert estimated(tmp_path, FAST) == pytest.approx(1.0)
+
+
+def test_other_kinds_of_jobs_give_an_estimate_and_correct_the_first_job(tmp_path: Path) -> None:
+    for request in (FAST, DeepDream(device="cpu"), StyleTransfer(device="cpu")):
+        note(tmp_path, request, 1.5)
+    gallery = StyleTransfer(method="gallery", device="cpu")
+    for request in (
+        gallery,
+        DeepDream(network="vgg16", device="cpu"),
+        StyleTransfer(method="light", device="cpu"),
+    ):
+        assert estimated(tmp_path, request) == pytest.approx(1.5)
+    note(tmp_path, gallery, 80.0)
+    assert estimated(tmp_path, gallery) == pytest.approx(1.5), "one job on a busy machine counts"
+    for _ in range(2):
+        note(tmp_path, gallery, 5.0)
+    assert estimated(tmp_path, gallery) == pytest.approx(5.0)
+
+
+def test_previews_do_not_displace_large_pictures(tmp_path: Path) -> None:
     picture, preview = DeepDream(device="cpu"), DeepDream(device="cpu", size=128, iterations=3)
-    large, small = picture.work(1000, 1000), preview.work(1000, 1000)
-    timings.note(tmp_path, preview.kind_of_job("cpu"), seconds=5.0, work=small)
-    first = estimate(picture, 1000, 1000, read_speeds(tmp_path))
-    assert first == pytest.approx(5.0 * large / small), "all that is known is better than nothing"
-    timings.note(tmp_path, picture.kind_of_job("cpu"), seconds=60.0, work=large)
+    note(tmp_path, preview, 3.0)
+    assert estimated(tmp_path, picture) == pytest.approx(3.0), "all that is known is better than nothing"
+    for _ in range(3):
+        note(tmp_path, picture, 1.0)
     for _ in range(50):
-        timings.note(tmp_path, preview.kind_of_job("cpu"), seconds=0.5, work=small)
-    known = read_speeds(tmp_path)
-    assert estimate(picture, 1000, 1000, known) == pytest.approx(60.0)
-    assert estimate(preview, 1000, 1000, known) == pytest.approx(0.5)
-    assert estimate(DeepDream(device="cpu", network="vgg16"), 1000, 1000, known) is None
+        note(tmp_path, preview, 3.0)
+    assert estimated(tmp_path, picture) == pytest.approx(1.0)
+    assert estimated(tmp_path, preview) == pytest.approx(3.0)
 
 
 def test_a_job_without_work_takes_no_time(tmp_path: Path) -> None:
+    note(tmp_path, FAST, 2.0)
     request = StyleTransfer(method="fast", strength=0.0, device="cpu")
-    timings.note(tmp_path, request.kind_of_job("cpu"), seconds=2.0, work=1000.0)
-    assert estimate(request, 1000, 500, read_speeds(tmp_path)) == 0.0
+    assert estimate(request, 1000, 500, read_slowness(tmp_path)) == 0.0
 
 
 def test_a_job_that_did_nothing_is_not_noted(tmp_path: Path) -> None:
-    timings.note(tmp_path, "job", seconds=1.0, work=0.0)
-    assert not (tmp_path / SPEEDS_FILE).exists()
+    timings.note(tmp_path, "job cpu", seconds=1.0, usual_s=0.0)
+    assert not (tmp_path / SLOWNESS_FILE).exists()
 
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"\xff\xfe", b"[1, 2]", b"{", b"[" * 60_000, b'{"a": [0, 1], "b": [1, null], "c": [1], "d": 3}',
-     b'{"a": [1, Infinity], "b": [1, 1e-300]}', b"{}" + b" " * MAX_BYTES],
+    [b"", b"\xff\xfe", b"[1, 2]", b"{", b"[" * 60_000, b'{"a cpu 1e0": [0, 1], "b cpu 1e0": [1, null]}',
+     b'{"a cpu 1e0": [1, Infinity], "b cpu 1e0": [1e-300]}', b"{}" + b" " * MAX_BYTES,
+     b'{"a cpu 1e0": [], "b cpu 1e": [1], "c": [1], "d cpu 1e0": 3, "e 1ex": [1]}'],
 )  # fmt: skip
 def test_a_damaged_file_counts_as_empty(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / SPEEDS_FILE).write_bytes(content)
-    assert read_speeds(tmp_path) == {}
-    timings.note(tmp_path, "job", seconds=1.0, work=2.0)
-    assert read_speeds(tmp_path) == {"job 1e0": Speed(1.0, 2.0)}
+    (tmp_path / SLOWNESS_FILE).write_bytes(content)
+    assert read_slowness(tmp_path) == {}
+    timings.note(tmp_path, "job cpu", seconds=1.0, usual_s=2.0)
+    assert read_slowness(tmp_path) == {"job cpu 1e0": [0.5]}
 
 
 def test_the_file_stays_small_and_keeps_the_newest(tmp_path: Path) -> None:
-    many = {f"job {number}": [1.0, 1.0] for number in range(2 * timings.MOST_NAMES)}
-    (tmp_path / SPEEDS_FILE).write_text(json.dumps(many))
-    timings.note(tmp_path, "new", seconds=1.0, work=1.0)
-    assert len(read_speeds(tmp_path)) == timings.MOST_NAMES
-    assert "new 1e0" in read_speeds(tmp_path)
-    assert [file.name for file in tmp_path.iterdir()] == [SPEEDS_FILE]
+    recent = [123456.789] * timings.RECENT
+    many = {f"style-transfer fine inception-v3 {n} cpu 1e5": recent for n in range(timings.MOST_NAMES)}
+    (tmp_path / SLOWNESS_FILE).write_text(json.dumps(many, indent=1))
+    assert read_slowness(tmp_path) == many, "the file is too large to be read"
+    for _ in range(timings.RECENT + 1):
+        timings.note(tmp_path, "new cpu", seconds=1.0, usual_s=1.0)
+    noted = read_slowness(tmp_path)
+    assert len(noted) == timings.MOST_NAMES
+    assert noted["new cpu 1e0"] == [1.0] * timings.RECENT
+    assert [file.name for file in tmp_path.iterdir()] == [SLOWNESS_FILE]
 
 
 def test_an_unwritable_folder_is_ignored(tmp_path: Path) -> None:
-    timings.note(tmp_path / "missing", "job", seconds=1.0, work=1.0)
-    assert read_speeds(tmp_path / "missing") == {}
+    timings.note(tmp_path / "missing", "job cpu", seconds=1.0, usual_s=1.0)
+    assert read_slowness(tmp_path / "missing") == {}
 
 
 @pytest.mark.parametrize(

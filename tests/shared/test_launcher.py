@@ -307,7 +307,7 @@ def test_no_program_is_run_from_a_home_folder_that_others_can_change(
 
 def test_files_of_the_home_folder_are_for_its_user_alone(home: Path) -> None:
     """The notes and logs of earlier versions, which all could read, become private too."""
-    files = [home / name for name in ("backend.lock", "backend.log", "connection.json", "speeds.json")]
+    files = [home / name for name in ("backend.lock", "backend.log", "connection.json", "slowness.json")]
     for file in files[:2]:
         file.touch(0o666)
         file.chmod(0o666)

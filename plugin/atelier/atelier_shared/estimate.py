@@ -1,69 +1,97 @@
-"""How long a job will take: its work, and how fast this computer did such work before.
+"""How long a job will take: its usual duration, and how much slower this computer was in recent jobs.
 
-The backend notes the speeds in a file of the home folder, which may be deleted at any time.
+Other programs make a job slower, never faster. So of the recent jobs the median counts, and of two middle
+values the lower one. The backend notes the jobs in a file of the home folder, which may be deleted at any
+time.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from statistics import median_low
 
 from .deferred_translation import N_
-from .home import SPEEDS_FILE, read_json_object
+from .home import SLOWNESS_FILE, read_json_object
 from .request import PaintingRequest
 
 MAX_BYTES = 64 * 1024
-SMALLEST_AMOUNT, LARGEST_AMOUNT = 1e-6, 1e18
-"""Bounds of plausible seconds and work."""
+LEAST, MOST = 1e-6, 1e9
+"""Bounds of a plausible slowness."""
+ENOUGH = 3
+"""With fewer jobs of a kind, the slowness of other kinds counts as one more job."""
+
+JOB_NAME = re.compile(r".+ 1e-?\d{1,3}", re.ASCII)
+
+Slowness = Mapping[str, Sequence[float]]
+"""By kind of job and magnitude of its duration: the duration of recent jobs ÷ the usual one, newest last."""
 
 
-class Speed(NamedTuple):
-    """Seconds and pixel-steps of earlier jobs, the newest weighted most."""
+def job_name(kind: str, usual_s: float) -> str:
+    """Return the name under which a job is noted: its kind, and the magnitude of its usual duration.
 
-    seconds: float
-    work: float
-
-
-Speeds = Mapping[str, Speed]
-
-
-def speed_name(kind: str, work: float) -> str:
-    """Return the name under which the speed of a job is noted: its kind and the magnitude of its work.
-
-    Otherwise the many small jobs, previews above all, would displace the speed of a large one.
+    Otherwise the many small jobs, previews above all, would displace a large one.
     """
-    return f"{kind} 1e{math.floor(math.log10(work))}"
+    return f"{kind} 1e{_magnitude(usual_s)}"
 
 
-def estimate(request: PaintingRequest, width: int, height: int, speeds: Speeds) -> float | None:
-    """Return the seconds that a job will take, or None if no job of its kind was measured.
+def estimate(request: PaintingRequest, width: int, height: int, slowness: Slowness) -> float | None:
+    """Return the seconds that a job will take, or None if no job was noted on its device.
 
-    Of the speeds of its kind, that of the most similar amount of work is used.
+    Of its kind, the jobs of the most similar duration are used; of other kinds, likewise.
     """
-    work = request.work(width, height)
-    kind = request.kind_of_job(request.device)
-    known = [speed for name, speed in speeds.items() if name.rpartition(" ")[0] == kind]
-    if not known:
-        return None
-    nearest = min(known, key=lambda speed: abs(math.log(max(work, 1.0) / speed.work)))
-    return work * nearest.seconds / nearest.work
+    usual_s, kind = request.usual_seconds(width, height), request.kind_of_job(request.device)
+    own = {name: jobs for name, jobs in slowness.items() if _kind_of(name) == kind}
+    others = {
+        name: jobs
+        for name, jobs in slowness.items()
+        if name not in own and _device_of(name) == request.device
+    }
+    recent = [each for jobs in _most_similar(usual_s, own) for each in jobs]
+    if len(recent) < ENOUGH and others:
+        recent.append(median_low(map(median_low, _most_similar(usual_s, others))))
+    return usual_s * median_low(recent) if recent else None
 
 
-def read_speeds(home: Path) -> dict[str, Speed]:
-    """Return the speeds noted in Atelier's home folder, without damaged entries."""
-    return dict(_valid(read_json_object(home / SPEEDS_FILE, MAX_BYTES).items()))
+def _most_similar(usual_s: float, slowness: Slowness) -> list[Sequence[float]]:
+    """Return the notes of jobs whose magnitude is nearest to that of a job."""
+    distance = {name: abs(_magnitude(usual_s) - _magnitude_of(name)) for name in slowness}
+    nearest = min(distance.values(), default=0)
+    return [found for name, found in slowness.items() if distance[name] == nearest]
 
 
-def _valid(notes: Iterable[tuple[str, object]]) -> Iterable[tuple[str, Speed]]:
+def _magnitude(usual_s: float) -> int:
+    return math.floor(math.log10(max(usual_s, LEAST)))
+
+
+def _magnitude_of(name: str) -> int:
+    return int(name.rpartition(" 1e")[2])
+
+
+def _kind_of(name: str) -> str:
+    return name.rpartition(" ")[0]
+
+
+def _device_of(name: str) -> str:
+    return _kind_of(name).rpartition(" ")[2]
+
+
+def read_slowness(home: Path) -> dict[str, list[float]]:
+    """Return the notes in Atelier's home folder, without damaged entries."""
+    return dict(_valid(read_json_object(home / SLOWNESS_FILE, MAX_BYTES).items()))
+
+
+def _valid(notes: Iterable[tuple[str, object]]) -> Iterable[tuple[str, list[float]]]:
     for name, value in notes:
-        if isinstance(value, list) and len(value) == 2 and all(map(_is_amount, value)):
-            yield name, Speed(*value)
+        jobs = value if isinstance(value, list) else []
+        if jobs and all(map(_is_slowness, jobs)) and JOB_NAME.fullmatch(name):
+            yield name, jobs
 
 
-def _is_amount(value: object) -> bool:
-    return isinstance(value, int | float) and SMALLEST_AMOUNT <= value < LARGEST_AMOUNT
+def _is_slowness(value: object) -> bool:
+    return isinstance(value, int | float) and LEAST <= value < MOST
 
 
 # ── In words ─────────────────────────────────────────────────────────────────────────────────────

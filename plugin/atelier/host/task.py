@@ -36,8 +36,8 @@ class Task:
 
     def seconds(self, width: int, height: int) -> float | None:
         """Estimate the duration for content of a size; return None if no such job was measured yet."""
-        speeds = estimate.read_speeds(home.atelier_home())
-        seconds = estimate.estimate(self.request, width, height, speeds)
+        slowness = estimate.read_slowness(home.atelier_home())
+        seconds = estimate.estimate(self.request, width, height, slowness)
         return None if seconds is None else seconds * self.frames
 
     def record(self) -> str:
