@@ -91,14 +91,16 @@ def _serve(models: Path, idle_s: float) -> None:
     open_files.raise_limit()
     key = secrets.token_bytes(KEY_BYTES)
     with zmq.Context() as context, AuthenticatedRouter(context, key) as router:
-        worker = LocalWorker(functools.partial(load_filters, models))
+        load = functools.partial(load_filters, models)
+        worker, second = LocalWorker(load), LocalWorker(load, starts_at_once=False)
         try:
-            server = Server(router, key, worker.start, idle_s=idle_s)
+            server = Server(router, key, worker.start, second.start, idle_s=idle_s)
             with published(Connection(router.port, os.getpid(), key.hex()), on_lost=server.stop):
                 logging.info("process %d is listening on port %d", os.getpid(), router.port)
                 server.serve()
         finally:
             worker.close()
+            second.close()
             logging.info("ended")
 
 

@@ -1,4 +1,7 @@
-"""The backend's message loop: it queues clients' jobs, runs one at a time, and relays its messages.
+"""The backend's message loop: it queues clients' jobs, has workers run them, and relays their messages.
+
+Jobs run one at a time in the order of arrival. Previews do not wait for the others: a second worker makes
+them while the main one is busy.
 
 Sources: docs/protocol.md; the ZeroMQ Guide, chapter 4, for heartbeats.
 """
@@ -69,11 +72,21 @@ class Client:
 
 @dataclass(eq=False)
 class Job:
-    """A client's submitted request, and the function for ending it early once it runs."""
+    """A client's submitted request.
+
+    Attributes:
+        end: ends the job early once it runs.
+        place: the place in the queue, as last sent to the client; 0 for a running job.
+        is_interrupted: whether a preview was stopped to begin again in the second worker.
+        is_unwanted: whether the client has ended it early.
+    """
 
     client: Client
     submit: Submit
     end: Callable[[EndRequest], None] = lambda _: None
+    place: int = 0
+    is_interrupted: bool = False
+    is_unwanted: bool = False
 
     @property
     def picture_bytes(self) -> int:
@@ -81,15 +94,34 @@ class Job:
         return sum(len(picture.pixels) for picture in (self.submit.content, *self.submit.styles))
 
 
-class Server:
-    """The message loop. It runs until a client stops it, or no job has arrived for `idle_s`."""
+@dataclass(eq=False)
+class Slot:
+    """A worker, by its function to start a job, and the job that it runs."""
 
-    def __init__(self, connections: AuthenticatedRouter, key: bytes, start: Start, *, idle_s: float) -> None:
-        self._connections, self._key, self._start, self._idle_s = connections, key, start, idle_s
+    start: Start
+    job: Job | None = None
+
+
+class Server:
+    """The message loop. It runs until a client stops it, or no job has arrived for `idle_s`.
+
+    `start` starts a job in the main worker, `start_preview` in the second one.
+    """
+
+    def __init__(
+        self,
+        connections: AuthenticatedRouter,
+        key: bytes,
+        start: Start,
+        start_preview: Start,
+        *,
+        idle_s: float,
+    ) -> None:
+        self._connections, self._key, self._idle_s = connections, key, idle_s
+        self._main, self._second = Slot(start), Slot(start_preview)
         self._router = connections.router
         self._clients: dict[bytes, Client] = {}
         self._waiting: deque[Job] = deque()
-        self._running: Job | None = None
         self._reports: queue.SimpleQueue[tuple[Job, Message]] = queue.SimpleQueue()
         self._wake_reader, self._wake_writer = socket.socketpair()
         self._stopped = self._memory_returned = False
@@ -128,13 +160,13 @@ class Server:
 
     def _return_memory(self) -> None:
         """Return the pictures' memory to the system, once, after QUIET_S without a job."""
-        is_quiet = not self._running and time.monotonic() - self._active_at > QUIET_S
+        is_quiet = not self._running() and time.monotonic() - self._active_at > QUIET_S
         if is_quiet and not self._memory_returned:
             allocator.give_back()
         self._memory_returned = is_quiet
 
     def _is_idle(self) -> bool:
-        if self._running:
+        if self._running():
             self._active_at = time.monotonic()
         return time.monotonic() - self._active_at > self._idle_s
 
@@ -211,8 +243,8 @@ class Server:
             self._send(job.client, Failed(number, "busy", problem))
             return
         self._waiting.append(job)
-        if self._running:
-            self._send(job.client, Queued(number, len(self._waiting)))
+        self._run_next()
+        self._send_places()
 
     def _lack_of_room(self, job: Job) -> str:
         """Return why another job cannot wait; an empty text if it can."""
@@ -225,22 +257,46 @@ class Server:
 
     # ── Jobs ─────────────────────────────────────────────────────────────────────────────────────
 
+    def _running(self) -> list[Job]:
+        return [slot.job for slot in (self._main, self._second) if slot.job]
+
     def _jobs_of(self, client: Client) -> list[Job]:
-        jobs = [*self._waiting, *([self._running] if self._running else [])]
-        return [job for job in jobs if job.client is client]
+        return [job for job in (*self._waiting, *self._running()) if job.client is client]
+
+    def _waiting_jobs(self, *, previews: bool) -> list[Job]:
+        return [job for job in self._waiting if job.submit.is_preview == previews]
 
     def _run_next(self) -> None:
-        if self._running or not self._waiting:
-            return
-        job = self._running = self._waiting.popleft()
+        """Start waiting jobs where a worker is free, and make room for a run."""
+        for slot in (self._main, self._second):
+            runs = self._waiting_jobs(previews=False) if slot is self._main else []
+            next_jobs = runs or self._waiting_jobs(previews=True)
+            if slot.job is None and next_jobs:
+                self._begin(next_jobs[0], slot)
+        if self._waiting_jobs(previews=False):
+            self._interrupt_preview()
+
+    def _begin(self, job: Job, slot: Slot) -> None:
+        self._waiting.remove(job)
+        slot.job, job.place = job, 0
         self._send(job.client, Queued(job.submit.job, 0))
         self._send_places()
-        job.end = self._start(job.submit, lambda message: self._report(job, message))
+        job.end = slot.start(job.submit, lambda message: self._report(job, message))
+
+    def _interrupt_preview(self) -> None:
+        """Stop a preview in the main worker, because a run waits. It begins again in the second one."""
+        job = self._main.job
+        if job and job.submit.is_preview and not job.is_interrupted:
+            job.is_interrupted = True
+            job.end(Cancel(job.submit.job))
 
     def _send_places(self) -> None:
-        """Send every waiting job its new place in the queue."""
-        for place, job in enumerate(self._waiting, start=1):
-            self._send(job.client, Queued(job.submit.job, place))
+        """Send every waiting job its new place among the jobs of its kind."""
+        for previews in (False, True):
+            for place, job in enumerate(self._waiting_jobs(previews=previews), start=1):
+                if place != job.place:
+                    job.place = place
+                    self._send(job.client, Queued(job.submit.job, place))
 
     def _report(self, job: Job, message: Message) -> None:
         """Queue a message of a job for its client and wake the loop. Called from any thread."""
@@ -257,14 +313,20 @@ class Server:
         self._wake_reader.recv(4096)
         while not self._reports.empty():
             job, message = self._reports.get()
-            self._send(job.client, message)
             if isinstance(message, Result | Failed | Cancelled):
-                self._running = None
+                (slot,) = (slot for slot in (self._main, self._second) if slot.job is job)
+                slot.job = None
                 self._active_at = time.monotonic()
+            if isinstance(message, Cancelled) and job.is_interrupted and not job.is_unwanted:
+                job.is_interrupted = False
+                self._waiting.appendleft(job)
+            else:
+                self._send(job.client, message)
 
     def _end_early(self, job: Job, request: EndRequest) -> None:
         """Pass an end request on to a running job; drop a waiting job."""
-        if job is self._running:
+        if job in self._running():
+            job.is_unwanted = True
             job.end(request)
         else:
             self._waiting.remove(job)

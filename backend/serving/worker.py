@@ -66,19 +66,19 @@ class LocalWorker:
     """A process for jobs.
 
     It calls `load` once, then runs one job after another with the function returned. The process starts
-    at once and is kept between jobs. After RELEASE_S without a job it is ended to free its device's
-    memory, and the next job starts another. `load` must be a function of a module, because the process
-    imports it by name. A thread runs the jobs, so `start` never blocks.
+    at once, or with the first job, and is kept between jobs. After RELEASE_S without a job it is ended to
+    free its device's memory, and the next job starts another. `load` must be a function of a module,
+    because the process imports it by name. A thread runs the jobs, so `start` never blocks.
     """
 
-    def __init__(self, load: Load) -> None:
+    def __init__(self, load: Load, *, starts_at_once: bool = True) -> None:
         self._load = load
         self._assignments: queue.Queue[Assignment | None] = queue.Queue()
         self._closed = threading.Event()
         self._process: SpawnProcess | None = None
         self._pipe: WorkerPipe | None = None
         try:
-            self._pipe = self._spawn()
+            self._pipe = self._spawn() if starts_at_once else None
         except NotStarted as error:
             log.warning("the worker process could not be started yet: %s", error)
         self._thread = threading.Thread(target=self._run_assignments, daemon=True)

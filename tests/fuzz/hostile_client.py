@@ -68,7 +68,7 @@ class Insider:
 
 logging.disable()
 router = AuthenticatedRouter(zmq.Context.instance(), KEY)
-thread = threading.Thread(target=Server(router, KEY, start, idle_s=1e9).serve, daemon=True)
+thread = threading.Thread(target=Server(router, KEY, start, start, idle_s=1e9).serve, daemon=True)
 thread.start()
 insider, neighbour = Insider(router.port), BackendClient(router.port, KEY)
 

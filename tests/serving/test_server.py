@@ -83,10 +83,11 @@ def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     for name in ("HANG_S", "PATIENCE_S"):
         if name in options:
             monkeypatch.setattr(f"backend.serving.worker.{name}", options[name])
-    worker = LocalWorker(options.get("load", echo_filter.load))
+    load = options.get("load", echo_filter.load)
+    worker, second = LocalWorker(load), LocalWorker(load, starts_at_once=False)
     with zmq.Context() as context, AuthenticatedRouter(context, key) as router:
         port = router.port
-        server = Server(router, key, worker.start, idle_s=options.get("idle_s", 60.0))
+        server = Server(router, key, worker.start, second.start, idle_s=options.get("idle_s", 60.0))
         thread = threading.Thread(target=server.serve)
         thread.start()
         yield Running(port, key, server, thread)
@@ -95,6 +96,7 @@ def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
                 client.stop_backend()
         thread.join(60)
         worker.close()
+        second.close()
         assert not thread.is_alive()
 
 
@@ -201,6 +203,58 @@ def test_cancelling_a_waiting_job_moves_later_jobs_up(backend: Running) -> None:
         with pytest.raises(JobCancelled):
             list(client.messages(waiting))
         assert next(messages) == Queued(last, 1)
+
+
+def test_a_preview_does_not_wait_for_a_run(backend: Running) -> None:
+    with backend.client() as first, backend.client() as second:
+        endless = first.submit(DeepDream(seed=echo_filter.ENDLESS), PICTURE, WHOLE)
+        next(message for message in first.messages(endless) if isinstance(message, Progress))
+        waiting = second.submit(Identity(), PICTURE, WHOLE)
+        for _ in range(2):
+            preview = second.submit(Identity(), PICTURE, WHOLE, is_preview=True)
+            assert list(second.messages(preview)) == answers_to(preview)
+        first.cancel(endless)
+        assert list(second.messages(waiting)) == answers_to(waiting)
+
+
+def test_a_run_takes_the_worker_from_a_preview_which_begins_again(backend: Running) -> None:
+    with backend.client() as first, backend.client() as second:
+        preview = first.submit(DeepDream(seed=echo_filter.ENDLESS), PICTURE, WHOLE, is_preview=True)
+        messages = first.messages(preview)
+        next(message for message in messages if isinstance(message, Progress))
+        run = second.submit(Identity(), PICTURE, WHOLE)
+        assert list(second.messages(run)) == [Queued(run, 1), *answers_to(run)]
+        assert Queued(preview, 0) in messages, "the preview has not begun again"
+        assert isinstance(next(messages), Progress)
+        first.cancel(preview)
+        with pytest.raises(JobCancelled):
+            list(messages)
+        assert_works(backend)
+
+
+def test_an_interrupted_preview_can_be_cancelled(backend: Running) -> None:
+    with backend.client() as client:
+        preview = client.submit(DeepDream(seed=echo_filter.SLUGGISH), PICTURE, WHOLE, is_preview=True)
+        next(message for message in client.messages(preview) if isinstance(message, Progress))
+        run = client.submit(Identity(), PICTURE, WHOLE)
+        client.cancel(preview)
+        with pytest.raises(JobCancelled):
+            list(client.messages(preview))
+        assert result(client, run).picture == PICTURE
+
+
+def test_previews_wait_for_each_other_when_both_workers_are_busy(backend: Running) -> None:
+    endless = DeepDream(seed=echo_filter.ENDLESS)
+    with backend.client() as client, backend.client() as other:
+        both = [client.submit(endless, PICTURE, WHOLE, is_preview=is_preview) for is_preview in (False, True)]
+        seen = client.messages(both[1])
+        next(message for message in seen if isinstance(message, Progress))
+        third = other.submit(Identity(), PICTURE, WHOLE, is_preview=True)
+        messages = other.messages(third)
+        assert next(messages) == Queued(third, 1)
+        client.cancel(both[1])
+        assert list(messages) == answers_to(third)
+        assert [job.submit.job for job in backend.server._running()] == both[:1]
 
 
 def test_a_job_that_finishes_early_returns_its_current_result(backend: Running) -> None:

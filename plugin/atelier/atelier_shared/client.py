@@ -109,15 +109,21 @@ class BackendClient:
         self._dealer.close()
 
     def submit(
-        self, request: Request, content: Picture, region: Region, styles: Sequence[Picture] = ()
+        self,
+        request: Request,
+        content: Picture,
+        region: Region,
+        styles: Sequence[Picture] = (),
+        *,
+        is_preview: bool = False,
     ) -> int:
-        """Submit `region` of `content` and return the number of the job.
+        """Submit `region` of `content` and return the number of the job; a preview waits for no other job.
 
         Raises:
             BackendSilent: the backend is gone or does not read the pictures.
         """
         job = next(self._jobs)
-        self.send(Submit(job, request, content, region, tuple(styles)))
+        self.send(Submit(job, request, content, region, tuple(styles), is_preview))
         return job
 
     def cancel(self, job: int) -> None:

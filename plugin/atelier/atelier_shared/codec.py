@@ -125,11 +125,11 @@ _UNPACK: dict[str, Callable[[Any, list[Frame]], Any]] = {
     "region": _region,
     "request": _request,
 }
-_PLAIN_TYPES: dict[Any, type] = {"int": int, "str": str}
+_PLAIN_TYPES: dict[Any, type] = {"int": int, "str": str, "bool": bool}
 
 
 def _check_types(value: Any) -> None:
-    """Raise TypeError unless the int and str fields of a dataclass hold exactly that type."""
+    """Raise TypeError unless the int, str and bool fields of a dataclass hold exactly that type."""
     for field in dataclasses.fields(value):
         required = _PLAIN_TYPES.get(field.type)
         if required and type(getattr(value, field.name)) is not required:

@@ -12,7 +12,7 @@ from typing import ClassVar
 from .errors import ProtocolError
 from .request import Request
 
-PROTOCOL_VERSION = 2
+PROTOCOL_VERSION = 3
 MAX_SIDE_PX = 2**19
 CONTEXT_PX = 96
 
@@ -74,6 +74,10 @@ class Region:
         """Return the region relative to the corner of `outer`."""
         return Region(self.x - outer.x, self.y - outer.y, self.width, self.height)
 
+    def moved(self, right: int, down: int) -> Region:
+        """Return the region moved by some pixels."""
+        return Region(self.x + right, self.y + down, self.width, self.height)
+
     def with_context(self, width: int, height: int) -> Region:
         """Return the part of a picture to send for this region: CONTEXT_PX more on every side."""
         left, top = max(0, self.x - CONTEXT_PX), max(0, self.y - CONTEXT_PX)
@@ -122,7 +126,10 @@ class Refused(Message):
 
 @dataclass(frozen=True)
 class Submit(Message):
-    """Client: filter `region` of `content`; the rest of `content` is context for the network."""
+    """Client: filter `region` of `content`; the rest of `content` is context for the network.
+
+    A preview does not wait for the jobs that are none.
+    """
 
     type = "submit"
     job: int
@@ -130,6 +137,7 @@ class Submit(Message):
     content: Picture
     region: Region
     styles: tuple[Picture, ...] = ()
+    is_preview: bool = False
 
     def __post_init__(self) -> None:
         """Raise ProtocolError unless the region lies inside the content."""

@@ -70,6 +70,8 @@ class EventLoopClient:
         region: Region,
         styles: Sequence[Picture],
         callback: Callback,
+        *,
+        is_preview: bool = False,
     ) -> int:
         """Submit a job for `region` of `content`, and return the number of the job.
 
@@ -79,7 +81,7 @@ class EventLoopClient:
         connection = self._ensure_connection()
         job = next(self._numbers)
         self._callbacks[job] = callback
-        message = Submit(job, request, content, region, tuple(styles))
+        message = Submit(job, request, content, region, tuple(styles), is_preview)
         connection.enqueue(lambda backend: backend.send(message) if job in self._callbacks else None)
         return job
 
