@@ -1,4 +1,4 @@
-"""Time from the last change of a setting to the new preview, with a warm backend.
+"""Time from the last change of a setting to the first new preview, with a warm backend.
 
     python benchmarks/preview.py [--models ~/.atelier/models]
 
@@ -29,12 +29,13 @@ from atelier_shared.deepdream import DeepDream
 from atelier_shared.errors import JobFailed
 from atelier_shared.messages import Picture, Region, Result
 from atelier_shared.presets import PRESETS
-from atelier_shared.request import PREVIEW_PX, PaintingRequest, Request
+from atelier_shared.request import PaintingRequest, Request
 from atelier_shared.settings import Choice, settings
 from atelier_shared.style_transfer import StyleTransfer
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 STYLE_PX = 1024
+LAYER = 4000, 2667
 DELAY_S = 0.2
 """The same as in `ui.preview.pane`, which cannot be imported without Gtk."""
 ROUNDS = 3
@@ -79,8 +80,8 @@ def choices(request: type[Request], name: str) -> tuple[str, ...]:
 
 def latency(client: BackendClient, name: str, request: Request) -> float:
     """Print the seconds of the first preview of a kind and the median of the next ones; return the median."""
-    content, style = picture("coffee.jpg", PREVIEW_PX), picture("starry_night.jpg", STYLE_PX)
-    asked = request.for_preview(content.width, content.height)
+    asked, longest_px = request.previews(*LAYER)[0]
+    content, style = picture("coffee.jpg", longest_px), picture("starry_night.jpg", STYLE_PX)
     try:
         first_s, *seconds = (DELAY_S + job(client, asked, content, style) for _ in range(1 + ROUNDS))
     except JobFailed as error:

@@ -12,12 +12,14 @@ from torch import Tensor
 class Step:
     """Step `index` of `total`, counted from 1; the image of the last step is the result.
 
-    `image` is an image tensor (1, 3, H, W), detached, at the algorithm's current size.
+    `image` is an image tensor (1, 3, H, W), detached, at the algorithm's current size. Until a part of it
+    `is_painted`, it is the content.
     """
 
     index: int
     total: int
     image: Tensor
+    is_painted: bool = True
 
 
 Steps = Generator[Step, bool | None, None]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Generator, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -178,9 +178,7 @@ def _stylize(request: StyleTransfer, pictures: Pictures, models: Path, tile_scal
     # Before the painting, so that missing weights are reported at once.
     brush = _brush(request, pictures, models) if share < 1 else None
     painting = METHODS[request.method](request, pictures, models, tile_scale)
-    step = yield from _renumbered(
-        painting, lambda step: Step(step.index, round(step.total / share), step.image)
-    )
+    step = yield from _renumbered(painting, lambda step: replace(step, total=round(step.total / share)))
     if brush:
         step = yield from _repaint(request, pictures, step, brush, tile_scale)
     if request.method == "gallery" and request.strength < 1:
@@ -234,7 +232,7 @@ def _fine(request: StyleTransfer, pictures: Pictures, models: Path, tile_scale: 
     network.check_layers([*settings.weights.content_layers, *settings.weights.style_layers])
     draft, finish_early = Step(0, 0, pictures.content), None
     for draft in _draft(request, pictures, models, tile_scale):
-        finish_early = yield Step(draft.index, draft.total + settings.iterations, draft.image)
+        finish_early = yield replace(draft, total=draft.total + settings.iterations)
     if finish_early:
         total = draft.total + settings.iterations
         yield Step(total, total, draft.image)

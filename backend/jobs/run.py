@@ -98,23 +98,26 @@ def _try(attempt: Attempt, submit: Submit, request: PaintingRequest, models: Pat
     painted = picture_tensors.write(in_region(image), like, opaque=request.is_opaque)
     if not finished_early:
         seconds = time.monotonic() - started_s
-        _note_speed(submit, request, models.parent, attempt.device, seconds)
+        _note_slowness(submit, request, models.parent, attempt.device, seconds)
     yield Result(submit.job, painted, attempt.note)
 
 
-def _note_speed(
+def _note_slowness(
     submit: Submit, request: PaintingRequest, home: Path, device: torch.device, seconds: float
 ) -> None:
-    """Note the speed of a device, also under the name "auto" if this is the default device."""
-    work = request.work(submit.content.width, submit.content.height)
+    """Note the slowness of a device, also under the name "auto" if this is the default device."""
+    usual_s = request.usual_seconds(submit.content.width, submit.content.height)
     for name in (device.type, "auto") if device == devices.choose("auto") else (device.type,):
-        timings.note(home, request.kind_of_job(name), seconds, work)
+        timings.note(home, request.kind_of_job(name), seconds, usual_s)
 
 
 def _report(
     job: int, steps: Steps, in_region: Callable[[Tensor], Tensor]
 ) -> Generator[Progress, bool | None, tuple[Tensor, bool]]:
-    """Yield a `Progress` for each step; return the last image and whether it was finished early."""
+    """Yield a `Progress` for each step; return the last image and whether it was finished early.
+
+    A picture that is not painted yet is left out, because the client may have a better preview of it.
+    """
     finish_early, next_preview_s = None, 0.0
     while True:
         try:
@@ -122,7 +125,7 @@ def _report(
         except StopIteration:
             return step.image, bool(finish_early)
         preview = None
-        if time.monotonic() >= next_preview_s:
+        if step.is_painted and time.monotonic() >= next_preview_s:
             preview = picture_tensors.preview(in_region(step.image), PREVIEW_PX)
             next_preview_s = time.monotonic() + PREVIEW_EVERY_S
         finish_early = yield Progress(job, step.index, step.total, preview)

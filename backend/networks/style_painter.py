@@ -149,7 +149,7 @@ def paint(
     tiles, index = painter.apply_layers(padded, apply), 0
     while (painting := _next(tiles)) is None:
         index += 1
-        yield Step(index, total, small)
+        yield Step(index, total, small, is_painted=False)
     yield Step(total, total, resize(inner.of(painting), fit(size_of(content), longest_px)).clamp(0, 1))
 
 

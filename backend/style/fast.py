@@ -105,7 +105,7 @@ def stylize(
 
     for index, encoded in enumerate(_encode(small, pixel_tiles, network), start=1):
         features = encoded
-        yield Step(index, total, small)
+        yield Step(index, total, small, is_painted=False)
     own = statistics(features, _on_features(visible, small))
 
     def paint(part: Tensor) -> Tensor:

@@ -34,9 +34,10 @@ from host.suitability import Unsuitable
 from host.task import Task
 from ui.gallery import recent
 from ui.gallery.gallery import Gallery
-from ui.preview.excerpt import excerpt_of, fits_at_full_size, moved_centre
+from ui.preview.excerpt import Excerpt, excerpt_of
 from ui.preview.pane import PreviewPane
-from ui.preview.rendering import original_pixbuf, result_pixbuf
+from ui.preview.rendering import dimmed, original_pixbuf, result_pixbuf
+from ui.preview.view import WHOLE, View
 from ui.run_progress import RunProgress
 from ui.settings_form import settings_form
 from ui.status_line import StatusLine
@@ -105,6 +106,11 @@ def assert_near(found: tuple[int, ...], wanted: tuple[int, ...], within: int = 2
     assert all(abs(a - b) <= within for a, b in zip(found, wanted, strict=True)), (found, wanted)
 
 
+def whole_of(layer: Any) -> Excerpt:
+    """Return the excerpt that a preview of the usual size shows at first."""
+    return excerpt_of(layer, WHOLE, PREVIEW_PX)
+
+
 # ── Excerpts and pixbufs ─────────────────────────────────────────────────────────────────────────
 
 
@@ -113,7 +119,7 @@ def case_excerpts_are_srgb_for_every_format_of_layer() -> None:
         for adobe in (False, True):
             for alpha in (False, True):
                 with layer_of(alpha=alpha, precision=precision, adobe=adobe) as layer:
-                    content = excerpt_of(layer, None).content
+                    content = whole_of(layer).content
                     assert content.channels == ("RGBA" if alpha else "RGB")
                     assert (content.width, content.height) == (PREVIEW_PX, 204)
                     assert_near(pixel(content, 40, 100), (*COLOUR, 128)[: 4 if alpha else 3])
@@ -123,11 +129,11 @@ def case_excerpts_are_srgb_for_every_format_of_layer() -> None:
 def case_excerpts_of_grey_layers_are_grey() -> None:
     for alpha in (False, True):
         with layer_of(gray=True, alpha=alpha) as layer:
-            content = excerpt_of(layer, None).content
+            content = whole_of(layer).content
             assert content.channels == ("YA" if alpha else "Y")
             wanted = read(layer, (10, 10, 1, 1), "Y'A u8" if alpha else "Y' u8")
             assert_near(pixel(content, 40, 100), tuple(wanted))
-            excerpt = original_pixbuf(excerpt_of(layer, None))
+            excerpt = original_pixbuf(whole_of(layer))
             assert (excerpt.get_width(), excerpt.get_height()) == (PREVIEW_PX, 204)
 
 
@@ -137,7 +143,7 @@ def case_masks_are_the_selection_times_the_layer_mask() -> None:
             image = layer.get_image()
             Gimp.Selection.all(image)
             write(image.get_selection(), "Y float", array("f", [0.5] * WIDTH * HEIGHT).tobytes())
-            excerpt = excerpt_of(layer, None)
+            excerpt = whole_of(layer)
             assert (
                 excerpt.mask is not None and len(excerpt.mask) == excerpt.region.width * excerpt.region.height
             )
@@ -145,16 +151,16 @@ def case_masks_are_the_selection_times_the_layer_mask() -> None:
             mask = layer.create_mask(Gimp.AddMaskType.WHITE)
             layer.add_mask(mask)
             write(mask, "Y float", array("f", [0.25] * WIDTH * HEIGHT).tobytes())
-            assert_near(tuple(set(excerpt_of(layer, None).mask or b"")), (32,), within=3)
+            assert_near(tuple(set(whole_of(layer).mask or b"")), (32,), within=3)
             layer.set_apply_mask(False)
-            assert_near(tuple(set(excerpt_of(layer, None).mask or b"")), (128,), within=3)
+            assert_near(tuple(set(whole_of(layer).mask or b"")), (128,), within=3)
 
 
 def case_an_excerpt_of_a_selection_includes_its_context() -> None:
     with layer_of() as layer:
         layer.set_offsets(50, 20)
         layer.get_image().select_rectangle(Gimp.ChannelOps.REPLACE, 450, 120, 200, 100)
-        excerpt = excerpt_of(layer, None)
+        excerpt = whole_of(layer)
         assert (excerpt.content.width, excerpt.content.height) == (200 + 2 * 96, 100 + 2 * 96)
         assert (excerpt.region.x, excerpt.region.y, excerpt.region.width, excerpt.region.height) == (
             96,
@@ -164,29 +170,36 @@ def case_an_excerpt_of_a_selection_includes_its_context() -> None:
         )
         assert excerpt.part == 1.0
         assert excerpt.mask == b"\xff" * 20_000
-        assert fits_at_full_size(layer)
         assert bytes(excerpt.content.pixels) == read(layer, (304, 4, 392, 292), "R'G'B' u8")
 
 
 def case_a_detail_has_the_layers_pixels_at_full_size() -> None:
     with layer_of() as layer:
         Gimp.Drawable.edit_fill(layer, Gimp.FillType.BACKGROUND)
-        excerpt = excerpt_of(layer, (0.5, 0.5))
-        assert not fits_at_full_size(layer)
+        excerpt = excerpt_of(layer, View(zoom=WIDTH / PREVIEW_PX), PREVIEW_PX)
         assert (excerpt.region.width, excerpt.region.height) == (PREVIEW_PX, PREVIEW_PX)
         around = (330 - 96, 130 - 96, PREVIEW_PX + 2 * 96, PREVIEW_PX + 2 * 96)
         assert bytes(excerpt.content.pixels) == read(layer, around, "R'G'B' u8")
+        assert excerpt.size == (532, 532)
         assert abs(excerpt.part - 532 / WIDTH) < 1e-9
-        corner = excerpt_of(layer, (0.0, 1.0))
+        corner = excerpt_of(layer, View(0.0, 1.0, WIDTH / PREVIEW_PX), PREVIEW_PX)
         assert (corner.region.x, corner.region.y) == (0, 96)
-        assert moved_centre(layer, (0.5, 0.5), 100, -1000) == (0.6, PREVIEW_PX / HEIGHT / 2)
+
+
+def case_an_excerpt_is_no_larger_than_a_thumbnail_of_gimp() -> None:
+    with layer_of() as layer:
+        layer.scale(4 * WIDTH, 4 * HEIGHT, True)
+        layer.get_image().select_rectangle(Gimp.ChannelOps.REPLACE, 96, 96, 2000, 1000)
+        content = excerpt_of(layer, WHOLE, 1024).content
+        assert content.width <= 1024
+        assert whole_of(layer).region.width == PREVIEW_PX
 
 
 def case_a_result_replaces_only_the_selection() -> None:
     with layer_of() as layer:
         image = layer.get_image()
         image.select_ellipse(Gimp.ChannelOps.REPLACE, 0, 0, WIDTH, HEIGHT)
-        excerpt = excerpt_of(layer, None)
+        excerpt = whole_of(layer)
         green = Picture(20, 10, "RGB", "u8", bytes((0, 255, 0)) * 200)
         before, after = original_pixbuf(excerpt), result_pixbuf(excerpt, green)
         assert at(before, 100, 100) == COLOUR
@@ -204,7 +217,7 @@ def case_a_selection_outside_the_layer_and_a_deleted_layer_are_errors() -> None:
 
 def assert_unsuitable(layer: Any, sentence: str) -> None:
     try:
-        excerpt_of(layer, None)
+        whole_of(layer)
     except Unsuitable as error:
         assert str(error).startswith(sentence), error
     else:
@@ -223,7 +236,7 @@ class Window:
     """A window with the preview of a layer. Tests change its request."""
 
     def __init__(self, layer: Any, request: Any, sources: tuple[Any, ...] = ()) -> None:
-        self.request, self.sources, self.submitted = request, sources, 0
+        self.request, self.sources, self.requests = request, sources, list[tuple[Any, bool]]()
         self.client = EventLoopClient(lambda: self.pane.refresh_soon())
         self.submit = self.client.submit
         self.client.submit = self._counting_submit  # type: ignore[assignment,method-assign]
@@ -238,9 +251,13 @@ class Window:
             raise self.request
         return self.request, self.sources
 
-    def _counting_submit(self, *arguments: Any) -> int:
-        self.submitted += 1
-        return self.submit(*arguments)
+    def _counting_submit(self, request: Any, *arguments: Any, is_preview: bool = False) -> int:
+        self.requests.append((request, is_preview))
+        return self.submit(request, *arguments, is_preview=is_preview)
+
+    @property
+    def submitted(self) -> int:
+        return len(self.requests)
 
     def __enter__(self) -> Window:
         return self
@@ -256,7 +273,7 @@ class Window:
     @property
     def pixels(self) -> bytes:
         """The displayed pixels."""
-        pixbuf = self.pane._image.get_pixbuf()
+        pixbuf = self.pane.area.pixbuf
         return bytes(pixbuf.get_pixels()) if pixbuf else b""
 
     def change(self, request: Any) -> None:
@@ -299,7 +316,7 @@ def case_a_changed_setting_changes_the_preview() -> None:
         )
         first = window.wait()
         assert window.status == ""
-        assert first != original_pixbuf(excerpt_of(layer, None)).get_pixels()
+        assert first != original_pixbuf(whole_of(layer)).get_pixels()
         window.change(StyleTransfer(method="gallery", gallery_style="woodcut"))
         assert window.wait() != first
         assert window.submitted == 2
@@ -307,7 +324,7 @@ def case_a_changed_setting_changes_the_preview() -> None:
         assert window.wait() == first
         window.pane.refresh_soon()
         window.wait()
-        assert window.submitted == 3, "an unchanged preview was requested again"
+        assert window.submitted == 2, "a finished preview was requested again"
 
 
 def case_the_newest_request_cancels_the_older() -> None:
@@ -332,8 +349,8 @@ def case_changes_in_quick_succession_are_one() -> None:
 def case_holding_a_button_shows_the_original() -> None:
     with layer_of() as layer, Window(layer, GALLERY) as window:
         made = window.wait()
-        original = original_pixbuf(excerpt_of(layer, None)).get_pixels()
-        box = window.pane.get_children()[0]
+        original = original_pixbuf(whole_of(layer)).get_pixels()
+        box = window.pane.area.box
         press(box, Gdk.EventType.BUTTON_PRESS)
         assert window.pixels == original
         press(box, Gdk.EventType.BUTTON_RELEASE)
@@ -350,14 +367,18 @@ def case_a_detail_is_dragged() -> None:
     with layer_of() as layer, Window(layer, GALLERY) as window:
         whole = window.wait()
         window.pane._detail.set_active(True)
-        original = original_pixbuf(excerpt_of(layer, (0.5, 0.5))).get_pixels()
-        assert window.pixels == original
+        zoom = WIDTH / PREVIEW_PX
+
+        def original(view: View) -> bytes:
+            return bytes(original_pixbuf(excerpt_of(layer, view, PREVIEW_PX)).get_pixels())
+
+        assert window.pixels == original(View(zoom=zoom))
         detail = window.wait()
-        assert detail not in (original, whole)
-        box = window.pane.get_children()[0]
+        assert detail not in (original(View(zoom=zoom)), whole)
+        box = window.pane.area.box
         press(box, Gdk.EventType.BUTTON_PRESS, x=100.0, y=100.0)
         press(box, Gdk.EventType.MOTION_NOTIFY, x=200.0, y=100.0)
-        assert window.pixels == original_pixbuf(excerpt_of(layer, (0.4, 0.5))).get_pixels()
+        assert window.pixels == original(View(0.4, 0.5, zoom))
         press(box, Gdk.EventType.BUTTON_RELEASE)
         assert window.wait() not in (detail, window.pixels[:0])
         press(box, Gdk.EventType.KEY_PRESS, keyval=Gdk.KEY_Right)
@@ -366,13 +387,47 @@ def case_a_detail_is_dragged() -> None:
         assert window.wait() == whole
 
 
+def case_a_stale_preview_is_dimmed_until_the_new_one_is_there() -> None:
+    with layer_of() as layer, Window(layer, GALLERY) as window:
+        made = window.wait()
+        assert window.pane._result
+        shown = result_pixbuf(whole_of(layer), window.pane._result)
+        assert made == bytes(shown.get_pixels())
+        window.change(StyleTransfer(method="gallery", gallery_style="woodcut"))
+        assert window.pixels == bytes(dimmed(shown).get_pixels())
+        assert window.wait() != made
+        window.change(GALLERY)
+        window.wait_until(lambda: not window.pane._delay, "the kept preview is shown")
+        assert window.pixels == made
+
+
+def case_a_changed_layer_is_previewed_again() -> None:
+    with layer_of() as layer, Window(layer, GALLERY) as window:
+        first = window.wait()
+        write(layer, "R'G'B' u8", bytes((0, 200, 0)) * (WIDTH * HEIGHT))
+        window.pane.refresh_soon()
+        assert window.wait() != first
+        assert window.submitted == 2
+
+
+def case_the_chosen_method_makes_the_preview() -> None:
+    style = Gio.File.new_for_path(str(STARRY_NIGHT))
+    fine = StyleTransfer(iterations=4, size=340)
+    with layer_of() as layer, Window(layer, fine, (style,)) as window:
+        window.wait()
+        assert [(request.method, preview) for request, preview in window.requests] == [
+            ("fast", True),
+            ("fine", True),
+        ]
+
+
 def case_styles_are_read_once() -> None:
     style = Gio.File.new_for_path(str(STARRY_NIGHT))
-    with layer_of() as layer, Window(layer, StyleTransfer(), (style,)) as window:
+    with layer_of() as layer, Window(layer, StyleTransfer(method="light"), (style,)) as window:
         first = window.wait()
         assert window.status == "", window.status
         assert len(window.pane._pictures) == 1
-        window.change(StyleTransfer(strength=0.5))
+        window.change(StyleTransfer(method="light", strength=0.5))
         assert window.wait() != first
         assert len(window.pane._pictures) == 1
         window.sources = (layer, Gimp.context_get_pattern())
@@ -399,7 +454,7 @@ def case_a_file_is_read_again_after_a_change_and_a_layer_for_every_run() -> None
 
 def case_errors_are_shown_except_for_missing_pictures() -> None:
     with layer_of() as layer, Window(layer, Unsuitable("Choose a style picture first.")) as window:
-        assert window.wait() == original_pixbuf(excerpt_of(layer, None)).get_pixels()
+        assert window.wait() == original_pixbuf(whole_of(layer)).get_pixels()
         assert window.status == ""
         window.change(DeepDream(network="squeezenet", layers="Mixed_9z"))
         window.wait()
@@ -452,7 +507,7 @@ def case_a_run_finished_early_before_its_job_is_submitted_ends_early() -> None:
             preview=window.pane,
         )
         run.finish_early()
-        excerpt = excerpt_of(layer, None)
+        excerpt = whole_of(layer)
         with suppress(JobCancelled):
             window.client.result_of(
                 dream, excerpt.content, excerpt.region, [], messages.append, run.job_started

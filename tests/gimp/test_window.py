@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import pytest
 from conftest import CACHE, eventually, installed_in, is_at_work, prepared, stop_backend
@@ -29,12 +30,9 @@ from ui.gallery.recent import add_recent, read_history, set_favourite
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 STYLE, DREAM = "plug-in-atelier-style-transfer", "plug-in-atelier-deepdream"
-UNFINISHED = (
-    "Atelier is starting…",
-    "Updating the preview…",
-    "The preview is waiting for other jobs…",
-)
-"""Texts below an unfinished preview."""
+WITHOUT_PICTURE = ("Atelier is starting…", "Updating the preview…", "The preview is waiting for other jobs…")
+UNFINISHED = (*WITHOUT_PICTURE, "Refining the preview…")
+"""Texts below a preview without a picture yet, and below one that still changes."""
 PREVIEW_S, JOB_S, UNDO_S = 60.0, 240.0, 30.0
 BLOCKED_S = 0.05
 TITLE_PX, PREVIEW_PX, SIDE_PX = 20, 320, 512
@@ -212,7 +210,7 @@ def undo(window: GimpWindow, before: dict[str, Any]) -> None:
 @contextmanager
 def long_run(window: GimpWindow, shot: str) -> Iterator[BackendClient]:
     """Start a dream of some minutes, and yield a client once it is running."""
-    wait_for_preview(window, open_dialog(window, DREAM, **LONG))
+    wait_for_preview(window, open_dialog(window, DREAM, **LONG), WITHOUT_PICTURE)
     with launcher.connect() as client:
         window.press("alt+u")
         wait_for_text(window, "DeepDream: step ")
@@ -230,11 +228,11 @@ def wait_for_text(window: GimpWindow, start: str) -> None:
     window.wait_until(is_shown, f"the dialog shows {start}", PREVIEW_S)
 
 
-def wait_for_preview(window: GimpWindow, dialog: str) -> str:
+def wait_for_preview(window: GimpWindow, dialog: str, unfinished: tuple[str, ...] = UNFINISHED) -> str:
     """Wait until the preview in a dialog is finished, and return its hash."""
 
     def is_finished() -> bool:
-        return not set(UNFINISHED) & set(window.visible_texts())
+        return not set(unfinished) & set(window.visible_texts())
 
     window.wait_until(is_finished, "the preview is finished", PREVIEW_S)
     left, top, _width, _height = window.box_of(dialog)
@@ -266,6 +264,25 @@ def check_that_the_dialog_is_on_the_screen(window: GimpWindow, dialog: str) -> N
     left, top, width, height = window.box_of(dialog)
     assert left >= 0 and top >= 0 and left + width <= window.width
     assert height + TITLE_PX <= window.height, "the dialog is larger than the screen"
+
+
+def test_help_opens_the_page_of_the_filter(window: GimpWindow) -> None:
+    opened = window.gimp.user / "opened.txt"
+    applications = window.gimp.user / ".local" / "share" / "applications"
+    applications.mkdir(parents=True, exist_ok=True)
+    command = f"Exec=sh -c 'echo \"$0\" > {opened}' %u"
+    entry = ("[Desktop Entry]", "Type=Application", "Name=Browser", "MimeType=text/html;", command)
+    (applications / "browser.desktop").write_text("\n".join(entry) + "\n")
+    (applications / "mimeapps.list").write_text("[Default Applications]\ntext/html=browser.desktop\n")
+    for procedure, page in ((STYLE, "style-transfer.html"), (DREAM, "deepdream.html")):
+        open_with_last_values(window, procedure)
+        window.press_until("alt+h", opened.exists, "the browser is started")
+        place = Path(unquote(urlsplit(opened.read_text().strip()).path))
+        assert place == window.gimp.profile / "plug-ins" / "atelier" / "help" / "en" / page
+        assert title_of(procedure).strip("^$") in place.read_text(encoding="utf-8")
+        opened.unlink()
+        window.press("Escape")
+        window.wait_for_end(title_of(procedure))
 
 
 def test_the_preview_follows_the_settings(window: GimpWindow) -> None:

@@ -8,19 +8,22 @@ from dataclasses import dataclass, replace
 from .deferred_translation import N_
 from .networks import DEEPDREAM, NETWORKS, network_options
 from .request import (
+    LARGEST_PREVIEW_PX,
     PREVIEW_PX,
     SMALLEST_PX,
     Condition,
     PaintingRequest,
+    Preview,
     device_setting,
     seed_setting,
 )
 from .schedule import dream_octaves
 from .settings import Number, choice, number, text, within_bounds
+from .sizes import fit, octave_sizes
 from .text_settings import channel_range, weights_by_name
 
-DREAM_PREVIEW_PX = 224
-"""Longest side of a dream in a preview of the whole layer; finer octaves would only be seen enlarged."""
+VISIBLE_OCTAVE_PX = 560
+"""Longest side of the largest octave in a preview of the whole layer; finer ones would be seen reduced."""
 FEWEST_PREVIEW_STEPS = 3
 LARGEST_PREVIEW_STEP = 3.0
 """A preview has fewer steps, each up to so many times as large."""
@@ -166,29 +169,48 @@ class DeepDream(PaintingRequest):
         )
         return layers * float(sum(rows * columns * steps for (rows, columns), steps in ladder))
 
+    @property
+    def usual_speed(self) -> float:
+        """Pixel-steps per second on two processor cores."""
+        return 2.0 * NETWORKS[self.network].work_in_half_second
+
     def kind_of_job(self, device: str) -> str:
         """Return the network and the device."""
         return " ".join(filter(None, (self.name, self.network, device)))
 
-    def for_preview(self, width: int, height: int, part: float = 1.0) -> DeepDream:
-        """Return the same octaves at a smaller size, with fewer and larger steps.
+    def previews(self, width: int, height: int, part: float = 1.0) -> list[Preview]:
+        """Return a quick dream, and one with all octaves that a preview can show, at their own sizes."""
+        exact = self._detail(part) if part < 1 else self._visible_octaves(height, width)
+        quick = exact._quicker(width, height)
+        content_px = LARGEST_PREVIEW_PX if part < 1 else max(exact.size, PREVIEW_PX)
+        return [Preview(request, content_px) for request in ((exact,) if quick == exact else (quick, exact))]
 
-        Octaves above the working size would not be seen in a preview of the whole layer. In a detail they
-        are left out if they take too long.
-        """
+    def _detail(self, part: float) -> DeepDream:
+        """Return the request for a detail at full size."""
+        return replace(self, size=max(SMALLEST_PX, round(self.size * part)))
+
+    def _visible_octaves(self, height: int, width: int) -> DeepDream:
+        """Leave out the octaves above VISIBLE_OCTAVE_PX, except the coarsest."""
+        largest = fit((height, width), self.size)
+        octaves = octave_sizes(largest, self.octaves, self.octave_scale)
+        visible = [size for size in octaves if max(size) <= VISIBLE_OCTAVE_PX] or octaves[:1]
+        size = min(LARGEST_PREVIEW_PX, max(visible[-1]))
+        return replace(self, size=max(SMALLEST_PX, size), octaves=len(visible), largest_octave="working")
+
+    def _quicker(self, width: int, height: int) -> DeepDream:
+        """Return a request with fewer octaves, and fewer and larger steps, that takes half a second."""
         affordable = NETWORKS[self.network].work_in_half_second
-        size = max(SMALLEST_PX, min(DREAM_PREVIEW_PX if part == 1 else PREVIEW_PX, round(self.size * part)))
-        up_to_working = replace(self, size=size, largest_octave="working")
-        for preview in (up_to_working,) if part == 1 else (replace(self, size=size), up_to_working):
-            one_step = replace(preview, iterations=1).work(width, height)
-            steps = min(self.iterations, max(FEWEST_PREVIEW_STEPS, int(affordable / one_step)))
-            if steps * one_step <= affordable:
-                break
-        else:
-            size = max(SMALLEST_PX, int(size * math.sqrt(affordable / (steps * one_step))))
+        if self.work(width, height) <= affordable:
+            return self
+        coarsest = octave_sizes(fit((height, width), self.size), self.octaves, self.octave_scale)[0]
+        quick = replace(self, size=max(SMALLEST_PX, *coarsest), octaves=1, largest_octave="working")
+        one_step = replace(quick, iterations=1).work(width, height)
+        steps = min(self.iterations, max(FEWEST_PREVIEW_STEPS, int(affordable / one_step)))
+        scale = math.sqrt(min(1.0, affordable / (steps * one_step)))
+        size = max(SMALLEST_PX, int(quick.size * scale))
         larger = min(LARGEST_PREVIEW_STEP, self.iterations / steps)
         step_size = within_bounds(DeepDream, "step_size", self.step_size * larger)
-        return replace(preview, size=size, iterations=steps, step_size=step_size)
+        return replace(quick, size=size, iterations=steps, step_size=step_size)
 
     def for_next_frame(self) -> DeepDream:
         """Return the same, begun with the last frame; noise would hide it."""

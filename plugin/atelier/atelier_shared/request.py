@@ -1,7 +1,7 @@
 """The base of all requests: a frozen dataclass with one field for each setting of a filter.
 
 A request answers all questions about itself, so that nobody needs to test which filter it belongs to:
-how much work it is, what its preview is, which pictures it needs, and what its layer is called.
+how much work it is, what its previews are, which pictures it needs, and what its layer is called.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 from .deferred_translation import N_
 from .settings import choice, number, settings
@@ -17,9 +17,18 @@ from .settings import choice, number, settings
 SMALLEST_PX = 64
 """Shortest working size."""
 PREVIEW_PX = 340
-"""Longest side of a preview."""
+"""Longest side of a quick preview."""
+LARGEST_PREVIEW_PX = 1024
+"""Longest side of the content of a preview; GIMP makes no larger thumbnails."""
 
 Self = TypeVar("Self", bound="Request")
+
+
+class Preview(NamedTuple):
+    """One of the pictures of a preview: its request, and the longest side of the content to send."""
+
+    request: Request
+    longest_px: int
 
 
 @dataclass(frozen=True)
@@ -54,13 +63,13 @@ class Request:
         """Return the pixel-steps of a job on `width` × `height` pixels: pixels × steps, over all sizes."""
         return 0.0
 
-    def for_preview(self: Self, width: int, height: int, part: float = 1.0) -> Self:
-        """Return a request with a similar result that takes under a second, for `width` × `height` pixels.
+    def previews(self, width: int, height: int, part: float = 1.0) -> list[Preview]:
+        """Return the pictures of a preview, each closer to the result than the one before.
 
-        `part`: longest side of the picture ÷ longest side of the whole layer. It is 1 for a reduced
-        picture of the whole layer and less for a detail at full size.
+        The first one takes less than a second. `width` and `height` are those of the previewed part of the
+        layer. `part`: longest side of this part ÷ longest side of the whole (1 = whole).
         """
-        return self
+        return [Preview(self, PREVIEW_PX)]
 
     def for_next_frame(self: Self) -> Self:
         """Return the request that makes the next frame from the result of this one."""
@@ -117,6 +126,15 @@ class PaintingRequest(Request):
     def is_opaque(self) -> bool:
         """Whether the result covers the layer's transparent pixels too."""
         return False
+
+    @property
+    def usual_speed(self) -> float:
+        """Pixel-steps per second on two processor cores; the proportions between kinds of jobs matter."""
+        return 1e6
+
+    def usual_seconds(self, width: int, height: int) -> float:
+        """Return the usual duration of a job on `width` × `height` pixels."""
+        return self.work(width, height) / self.usual_speed
 
     def picture_weights(self, count: int) -> Sequence[float]:
         """Return the weights of `count` pictures beside the layer.

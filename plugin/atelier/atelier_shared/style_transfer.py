@@ -10,10 +10,12 @@ from .deferred_translation import N_
 from .gallery_styles import GALLERY
 from .networks import NETWORKS, STYLE_TRANSFER, network_options
 from .request import (
+    LARGEST_PREVIEW_PX,
     PREVIEW_PX,
     SMALLEST_PX,
     Condition,
     PaintingRequest,
+    Preview,
     device_setting,
     fitted_pixels,
     seed_setting,
@@ -37,8 +39,14 @@ QUALITIES: dict[str, dict[str, Effort]] = {
     "gallery": {"draft": Effort(512, 1), "good": Effort(1024, 1), "best": Effort(2048, 1)},
     "light": {"draft": Effort(384, 1), "good": Effort(768, 1), "best": Effort(1536, 1)},
 }
+FINE_PREVIEW_PX = 340
+"""Longest side at which the steps of Fine are previewed; at the working size, they take minutes."""
 REPAINTING_COST = {"fine": 0.06, "fast": 0.1, "gallery": 1.0, "light": 1.0}
 """Work to repaint a pixel, in pixel-steps of the method."""
+USUAL_SPEED = {"fast": 2.2e5, "gallery": 3.4e6, "light": 2.0e6}
+"""Pixel-steps per second on two processor cores."""
+FINE_PER_DREAM = 4.0
+"""Pixel-steps of Fine per second, in proportion to those of a dream in half a second."""
 
 
 @dataclass(frozen=True)
@@ -266,17 +274,36 @@ class StyleTransfer(PaintingRequest):
         sizes = enlarged_sizes((height, width), self.working_px)
         return sum(rows * columns for rows, columns in sizes) * REPAINTING_COST[self.method]
 
+    @property
+    def usual_speed(self) -> float:
+        """Pixel-steps per second on two processor cores."""
+        return USUAL_SPEED.get(self.method) or FINE_PER_DREAM * NETWORKS[self.network].work_in_half_second
+
     def kind_of_job(self, device: str) -> str:
         """Return the method, for fine also the network, and the device."""
         network = self.network if self.method == "fine" else ""
         return " ".join(filter(None, (self.name, self.method, network, device)))
 
-    def for_preview(self, width: int, height: int, part: float = 1.0) -> StyleTransfer:
-        """Return the preview's request: Gallery stays, others become Light; strokes keep their size."""
-        size = max(SMALLEST_PX, min(PREVIEW_PX, round(self.working_px * part)))
-        method = self.method if self.method == "gallery" else "light"
+    def previews(self, width: int, height: int, part: float = 1.0) -> list[Preview]:
+        """Return the pictures of a preview, painted with the run's method and the run's size of strokes.
+
+        Gallery and Light are as quick at the working size. Fast is first painted smaller. Fine shows its
+        starting picture, which is Fast's, and then its own steps.
+        """
+        exact = self._preview(LARGEST_PREVIEW_PX, part)
+        if self.method in ("gallery", "light"):
+            return [exact]
+        quick = replace(self, method="fast", size=self.working_px)._preview(PREVIEW_PX, part)
+        if self.method == "fast":
+            return [quick] if quick == exact else [quick, exact]
+        return [quick, self._preview(FINE_PREVIEW_PX, part)]
+
+    def _preview(self, longest_px: int, part: float) -> Preview:
+        """Return the preview painted at the working size, or at `longest_px` if that is smaller."""
+        size = max(SMALLEST_PX, min(longest_px, round(self.working_px * part)))
         style_size = within_bounds(StyleTransfer, "style_size", self.style_size / part)
-        return replace(self, method=method, size=size, style_size=style_size)
+        content_px = max(size, PREVIEW_PX) if part == 1 else LARGEST_PREVIEW_PX
+        return Preview(replace(self, size=size, style_size=style_size), content_px)
 
     def subject(self, picture_name: str) -> str:
         """Return the style's name."""

@@ -71,8 +71,8 @@ class FilterDialog:
         if gallery:
             self._settings.pack_start(gallery, True, True, 0)
         self._settings.pack_start(form, False, False, 0)
-        self._body.pack_start(self._preview, False, False, 0)
-        self._body.pack_start(self._settings, True, True, 0)
+        self._body.pack_start(self._preview, True, True, 0)
+        self._body.pack_start(self._settings, False, True, 0)
         self._settings.show()
         self._body.show()
         content = self._dialog.get_content_area()
@@ -94,6 +94,7 @@ class FilterDialog:
         self._dialog.connect("response", self._responded)
         self._dialog.connect("delete-event", self._closed)
         self._dialog.connect("key-press-event", self._key_pressed)
+        self._dialog.connect("focus-in-event", self._focused)
 
     def __enter__(self) -> FilterDialog:
         """Connect to the backend; start it if none is running."""
@@ -135,6 +136,11 @@ class FilterDialog:
 
     def _backend_changed(self) -> None:
         self._preview.refresh_soon()
+
+    def _focused(self, _dialog: Gtk.Dialog, _event: Gdk.Event) -> bool:
+        """Preview again if the layer or the selection was changed in GIMP's window."""
+        self._preview.refresh_soon()
+        return False
 
     def _expected_duration(self) -> str:
         """Return the expected duration as a sentence, or the error in the settings."""

@@ -1,19 +1,21 @@
-"""The part of a layer that a preview is made from: the whole selection, reduced, or a detail at full size.
+"""The pixels of a layer that a preview is made from, reduced by GIMP.
 
-GIMP itself reduces the pixels. They are 8-bit sRGB, whatever the layer's own format is.
+They are 8-bit sRGB, whatever the layer's own format is.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
 
 from gi.repository import Babl, Gegl, Gimp
 
 from atelier_shared.messages import Picture, Region
-from atelier_shared.request import PREVIEW_PX
+from atelier_shared.request import LARGEST_PREVIEW_PX
+from atelier_shared.sizes import Size
 from host.suitability import LAYER_CHANGED, Unsuitable, selected_box
 from host.translation import _
+
+from .view import View
 
 FORMATS = {"Y": "Y' u8", "YA": "Y'A u8", "RGB": "R'G'B' u8", "RGBA": "R'G'B'A u8"}
 """The babl formats of previews, by channels."""
@@ -21,71 +23,50 @@ MASK_FORMAT = "Y u8"
 SRGB_THUMBNAIL_FORMATS = {3: FORMATS["RGB"], 4: FORMATS["RGBA"]}
 """The babl formats of GIMP 3.2's thumbnails, by bytes per pixel."""
 
-Centre: TypeAlias = tuple[float, float]
-"""The centre of a detail, as fractions of the width and height of the selection's bounding box."""
-
 
 @dataclass(frozen=True)
 class Excerpt:
-    """The pixels of a layer that a preview is made from.
+    """The pixels of the visible part of a layer.
 
     Attributes:
         content: the pixels to send: `region` and the context around it.
         region: the part of `content` to show.
         mask: a byte per pixel of `region`, 255 where the filter has its full effect; None if all are 255.
-        part: longest side of the detail ÷ longest side of the whole (1 = the whole is shown).
+        size: height and width of the content in the layer, not reduced.
+        part: longest side of the content ÷ longest side of the whole (1 = the whole is shown).
     """
 
     content: Picture
     region: Region
     mask: bytes | None
+    size: Size
     part: float
 
 
-def fits_at_full_size(layer: Gimp.Layer) -> bool:
-    """Return whether a preview can show the whole selection at full size; raises like `excerpt_of`."""
+def size_of_whole(layer: Gimp.Layer) -> Size:
+    """Return height and width of the selection's bounding box; raises like `excerpt_of`."""
     box = selected_box(layer)
-    return max(box.width, box.height) <= PREVIEW_PX
+    return box.height, box.width
 
 
-def excerpt_of(layer: Gimp.Layer, centre: Centre | None) -> Excerpt:
-    """Read the whole selection, reduced, or the detail around `centre` at full size.
+def excerpt_of(layer: Gimp.Layer, view: View, longest_px: int) -> Excerpt:
+    """Read the visible part of a layer, reduced to a longest side of `longest_px`.
 
     Raises:
         Unsuitable: the layer is gone, or the selection does not overlap it.
     """
     whole = selected_box(layer)
     width, height = layer.get_width(), layer.get_height()
-    box = whole if centre is None else _detail(whole, centre)
-    scale = min(1.0, PREVIEW_PX / max(box.width, box.height))
+    box = view.box((whole.height, whole.width)).moved(whole.x, whole.y)
     around, around_whole = box.with_context(width, height), whole.with_context(width, height)
+    longest = max(around.width, around.height)
+    scale = min(1.0, longest_px / max(box.width, box.height), LARGEST_PREVIEW_PX / longest)
     channels = ("Y" if layer.is_gray() else "RGB") + ("A" if layer.has_alpha() else "")
     size = _scaled(around.width, scale), _scaled(around.height, scale)
     content = Picture(*size, channels, "u8", _reduced(layer, around, *size, FORMATS[channels]))
     region = _scaled_region(box.within(around), scale, content)
-    longest_part = max(around.width, around.height) / max(around_whole.width, around_whole.height)
-    part = 1.0 if centre is None else longest_part
-    return Excerpt(content, region, _mask(layer, box, region), part)
-
-
-def moved_centre(layer: Gimp.Layer, centre: Centre, right_px: float, down_px: float) -> Centre:
-    """Return the centre of a detail moved by pixels of the layer. The detail stays within the selection."""
-    box = selected_box(layer)
-    sides = zip(centre, (right_px, down_px), (box.width, box.height), strict=True)
-    x, y = (_clamped(at + by / side, min(0.5, PREVIEW_PX / side / 2)) for at, by, side in sides)
-    return x, y
-
-
-def _clamped(fraction: float, margin: float) -> float:
-    return min(1 - margin, max(margin, fraction))
-
-
-def _detail(whole: Region, centre: Centre) -> Region:
-    """Return the box of a detail around `centre` that fills a preview."""
-    width, height = min(PREVIEW_PX, whole.width), min(PREVIEW_PX, whole.height)
-    x = min(max(0, round(centre[0] * whole.width - width / 2)), whole.width - width)
-    y = min(max(0, round(centre[1] * whole.height - height / 2)), whole.height - height)
-    return Region(whole.x + x, whole.y + y, width, height)
+    part = 1.0 if view.zoom == 1 else longest / max(around_whole.width, around_whole.height)
+    return Excerpt(content, region, _mask(layer, box, region), (around.height, around.width), part)
 
 
 def _scaled(length: int, scale: float) -> int:

@@ -1,27 +1,30 @@
 """The preview's widget: the picture, the buttons below it, and a status text.
 
-The preview shows the whole selection, reduced, or a detail at full size. The user drags the detail, or
-moves it with the arrow keys. Holding a mouse button on the picture shows the original layer.
+The preview shows the whole selection or a part of it. The wheel enlarges it, and dragging moves it.
+Holding a mouse button on the picture shows the original layer. Pictures of earlier settings are kept for a
+while, so that returning to them takes no time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
-from gi.repository import Gdk, Gimp, GLib, Gtk
+from gi.repository import Gimp, GLib, Gtk
 
 from atelier_shared.messages import Picture
 from atelier_shared.request import PREVIEW_PX, PaintingRequest
 from host.event_loop_client import EventLoopClient
-from host.picture_cache import PictureCache, identity
+from host.picture_cache import Identity, PictureCache, identity
 from host.source_pictures import SourcePicture
 from host.suitability import Unsuitable
 from host.translation import _
 
-from .excerpt import Centre, Excerpt, excerpt_of, fits_at_full_size, moved_centre
+from .excerpt import Excerpt, excerpt_of, size_of_whole
+from .picture_area import AreaCallbacks, PictureArea
 from .preview_job import PreviewJob
-from .rendering import original_pixbuf, result_pixbuf
+from .rendering import dimmed, original_pixbuf, result_pixbuf, split
+from .view import WHOLE, View, most_zoom
 
 DELAY_S = 0.2
 """A preview is requested when nothing has changed for this long."""
@@ -29,19 +32,18 @@ MAX_STYLE_PX = 2048
 """Longest side of the style pictures of a preview. Up to this size, a run finds them in the cache."""
 SPACING_PX = 6
 STATUS_CHARACTERS = 30
-KEY_STEP = 0.25
-"""How far an arrow key moves a detail, as a fraction of the preview's side."""
-ARROW_DIRECTIONS = {
-    Gdk.KEY_Left: (-1, 0),
-    Gdk.KEY_Right: (1, 0),
-    Gdk.KEY_Up: (0, -1),
-    Gdk.KEY_Down: (0, 1),
-}
-FOCUS_PX = 2
-FOCUS_CSS = b"*:focus { box-shadow: inset 0 0 0 2px currentColor; }"
-"""Marks the picture while it has the keyboard focus."""
+MOST_KEPT = 8
+"""Finished previews that are kept."""
 
 GetRequest: TypeAlias = Callable[[], tuple[PaintingRequest, Sequence[SourcePicture]]]
+
+
+class Subject(NamedTuple):
+    """Everything that a preview depends on except the pixels of the layer."""
+
+    request: PaintingRequest
+    pictures: tuple[Identity, ...]
+    view: View
 
 
 class PreviewPane(Gtk.Box):  # type: ignore[misc]  # gi has no types
@@ -57,15 +59,26 @@ class PreviewPane(Gtk.Box):  # type: ignore[misc]  # gi has no types
         super().__init__(orientation=Gtk.Orientation.VERTICAL, spacing=SPACING_PX)
         self._layer, self._pictures, self._get_request = layer, pictures, get_request
         self._job = PreviewJob(client, self._show_result, self._show_status)
-        self._requested: object = None
+        self._wanted: tuple[Subject, Excerpt] | None = None
+        self._kept: dict[tuple[Subject, Excerpt], Picture] = {}
         self._delay = 0
-        self._is_paused = False
+        self._is_paused = self._is_pressed = False
         self._excerpt: Excerpt | None = None
         self._result: Picture | None = None
-        self._centre: Centre = (0.5, 0.5)
-        self._drag: tuple[float, float] | None = None
-        self._image = Gtk.Image()
+        self._result_subject: Subject | None = None
+        self._view = WHOLE
+        self._line = 0.5
+        self.area = PictureArea(
+            AreaCallbacks(
+                move=self._move,
+                zoom=self._zoom,
+                split=self._move_line,
+                press=self._pressed,
+                resize=self._resized,
+            )
+        )
         self._before = Gtk.ToggleButton(label=_("_Before"), use_underline=True)
+        self._split = Gtk.ToggleButton(label=_("Split"))
         self._detail = Gtk.ToggleButton(label=_("Detail _1:1"), use_underline=True)
         self._status = Gtk.Label(xalign=0.0, wrap=True, max_width_chars=STATUS_CHARACTERS)
         self._lay_out()
@@ -76,49 +89,43 @@ class PreviewPane(Gtk.Box):  # type: ignore[misc]  # gi has no types
             _("Show the original layer. Holding a mouse button on the preview does the same.")
         )
         self._before.connect("toggled", self._draw)
-        self._detail.set_tooltip_text(
-            _("Show a detail at full size. Drag the preview or press the arrow keys to move the detail.")
+        self._split.set_tooltip_text(
+            _("Show the original layer to the left of a line. Drag the line, or press Left and Right.")
         )
-        self._detail.connect("toggled", self._detail_toggled)
-        self.pack_start(self._picture_box(), False, False, 0)
+        self._split.connect("toggled", self._split_toggled)
+        self._detail.set_tooltip_text(
+            _(
+                "Show a detail at full size. The mouse wheel or + and − enlarge the preview;"
+                " dragging or the arrow keys move it."
+            )
+        )
+        self._detail_handler = self._detail.connect("toggled", self._detail_toggled)
+        self.pack_start(self.area, True, True, 0)
         row = Gtk.Box(spacing=SPACING_PX, homogeneous=True)
-        for button in (self._before, self._detail):
+        for button in (self._before, self._split, self._detail):
             row.pack_start(button, True, True, 0)
         self.pack_start(row, False, False, 0)
         self.pack_start(self._status, False, False, 0)
         self.show_all()
 
-    def _picture_box(self) -> Gtk.EventBox:
-        """Make the focusable box around the picture. Its size does not depend on the picture's."""
-        box = Gtk.EventBox(can_focus=True)
-        box.set_size_request(PREVIEW_PX + 2 * FOCUS_PX, PREVIEW_PX + 2 * FOCUS_PX)
-        box.add(self._image)
-        style = Gtk.CssProvider()
-        style.load_from_data(FOCUS_CSS)
-        box.get_style_context().add_provider(style, Gtk.STYLE_PROVIDER_PRIORITY_APPLICATION)
-        events = Gdk.EventMask
-        box.add_events(events.BUTTON_PRESS_MASK | events.BUTTON_RELEASE_MASK | events.BUTTON1_MOTION_MASK)
-        box.connect("button-press-event", self._button_pressed)
-        box.connect("button-release-event", self._button_released)
-        box.connect("motion-notify-event", self._dragged)
-        box.connect("key-press-event", self._key_pressed)
-        box.get_accessible().set_name(_("Preview"))
-        return box
-
     # ── Called by the dialog ─────────────────────────────────────────────────────────────────────
 
     def refresh_soon(self) -> None:
-        """Request a new preview after DELAY_S without further calls, if the request has changed."""
+        """Request a new preview after DELAY_S without further calls, if anything has changed.
+
+        A picture of other settings is dimmed at once.
+        """
         if self._is_paused:
             return
         self._stop_delay()
         self._delay = GLib.timeout_add(round(DELAY_S * 1000), self._refresh)
         self._job.show_state()
+        self._draw()
 
     def pause(self) -> None:
         """Cancel the preview, and request none until `resume`: a run needs the backend."""
         self._is_paused = True
-        self._requested = None
+        self._wanted = None
         self._cancel()
         self._show_status("")
 
@@ -128,40 +135,54 @@ class PreviewPane(Gtk.Box):  # type: ignore[misc]  # gi has no types
 
     def show_run_picture(self, picture: Picture) -> None:
         """Show the whole selection with an intermediate picture of a run."""
-        if self._show_original(None):
-            self._result = picture
-            self._draw()
+        if self._view != WHOLE:
+            self._set_view(WHOLE)
+            self._show_original()
+        self._result, self._result_subject = picture, self._subject()
+        self._draw()
 
     # ── Requests ─────────────────────────────────────────────────────────────────────────────────
 
-    def _refresh(self) -> bool:
-        self._delay = 0
+    def _subject(self) -> Subject | None:
+        """Return what the preview is to show now; None if the settings are incomplete."""
         try:
             request, sources = self._get_request()
         except Unsuitable:
+            return None
+        return Subject(request, tuple(map(identity, sources)), self._view)
+
+    def _refresh(self) -> bool:
+        self._delay = 0
+        subject = self._subject()
+        if subject is None:
             self._show_original_only("")
             return False
         try:
-            is_small = fits_at_full_size(self._layer)
-            self._detail.set_sensitive(not is_small)
-            centre = self._centre if self._detail.get_active() and not is_small else None
-            requested = (request, tuple(map(identity, sources)), centre)
-            if requested != self._requested:
-                self._requested = requested
-                self._submit(request, sources, centre)
+            self._detail.set_sensitive(most_zoom(size_of_whole(self._layer)) > 1)
+            excerpt = excerpt_of(self._layer, self._view, PREVIEW_PX)
+            if (subject, excerpt) != self._wanted:
+                self._wanted = subject, excerpt
+                self._excerpt = self._read_excerpt()
+                self._show_kept_or_submit(subject, excerpt)
         except Unsuitable as error:
             self._show_original_only(str(error))
         return False
 
-    def _submit(
-        self, request: PaintingRequest, sources: Sequence[SourcePicture], centre: Centre | None
-    ) -> None:
+    def _show_kept_or_submit(self, subject: Subject, excerpt: Excerpt) -> None:
         self._cancel()
+        if kept := self._kept.get((subject, excerpt)):
+            self._result, self._result_subject = kept, subject
+            self._show_status("")
+        else:
+            self._submit(excerpt)
+        self._draw()
+
+    def _submit(self, excerpt: Excerpt) -> None:
+        request, sources = self._get_request()
         styles = self._read(sources, request.picture_px) if request.needs_picture else []
-        self._excerpt = excerpt_of(self._layer, centre)
-        if self._result is None:
-            self._draw()
-        self._job.submit(request, self._excerpt, styles)
+        height, width = excerpt.size
+        previews = request.previews(width, height, excerpt.part)
+        self._job.submit(previews, lambda px: excerpt_of(self._layer, self._view, px), styles)
 
     def _read(self, sources: Sequence[SourcePicture], longest_px: int) -> list[Picture]:
         """Read the style or guide pictures, and clear the messages that this leaves in GIMP's status bar."""
@@ -185,36 +206,57 @@ class PreviewPane(Gtk.Box):  # type: ignore[misc]  # gi has no types
 
     # ── Display ──────────────────────────────────────────────────────────────────────────────────
 
-    def _show_result(self, excerpt: Excerpt, picture: Picture) -> None:
-        self._excerpt, self._result = excerpt, picture
+    def _show_result(self, picture: Picture, is_last: bool) -> None:
+        """Show a picture of the wanted preview, and keep it if it is the last one."""
+        assert self._wanted is not None, "a cancelled job sent a picture"
+        self._result, self._result_subject = picture, self._wanted[0]
+        if is_last:
+            self._keep(picture)
         self._draw()
 
-    def _show_original(self, centre: Centre | None) -> bool:
+    def _keep(self, picture: Picture) -> None:
+        assert self._wanted is not None
+        self._kept[self._wanted] = picture
+        if len(self._kept) > MOST_KEPT:
+            del self._kept[next(iter(self._kept))]
+
+    def _show_original(self) -> bool:
         """Show the layer without a result, and return whether there is anything to show."""
+        self._result = self._result_subject = None
         try:
-            self._excerpt, self._result = excerpt_of(self._layer, centre), None
+            self._excerpt = self._read_excerpt()
         except Unsuitable:
-            self._image.clear()
+            self._excerpt = None
+            self.area.clear()
             return False
         self._draw()
         return True
 
+    def _read_excerpt(self) -> Excerpt:
+        return excerpt_of(self._layer, self._view, self.area.side_px)
+
     def _show_original_only(self, status: str) -> None:
         """Show the layer without a result, because no preview can be requested."""
         self._cancel()
-        self._requested = None
-        self._show_original(None)
+        self._wanted = None
+        self._show_original()
         self._show_status(status)
 
     def _draw(self, *_changed: object) -> None:
-        """Draw the result, or the original layer if the user asks for it or there is no result yet."""
+        """Draw the result, or the original layer if the user asks for it or there is no result yet.
+
+        A result of other settings than the present ones is dimmed.
+        """
         if self._excerpt is None:
             return
-        wants_original = self._before.get_active() or self._drag is not None
-        if self._result is None or wants_original:
-            self._image.set_from_pixbuf(original_pixbuf(self._excerpt))
-        else:
-            self._image.set_from_pixbuf(result_pixbuf(self._excerpt, self._result))
+        original = original_pixbuf(self._excerpt)
+        if self._result is None or self._before.get_active() or self._is_pressed:
+            self.area.show_pixbuf(original)
+            return
+        result = result_pixbuf(self._excerpt, self._result)
+        if self._result_subject != self._subject():
+            result = dimmed(result)
+        self.area.show_pixbuf(split(original, result, self._line) if self._split.get_active() else result)
 
     def _show_status(self, text: str) -> None:
         self._status.set_text(text)
@@ -222,37 +264,55 @@ class PreviewPane(Gtk.Box):  # type: ignore[misc]  # gi has no types
     # ── User actions ─────────────────────────────────────────────────────────────────────────────
 
     def _detail_toggled(self, _button: Gtk.ToggleButton) -> None:
-        self._show_original(self._centre if self._detail.get_active() else None)
-        self.refresh_soon()
+        """Show the detail in the middle at one pixel of the screen for each of the layer, or the whole."""
+        view = WHOLE
+        if self._detail.get_active():
+            zoom = max(size_of_whole(self._layer)) / self.area.side_px
+            view = WHOLE.zoomed(max(zoom, 1.0), 0.5, 0.5, size_of_whole(self._layer))
+        self._change_view(view)
 
-    def _button_pressed(self, box: Gtk.EventBox, event: Gdk.EventButton) -> bool:
-        box.grab_focus()
-        self._drag = (event.x, event.y)
+    def _split_toggled(self, _button: Gtk.ToggleButton) -> None:
+        self._move_line(self._line)
+
+    def _move_line(self, position: float) -> None:
+        self._line = position
+        self.area.line = position if self._split.get_active() else None
         self._draw()
-        return True
 
-    def _button_released(self, _box: Gtk.EventBox, _event: Gdk.EventButton) -> bool:
-        self._drag = None
+    def _pressed(self, is_pressed: bool) -> None:
+        self._is_pressed = is_pressed
         self._draw()
-        self.refresh_soon()
-        return True
+        if not is_pressed:
+            self.refresh_soon()
 
-    def _dragged(self, _box: Gtk.EventBox, event: Gdk.EventMotion) -> bool:
-        if self._drag is not None:
-            x, y = self._drag
-            self._drag = (event.x, event.y)
-            self._move_detail(x - event.x, y - event.y)
-        return True
+    def _move(self, right: float, down: float) -> None:
+        """Move the visible part by fractions of it."""
+        if self._view.zoom > 1:
+            box = self._view.box(size_of_whole(self._layer))
+            whole = size_of_whole(self._layer)
+            self._change_view(self._view.moved(right * box.width, down * box.height, whole))
 
-    def _key_pressed(self, _box: Gtk.EventBox, event: Gdk.EventKey) -> bool:
-        if not (self._detail.get_active() and event.keyval in ARROW_DIRECTIONS):
-            return False
-        right, down = ARROW_DIRECTIONS[event.keyval]
-        self._move_detail(KEY_STEP * right * PREVIEW_PX, KEY_STEP * down * PREVIEW_PX)
-        self.refresh_soon()
-        return True
+    def _zoom(self, factor: float, x: float, y: float) -> None:
+        self._change_view(self._view.zoomed(factor, x, y, size_of_whole(self._layer)))
 
-    def _move_detail(self, right_px: float, down_px: float) -> None:
-        if self._detail.get_active() and not self._is_paused:
-            self._centre = moved_centre(self._layer, self._centre, right_px, down_px)
-            self._show_original(self._centre)
+    def _change_view(self, view: View) -> None:
+        """Show the original there until its preview is done. During a run, the whole stays in view."""
+        if view == self._view or self._is_paused:
+            return
+        self._set_view(view)
+        self._show_original()
+        if not self._is_pressed:
+            self.refresh_soon()
+
+    def _set_view(self, view: View) -> None:
+        self._view = view
+        self._detail.handler_block(self._detail_handler)
+        self._detail.set_active(view.zoom > 1)
+        self._detail.handler_unblock(self._detail_handler)
+
+    def _resized(self) -> None:
+        """Draw the picture at its new size; the same result is scaled to it."""
+        result, subject = self._result, self._result_subject
+        if self._show_original():
+            self._result, self._result_subject = result, subject
+            self._draw()

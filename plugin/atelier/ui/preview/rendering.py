@@ -1,4 +1,7 @@
-"""Pixbufs of previews: an excerpt of a layer, and the filter's result in its place."""
+"""Pixbufs of previews: an excerpt of a layer, and the filter's result in its place.
+
+They are put together by GdkPixbuf, because GIMP 3.0 may be installed without the bindings of Cairo.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,8 @@ from atelier_shared.messages import Picture
 from .excerpt import Excerpt, product_of_masks
 
 CHECK_PX, LIGHT_CHECK, DARK_CHECK = 8, 0x999999, 0x666666
+DIM_ALPHA, DIM_COLOUR = 96, 0x808080
+LINE_PX, LINE_COLOUR = 2, 0xFFFFFFFF
 
 
 def original_pixbuf(excerpt: Excerpt) -> GdkPixbuf.Pixbuf:
@@ -30,6 +35,36 @@ def result_pixbuf(excerpt: Excerpt, picture: Picture) -> GdkPixbuf.Pixbuf:
     nearest = GdkPixbuf.InterpType.NEAREST
     result.composite(drawn, 0, 0, width, height, 0, 0, 1, 1, nearest, 255)
     return drawn
+
+
+def dimmed(pixbuf: GdkPixbuf.Pixbuf) -> GdkPixbuf.Pixbuf:
+    """Blend a pixbuf with grey."""
+    return pixbuf.composite_color_simple(
+        pixbuf.get_width(),
+        pixbuf.get_height(),
+        GdkPixbuf.InterpType.NEAREST,
+        DIM_ALPHA,
+        CHECK_PX,
+        DIM_COLOUR,
+        DIM_COLOUR,
+    )
+
+
+def split(before: GdkPixbuf.Pixbuf, after: GdkPixbuf.Pixbuf, position: float) -> GdkPixbuf.Pixbuf:
+    """Show `before` on the left of a line and `after` on the right; `position` is a fraction of the width."""
+    width, height = before.get_width(), before.get_height()
+    x, drawn = min(width - 1, round(position * width)), before.copy()
+    after.copy_area(x, 0, width - x, height, drawn, x, 0)
+    line = max(0, min(width - LINE_PX, x - LINE_PX // 2))
+    drawn.new_subpixbuf(line, 0, min(LINE_PX, width), height).fill(LINE_COLOUR)
+    return drawn
+
+
+def enlarged(pixbuf: GdkPixbuf.Pixbuf, side_px: int) -> GdkPixbuf.Pixbuf:
+    """Scale a pixbuf to a longest side of `side_px`."""
+    scale = side_px / max(pixbuf.get_width(), pixbuf.get_height())
+    width, height = (max(1, round(side * scale)) for side in (pixbuf.get_width(), pixbuf.get_height()))
+    return pixbuf.scale_simple(width, height, GdkPixbuf.InterpType.BILINEAR)
 
 
 def _masked(pixbuf: GdkPixbuf.Pixbuf, mask: bytes) -> GdkPixbuf.Pixbuf:
