@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import importlib.metadata
 import os
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -23,6 +24,8 @@ from . import arguments, doctor
 CLOSED_PIPE = 141
 """The exit status when the reader of the output has gone, as if by its signal (128 + SIGPIPE)."""
 INTERRUPTED = 130
+SIGNALLED = 128
+"""Added to the number of a signal that ends the command, as shells do."""
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -77,6 +80,7 @@ def _make(options: argparse.Namespace) -> int:
         chosen.suffixes[0] if chosen else None,
     )
     output_names.make_folders(options.output, pieces)
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(SIGNALLED + number))  # removes drafts
     begun_s, outcomes = time.monotonic(), []
     display = progress.display(len(pieces), quiet=options.quiet)
     run = painting.PictureRun(options, request, display, chosen)

@@ -87,7 +87,7 @@ class PictureRun:
         if self.options.jpeg_quality and not encoding.format.lossy and encoding.format.name != "JPEG XL":
             raise AtelierError(f"--jpeg-quality has no effect on {encoding.format.name}. Leave it out.")
         canvas.check_savable(outputs[0], encoding)
-        pictures = self._pictures(piece, canvas) if self.request.needs_picture else []
+        pictures = self._pictures(piece, canvas, outcome) if self.request.needs_picture else []
         mask = canvas.load_mask(self.options.mask, self.options.max_megapixels) if self.options.mask else None
         region = mask.region if mask else canvas.whole
         content, part = canvas.content_of(region)
@@ -132,15 +132,21 @@ class PictureRun:
     def _load(self, path: Path) -> Canvas:
         return load(path, self.options.max_megapixels)
 
-    def _pictures(self, piece: PlannedResult, content: Canvas) -> list[Picture]:
+    def _loaded(self, path: Path, outcome: Outcome) -> Canvas:
+        """Read a style or guide, and add the notes about it."""
+        canvas = self._load(path)
+        outcome.notes += [f"{path.name}: {note}" for note in canvas.file.notes]
+        return canvas
+
+    def _pictures(self, piece: PlannedResult, content: Canvas, outcome: Outcome) -> list[Picture]:
         """Return the styles or the guide, in the colours of the content, with their masks as alpha."""
         limit = self.options.max_megapixels
         if guide := getattr(self.options, "guide", None):
-            return [self._load(guide).in_colours_of(content).picture]
+            return [self._loaded(guide, outcome).in_colours_of(content).picture]
         masks = getattr(self.options, "style_mask", [])
         pictures = []
         for path, mask in itertools.zip_longest(piece.styles, masks):
-            style = self._load(path).in_colours_of(content)
+            style = self._loaded(path, outcome).in_colours_of(content)
             pictures.append(style.seen_through(style.load_mask(mask, limit)) if mask else style.picture)
         return pictures
 

@@ -107,6 +107,16 @@ def test_a_matrix_of_contents_and_styles_gets_a_contact_sheet(
             assert cells[y + 60 : y + 260, x : x + 320].std() > 10, "a picture in each cell"
 
 
+def test_the_notes_name_the_file(home: Path, photos: Path, tmp_path: Path) -> None:
+    frames = [Image.new("RGB", (70, 70), (shade, 90, 0)) for shade in (10, 200)]
+    frames[0].save(tmp_path / "style.gif", save_all=True, append_images=frames[1:])
+    frames[0].save(tmp_path / "in.png", save_all=True, append_images=frames[1:])
+    words: list[str | Path] = ["--style", tmp_path / "style.gif", *FAST, "-o", tmp_path / "out.png"]
+    done = atelier("style", tmp_path / "in.png", *words)
+    for name in ("style.gif", "in.png"):
+        assert f"atelier: {name}: It has 2 frames; only the first one is used.\n" in done.stderr
+
+
 def test_a_run_without_a_backend_fails_once(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

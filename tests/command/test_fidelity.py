@@ -158,6 +158,38 @@ def test_16_bits_with_a_transparent_colour_get_alpha(tmp_path: Path) -> None:
     assert as_array(canvas.picture).tolist() == [[[1000, 65535], [1, 0]]]
 
 
+@pytest.mark.parametrize("dtype", [np.uint16, np.float32])
+def test_a_gray_negative_is_read_as_a_positive(tmp_path: Path, dtype: Any) -> None:
+    white = 65535 if dtype == np.uint16 else 1
+    tifffile.imwrite(tmp_path / "in.tif", np.array([[0, white]], dtype), photometric="miniswhite")
+    assert as_array(Canvas.load(tmp_path / "in.tif").picture).ravel().tolist() == [white, 0]
+
+
+def test_twelve_bits_become_sixteen(tmp_path: Path) -> None:
+    """Two samples of 12 bits, 0x800 and 0xFFF, in three bytes."""
+    entries = [(256, 4, 2), (257, 4, 1), (258, 3, 12), (259, 3, 1), (262, 3, 1), (273, 4, 8), (277, 3, 1)]
+    entries += [(278, 4, 1), (279, 4, 3)]
+    directory = b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, kind, value in entries)
+    head = b"II*\0" + struct.pack("<I", 12) + b"\x80\x0f\xff\0"
+    (tmp_path / "in.tif").write_bytes(head + struct.pack("<H", len(entries)) + directory + b"\0" * 4)
+    values = as_array(Canvas.load(tmp_path / "in.tif").picture)
+    assert values.dtype == np.uint16 and values.ravel().tolist() == pytest.approx([32784, 65535], abs=16)
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_a_png_s_own_description_of_its_colours_is_kept(tmp_path: Path, bits: int) -> None:
+    gamma = (b"gAMA", struct.pack(">I", 100000))
+    if bits == 16:
+        write_png16(tmp_path / "in.png", noise(4, 4, 3), gamma, (b"cICP", b"\x09\x10\0\1"))
+    else:
+        texts = PngInfo()
+        texts.add(*gamma)
+        texts.add(b"cICP", b"\x09\x10\0\1")
+        Image.new("RGB", (4, 4)).save(tmp_path / "in.png", pnginfo=texts)
+    chunks = png_chunks(written(Canvas.load(tmp_path / "in.png"), tmp_path / "out.png"))
+    assert chunks[b"gAMA"] == gamma[1] and chunks[b"cICP"] == b"\x09\x10\0\1"
+
+
 def test_a_palette_with_transparency_is_read_as_rgba(tmp_path: Path) -> None:
     image = Image.new("P", (2, 1))
     image.putpalette([1, 2, 3, 4, 5, 6])
@@ -394,8 +426,8 @@ def test_what_a_format_does_not_hold_is_named(tmp_path: Path) -> None:
     canvas = Canvas.load(rich_file(tmp_path, ".jpg"))
     losses = canvas.losses(canvas.encoding(tmp_path / "out.bmp"))
     assert losses == [
-        "BMP does not hold the colour profile (the colours become sRGB) and Exif data and XMP data"
-        " and IPTC data and the comment."
+        "Not kept in BMP: the colour profile (the colours become sRGB), Exif data, XMP data, IPTC data,"
+        " the comment."
     ]
     write_png16(tmp_path / "deep.png", noise(4, 4, 3))
     deep = Canvas.load(tmp_path / "deep.png")
@@ -660,6 +692,14 @@ def test_no_picture_is_opened_without_an_allow_list() -> None:
     for file in [*checkout.glob("backend/**/*.py"), *checkout.glob("installer/*.py")]:
         for line in file.read_text(encoding="utf-8").splitlines():
             assert "Image.open(" not in line or "formats=" in line, f"{file}: {line}"
+
+
+def test_a_misspelt_file_name_gets_a_suggestion(tmp_path: Path) -> None:
+    (tmp_path / "painting.jpg").touch()
+    with pytest.raises(PictureFileError, match=r"Did you mean painting\.jpg\?"):
+        Canvas.load(tmp_path / "paintng.jpg")
+    with pytest.raises(PictureFileError, match="Check its name"):
+        Canvas.load(tmp_path / "nowhere" / "paintng.jpg")
 
 
 def test_a_file_of_gimp_is_refused_with_advice(tmp_path: Path) -> None:

@@ -13,13 +13,14 @@ import struct
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 import OpenImageIO
 from numpy.typing import NDArray
 
 MOST_PICTURES = 1000
+MOST_CHUNK_BYTES = 2**24
 TYPES = {"u8": OpenImageIO.UINT8, "u16": OpenImageIO.UINT16, "f32": OpenImageIO.FLOAT}
 COLOUR_NAMES = (["R", "G", "B", "A"], ["R", "G", "B"], ["Y", "A"], ["Y"])
 
@@ -131,6 +132,17 @@ def _openable(path: Path, *, write: bool = False) -> Iterator[str]:
 
 
 # ── Metadata of files that OpenImageIO has written ───────────────────────────────────────────────
+
+
+def png_header(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
+    """Yield name and content of each chunk of a PNG before its pixels."""
+    file.seek(8)
+    while len(head := file.read(8)) == 8:
+        length, name = struct.unpack(">I4s", head)
+        if name == b"IDAT" or length > MOST_CHUNK_BYTES:
+            return
+        yield name, file.read(length)
+        file.seek(4, 1)
 
 
 def png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:

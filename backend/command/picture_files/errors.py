@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import struct
 import zlib
 from collections.abc import Iterator
@@ -29,12 +30,19 @@ def reading(path: Path) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise PictureFileError(f"There is no file {path}. Check its name.") from error
+        raise PictureFileError(f"There is no file {path}. {_advice(path)}") from error
     except MemoryError as error:
         raise PictureFileError(f"{path} does not fit into memory. Scale it down first.") from error
     except DAMAGED as error:
         reason = getattr(error, "strerror", None) or str(error).strip().removesuffix(".") or "it is damaged"
         raise PictureFileError(f"{path} cannot be read as a picture: {reason}.") from error
+
+
+def _advice(path: Path) -> str:
+    """Return a similar name in the same folder as a question, or general advice."""
+    others = [file.name for file in path.parent.iterdir()] if path.parent.is_dir() else []
+    similar = difflib.get_close_matches(path.name, others, 1)
+    return f"Did you mean {similar[0]}?" if similar else "Check its name."
 
 
 @contextlib.contextmanager

@@ -36,6 +36,7 @@ DIRECTORIES = (exif.EXIF_DIRECTORY, 0x8825)
 """The tags of the directories for Exif's own tags and for GPS."""
 XMP_TEXT = "XML:com.adobe.xmp"
 WITH_XMP_ORIENTATION = re.compile(rb"""(tiff:Orientation(?:\s*=\s*["']|>))[2-8]""")
+COLOUR_CHUNKS = (b"cICP", b"cHRM", b"gAMA", b"sRGB", b"mDCV", b"cLLI")
 NAMES = {
     "profile": "the colour profile (the colours become sRGB)",
     "exif": "Exif data",
@@ -55,6 +56,7 @@ class Metadata:
         profile: an ICC profile; None means sRGB.
         exif: Exif data as a TIFF structure, without the six bytes before it in a JPEG.
         texts: texts of a PNG by keyword.
+        chunks: a PNG's own descriptions of its colours, in COLOUR_CHUNKS.
         dpi: horizontal and vertical resolution in pixels per inch.
     """
 
@@ -64,6 +66,7 @@ class Metadata:
     iptc: bytes = b""
     comment: bytes = b""
     texts: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    chunks: Mapping[bytes, bytes] = dataclasses.field(default_factory=dict)
     dpi: tuple[float, float] | None = None
 
     def upright(self, *, turned: bool) -> Metadata:
@@ -174,6 +177,8 @@ def _resolution_in_exif(metadata: Metadata) -> dict[str, Any]:
 
 def _for_png(metadata: Metadata) -> dict[str, Any]:
     texts = PngImagePlugin.PngInfo()
+    for chunk, content in metadata.chunks.items():
+        texts.add(chunk, content)
     for name, text in metadata.texts.items():
         texts.add_itxt(name, text) if not text.isascii() else texts.add_text(name, text)
     if metadata.comment:

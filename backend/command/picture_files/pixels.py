@@ -62,6 +62,13 @@ def in_depth(pixels: Pixels, depth: str) -> Pixels:
     return Pixels(values.astype(DTYPES[depth]))
 
 
+def inverted(values: NDArray[Any]) -> NDArray[Any]:
+    """Return the colours (H, W, 1 or 2) of a negative; alpha stays."""
+    made = values.copy()
+    made[..., 0] = WHITE[DEPTHS[values.dtype]] - values[..., 0]
+    return made
+
+
 def in_channels(pixels: Pixels, held: Collection[str]) -> Pixels:
     """Return pixels with possible channels of a file: gray becomes red, green and blue if need be.
 

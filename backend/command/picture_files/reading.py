@@ -24,7 +24,7 @@ from . import deep_pixels, exif, metadata, pnm, profiles
 from .errors import DAMAGED, PictureFileError, reading
 from .formats import Format, identify
 from .metadata import Metadata
-from .pixels import MODES, Pixels
+from .pixels import MODES, Pixels, inverted
 from .streams import seekable
 from .tiff_directory import BIG_TIFF
 
@@ -48,8 +48,10 @@ UPRIGHT: dict[int, Callable[[NDArray[Any]], NDArray[Any]]] = {
 """How to turn an array (H, W, channels) upright, by the value of Exif's Orientation."""
 TURNED = (5, 6, 7, 8)
 """The values of Orientation for swapped width and height."""
-DEEP_TIFF = ((16, 1), (16, 3), (24, 3), (32, 3), (64, 3))
+DEEP_TIFF = ((10, 1), (12, 1), (14, 1), (16, 1), (16, 3), (24, 3), (32, 3), (64, 3))
 """Bits and kind (1: unsigned, 3: float) of the samples to read with OpenImageIO."""
+WHITE_IS_ZERO = 0
+"""The value of PhotometricInterpretation of gray pictures stored as negatives."""
 TIFF_COMPRESSIONS = {
     1: "raw",
     5: "tiff_lzw",
@@ -224,13 +226,13 @@ def _read_png(path: Path, kind: Format, check: Check) -> Decoded:
         with path.open("rb") as file:
             bits = file.read(25)[24]
         if bits != DEEP_PNG:
-            return _decoded(image, kind, check)
+            return _with_colour_chunks(_decoded(image, kind, check), path)
         check(*image.size)
         image.load()
         orientation, found = image.getexif().get(exif.ORIENTATION, 1), metadata.of_image(image)
         frames = getattr(image, "n_frames", 1)
     picture = deep_pixels.read(path, check)._replace(pictures=frames)
-    return _deep(picture, kind, found, orientation, Compression(kind, True))
+    return _with_colour_chunks(_deep(picture, kind, found, orientation, Compression(kind, True)), path)
 
 
 def _read_tiff(path: Path, kind: Format, check: Check) -> Decoded:
@@ -242,7 +244,10 @@ def _read_tiff(path: Path, kind: Format, check: Check) -> Decoded:
             return _shallow_tiff(path, kind, check, bits)
         compression = Compression(kind, True, {"compression": _tiff_compression(tags)})
         found, orientation = metadata.of_tiff(tags), tags.get(exif.ORIENTATION, 1)
-    return _deep(deep_pixels.read(path, check), kind, found, orientation, compression)
+    picture = deep_pixels.read(path, check)
+    if photometric == WHITE_IS_ZERO:
+        picture = picture._replace(values=inverted(picture.values))
+    return _deep(picture, kind, found, orientation, compression)
 
 
 def _tiff_tags(file: BinaryIO) -> Image.Exif:
@@ -279,6 +284,17 @@ def _read_pnm(path: Path, kind: Format, check: Check) -> Decoded:
 def _read_deep(path: Path, kind: Format, check: Check) -> Decoded:
     picture = deep_pixels.read(path, check)
     return _deep(picture, kind, Metadata(profile=picture.profile), 1, Compression(kind, not kind.lossy))
+
+
+def _with_colour_chunks(decoded: Decoded, path: Path) -> Decoded:
+    """Add the chunks of a PNG that describe its colours, unless a profile does."""
+    if decoded.metadata.profile:
+        return decoded
+    with path.open("rb") as file:
+        chunks = {
+            name: content for name, content in deep_pixels.png_header(file) if name in metadata.COLOUR_CHUNKS
+        }
+    return replace(decoded, metadata=replace(decoded.metadata, chunks=chunks))
 
 
 def _deep(

@@ -56,7 +56,7 @@ class Encoding:
         if self.format.name == "GIF":
             notes.append("GIF holds at most 256 colours, and no partial transparency.")
         if lost := found.lost_in(self.format.metadata):
-            notes.append(f"{self.format.name} does not hold {' and '.join(lost)}.")
+            notes.append(f"Not kept in {self.format.name}: {', '.join(lost)}.")
         return notes
 
 
