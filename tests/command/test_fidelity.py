@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 import pillow_heif
 import pytest
+import pyvips
 import tifffile
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, JpegImagePlugin
 from PIL.PngImagePlugin import PngInfo, putchunk
 
 from atelier_shared.messages import Picture
-from backend.command.picture_files import Canvas, PictureFileError
+from backend.command.picture_files import Canvas, PictureFileError, deep_pixels
 from backend.jobs.picture_arrays import as_array
 
 SAMPLES = Path(__file__).parents[2] / "samples"
@@ -247,6 +248,19 @@ def test_a_tiff_of_several_pages_and_a_gif_of_several_frames_are_noted(tmp_path:
     assert {"3 frames" in note for name in ("in.gif", "in.webp", "in.png") for note in notes[name]} == {True}
     assert {"3 pages" in note for name in ("in.tif", "deep.tif") for note in notes[name]} == {True}
     assert all(map(len, notes.values()))
+
+
+def test_an_avif_file_of_ten_bits_is_read_with_a_note(tmp_path: Path) -> None:
+    image = pyvips.Image.new_from_array(noise(64, 64, 3)).copy(interpretation="rgb16")
+    image.write_to_file(str(tmp_path / "in.avif"), bitdepth=10)
+    assert Canvas.load(tmp_path / "in.avif").file.notes == ("Its 10 or 12 bits are reduced to 8.",)
+    image.cast("uchar", shift=True).copy(interpretation="srgb").write_to_file(str(tmp_path / "8.avif"))
+    assert Canvas.load(tmp_path / "8.avif").file.notes == ()
+
+
+def test_a_jpeg_2000_file_of_sixteen_bits_is_read_with_a_note(tmp_path: Path) -> None:
+    deep_pixels.write(tmp_path / "in.jp2", noise(32, 40, 3), "u16", {})
+    assert Canvas.load(tmp_path / "in.jp2").file.notes == ("Its 16 bits are reduced to 8.",)
 
 
 def test_ten_bits_of_a_heic_file_stay_ten_bits(tmp_path: Path) -> None:

@@ -90,7 +90,8 @@ def in_channels(pixels: Pixels, held: Collection[str]) -> Pixels:
 def coded(values: NDArray[Any]) -> NDArray[Any]:
     """Encode light by sRGB's curve (IEC 61966-2-1), beyond 0 to 1 as well."""
     large = np.abs(values)
-    curve = np.where(large <= 0.0031308, large * 12.92, 1.055 * large ** (1 / 2.4) - 0.055)
+    with np.errstate(over="ignore"):  # in the branch that is not taken
+        curve = np.where(large <= 0.0031308, large * 12.92, 1.055 * large ** (1 / 2.4) - 0.055)
     signed: NDArray[Any] = np.copysign(curve, values)
     return signed.astype(values.dtype)
 
@@ -98,6 +99,7 @@ def coded(values: NDArray[Any]) -> NDArray[Any]:
 def light(values: NDArray[Any]) -> NDArray[Any]:
     """Decode values in sRGB's coding to light; the inverse of `coded`."""
     large = np.abs(values)
-    curve = np.where(large <= 0.04045, large / 12.92, ((large + 0.055) / 1.055) ** 2.4)
+    with np.errstate(over="ignore"):
+        curve = np.where(large <= 0.04045, large / 12.92, ((large + 0.055) / 1.055) ** 2.4)
     signed: NDArray[Any] = np.copysign(curve, values)
     return signed.astype(values.dtype)

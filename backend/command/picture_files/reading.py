@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import re
 import warnings
 from collections.abc import Callable, Mapping
@@ -29,6 +30,7 @@ from .streams import seekable
 from .tiff_directory import BIG_TIFF
 
 MAX_MEGAPIXELS = 250.0
+logging.getLogger("PIL").addHandler(logging.NullHandler())  # its errors are raised as well
 Image.MAX_IMAGE_PIXELS = None  # replaced by our own limit, which the user can raise
 SVG_PX = 2048
 OTHER_FILE = re.compile(
@@ -36,6 +38,11 @@ OTHER_FILE = re.compile(
 )
 DEEP_PNG = 16
 """Bits."""
+BOX_BYTES = 65536
+"""More than the boxes before the pixels of a JPEG 2000 or AVIF file."""
+JP2_HEADER = re.compile(rb"ihdr.{10}(.)", re.DOTALL)
+AV1_CODING, HIGH_BIT_DEPTH = re.compile(rb"av1C..(.)", re.DOTALL), 0x40
+"""AV1 in ISOBMFF 1.2.0, 2.3.3."""
 UPRIGHT: dict[int, Callable[[NDArray[Any]], NDArray[Any]]] = {
     2: lambda values: values[:, ::-1],
     3: lambda values: values[::-1, ::-1],
@@ -97,6 +104,8 @@ def read(path: Path, max_megapixels: float = MAX_MEGAPIXELS) -> Decoded:
     """
 
     def check(width: int, height: int) -> None:
+        if width < 1 or height < 1:
+            raise ValueError("it has no pixels")
         if max(width, height) > MAX_SIDE_PX:
             raise ValueError(f"its longer side has more than {MAX_SIDE_PX} pixels")
         if width * height > max_megapixels * 1e6:
@@ -268,9 +277,7 @@ def _tiff_tags(file: BinaryIO) -> Image.Exif:
 def _shallow_tiff(path: Path, kind: Format, check: Check, bits: int) -> Decoded:
     """Read a TIFF file with Pillow, if need be with only 8 bits."""
     decoded = _read_with_pillow(path, kind, check)
-    if bits == 16 and decoded.pixels.depth == "u8":
-        decoded = replace(decoded, notes=(*decoded.notes, "Its 16 bits are reduced to 8."))
-    return decoded
+    return _with_reduced_bits(decoded, "16") if bits == 16 and decoded.pixels.depth == "u8" else decoded
 
 
 def _read_pnm(path: Path, kind: Format, check: Check) -> Decoded:
@@ -318,6 +325,30 @@ def _deep(
     )
 
 
+def _read_jpeg_2000(path: Path, kind: Format, check: Check) -> Decoded:
+    """Read a file with Pillow: OpenImageIO 3.2 crashes on some JPEG 2000 files of 16 bits."""
+    decoded = _read_with_pillow(path, kind, check)
+    deep = (header := _search(JP2_HEADER, path)) and header[0] & 0x7F >= 8  # bits, less one, below the sign
+    return _with_reduced_bits(decoded, "16") if deep and decoded.pixels.depth == "u8" else decoded
+
+
+def _read_avif(path: Path, kind: Format, check: Check) -> Decoded:
+    decoded = _read_with_pillow(path, kind, check)
+    deep = (coding := _search(AV1_CODING, path)) and coding[0] & HIGH_BIT_DEPTH
+    return _with_reduced_bits(decoded, "10 or 12") if deep else decoded
+
+
+def _search(pattern: re.Pattern[bytes], path: Path) -> bytes:
+    """Return the first group of a pattern in the boxes at the start of a file; nothing if it is not there."""
+    with path.open("rb") as file:
+        found = pattern.search(file.read(BOX_BYTES))
+    return found[1] if found else b""
+
+
+def _with_reduced_bits(decoded: Decoded, bits: str) -> Decoded:
+    return replace(decoded, notes=(*decoded.notes, f"Its {bits} bits are reduced to 8."))
+
+
 def _read_heic(path: Path, kind: Format, check: Check) -> Decoded:
     """Read a HEIC file; its 10 or 12 bits become 16. libheif turns it upright."""
     with path.open("rb") as file:
@@ -352,6 +383,8 @@ READERS: Mapping[str, Callable[[Path, Format, Check], Decoded]] = {
     "TIFF": _read_tiff,
     "PNM": _read_pnm,
     "HEIC": _read_heic,
+    "AVIF": _read_avif,
+    "JPEG 2000": _read_jpeg_2000,
     "JPEG XL": _read_deep,
     "EXR": _read_deep,
     "HDR": _read_deep,
