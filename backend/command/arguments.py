@@ -102,7 +102,9 @@ def _add_files(command: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="format of the files, such as png, where the output does not name one",
     )
-    quality = "quality of a JPEG, WebP, AVIF or HEIC file, 1 to 100 (default: that of the content, or 95)"
+    quality = (
+        "quality of a JPEG, WebP, AVIF, HEIC or JPEG XL file, 1 to 100 (default: that of the content, or 95)"
+    )
     add("--jpeg-quality", type=int, choices=range(1, 101), metavar="N", help=quality)
     limit = "refuse larger pictures, which may be an attack on the memory (default: %(default)s)"
     add("--max-megapixels", type=float, default=MAX_MEGAPIXELS, metavar="N", help=limit)

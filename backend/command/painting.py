@@ -84,7 +84,7 @@ class PictureRun:
         encoding = canvas.encoding(
             outputs[0], self.options.jpeg_quality, self.format or _own_format(canvas, outputs[0])
         )
-        if self.options.jpeg_quality and not encoding.format.lossy and encoding.format.name != "JPEG XL":
+        if self.options.jpeg_quality and not encoding.format.lossy:
             raise AtelierError(f"--jpeg-quality has no effect on {encoding.format.name}. Leave it out.")
         canvas.check_savable(outputs[0], encoding)
         pictures = self._pictures(piece, canvas, outcome) if self.request.needs_picture else []

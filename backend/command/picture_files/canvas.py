@@ -17,11 +17,12 @@ from atelier_shared.messages import Picture, Region
 from ...jobs.picture_arrays import as_array, as_picture, crop, inside
 from . import profiles, safe_writing, streams
 from .blending import Array, blend
+from .decoded import Compression, Decoded
 from .errors import PictureFileError, writing
 from .formats import BY_SUFFIX, Format, for_writing
 from .metadata import Metadata
 from .pixels import WHITE, Pixels, coded, in_depth, light, split_alpha
-from .reading import MAX_MEGAPIXELS, Compression, Decoded, read
+from .reading import MAX_MEGAPIXELS, read
 from .writing import Encoding, write
 
 STRIP_ROWS = 256
@@ -186,7 +187,7 @@ class Canvas:
             write(draft, _for_format(made, self.file, encoding.format), self.file.metadata, encoding)
 
     def _blended(self, result: Picture, region: Region, mask: Mask | None) -> Pixels:
-        """Return the pixels in the file's own compression, with the result in its region."""
+        """Return the pixels in the file's own coding, with the result in its region."""
         values, over = self.file.pixels.values.copy(), as_array(result)
         for start in range(0, region.height, STRIP_ROWS):
             strip = slice(start, min(start + STRIP_ROWS, region.height))

@@ -75,7 +75,7 @@ FORMATS = (
     _row("WebP", ".webp", rb"RIFF....WEBP", "WEBP", "u8 RGB RGBA profile exif xmp dpi", lossy=True),
     _row("AVIF", ".avif", AVIF, "AVIF", "u8 RGB RGBA profile exif xmp dpi", lossy=True),
     _row("HEIC", ".heic .heif", HEIC, "HEIF", "u8 u16 RGB RGBA profile exif xmp dpi", lossy=True),
-    _row("JPEG XL", ".jxl", JPEG_XL, "", "u8 u16 Y RGB RGBA profile"),
+    _row("JPEG XL", ".jxl", JPEG_XL, "", "u8 u16 Y RGB RGBA profile exif xmp dpi", lossy=True),
     _row("JPEG 2000", ".jp2 .j2k .jpx", JPEG_2000, "JPEG2000", f"u8 {ALL}"),
     _row("GIF", ".gif", rb"GIF8[79]a", "GIF", "u8 Y RGB RGBA comment"),
     _row("BMP", ".bmp", rb"BM", "BMP", "u8 Y RGB dpi"),

@@ -6,6 +6,7 @@ Sources:
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import re
 import struct
@@ -103,6 +104,14 @@ def of_image(image: Image.Image) -> Metadata:
         texts={name: text for name, text in texts.items() if name != XMP_TEXT},
         dpi=_resolution(info.get("dpi")) or _resolution_of(image.getexif()),
     )
+
+
+def of_exif(data: bytes, xmp: bytes) -> Metadata:
+    """Return metadata of Exif and XMP data."""
+    tags = Image.Exif()
+    with contextlib.suppress(struct.error, SyntaxError, OSError):
+        tags.load(exif.HEADER + data)
+    return Metadata(exif=data, xmp=xmp, dpi=_resolution_of(tags))
 
 
 def of_tiff(tags: Image.Exif) -> Metadata:
@@ -223,6 +232,7 @@ OPTIONS: Mapping[str, Callable[[Metadata], dict[str, Any]]] = {
     "WebP": _resolution_in_exif,
     "AVIF": _resolution_in_exif,
     "HEIC": _resolution_in_exif,
+    "JPEG XL": _resolution_in_exif,
     "GIF": lambda metadata: {"comment": metadata.comment},
     "BMP": lambda metadata: {"dpi": metadata.dpi},
 }

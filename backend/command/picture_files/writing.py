@@ -13,15 +13,16 @@ import pillow_heif
 from PIL import Image
 
 from ...jobs.picture_arrays import DTYPES
-from . import deep_pixels, metadata, pnm, tiff_directory
+from . import deep_pixels, exif, jxl_boxes, metadata, pnm, tiff_directory
+from .decoded import Compression
 from .formats import Format
 from .metadata import Metadata
 from .pixels import MODES, WHITE, Pixels, in_channels, in_depth
-from .reading import Compression
 
 QUALITY = 95
 """Quality of a lossy file if the content's was none: no loss is seen, without chroma subsampling."""
 HEIC_BITS = 10
+STRAIGHT_ALPHA = {"oiio:UnassociatedAlpha": 1}
 DEEP_COMPRESSIONS = {"raw": "none", "tiff_lzw": "lzw", "packbits": "packbits"}
 
 
@@ -111,7 +112,7 @@ def _write_png(path: Path, pixels: Pixels, found: Metadata, encoding: Encoding) 
     if pixels.depth == "u8":
         _write_with_pillow(path, pixels, found, encoding)
         return
-    deep_pixels.write(path, pixels.values, pixels.depth, {"oiio:UnassociatedAlpha": 1})
+    deep_pixels.write(path, pixels.values, pixels.depth, STRAIGHT_ALPHA)
     model = io.BytesIO()
     Image.new(MODES[pixels.channels], (1, 1)).save(model, "PNG", **metadata.save_options(found, "PNG"))
     deep_pixels.add_png_metadata(path, model.getvalue())
@@ -122,7 +123,7 @@ def _write_tiff(path: Path, pixels: Pixels, found: Metadata, encoding: Encoding)
         _write_with_pillow(path, pixels, found, encoding)
     else:
         compression = DEEP_COMPRESSIONS.get(_compression(encoding)["compression"], "zip")
-        attributes = {"oiio:UnassociatedAlpha": 1, "compression": compression}
+        attributes = {**STRAIGHT_ALPHA, "compression": compression}
         deep_pixels.write(path, pixels.values, pixels.depth, attributes)
     tiff_directory.add_metadata(path, found)
 
@@ -134,13 +135,18 @@ def _write_pnm(path: Path, pixels: Pixels, found: Metadata, encoding: Encoding) 
         pnm.write(path, pixels.values)
 
 
-def _write_deep(path: Path, pixels: Pixels, found: Metadata, encoding: Encoding) -> None:
-    attributes: dict[str, Any] = {"oiio:UnassociatedAlpha": 1}
-    if found.profile and "profile" in encoding.format.metadata:
+def _write_jpeg_xl(path: Path, pixels: Pixels, found: Metadata, encoding: Encoding) -> None:
+    """Write pixels without loss, unless a quality is given."""
+    attributes: dict[str, Any] = {"compression": f"jpegxl:{encoding.quality or 100}"}
+    if found.profile:
         attributes["ICCProfile"] = found.profile
-    if encoding.format.name == "JPEG XL":
-        attributes["compression"] = "jpegxl:100" if encoding.quality is None else f"jpegxl:{encoding.quality}"
     deep_pixels.write(path, pixels.values, pixels.depth, attributes)
+    options = metadata.save_options(found, "JPEG XL")
+    jxl_boxes.add_metadata(path, options.get("exif", b"").removeprefix(exif.HEADER), found.xmp)
+
+
+def _write_light(path: Path, pixels: Pixels, _found: Metadata, _encoding: Encoding) -> None:
+    deep_pixels.write(path, pixels.values, pixels.depth, {})
 
 
 def _write_heic(path: Path, pixels: Pixels, found: Metadata, encoding: Encoding) -> None:
@@ -158,8 +164,8 @@ WRITERS: Mapping[str, Callable[[Path, Pixels, Metadata, Encoding], None]] = {
     "TIFF": _write_tiff,
     "HEIC": _write_heic,
     "PNM": _write_pnm,
-    "JPEG XL": _write_deep,
-    "EXR": _write_deep,
-    "HDR": _write_deep,
+    "JPEG XL": _write_jpeg_xl,
+    "EXR": _write_light,
+    "HDR": _write_light,
 }
 """The writers of formats beyond Pillow, or beyond its depths."""
