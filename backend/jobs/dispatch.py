@@ -252,22 +252,28 @@ def _fine(request: StyleTransfer, pictures: Pictures, models: Path, tile_scale: 
 
 
 def _fine_settings(request: StyleTransfer) -> fine.FineSettings:
-    defaults = NETWORKS[request.network].defaults
     return fine.FineSettings(
         strength=request.strength,
         size=request.working_px,
         iterations=request.steps,
-        weights=LossWeights(
-            content=request.content_weight,
-            style=request.style_weight,
-            smoothness=request.smoothness,
-            content_layers=weights_by_name(request.content_layers) or defaults.content,
-            style_layers=weights_by_name(request.style_layers) or defaults.style,
-        ),
+        weights=_loss_weights(request),
         optimizer=request.optimizer,
         noise=NOISE[request.start],
         tolerance=request.tolerance,
         seed=request.seed,
+    )
+
+
+def _loss_weights(request: StyleTransfer) -> LossWeights:
+    defaults, neighbours = NETWORKS[request.network].defaults, request.objective == "neighbours"
+    default_style = defaults.style_beside_neighbours if neighbours else defaults.style
+    return LossWeights(
+        content=request.content_weight,
+        style=request.style_weight,
+        smoothness=request.smoothness,
+        content_layers=weights_by_name(request.content_layers) or defaults.content,
+        style_layers=weights_by_name(request.style_layers) or default_style,
+        neighbour_layers=defaults.neighbours if neighbours else {},
     )
 
 

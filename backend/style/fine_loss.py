@@ -1,10 +1,12 @@
 """Total loss of the fine method and its gradient, for pictures of any size: Gatys et al. 2016, eq. 7.
 
-    L_total = α · Σ_l v_l · C_l + β · Σ_l w_l · E_l + γ · total variation
+    L_total = α · Σ_l v_l · C_l + β · Σ_l w_l · E_l + γ · total variation + δ · Σ_l u_l · N_l
 
 C_l is the content loss of a layer (eq. 1) and E_l its style loss (eq. 4), each divided by the mean square
-of its target; `losses` has the formulas. The v_l are the weights of the content layers, the w_l those of
-the style layers; each set sums to 1. α, β and γ are the user's weights times the constants below.
+of its target; `losses` has the formulas. N_l is C_l with another target, the style's most similar feature
+for each position; see `neighbours`. Without neighbour layers the loss is that of Gatys et al. The v_l are
+the weights of the content layers, the w_l of the style layers, the u_l of the neighbour layers; each set
+sums to 1. α, β, γ and δ are the user's weights times the constants below.
 
 A picture larger than one tile is processed in two passes. The first adds up the Gram matrices of the
 whole picture, tile by tile. The second computes each tile's part of the gradient from them. The result
@@ -13,12 +15,13 @@ is the gradient of the whole picture, so the tiles leave no seams.
 Sources:
     Gatys et al. 2016, *Image Style Transfer Using Convolutional Neural Networks*, CVPR, eq. 5 and 7
     Galerne et al. 2024, *Scaling Painting Style Transfer*, EGSR, algorithm 1
+    Kolkin et al. 2022, *Neural Neighbor Style Transfer*, section 3.2
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
@@ -28,10 +31,9 @@ from ..imaging.resize import size_of
 from ..imaging.style_image import Style, shares
 from ..networks.feature_network import FeatureNetwork
 from ..networks.tiled_features import Piece, TiledFeatures
+from .feature_targets import FeatureTargets, PiecesByLayer, normalised, scales
 from .losses import (
     TINY,
-    content_gradient,
-    content_loss,
     gram_matrix,
     position_count,
     style_gradient,
@@ -39,17 +41,16 @@ from .losses import (
     total_variation,
     total_variation_gradient,
 )
+from .neighbours import nearest_neighbours
 
-CONTENT_WEIGHT, STYLE_WEIGHT, SMOOTHNESS = 1.0, 10.0, 10.0
-"""α, β and γ at the user's weights of 1; chosen by eye."""
+CONTENT_WEIGHT, STYLE_WEIGHT, SMOOTHNESS, NEIGHBOUR_WEIGHT = 1.0, 10.0, 10.0, 2.0
+"""α, β, γ and δ at the user's weights of 1; chosen by eye."""
 WHOLE_PIXELS = 1024 * 1024
 """Up to this many pixels, a picture is one tile (unless `tile_scale` < 1), which saves the first pass."""
 TILE_PX = 512
 """Side of a larger picture's tiles."""
 
 TensorsByLayer = dict[str, Tensor]
-PiecesByLayer = Mapping[str, Piece]
-"""Each layer's features (1, C, h, w) of one tile, with their visibility (1, 1, h, w)."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,8 @@ class LossWeights:
         smoothness: factor of SMOOTHNESS, the weight of the total variation, at least 0.
         content_layers: layers of the content loss and their relative weights.
         style_layers: layers of the style loss and their relative weights; at least one.
+        neighbour_layers: layers compared with the nearest neighbours and their relative weights; none for
+            the loss of Gatys et al. 2016. `style` is a factor of NEIGHBOUR_WEIGHT, too.
     """
 
     content: float
@@ -69,6 +72,7 @@ class LossWeights:
     smoothness: float
     content_layers: Mapping[str, float]
     style_layers: Mapping[str, float]
+    neighbour_layers: Mapping[str, float] = field(default_factory=dict)
 
 
 class GramSum:
@@ -99,16 +103,15 @@ class Targets(NamedTuple):
     """The targets of the optimisation, computed once per size of the coarse-to-fine schedule.
 
     Attributes:
-        content_tiles: for each tile the content's features in the content layers.
+        features: the content's features in the content layers, and their nearest neighbours in the styles
+            in the neighbour layers.
         grams: the target Gram matrices (C, C) of the style layers.
-        content_scales: factor of each content layer's loss in the total loss.
         style_scales: factor of each style layer's loss in the total loss.
         positions: position count of the whole picture in each layer.
     """
 
-    content_tiles: list[PiecesByLayer]
+    features: tuple[FeatureTargets, FeatureTargets]
     grams: TensorsByLayer
-    content_scales: dict[str, float]
     style_scales: dict[str, float]
     positions: dict[str, float]
 
@@ -153,20 +156,23 @@ class StyleObjective:
         targets, smoothness = self._targets, self._weights.smoothness * SMOOTHNESS
         loss = smoothness * total_variation(image, self._visible).item()
         gradient = total_variation_gradient(image, self._visible).mul_(smoothness)
-        one_tile = len(targets.content_tiles) == 1
+        one_tile = len(targets.features[0].tiles) == 1
         grams = {} if one_tile else self._gram_sum(image, self._visible).grams()
-        tiles = self._features(image).compute(image, self._visible, differentiable=True)
-        for tile, content_pieces in zip(tiles, targets.content_tiles, strict=True):
+        for index, tile in enumerate(
+            self._features(image).compute(image, self._visible, differentiable=True)
+        ):
             if one_tile:
                 grams = {layer: gram_matrix(*tile.pieces[layer]) for layer in targets.grams}
-            loss += _content_term(tile.pieces, content_pieces, targets)
-            tile.add_gradient(_feature_gradients(tile.pieces, content_pieces, grams, targets), gradient)
+            tile_shares = _tile_shares(tile.pieces, targets)
+            loss += sum(term.loss(index, tile.pieces, tile_shares) for term in targets.features)
+            tile.add_gradient(_feature_gradients(index, tile.pieces, tile_shares, grams, targets), gradient)
             del tile  # frees the tile's features before the next tile
         return loss + _style_term(grams, targets), gradient
 
     def _features(self, image: Tensor) -> TiledFeatures:
         """Return the tiled feature extractor for an image of this size."""
-        layers = dict.fromkeys([*self._weights.content_layers, *self._weights.style_layers])
+        weights = self._weights
+        layers = dict.fromkeys([*weights.content_layers, *weights.style_layers, *weights.neighbour_layers])
         height, width = size_of(image)
         tile_px = max(height, width) if height * width <= WHOLE_PIXELS else TILE_PX
         return TiledFeatures(self._network, list(layers), tile_px, self._tile_scale)
@@ -180,21 +186,29 @@ class StyleObjective:
 
     @torch.no_grad()
     def _compute_targets(self, content: Tensor, styles: Sequence[Style], strength: float) -> Targets:
-        weights, own, content_tiles = self._weights, GramSum(), list[PiecesByLayer]()
+        weights, own, tiles = self._weights, GramSum(), list[PiecesByLayer]()
+        compared = dict.fromkeys([*weights.content_layers, *weights.neighbour_layers])
         for tile in self._features(content).compute(content, self._visible):
             own.add(tile.pieces, weights.style_layers)
-            content_tiles.append({layer: _copy(tile.pieces[layer]) for layer in weights.content_layers})
+            tiles.append({layer: _copy(tile.pieces[layer]) for layer in compared})
             del tile
         grams = self._interpolated_grams(own.grams(), styles, strength)
-        content_mean_squares = {
-            layer: _mean_square([tile[layer] for tile in content_tiles]) for layer in weights.content_layers
-        }
         gram_mean_squares = {layer: gram.square().mean().item() for layer, gram in grams.items()}
+        neighbours = nearest_neighbours(
+            tiles,
+            styles,
+            weights.neighbour_layers,
+            strength,
+            network=self._network,
+            tile_scale=self._tile_scale,
+        )
         return Targets(
-            content_tiles,
+            (
+                normalised(tiles, weights.content_layers, weights.content * CONTENT_WEIGHT),
+                normalised(neighbours, weights.neighbour_layers, weights.style * NEIGHBOUR_WEIGHT),
+            ),
             grams,
-            _scales(weights.content * CONTENT_WEIGHT, weights.content_layers, content_mean_squares),
-            _scales(weights.style * STYLE_WEIGHT, weights.style_layers, gram_mean_squares),
+            scales(weights.style * STYLE_WEIGHT, weights.style_layers, gram_mean_squares),
             own.positions,
         )
 
@@ -209,16 +223,6 @@ class StyleObjective:
         return grams
 
 
-def _content_term(pieces: PiecesByLayer, content_pieces: PiecesByLayer, targets: Targets) -> float:
-    """Compute one tile's part of α · Σ_l v_l · C_l."""
-    return sum(
-        targets.content_scales[layer]
-        * _tile_share(pieces, layer, targets)
-        * content_loss(pieces[layer].features, target.features, target.visible).item()
-        for layer, target in content_pieces.items()
-    )
-
-
 def _style_term(grams: TensorsByLayer, targets: Targets) -> float:
     """Compute β · Σ_l w_l · E_l: Gatys et al. 2016, eq. 5."""
     scaled = (
@@ -228,42 +232,28 @@ def _style_term(grams: TensorsByLayer, targets: Targets) -> float:
 
 
 def _feature_gradients(
-    pieces: PiecesByLayer, content_pieces: PiecesByLayer, grams: TensorsByLayer, targets: Targets
+    index: int,
+    pieces: PiecesByLayer,
+    tile_shares: Mapping[str, float],
+    grams: TensorsByLayer,
+    targets: Targets,
 ) -> TensorsByLayer:
     """Compute the gradient of the total loss with respect to a tile's features, (1, C, h, w) by layer."""
     gradients: TensorsByLayer = {}
-    for layer, (features, visible) in pieces.items():
-        share = _tile_share(pieces, layer, targets)
-        if layer in grams:
-            difference = (grams[layer] - targets.grams[layer]) * (share * targets.style_scales[layer])
-            gradients[layer] = style_gradient(features, difference, visible)
-        if layer in content_pieces:
-            of_content = content_gradient(features, content_pieces[layer].features, visible)
-            of_content.mul_(share * targets.content_scales[layer])
-            gradients[layer] = gradients[layer].add_(of_content) if layer in gradients else of_content
+    for layer, gram in grams.items():
+        difference = (gram - targets.grams[layer]) * (tile_shares[layer] * targets.style_scales[layer])
+        gradients[layer] = style_gradient(pieces[layer].features, difference, pieces[layer].visible)
+    for term in targets.features:
+        for layer, gradient in term.gradients(index, pieces, tile_shares).items():
+            gradients[layer] = gradients[layer].add_(gradient) if layer in gradients else gradient
     return gradients
 
 
-def _tile_share(pieces: PiecesByLayer, layer: str, targets: Targets) -> float:
-    """Return the tile's share of all positions of the picture in `layer`."""
-    return position_count(*pieces[layer]) / max(targets.positions[layer], TINY)
-
-
-def _scales(
-    weight: float, layers: Mapping[str, float], mean_squares: Mapping[str, float]
-) -> dict[str, float]:
-    """Share `weight` out over the layers, and divide each share by the mean square of the layer's target."""
-    total = sum(layers.values())
-    return {layer: weight * share / total / max(mean_squares[layer], TINY) for layer, share in layers.items()}
-
-
-def _mean_square(pieces: Sequence[Piece]) -> float:
-    """Compute the mean square of a layer's features over all tiles."""
-    counts = [position_count(*piece) for piece in pieces]
-    means = [
-        content_loss(features, torch.zeros_like(features), visible).item() for features, visible in pieces
-    ]
-    return sum(count * mean for count, mean in zip(counts, means, strict=True)) / max(sum(counts), TINY)
+def _tile_shares(pieces: PiecesByLayer, targets: Targets) -> dict[str, float]:
+    """Return the tile's share of all positions of the picture by layer."""
+    return {
+        layer: position_count(*piece) / max(targets.positions[layer], TINY) for layer, piece in pieces.items()
+    }
 
 
 def _copy(piece: Piece) -> Piece:

@@ -183,6 +183,7 @@ CHANGES: list[tuple[StyleTransfer | DeepDream, dict[str, Any]]] = [
     (FAST, {"colours": "matched"}),
     (FAST, {"size": 64}),
     (LIGHT, {"photo_detail": 1.0}),
+    (FINE, {"objective": "gatys"}),
     (FINE, {"iterations": 4}),
     (FINE, {"start": "content"}),
     (FINE, {"start": "noise"}),

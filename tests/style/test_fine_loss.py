@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy
 import pytest
 import torch
 from torch import Tensor
@@ -18,12 +19,20 @@ from backend.networks.feature_network import FeatureNetwork
 from backend.networks.registry import load_network
 from backend.networks.tiled_features import TiledFeatures
 from backend.style import fine_loss
-from backend.style.fine_loss import CONTENT_WEIGHT, SMOOTHNESS, STYLE_WEIGHT, LossWeights, StyleObjective
+from backend.style.fine_loss import (
+    CONTENT_WEIGHT,
+    NEIGHBOUR_WEIGHT,
+    SMOOTHNESS,
+    STYLE_WEIGHT,
+    LossWeights,
+    StyleObjective,
+)
 from backend.style.losses import content_loss, gram_matrix, style_loss, total_variation
 
 SAMPLES = Path(__file__).resolve().parents[2] / "samples"
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 WEIGHTS = LossWeights(1.0, 1.0, 1.0, {"relu4_2": 1.0}, dict.fromkeys(STYLE_LAYERS, 1.0))
+NEIGHBOURS = replace(WEIGHTS, neighbour_layers={"relu3_1": 1.0, "relu4_1": 3.0})
 TILE_PX = 96
 BORDERS = (64, 144, 224)
 """Borders of tiles of this side in a picture 304 px wide, on the network's grid of 16 px."""
@@ -104,6 +113,53 @@ def test_loss_and_gradient_equal_eq_7(
     loss, gradient = evaluated(image, content, style, network)
     assert loss == pytest.approx(exact[0], rel=1e-5)
     assert error(gradient, exact[1]) < 5e-4
+
+
+def test_neighbours_add_the_distance_to_the_most_similar_features_of_the_style(
+    image: Tensor, content: Tensor, style: Style, network: FeatureNetwork
+) -> None:
+    """Compared with autograd and with neighbours found one by one in double precision."""
+    plain, neighbours = (
+        StyleObjective(content, [style], network=network, visible=None, strength=1.0, weights=weights)(image)
+        for weights in (WEIGHTS, NEIGHBOURS)
+    )
+    image = image.clone().requires_grad_()
+    term = torch.zeros(())
+    for layer, share in (("relu3_1", 0.25), ("relu4_1", 0.75)):
+        seen = [network.features(x, [layer])[layer] for x in (content, style.image, style.image.flip(-1))]
+        target = neighbours_one_by_one(seen[0], seen[1:])
+        squares = (network.features(image, [layer])[layer] - target).square().mean()
+        term = term + NEIGHBOUR_WEIGHT * share * squares / target.square().mean()
+    (gradient,) = torch.autograd.grad(term, image)
+    assert neighbours[0] - plain[0] == pytest.approx(term.item(), rel=1e-3)
+    assert error(neighbours[1] - plain[1], gradient) < 5e-3
+
+
+def neighbours_one_by_one(content: Tensor, styles: list[Tensor]) -> Tensor:
+    bank = torch.cat([style[0].flatten(1) for style in styles], dim=1).double().T
+    positions = content[0].flatten(1).double().T
+    theirs = (bank - bank.mean(0)).numpy()
+    found = []
+    for position in (positions - positions.mean(0)).numpy():
+        cosines = theirs @ position / numpy.linalg.norm(theirs, axis=1) / numpy.linalg.norm(position)
+        found.append(bank[int(cosines.argmax())])
+    return torch.stack(found, dim=1).view_as(content).float()
+
+
+@pytest.mark.slow
+def test_neighbours_are_the_same_in_tiles(
+    image: Tensor, content: Tensor, style: Style, network: FeatureNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def loss_and_gradient() -> tuple[float, Tensor]:
+        return StyleObjective(
+            content, [style], network=network, visible=None, strength=1.0, weights=NEIGHBOURS
+        )(image)
+
+    loss, whole = loss_and_gradient()
+    in_tiles(monkeypatch)
+    tiled_loss, tiled = loss_and_gradient()
+    assert tiled_loss == pytest.approx(loss, rel=1e-4)
+    assert error(tiled, whole) < 5e-3
 
 
 @pytest.mark.slow

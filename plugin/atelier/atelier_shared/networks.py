@@ -125,6 +125,16 @@ class DefaultLayers:
     style: Mapping[str, float]
     dream: str
 
+    @property
+    def neighbours(self) -> Mapping[str, float]:
+        """The layers compared with nearest neighbours: the last but one and the last but two of style."""
+        return _evenly(*list(self.style)[-3:-1])
+
+    @property
+    def style_beside_neighbours(self) -> Mapping[str, float]:
+        """The style layers without the deepest, whose Gram matrix paints objects of the style onto walls."""
+        return {layer: self.style[layer] for layer in list(self.style)[:-1]}
+
 
 @dataclass(frozen=True)
 class Network:

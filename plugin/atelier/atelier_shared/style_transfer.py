@@ -60,7 +60,15 @@ class StyleTransfer(PaintingRequest):
     conditions = (
         Condition(
             (
-                *("iterations", "content_weight", "style_weight", "smoothness", "start", "optimizer"),
+                *(
+                    "objective",
+                    "iterations",
+                    "content_weight",
+                    "style_weight",
+                    "smoothness",
+                    "start",
+                    "optimizer",
+                ),
                 *("pooling", "tolerance", "network", "content_layers", "style_layers", "seed"),
             ),
             "method",
@@ -100,6 +108,15 @@ class StyleTransfer(PaintingRequest):
         N_(
             "Longest side in pixels at which the style is painted; 0: set by the quality. A larger layer also"
             " gets finer strokes, down to its own pixels"
+        ),
+    )
+    objective: str = choice(
+        "neighbours",
+        {"neighbours": N_("Nearest neighbours and Gram matrices"), "gatys": N_("Gatys et al. 2016")},
+        N_("Objective"),
+        N_(
+            "Fine only: nearest neighbours keep faces and shapes better; Gatys et al. compare Gram matrices"
+            " alone"
         ),
     )
     iterations: int = number(
