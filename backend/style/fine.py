@@ -95,6 +95,7 @@ def stylize(
     done = 0
     for size, steps in ladder:
         target = resize(content, size)
+        pastiche = restore_detail(pastiche, target)
         objective = StyleObjective(
             target,
             [style.fitted(size, network.minimum_px) for style in styles],
@@ -102,9 +103,10 @@ def stylize(
             visible=None if visible is None else resize(visible, size).clamp(0, 1),
             strength=settings.strength,
             weights=settings.weights,
+            init=pastiche,
             tile_scale=tile_scale,
         )
-        descent = OPTIMIZERS[settings.optimizer](objective, restore_detail(pastiche, target))
+        descent = OPTIMIZERS[settings.optimizer](objective, pastiche)
         for index, best in enumerate(_until_flat(islice(descent, steps), settings.tolerance), done + 1):
             pastiche = best.image
             finish_early = index == total or (yield Step(index, total, pastiche))

@@ -41,7 +41,7 @@ from .losses import (
     total_variation,
     total_variation_gradient,
 )
-from .neighbours import nearest_neighbours
+from .neighbours import feature_banks, nearest_neighbours
 
 CONTENT_WEIGHT, STYLE_WEIGHT, SMOOTHNESS, NEIGHBOUR_WEIGHT = 1.0, 10.0, 10.0, 2.0
 """α, β, γ and δ at the user's weights of 1; chosen by eye."""
@@ -129,6 +129,8 @@ class StyleObjective:
         visible: visibility of the content (1, 1, H, W) in [0, 1]; None for 1 everywhere.
         strength: interpolates the target Gram matrices from the content's (0) to the styles' (1).
         weights: weights of the terms and of the layers.
+        init: first image of the optimisation (1, 3, H, W), in which nearest neighbours are looked up, too;
+            None for the content.
         tile_scale: factor for the side of tiles, in (0, 1].
 
     Raises:
@@ -144,11 +146,12 @@ class StyleObjective:
         visible: Tensor | None,
         strength: float,
         weights: LossWeights,
+        init: Tensor | None = None,
         tile_scale: float = 1.0,
     ) -> None:
         self._network, self._visible, self._weights = network, visible, weights
         self._tile_scale = tile_scale
-        self._targets = self._compute_targets(content, styles, strength)
+        self._targets = self._compute_targets(content, styles, strength, content if init is None else init)
 
     @torch.no_grad()
     def __call__(self, image: Tensor) -> tuple[float, Tensor]:
@@ -185,7 +188,9 @@ class StyleObjective:
         return total
 
     @torch.no_grad()
-    def _compute_targets(self, content: Tensor, styles: Sequence[Style], strength: float) -> Targets:
+    def _compute_targets(
+        self, content: Tensor, styles: Sequence[Style], strength: float, init: Tensor
+    ) -> Targets:
         weights, own, tiles = self._weights, GramSum(), list[PiecesByLayer]()
         compared = dict.fromkeys([*weights.content_layers, *weights.neighbour_layers])
         for tile in self._features(content).compute(content, self._visible):
@@ -194,14 +199,7 @@ class StyleObjective:
             del tile
         grams = self._interpolated_grams(own.grams(), styles, strength)
         gram_mean_squares = {layer: gram.square().mean().item() for layer, gram in grams.items()}
-        neighbours = nearest_neighbours(
-            tiles,
-            styles,
-            weights.neighbour_layers,
-            strength,
-            network=self._network,
-            tile_scale=self._tile_scale,
-        )
+        neighbours = self._neighbours(tiles, init, styles, strength)
         return Targets(
             (
                 normalised(tiles, weights.content_layers, weights.content * CONTENT_WEIGHT),
@@ -211,6 +209,17 @@ class StyleObjective:
             scales(weights.style * STYLE_WEIGHT, weights.style_layers, gram_mean_squares),
             own.positions,
         )
+
+    def _neighbours(
+        self, content: Sequence[PiecesByLayer], init: Tensor, styles: Sequence[Style], strength: float
+    ) -> list[PiecesByLayer]:
+        layers = self._weights.neighbour_layers
+        if not layers:
+            return [{} for _ in content]
+        features = TiledFeatures(self._network, list(layers), TILE_PX, self._tile_scale)
+        banks = feature_banks(styles, layers, features)
+        started = (tile.pieces for tile in self._features(init).compute(init, self._visible))
+        return nearest_neighbours(content, started, banks, strength)
 
     def _interpolated_grams(
         self, own: TensorsByLayer, styles: Sequence[Style], strength: float

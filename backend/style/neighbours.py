@@ -3,69 +3,40 @@
 Gram matrices describe which features occur together in the style, not where. Alone they also paint a
 style's objects onto plain areas. A target at every position keeps them where the content resembles them.
 
-Source: Kolkin et al. 2022, *Neural Neighbor Style Transfer*, section 3.2
+Source: Kolkin et al. 2022, *Neural Neighbor Style Transfer*, section 3
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
 from ..imaging.style_image import Style, shares
-from ..networks.feature_network import FeatureNetwork
 from ..networks.tiled_features import Piece, TiledFeatures
 from .feature_targets import PiecesByLayer
 
 MOST_POSITIONS = 16384
 """Positions of the styles that are compared, spread evenly; more take longer and change little."""
-TILE_PX = 512
-"""Side of a style's tiles."""
 CHUNK = 1024
 """Positions of the content that are compared at a time: it needs CHUNK × MOST_POSITIONS floats."""
 
 
-def nearest_neighbours(
-    content: Sequence[PiecesByLayer],
-    styles: Sequence[Style],
-    layers: Mapping[str, float],
-    strength: float,
-    *,
-    network: FeatureNetwork,
-    tile_scale: float,
-) -> list[PiecesByLayer]:
-    """Return for each of the content's tiles the nearest neighbours of its features, by layer.
-
-    Args:
-        content: the features of the tiles.
-        styles: at the size at which the network sees them; each has the share of the positions of its weight.
-        layers: the layers to compare, each by itself; may be empty.
-        strength: interpolates from the content's own features (0) to their nearest neighbours (1).
-        network: the network with these layers.
-        tile_scale: factor for the side of tiles, in (0, 1].
-    """
-    targets: list[dict[str, Piece]] = [{} for _ in content]
-    if not layers:
-        return [*targets]
-    features = TiledFeatures(network, list(layers), TILE_PX, tile_scale)
-    for layer, bank in _banks(styles, layers, features).items():
-        own = [tile[layer] for tile in content]
-        for target, piece, nearest in zip(targets, own, _matched(own, bank), strict=True):
-            target[layer] = piece._replace(features=piece.features.lerp(nearest, strength))
-    return [*targets]
-
-
-def _banks(
-    styles: Sequence[Style], layers: Mapping[str, float], features: TiledFeatures
+def feature_banks(
+    styles: Sequence[Style], layers: Iterable[str], features: TiledFeatures
 ) -> dict[str, Tensor]:
-    """Gather the features of the styles and of their mirror images, (C, n) by layer."""
+    """Gather the features of the styles and of their mirror images, (C, n) by layer.
+
+    `features` computes `layers`. The styles are at the size at which the network sees them; each has the
+    share of the positions that its weight has of all weights.
+    """
     banks: dict[str, list[Tensor]] = {layer: [] for layer in layers}
     for style, share in zip(styles, shares(styles), strict=True):
         for image, visible in ((style.image, style.visible), _mirrored(style)):
             tiles = [
-                {layer: _columns(tile.pieces[layer]) for layer in layers}
+                {layer: _columns(*tile.pieces[layer]) for layer in banks}
                 for tile in features.compute(image, visible)
             ]
             for layer, bank in banks.items():
@@ -73,14 +44,45 @@ def _banks(
     return {layer: torch.cat(bank, dim=1) for layer, bank in banks.items()}
 
 
+def nearest_neighbours(
+    content: Sequence[PiecesByLayer],
+    init: Iterable[PiecesByLayer],
+    banks: Mapping[str, Tensor],
+    strength: float,
+) -> list[PiecesByLayer]:
+    """Return the targets: for each position of each tile its nearest neighbour in the bank of the layer.
+
+    Sought are neighbours of the mean of two features, the content's and the first image's. In plain areas
+    the content's features are all alike and would have one neighbour; the strokes of the first image lead to
+    several.
+    Differs from Kolkin et al. 2022: they seek neighbours of the image alone, which distorts faces.
+
+    Args:
+        content: the content's features, by tile.
+        init: the features of the first image of the optimisation, by tile.
+        banks: features of the styles (C, n) by layer.
+        strength: interpolates from the content's own features (0) to the neighbours (1).
+    """
+    sought = [
+        {layer: own[layer].features.lerp(first[layer].features, 0.5) for layer in banks}
+        for own, first in zip(content, init, strict=True)
+    ]
+    targets: list[dict[str, Piece]] = [{} for _ in content]
+    for layer, bank in banks.items():
+        nearest = _matched([tile[layer] for tile in sought], [tile[layer].visible for tile in content], bank)
+        for target, tile, neighbour in zip(targets, content, nearest, strict=True):
+            target[layer] = tile[layer]._replace(features=tile[layer].features.lerp(neighbour, strength))
+    return [*targets]
+
+
 def _mirrored(style: Style) -> tuple[Tensor, Tensor | None]:
     return style.image.flip(-1), None if style.visible is None else style.visible.flip(-1)
 
 
-def _columns(piece: Piece) -> Tensor:
+def _columns(features: Tensor, visible: Tensor | None) -> Tensor:
     """Return the features at the visible positions, (C, n)."""
-    columns = piece.features[0].flatten(1)
-    return columns if piece.visible is None else columns[:, piece.visible.flatten() > 0]
+    columns = features[0].flatten(1)
+    return columns if visible is None else columns[:, visible.flatten() > 0]
 
 
 def _thinned(columns: Tensor, share: float) -> Tensor:
@@ -90,16 +92,16 @@ def _thinned(columns: Tensor, share: float) -> Tensor:
     return columns[:, : columns.shape[1] if most else 0 : max(step, 1)].clone()
 
 
-def _matched(pieces: Sequence[Piece], bank: Tensor) -> Iterator[Tensor]:
-    """Yield the nearest neighbours in `bank` (C, n) of the features of each piece, (1, C, h, w).
+def _matched(tiles: Sequence[Tensor], visible: Sequence[Tensor | None], bank: Tensor) -> Iterator[Tensor]:
+    """Yield the nearest neighbours in `bank` (C, n) of the features of each tile, (1, C, h, w).
 
-    The similarity is the cosine after subtracting the mean feature, of the content or of the bank, so that
+    The similarity is the cosine after subtracting the mean feature, of the picture or of the bank, so that
     a difference in exposure does not matter.
     """
-    columns = torch.cat([_columns(piece) for piece in pieces], dim=1)
-    mean = columns.mean(dim=1)[:, None, None]
+    shown = [_columns(tile, seen) for tile, seen in zip(tiles, visible, strict=True)]
+    mean = torch.cat(shown, dim=1).mean(dim=1)[:, None, None]
     directions = normalize(bank - bank.mean(dim=1, keepdim=True), dim=0)
-    for features, _ in pieces:
+    for features in tiles:
         centred = (features[0] - mean).flatten(1).T  # (h·w, C); the length does not change the nearest
         nearest = torch.cat([(part @ directions).argmax(dim=1) for part in torch.split(centred, CHUNK)])
         yield bank[:, nearest].view_as(features)

@@ -8,9 +8,9 @@ from torch import Tensor, nn
 
 from atelier_shared.networks import DefaultLayers
 from backend.imaging.style_image import Style
-from backend.networks.tiled_features import Piece
+from backend.networks.tiled_features import Piece, TiledFeatures
 from backend.style import neighbours
-from backend.style.neighbours import nearest_neighbours
+from backend.style.neighbours import feature_banks, nearest_neighbours
 
 
 class Pixels(nn.Module):
@@ -28,7 +28,6 @@ class Pixels(nn.Module):
 
 RED, GREEN, BLUE = (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)
 DARK_RED, DARK_GREEN = (0.3, 0.1, 0.1), (0.1, 0.3, 0.1)
-LAYER = {"pixels": 1.0}
 
 
 def row(*colours: tuple[float, float, float]) -> Tensor:
@@ -36,16 +35,12 @@ def row(*colours: tuple[float, float, float]) -> Tensor:
     return torch.tensor(colours).T[None, :, None, :]
 
 
-def matched(content: Tensor, *styles: Style, strength: float = 1.0) -> Tensor:
-    found = nearest_neighbours(
-        [{"pixels": Piece(content, None)}],
-        styles,
-        LAYER,
-        strength,
-        network=Pixels(),  # type: ignore[arg-type]
-        tile_scale=1.0,
-    )
-    return found[0]["pixels"].features
+def matched(content: Tensor, *styles: Style, init: Tensor | None = None, strength: float = 1.0) -> Tensor:
+    network = Pixels()
+    banks = feature_banks(styles, ["pixels"], TiledFeatures(network, ["pixels"], 512))  # type: ignore[arg-type]
+    own, first = ({"pixels": Piece(image, None)} for image in (content, content if init is None else init))
+    (found,) = nearest_neighbours([own], [first], banks, strength)
+    return found["pixels"].features
 
 
 def test_each_position_takes_the_feature_with_the_nearest_direction() -> None:
@@ -69,17 +64,19 @@ def test_hidden_positions_of_a_style_are_no_neighbours() -> None:
 
 def test_the_weights_of_styles_are_their_shares_of_the_positions(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(neighbours, "MOST_POSITIONS", 40)
-    seen: list[Tensor] = []
-
-    def matched_and_seen(own: list[Piece], bank: Tensor) -> list[Tensor]:
-        seen.append(bank)
-        return [own[0].features]
-
-    monkeypatch.setattr(neighbours, "_matched", matched_and_seen)
     many, few = (torch.full((1, 3, 8, 8), value) for value in (0.25, 0.75))
-    matched(row(RED), Style(many, weight=3.0), Style(few, weight=1.0))
-    counts = {value: int((seen[0][0] == value).sum()) for value in (0.25, 0.75)}
-    assert counts == {0.25: 26, 0.75: 10}  # at most 30 and 10: every fifth and thirteenth of 64, twice
+    features = TiledFeatures(Pixels(), ["pixels"], 512)  # type: ignore[arg-type]
+    bank = feature_banks([Style(many, weight=3.0), Style(few, weight=1.0)], ["pixels"], features)["pixels"]
+    counts = {value: int((bank[0] == value).sum()) for value in (0.25, 0.75)}
+    assert counts == {0.25: 26, 0.75: 10}  # every fifth and every 13th of 64 positions, in both images
+
+
+def test_the_first_image_has_an_equal_say() -> None:
+    """A plain content takes neighbours that suit the strokes of the first image."""
+    content, init = row(RED, RED, BLUE), row(RED, GREEN, BLUE)
+    style = Style(row(RED, GREEN, BLUE, (0.5, 0.5, 0.0)))
+    alone, together = matched(content, style), matched(content, style, init=init)
+    assert alone[..., 0].equal(alone[..., 1]) and not together[..., 0].equal(together[..., 1])
 
 
 def test_a_style_of_weight_0_has_no_neighbours() -> None:
