@@ -31,6 +31,7 @@ from atelier_shared.settings import Choice, Number
 from host import cutouts, layer_pixels, new_layers, source_pictures
 from host.arguments import argument_name
 from host.filters import FILTERS
+from host.output import BLEND_MODE, Output
 from host.progress_reporter import progress_text
 
 # Large enough for babl to convert with tables, as it does for many pixels.
@@ -623,6 +624,75 @@ def case_the_filter_runs_on_locked_layers_and_groups() -> None:
         dream(image, source)
 
 
+# ── Output ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def case_a_new_layer_gets_its_mode_and_opacity() -> None:
+    with staged(Scene()) as (image, source):
+        plain = dream(image, source)
+        assert (plain.get_mode(), plain.get_opacity()) == (image.get_default_new_layer_mode(), 100.0)
+        made = dream(image, source, blend_mode="softlight", opacity=40.0)
+        assert (made.get_mode(), round(made.get_opacity())) == (Gimp.LayerMode.SOFTLIGHT, 40)
+        for mode in BLEND_MODE.options:
+            assert mode == "default" or hasattr(Gimp.LayerMode, mode.upper()), mode
+
+
+def case_a_result_may_be_a_new_image() -> None:
+    scene = Scene(precision="U16_NON_LINEAR", profile="new_rgb_adobe", selection="rectangle")
+    with staged(scene) as (image, source):
+        layers = len(all_layers(image))
+        made = dream(image, source, strength=0.0, output="image")
+        own = made.get_image()
+        assert (own.get_width(), own.get_height(), own.get_precision()) == (50, 200, image.get_precision())
+        assert own.get_layers() == [made]
+        assert len(all_layers(image)) == layers
+        assert colours(made) == colours(source, BOX)
+        own.delete()
+
+
+def case_a_result_may_replace_the_pixels_of_the_layer() -> None:
+    for scene in (Scene(), Scene(alpha=True, selection="rectangle", grouped=True, offset=(9, 14))):
+        with staged(scene) as (image, source):
+            before, layers = read(source), len(all_layers(image))
+            expected = dream(image, source)
+            painted = colours(expected)
+            image.remove_layer(expected)
+            assert dream(image, source, output="replace") == source
+            assert len(all_layers(image)) == layers
+            x, y, width, height = selected_box(image, source)
+            _found, left, top = source.get_offsets()
+            assert colours(source, (x - left, y - top, width, height)) == painted
+            size = source.get_bpp()
+            after = read(source)
+            outside = [
+                i
+                for i in range(LAYER_WIDTH * LAYER_HEIGHT)
+                if not (x - left <= i % LAYER_WIDTH < x - left + width)
+                or not (y - top <= i // LAYER_WIDTH < y - top + height)
+            ]
+            assert all(after[i * size : (i + 1) * size] == before[i * size : (i + 1) * size] for i in outside)
+            assert bool(outside) == bool(scene.selection)
+
+
+def case_a_locked_layer_is_not_replaced() -> None:
+    with staged(Scene(grouped=True)) as (image, source):
+        before = read(source)
+        source.get_parent().set_lock_content(True)
+        made = dream(image, source, output="replace")
+        assert made != source and read(source) == before
+        assert image.get_item_position(made) == image.get_item_position(source) - 1
+
+
+def case_replacing_merges_the_effects_of_the_layer() -> None:
+    with staged(Scene()) as (image, source):
+        before = colours(source)
+        add_effect(source, "gegl:invert-gamma")
+        dream(image, source, strength=0.0, output="replace")
+        assert not source.get_filters()
+        pairs = zip(b"".join(before), b"".join(colours(source)), strict=True)
+        assert {one + other for one, other in pairs} <= {254, 255, 256}
+
+
 # ── Layer effects ────────────────────────────────────────────────────────────────────────────────
 
 
@@ -699,7 +769,7 @@ def changed_while_running(change: Callable[[Any, Any], Any]) -> Iterator[Any]:
         part = Picture(BOX[2], BOX[3], "RGB", "u8", read(source, BOX))
         cutout, _content, _region = cutouts.cut_out(source)
         change(image, source)
-        with new_layers.destination_of(cutout) as destination:
+        with new_layers.destination_of(cutout, Output()) as destination:
             layer = new_layers.new_layer(destination, cutout, part, "result", "{}")
             new_layers.insert(destination, [layer])
         assert b"".join(colours(layer)) == part.pixels
@@ -830,7 +900,7 @@ def case_pixels_are_read_and_written_in_strips() -> None:
         layer_pixels.STRIP_PX = 7 * LAYER_WIDTH
         try:
             cutout, content, _region = cutouts.cut_out(source, lambda: polls.append(None))
-            with new_layers.destination_of(cutout) as destination:
+            with new_layers.destination_of(cutout, Output()) as destination:
                 layer = new_layers.new_layer(destination, cutout, content, "in strips", "{}")
         finally:
             layer_pixels.STRIP_PX = strip_px

@@ -24,6 +24,7 @@ from atelier_shared.deepdream import DeepDream
 from atelier_shared.errors import AtelierError, JobCancelled
 from atelier_shared.messages import Picture, Progress, Queued
 from atelier_shared.request import PREVIEW_PX
+from atelier_shared.settings import Number
 from atelier_shared.style_transfer import StyleTransfer
 from host.arguments import argument_name
 from host.event_loop_client import EventLoopClient
@@ -33,6 +34,7 @@ from host.progress_reporter import ProgressReporter
 from host.suitability import Unsuitable
 from host.task import Task
 from ui.gallery import recent
+from ui.gallery.file_chooser import _small_picture
 from ui.gallery.gallery import Gallery
 from ui.preview.excerpt import Excerpt, excerpt_of
 from ui.preview.pane import PreviewPane
@@ -537,7 +539,7 @@ def case_text_settings_have_suggestions_for_the_network() -> None:
     for name, chosen in FILTERS.items():
         procedure, config = config_of(name)
         dialog = GimpUi.ProcedureDialog.new(procedure, config, "")
-        form = settings_form(dialog, config, chosen, Gtk.Label())
+        form = settings_form(dialog, config, chosen)
         for setting in (each for each in chosen.settings if each.name in chosen.suggestions):
             control = dialog.get_widget(argument_name(setting), GObject.TYPE_NONE)
             for network in ("squeezenet", "vgg16"):
@@ -549,8 +551,75 @@ def case_text_settings_have_suggestions_for_the_network() -> None:
                 offered[-1].activate()
                 assert config.get_property(argument_name(setting)) == offered[-1].get_label()
                 chosen.request(**{setting.name: offered[-1].get_label()})
-        form.destroy()
+        form.basic.destroy()
         dialog.destroy()
+
+
+def case_a_control_without_effect_says_when_it_has_one() -> None:
+    chosen = FILTERS["plug-in-atelier-style-transfer"]
+    procedure, config = config_of("plug-in-atelier-style-transfer")
+    dialog = GimpUi.ProcedureDialog.new(procedure, config, "")
+    settings_form(dialog, config, chosen)
+    control = dialog.get_widget("smoothness", GObject.TYPE_NONE)
+    config.set_property("method", "fine")
+    assert "only with" not in control.get_tooltip_text()
+    config.set_property("method", "gallery")
+    assert not control.get_sensitive()
+    assert control.get_tooltip_text().endswith("only with Method: Fine: best quality, slow.")
+    dialog.destroy()
+
+
+def case_a_slider_has_its_default_within_reach() -> None:
+    for name, chosen in FILTERS.items():
+        procedure, config = config_of(name)
+        dialog = GimpUi.ProcedureDialog.new(procedure, config, "")
+        settings_form(dialog, config, chosen)
+        for setting in chosen.settings:
+            if not (isinstance(setting, Number) and isinstance(setting.default, float)):
+                continue
+            slider = dialog.get_widget(argument_name(setting), GObject.TYPE_NONE)
+            part = (setting.default - setting.low) / (setting.high - setting.low)
+            assert part in (0, 1) or part ** (1 / slider.get_gamma()) > 0.2, setting.name
+        dialog.destroy()
+
+
+def case_a_new_gallery_has_something_chosen() -> None:
+    for name, first in (
+        ("plug-in-atelier-style-transfer", "style:peach and sky"),
+        ("plug-in-atelier-deepdream", "preset:animals"),
+    ):
+        _procedure, config = config_of(name)
+        view = Gallery(config, FILTERS[name]).view
+        assert view._chosen_key == first
+        view.destroy()
+    _procedure, config = config_of("plug-in-atelier-deepdream")
+    config.set_property("iterations", 7)
+    view = Gallery(config, FILTERS["plug-in-atelier-deepdream"]).view
+    assert view._chosen_key == "", "the settings of the last run were replaced"
+    view.destroy()
+
+
+def case_a_search_finds_entries_of_all_groups() -> None:
+    _procedure, config = config_of("plug-in-atelier-style-transfer")
+    with layer_of() as layer:
+        layer.set_name("A dusky wood")
+        view = Gallery(config, FILTERS["plug-in-atelier-style-transfer"]).view
+        everything = set(view._entries)
+        view._search.set_text("DUSK")
+        view.refresh()
+        assert {"style:dusk", f"layer:{layer.get_id()}"} <= set(view._entries)
+        assert all("dusk" in entry.name.casefold() for entry in view._entries.values())
+        view._search.set_text("")
+        view.refresh()
+        assert set(view._entries) == everything
+        view.destroy()
+
+
+def case_the_file_chooser_shows_pictures_only() -> None:
+    starry_night = _small_picture(str(STARRY_NIGHT))
+    assert starry_night and starry_night.get_width() == 200
+    assert _small_picture(__file__) is None
+    assert _small_picture(None) is None
 
 
 def case_a_gallery_reads_the_history_once_per_listing() -> None:

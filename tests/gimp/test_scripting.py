@@ -14,6 +14,7 @@ from PIL import Image
 from atelier_shared.deepdream import FRAMES, DeepDream
 from atelier_shared.settings import Choice, Number, Setting, settings
 from atelier_shared.style_transfer import StyleTransfer
+from host.output import OUTPUT_SETTINGS
 
 CHECKOUT = Path(__file__).parents[2]
 GUIDE = (CHECKOUT / "docs" / "scripting.md").read_text(encoding="utf-8")
@@ -84,7 +85,9 @@ def test_the_tables_name_every_argument(gimp: Gimp) -> None:
 
 
 @pytest.mark.parametrize(
-    "setting", [*settings(StyleTransfer), *settings(DeepDream), FRAMES], ids=lambda setting: str(setting.name)
+    "setting",
+    [*settings(StyleTransfer), *settings(DeepDream), FRAMES, *OUTPUT_SETTINGS],
+    ids=lambda setting: str(setting.name),
 )
 def test_the_tables_give_values_and_default_of_a_setting(setting: Setting) -> None:
     assert row(setting) + "\n" in GUIDE

@@ -37,7 +37,7 @@ PREVIEW_S, JOB_S, UNDO_S = 60.0, 240.0, 30.0
 BLOCKED_S = 0.05
 TITLE_PX, PREVIEW_PX, SIDE_PX = 20, 320, 512
 LARGE_PX = (1804, 1200)
-BEFORE_THE_GALLERY = 3
+BEFORE_THE_GALLERY = 4
 """Steps of shift+Tab from a gallery's pictures, with one of them chosen, to its groups."""
 Values = dict[str, str | int | float]
 COLUMNS = 4

@@ -90,9 +90,9 @@ class StyleTransfer(PaintingRequest):
     )
     quality: str = choice(
         "good",
-        {"draft": N_("Draft"), "good": N_("Good"), "best": N_("Best")},
+        {"draft": N_("Draft (512 px)"), "good": N_("Good (1024 px)"), "best": N_("Best (2048 px)")},
         N_("_Quality"),
-        N_("The working size and, for Fine, the number of steps"),
+        N_("The working size (Light: three quarters of it) and, for Fine, the number of steps"),
     )
     strength: float = number(
         1.0, 0.0, 1.0, N_("S_trength"), N_("How far the picture changes from the photo to the style")

@@ -12,8 +12,10 @@ from atelier_shared.gallery_styles import GALLERY
 from atelier_shared.networks import Grouped, network_layers
 from atelier_shared.presets import PRESETS, Preset
 from atelier_shared.request import PaintingRequest
-from atelier_shared.settings import Number, Setting, settings
+from atelier_shared.settings import Setting, settings
 from atelier_shared.style_transfer import StyleTransfer
+
+from .output import OUTPUT_SETTINGS
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class Filter:
     blurb: str
     basic: tuple[str, ...] = ()
     picture_arguments: tuple[PictureArgument, ...] = ()
-    extra_settings: tuple[Number, ...] = ()
+    extra_settings: tuple[Setting, ...] = OUTPUT_SETTINGS
     presets: Mapping[str, Preset] = field(default_factory=dict)
     set_by_picture: Mapping[str, str] = field(default_factory=dict)
     suggestions: Mapping[str, Callable[[str], Grouped]] = field(default_factory=dict)
@@ -112,7 +114,7 @@ FILTERS = {
         N_("Strengthen the features that a neural network detects in the layer, as a new layer"),
         basic=("objective", "layers", "imagenet_class", "strength", "iterations", "octaves"),
         picture_arguments=GUIDES,
-        extra_settings=(FRAMES,),
+        extra_settings=(FRAMES, *OUTPUT_SETTINGS),
         presets=PRESETS,
         set_by_picture={"objective": "guide"},
         suggestions={"layers": network_layers},

@@ -19,6 +19,7 @@ from atelier_shared.messages import Frame, Picture
 from .cutouts import Cutout
 from .layer_pixels import OPAQUE, Poll, coding_for, no_poll, slices, write_pixels
 from .layer_state import is_in_place
+from .output import BLEND_MODE, Output
 from .suitability import Unsuitable
 from .translation import _
 
@@ -30,7 +31,7 @@ OPENED_AS_IMAGE = N_(
 
 
 class Destination(NamedTuple):
-    """The image for new layers, their position in it, and the layer to insert them above.
+    """The image for new layers, their position and look in it, and the layer to insert them above.
 
     A new image has no such layer.
     """
@@ -39,25 +40,26 @@ class Destination(NamedTuple):
     x: int
     y: int
     source: Gimp.Layer | None
+    output: Output
 
 
 @contextmanager
-def destination_of(cutout: Cutout) -> Iterator[Destination]:
-    """Yield the cutout's place above its layer, or a new image if the result no longer fits there.
+def destination_of(cutout: Cutout, output: Output) -> Iterator[Destination]:
+    """Yield the place above the cutout's layer, or a new image if that is wanted or nothing fits there.
 
     A new image is deleted if the block raises.
     """
     layer, box = cutout.layer, cutout.box
-    if is_in_place(layer, cutout.state):
+    if output.place != "image" and is_in_place(layer, cutout.state):
         _found, x, y = layer.get_offsets()
-        yield Destination(layer.get_image(), x + box.x, y + box.y, layer)
+        yield Destination(layer.get_image(), x + box.x, y + box.y, layer, output)
         return
     base, precision, profile = cutout.kind
     image = Gimp.Image.new_with_precision(box.width, box.height, base, precision)
     if profile:
         image.set_color_profile(profile)
     try:
-        yield Destination(image, 0, 0, None)
+        yield Destination(image, 0, 0, None, output)
     except BaseException:
         image.delete()
         raise
@@ -145,10 +147,18 @@ def _empty_layer(destination: Destination, cutout: Cutout, name: str) -> Gimp.La
     """Return an empty layer of a cutout's size."""
     image, box, kinds = destination.image, cutout.box, Gimp.ImageType
     kind = kinds.GRAYA_IMAGE if cutout.kind.base == Gimp.ImageBaseType.GRAY else kinds.RGBA_IMAGE
-    mode = image.get_default_new_layer_mode()
-    layer = Gimp.Layer.new(image, name, box.width, box.height, kind, 100.0, mode)
+    layer = Gimp.Layer.new(
+        image, name, box.width, box.height, kind, destination.output.opacity, _mode(destination)
+    )
     layer.set_offsets(destination.x, destination.y)
     return layer
+
+
+def _mode(destination: Destination) -> Gimp.LayerMode:
+    name = destination.output.mode
+    if name == BLEND_MODE.default:
+        return destination.image.get_default_new_layer_mode()
+    return getattr(Gimp.LayerMode, name.upper())
 
 
 def _attach_parasites(layer: Gimp.Layer, settings: str, source: Gimp.Layer | None) -> None:

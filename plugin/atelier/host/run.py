@@ -18,6 +18,7 @@ from .cutouts import Cutout, cut_out
 from .event_loop_client import EventLoopClient
 from .new_layers import OPENED_AS_IMAGE, Destination, destination_of, insert, new_layer
 from .picture_cache import PictureCache
+from .replacement import NOT_REPLACED, replace_pixels
 from .task import Task
 from .translation import _
 
@@ -61,16 +62,12 @@ def make_layers(
     styles = [cache.for_run(each, task.request.picture_px, monitor.poll) for each in task.pictures]
     cutout, content, region = cut_out(layer, monitor.poll)
     results = _compute(task, client, monitor, styles, content, region)
-    notes = dict.fromkeys(result.note for result in results if result.note)
-    with destination_of(cutout) as destination:
-        new = _insert_layers(task, cutout, destination, results, monitor)
-    if not destination.source:
-        Gimp.Display.new(destination.image)
-        notes[_(OPENED_AS_IMAGE)] = None
+    made, note = _output(task, cutout, results, monitor)
     Gimp.displays_flush()
-    for note in notes:
-        Gimp.message(note)
-    return new[-1]
+    for each in dict.fromkeys((*(result.note for result in results), note)):
+        if each:
+            Gimp.message(each)
+    return made
 
 
 def _compute(
@@ -97,6 +94,22 @@ def _compute(
         if not (monitor.finishes_early and results):
             raise
     return results
+
+
+def _output(
+    task: Task, cutout: Cutout, results: Sequence[Result], monitor: RunMonitor
+) -> tuple[Gimp.Layer, str]:
+    """Give the results to GIMP; return the layer with the last one, and a note if it had to go elsewhere."""
+    replaces = task.output.place == "replace"
+    if replaces and replace_pixels(cutout, results[-1].picture):
+        return cutout.layer, ""
+    with destination_of(cutout, task.output) as destination:
+        *_others, made = _insert_layers(task, cutout, destination, results, monitor)
+    if destination.source:
+        return made, _(NOT_REPLACED) if replaces else ""
+    if Gimp.default_display():  # a GIMP without windows has none
+        Gimp.Display.new(destination.image)
+    return made, "" if task.output.place == "image" else _(OPENED_AS_IMAGE)
 
 
 def _insert_layers(

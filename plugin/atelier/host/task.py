@@ -15,6 +15,7 @@ from atelier_shared.settings import WrongSetting
 
 from .arguments import argument_name, given_pictures, setting_values
 from .filters import Filter
+from .output import DEFAULT_OUTPUT, OUTPUT_SETTINGS, Output
 from .source_pictures import SourcePicture, name_of, place_of
 from .suitability import Unsuitable
 from .translation import _, translated
@@ -22,12 +23,13 @@ from .translation import _, translated
 
 @dataclass(frozen=True)
 class Task:
-    """A request, its pictures, and the number of frames to make."""
+    """A request, its pictures, the number of frames to make, and where they go."""
 
     chosen: Filter
     request: PaintingRequest
     pictures: Sequence[SourcePicture]
     frames: int
+    output: Output = DEFAULT_OUTPUT
 
     @property
     def title(self) -> str:
@@ -65,7 +67,8 @@ def task_of(config: Gimp.ProcedureConfig, chosen: Filter) -> Task:
     if request.needs_picture and not pictures:
         raise Unsuitable(_(request.picture_missing))
     frames = config.get_property(argument_name(FRAMES)) if FRAMES in chosen.extra_settings else 1
-    return Task(chosen, request, pictures, frames)
+    output = Output(*(config.get_property(argument_name(each)) for each in OUTPUT_SETTINGS))
+    return Task(chosen, request, pictures, frames, output)
 
 
 def _request(config: Gimp.ProcedureConfig, chosen: Filter) -> PaintingRequest:

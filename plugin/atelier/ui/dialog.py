@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import TypeAlias
 
-from gi.repository import Gdk, Gimp, GimpUi, Gtk
+from gi.repository import Gdk, Gimp, GimpUi, GObject, Gtk
 
 from atelier_shared import estimate
 from atelier_shared.errors import AtelierError, JobCancelled
@@ -36,6 +36,8 @@ from .settings_form import settings_form
 from .status_line import StatusLine
 
 SPACING_PX = 12
+WIDE_PX = 1280
+"""Least width of a screen for the preview, the gallery and the advanced settings side by side."""
 RESET, FINISH_EARLY = 1, 2
 """Responses; RESET is the one that GIMP uses."""
 CANCEL_RESPONSES = (Gtk.ResponseType.CANCEL, Gtk.ResponseType.CLOSE, Gtk.ResponseType.DELETE_EVENT)
@@ -60,24 +62,44 @@ class FilterDialog:
         self._status_line = StatusLine()
         self._body = Gtk.Box(spacing=SPACING_PX)
         self._settings = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=SPACING_PX)
+        self._settings_columns = [self._settings]
         self._lay_out()
         self._finish_early = self._add_finish_early_button()
         self._connect_signals()
         self._config_changed()
 
     def _lay_out(self) -> None:
+        """Place the preview, the gallery above the settings, and the advanced settings beside both."""
         gallery = Gallery(self._config, self._chosen).view if has_gallery(self._chosen) else None
-        form = settings_form(self._dialog, self._config, self._chosen, gallery)
+        form = settings_form(self._dialog, self._config, self._chosen)
         if gallery:
             self._settings.pack_start(gallery, True, True, 0)
-        self._settings.pack_start(form, False, False, 0)
+        self._settings.pack_start(form.basic, False, False, 0)
         self._body.pack_start(self._preview, True, True, 0)
         self._body.pack_start(self._settings, False, True, 0)
+        if form.advanced:
+            self._place_advanced(form.advanced, gallery)
         self._settings.show()
         self._body.show()
         content = self._dialog.get_content_area()
         content.pack_start(self._body, True, True, 0)
         content.pack_start(self._status_line, False, False, 0)
+
+    def _place_advanced(self, advanced: Gtk.Widget, gallery: Gtk.Widget | None) -> None:
+        """Place the advanced settings in their own column; on a narrow screen, instead of the gallery."""
+        if _screen_width() >= WIDE_PX:
+            self._settings_columns.append(advanced)
+            self._body.pack_start(advanced, False, True, 0)
+            advanced.connect("hide", self._shrink)
+            return
+        self._settings.pack_start(advanced, True, True, 0)
+        if gallery:
+            advanced.bind_property("visible", gallery, "visible", GObject.BindingFlags.INVERT_BOOLEAN)
+
+    def _shrink(self, advanced: Gtk.Widget) -> None:
+        """Take back the width of a hidden column."""
+        width, height = self._dialog.get_size()
+        self._dialog.resize(max(1, width - advanced.get_allocated_width()), height)
 
     def _add_finish_early_button(self) -> Gtk.Button:
         """Add the button "Stop and keep" between Cancel and Run. It is visible only during a run."""
@@ -200,7 +222,7 @@ class FilterDialog:
     def _set_running(self, is_running: bool) -> None:
         """Disable everything during a run except the buttons to end it; enable everything after it."""
         (self._preview.pause if is_running else self._preview.resume)()
-        for widget in (self._settings, *self._load_and_save()):
+        for widget in (*self._settings_columns, *self._load_and_save()):
             Gtk.Widget.set_sensitive(widget, not is_running)
         for response in (Gtk.ResponseType.OK, Gtk.ResponseType.HELP, RESET):
             self._dialog.set_response_sensitive(response, not is_running)
@@ -240,3 +262,10 @@ class FilterDialog:
             return False
         self._run.cancel()
         return True
+
+
+def _screen_width() -> int:
+    """Return the width of the main screen, without the desktop's panels."""
+    display = Gdk.Display.get_default()
+    monitor = display.get_primary_monitor() or display.get_monitor(0)
+    return int(monitor.get_workarea().width)

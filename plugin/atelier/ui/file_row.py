@@ -32,7 +32,7 @@ def _clear_button(config: Gimp.ProcedureConfig, name: str, chooser: GimpUi.FileC
 
     def clear(_button: Gtk.Button) -> None:
         config.set_property(name, None)
-        for widget in _descendants(chooser):
+        for widget in descendants(chooser):
             if isinstance(widget, Gtk.FileChooserButton):
                 widget.unselect_all()
 
@@ -45,8 +45,8 @@ def _clear_button(config: Gimp.ProcedureConfig, name: str, chooser: GimpUi.FileC
     return button
 
 
-def _descendants(container: Gtk.Container) -> Iterator[Gtk.Widget]:
-    for widget in container.get_children():
-        yield widget
-        if isinstance(widget, Gtk.Container):
-            yield from _descendants(widget)
+def descendants(widget: Gtk.Widget) -> Iterator[Gtk.Widget]:
+    """Yield all widgets inside a widget."""
+    for child in widget.get_children() if isinstance(widget, Gtk.Container) else ():
+        yield child
+        yield from descendants(child)

@@ -1,11 +1,15 @@
 """The controls of a filter's settings, made by GIMP from the procedure's arguments and bound to them.
 
-The basic settings are always visible; the others are in a folded part, Advanced.
+The basic settings are always visible. A button, Advanced, shows the others.
 """
 
 from __future__ import annotations
 
-from gi.repository import Gimp, GimpUi, GObject, Gtk
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from gi.repository import Gimp, GimpUi, GObject, Gtk, Pango
 
 from atelier_shared.networks import GROUPS
 from atelier_shared.settings import Choice, Number, Setting
@@ -13,22 +17,25 @@ from host.arguments import argument_name
 from host.filters import Filter
 from host.translation import _
 
-from .file_row import file_row
+from .file_row import descendants, file_row
 
 SPACING_PX = 6
-ADVANCED_HEIGHT_PX = 230
+ADVANCED_WIDTH_PX, ADVANCED_HEIGHT_PX = 340, 230
+LOW_DEFAULT = 0.25
+"""A slider gets a curve if its default lies in this part of its range or below."""
+
+
+class SettingsForm(NamedTuple):
+    """The basic controls in a column, with a button to show the advanced ones; these, if there are any."""
+
+    basic: Gtk.Widget
+    advanced: Gtk.Widget | None
 
 
 def settings_form(
-    dialog: GimpUi.ProcedureDialog,
-    config: Gimp.ProcedureConfig,
-    chosen: Filter,
-    gallery: Gtk.Widget | None = None,
-) -> Gtk.Widget:
-    """Return the controls in a column.
-
-    Unfolding Advanced hides the gallery, because screens are not high enough for both.
-    """
+    dialog: GimpUi.ProcedureDialog, config: Gimp.ProcedureConfig, chosen: Filter
+) -> SettingsForm:
+    """Return the controls; the advanced ones are hidden."""
     labels = Gtk.SizeGroup(mode=Gtk.SizeGroupMode.HORIZONTAL)
     for setting in chosen.settings:
         control = _control(dialog, setting)
@@ -39,19 +46,25 @@ def settings_form(
     form = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=SPACING_PX)
     basic = [argument_name(setting) for setting in chosen.settings if chosen.is_basic(setting)]
     form.pack_start(dialog.fill_box("basic", basic), False, False, 0)
-    if advanced := _advanced(dialog, config, chosen, labels):
-        form.pack_start(advanced, True, True, 0)
-        if gallery:
-            advanced.bind_property("expanded", gallery, "visible", GObject.BindingFlags.INVERT_BOOLEAN)
-    _disable_without_effect(dialog, chosen)
+    advanced = _advanced(dialog, config, chosen, labels)
+    if advanced:
+        form.pack_start(_advanced_button(advanced), False, False, 0)
+    _disable_without_effect(dialog, config, chosen)
     form.show_all()
-    return form
+    return SettingsForm(form, advanced)
+
+
+def _advanced_button(advanced: Gtk.Widget) -> Gtk.ToggleButton:
+    button = Gtk.ToggleButton(label=_("Ad_vanced"), use_underline=True, halign=Gtk.Align.START)
+    button.set_tooltip_text(_("Show all other settings"))
+    button.bind_property("active", advanced, "visible", GObject.BindingFlags.DEFAULT)
+    return button
 
 
 def _advanced(
     dialog: GimpUi.ProcedureDialog, config: Gimp.ProcedureConfig, chosen: Filter, labels: Gtk.SizeGroup
 ) -> Gtk.Widget | None:
-    """Return the folded, scrolling part with the advanced pictures and settings; None if there are none."""
+    """Return the scrolling part with the advanced pictures and settings; None if there are none."""
     names = [argument_name(setting) for setting in chosen.settings if not chosen.is_basic(setting)]
     if not names:  # GIMP would put all arguments into the box
         return None
@@ -66,19 +79,31 @@ def _advanced(
     scrolled.set_policy(Gtk.PolicyType.NEVER, Gtk.PolicyType.AUTOMATIC)
     scrolled.set_overlay_scrolling(False)
     scrolled.set_min_content_height(ADVANCED_HEIGHT_PX)
-    title = dialog.get_label("advanced-title", _("Ad_vanced"), False, True)
-    expander = dialog.fill_expander("advanced", "advanced-title", False, "advanced-scrolled")
-    expander.set_resize_toplevel(False)
-    title.set_mnemonic_widget(expander)
-    return expander
+    scrolled.set_size_request(ADVANCED_WIDTH_PX, -1)
+    scrolled.show_all()
+    scrolled.hide()
+    scrolled.set_no_show_all(True)
+    return scrolled
 
 
 def _control(dialog: GimpUi.ProcedureDialog, setting: Setting) -> Gtk.Widget:
     """Return a slider for a float and a combo box for a choice, instead of GIMP's defaults."""
     if isinstance(setting, Number) and isinstance(setting.default, float):
-        return dialog.get_spin_scale(argument_name(setting), 1.0)
+        scale = dialog.get_spin_scale(argument_name(setting), 1.0)
+        scale.set_gamma(_gamma(setting))
+        return scale
     kind = Gtk.ComboBox if isinstance(setting, Choice) else GObject.TYPE_NONE
-    return dialog.get_widget(argument_name(setting), kind)
+    control = dialog.get_widget(argument_name(setting), kind)
+    for widget in descendants(control):
+        if isinstance(widget, Gtk.ComboBox):  # otherwise a long option makes the dialog wide
+            widget.set_property("ellipsize", Pango.EllipsizeMode.END)
+    return control
+
+
+def _gamma(setting: Number) -> float:
+    """Return the exponent of a slider that puts a low default into its middle; otherwise 1."""
+    place = (setting.default - setting.low) / (setting.high - setting.low)
+    return math.log(place) / math.log(0.5) if 0 < place <= LOW_DEFAULT else 1.0
 
 
 def _suggestions_button(config: Gimp.ProcedureConfig, chosen: Filter, setting: Setting) -> Gtk.MenuButton:
@@ -105,12 +130,41 @@ def _suggestions_button(config: Gimp.ProcedureConfig, chosen: Filter, setting: S
     return button
 
 
-def _disable_without_effect(dialog: GimpUi.ProcedureDialog, chosen: Filter) -> None:
-    """Make each control insensitive while its setting has no effect."""
-    names = {setting.name: argument_name(setting) for setting in chosen.settings}
+def _disable_without_effect(
+    dialog: GimpUi.ProcedureDialog, config: Gimp.ProcedureConfig, chosen: Filter
+) -> None:
+    """Make each control insensitive while its setting has no effect. Its tooltip then gives the reason."""
+    by_name = {setting.name: setting for setting in chosen.settings}
     for condition in chosen.request.conditions:
+        depends_on = by_name[condition.depends_on]
         for name in condition.settings:
             values = Gimp.ValueArray.new(len(condition.values))
             for value in condition.values:
                 values.append(GObject.Value(str, value))
-            dialog.set_sensitive_if_in(names[name], None, names[condition.depends_on], values, True)
+            argument = argument_name(by_name[name])
+            dialog.set_sensitive_if_in(argument, None, argument_name(depends_on), values, True)
+            control = dialog.get_widget(argument, GObject.TYPE_NONE)
+            _explain(control, config, by_name[name], depends_on, condition.values)
+
+
+def _explain(
+    control: Gtk.Widget,
+    config: Gimp.ProcedureConfig,
+    setting: Setting,
+    depends_on: Setting,
+    values: Sequence[str],
+) -> None:
+    """Keep a control's tooltips: the help and, while there is no effect, the choices that give it one."""
+    assert isinstance(depends_on, Choice), depends_on
+    choices = " / ".join(_(depends_on.options[value]) for value in values)
+    sentence = _("This has an effect only with {setting}: {choices}.")
+    reason = sentence.format(setting=_(depends_on.label).replace("_", ""), choices=choices)
+
+    def update(*_changed: object) -> None:
+        has_effect = config.get_property(argument_name(depends_on)) in values
+        text = _(setting.help) if has_effect else f"{_(setting.help)}\n\n{reason}"
+        for widget in (control, *descendants(control)):
+            widget.set_tooltip_text(text)
+
+    update()
+    config.connect(f"notify::{argument_name(depends_on)}", update)

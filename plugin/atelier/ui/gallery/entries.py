@@ -15,7 +15,7 @@ from atelier_shared.deferred_translation import N_
 from atelier_shared.gallery_styles import GALLERY
 from atelier_shared.presets import CONTROLLED
 from atelier_shared.style_transfer import StyleTransfer
-from host.arguments import argument_name, given_picture
+from host.arguments import argument_name, given_picture, given_pictures
 from host.filters import Filter, PictureArgument
 from host.layer_tree import layers_in
 from host.source_pictures import SourcePicture
@@ -179,6 +179,13 @@ def chosen_entry(config: Gimp.ProcedureConfig, chosen: Filter) -> Entry | None:
     in_gallery = _arguments(chosen)
     pictures = (given_picture(config, each) for each in chosen.picture_arguments if each in in_gallery)
     return next((_picture_entry(picture) for picture in pictures if picture and _exists(picture)), None)
+
+
+def is_undecided(config: Gimp.ProcedureConfig, chosen: Filter) -> bool:
+    """Return whether all settings have their defaults, or a style or guide picture is missing."""
+    defaults = {argument_name(setting): setting.default for setting in chosen.settings}
+    needs_picture = _uses_picture(config, chosen) and not given_pictures(config, chosen)
+    return needs_picture or _has_values(config, defaults)
 
 
 def _uses_picture(config: Gimp.ProcedureConfig, chosen: Filter) -> bool:

@@ -11,7 +11,16 @@ from gi.repository import Gimp, Gio
 from host.filters import Filter
 
 from . import recent
-from .entries import Entry, choose, chosen_entry, file_entry, group_titles, list_entries
+from .entries import (
+    DEFAULT_GROUP,
+    Entry,
+    choose,
+    chosen_entry,
+    file_entry,
+    group_titles,
+    is_undecided,
+    list_entries,
+)
 from .recent import History
 from .view import GalleryCallbacks, GalleryView
 
@@ -30,11 +39,17 @@ class Gallery:
             is_favourite=self._is_favourite,
             set_favourite=self._set_favourite,
         )
+        self._choose_something()
         self.view = GalleryView(group_titles(chosen), callbacks)
         self._show_chosen()
         handler = config.connect("notify", self._show_chosen)
         self.view.connect("destroy", lambda _view: config.disconnect(handler))
         self.view.show_all()
+
+    def _choose_something(self) -> None:
+        """Choose the first entry if the filter was never used, or if its picture is gone."""
+        if chosen_entry(self._config, self._chosen) is None and is_undecided(self._config, self._chosen):
+            self._choose(list_entries(DEFAULT_GROUP, self._chosen, self._history)[0])
 
     def _show_chosen(self, *_changed: object) -> None:
         entry = chosen_entry(self._config, self._chosen)

@@ -13,6 +13,7 @@ from gi.repository import Gdk, GdkPixbuf, Gio, GLib, Gtk, Pango
 from host.translation import _
 
 from .entries import DEFAULT_GROUP, Entry
+from .file_chooser import choose_picture
 from .thumbnails import THUMBNAIL_PX
 
 SPACING_PX = 6
@@ -20,6 +21,7 @@ HEIGHT_PX = 214
 """The height of two rows."""
 ITEM_PX = 104
 PADDING_PX = 3
+SEARCH_CHARACTERS = 10
 TEXT_SCALE = 0.9
 LOADING_SLICE_S = 0.02
 """Thumbnails are loaded for this long at a time, so that the dialog stays responsive."""
@@ -39,7 +41,10 @@ class GalleryCallbacks(NamedTuple):
 
 
 class GalleryView(Gtk.Box):  # type: ignore[misc]  # gi has no types
-    """A list of groups, the entries of the current group, a favourite button, and a button to open a file."""
+    """The entries of the current group; above them the groups, a search, a favourite button, and Open File.
+
+    While there is a text to search for, all entries with this text in their names are shown.
+    """
 
     def __init__(self, titles: Mapping[str, str], callbacks: GalleryCallbacks) -> None:
         super().__init__(orientation=Gtk.Orientation.VERTICAL, spacing=SPACING_PX)
@@ -48,11 +53,14 @@ class GalleryView(Gtk.Box):  # type: ignore[misc]  # gi has no types
         self._unloaded: deque[tuple[Gtk.TreeRowReference, Entry]] = deque()
         self._loading_source = self._scrolling_source = 0
         self._store = Gtk.ListStore(GdkPixbuf.Pixbuf, str, int, str, str)
-        self._groups, self._star = _group_chooser(titles), _star_button()
+        self._titles = titles
+        self._groups, self._star, self._search = _group_chooser(titles), _star_button(), _search_entry()
         self._grid = _grid(self._store)
         self.pack_start(self._row_above(), False, False, 0)
         self.pack_start(_scrolled(self._grid), True, True, 0)
         self._groups.connect("changed", lambda _combo: self.refresh())
+        self._search.connect("search-changed", lambda _entry: self.refresh())
+        self._search.connect("stop-search", lambda entry: entry.set_text(""))
         self._star.connect("toggled", self._star_toggled)
         handler = self._grid.connect("selection-changed", self._selection_changed)
         self._grid.connect("item-activated", self._item_activated)
@@ -81,10 +89,10 @@ class GalleryView(Gtk.Box):  # type: ignore[misc]  # gi has no types
             self._groups.set_active_id(group)
 
     def refresh(self) -> None:
-        """List the entries of the current group again."""
+        """List the entries again."""
         self._stop_loading()
         self._store.clear()
-        self._entries = {entry.key: entry for entry in self._callbacks.list_entries(self.group)}
+        self._entries = self._matching_entries()
         icon = _placeholder(self)
         for entry in self._entries.values():
             tooltip = GLib.markup_escape_text(entry.detail)
@@ -93,6 +101,16 @@ class GalleryView(Gtk.Box):  # type: ignore[misc]  # gi has no types
             self._unloaded.append((reference, entry))
         self._loading_source = GLib.idle_add(self._load_thumbnails, priority=GLib.PRIORITY_LOW)
         self._mark_chosen()
+
+    def _matching_entries(self) -> dict[str, Entry]:
+        """Return the entries of the current group, or those of all groups whose names contain the search."""
+        text = self._search.get_text().strip().casefold()
+        entries = (
+            entry
+            for group in (self._titles if text else (self.group,))
+            for entry in self._callbacks.list_entries(group)
+        )
+        return {entry.key: entry for entry in entries if text in entry.name.casefold()}
 
     # ── User actions ─────────────────────────────────────────────────────────────────────────────
 
@@ -116,17 +134,7 @@ class GalleryView(Gtk.Box):  # type: ignore[misc]  # gi has no types
                 self._update_names()
 
     def _open_clicked(self, _button: Gtk.Button) -> None:
-        chooser = Gtk.FileChooserDialog(
-            title=_("Open a Picture"),
-            transient_for=self.get_toplevel(),
-            modal=True,
-            action=Gtk.FileChooserAction.OPEN,
-        )
-        chooser.add_buttons(_("_Cancel"), Gtk.ResponseType.CANCEL, _("_Open"), Gtk.ResponseType.OK)
-        chooser.set_default_response(Gtk.ResponseType.OK)
-        is_accepted, file = chooser.run() == Gtk.ResponseType.OK, chooser.get_file()
-        chooser.destroy()
-        if is_accepted and file:
+        if file := choose_picture(self.get_toplevel()):
             self._callbacks.open_file(file)
 
     def _accept_files(self) -> None:
@@ -148,6 +156,7 @@ class GalleryView(Gtk.Box):  # type: ignore[misc]  # gi has no types
         button.set_tooltip_text(_("Open any picture file. You can also drop a file here."))
         button.connect("clicked", self._open_clicked)
         row.pack_start(self._groups, True, True, 0)
+        row.pack_start(self._search, False, False, 0)
         row.pack_start(self._star, False, False, 0)
         row.pack_start(button, False, False, 0)
         return row
@@ -226,6 +235,13 @@ def _group_chooser(titles: Mapping[str, str]) -> Gtk.ComboBoxText:
     for group, title in titles.items():
         combo.append(group, title)
     return combo
+
+
+def _search_entry() -> Gtk.SearchEntry:
+    search = Gtk.SearchEntry(width_chars=SEARCH_CHARACTERS, placeholder_text=_("Search"))
+    search.set_tooltip_text(_("Show the entries of all groups whose names contain this text"))
+    search.get_accessible().set_name(_("Search"))
+    return search
 
 
 def _star_button() -> Gtk.ToggleButton:

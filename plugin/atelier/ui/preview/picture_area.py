@@ -1,4 +1,4 @@
-"""The picture of a preview: it has the size that the dialog gives it, and reports the mouse and the keys."""
+"""The picture of a preview: it fills its place in the dialog, and reports the mouse and the keys."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from atelier_shared.messages import Picture
 from .excerpt import Excerpt, product_of_masks
 
 CHECK_PX, LIGHT_CHECK, DARK_CHECK = 8, 0x999999, 0x666666
-DIM_ALPHA, DIM_COLOUR = 96, 0x808080
+DIM_ALPHA, DIM_COLOUR = 140, 0x808080
 LINE_PX, LINE_COLOUR = 2, 0xFFFFFFFF
 
 

@@ -1,4 +1,4 @@
-"""The part of the selection that a preview shows: where it is, and how far it is enlarged."""
+"""The visible part of the selection: its place and its enlargement."""
 
 from __future__ import annotations
 
