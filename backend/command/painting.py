@@ -121,7 +121,8 @@ class PictureRun:
                     if message.place:
                         self.display.wait(message.place)
                 elif isinstance(message, Progress):
-                    self.display.work(message.step, message.total)
+                    before, count = len(outcome.outputs), getattr(self.options, FRAMES.name, 1)
+                    self.display.work(before * message.total + message.step, count * message.total)
                 elif isinstance(message, Result):
                     outcome.seconds += time.monotonic() - begun_s
                     return message

@@ -8,6 +8,7 @@ import io
 import json
 import os
 import pty
+import signal
 import struct
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from backend_jobs import begin
-from conftest import installed_in
+from conftest import eventually, installed_in
 from PIL import Image
 
 from atelier_shared import launcher
@@ -265,6 +266,35 @@ def test_a_job_behind_another_one_says_so(home: Path, photos: Path, tmp_path: Pa
             other.close()
             line = json.loads(waiting.stdout.read())
     assert line["seconds"] <= time.monotonic() - begun_s + 0.5
+
+
+def test_a_terminated_command_leaves_no_file(home: Path, photos: Path, tmp_path: Path) -> None:
+    """It is terminated while it writes the picture into a pipe that nobody reads."""
+    out = tmp_path / "out"
+    out.mkdir()
+    os.mkfifo(out / "pipe.png")
+    (tmp_path / "drafts").mkdir()
+    environment = {**os.environ, "TMPDIR": str(tmp_path / "drafts")}
+    words = command("style", photos / "a.jpg", *GALLERY, "-q", "-o", out / "pipe.png")
+    with subprocess.Popen(words, env=environment) as running:
+        eventually(lambda: bool(names(tmp_path / "drafts")), "the draft is written")
+        running.terminate()
+    assert running.returncode == 128 + signal.SIGTERM
+    assert names(tmp_path / "drafts") == [] and names(out) == ["pipe.png"]
+
+
+def test_a_cancelled_batch_lists_what_is_made(home: Path, photos: Path, tmp_path: Path) -> None:
+    words = command(
+        "dream", photos, "--size", "64", "--octaves", "1", "--iterations", "500", "-o", f"{tmp_path}/out/"
+    )
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stderr
+        assert running.stderr.readline().startswith("1 of 3, a.jpg: ")
+        running.send_signal(signal.SIGINT)
+        rest = running.stderr.read().splitlines()
+    assert running.returncode == 130
+    assert rest[-1] == "atelier: cancelled" and rest[-2].startswith("0 of 3 pictures made in ")
+    assert names(tmp_path / "out") == []
 
 
 @pytest.mark.parametrize("words", [["layers", "inception-v3"], ["man"], ["completion", "bash"]])
