@@ -19,8 +19,8 @@ from atelier_shared.settings import Choice, Number, Setting, settings
 
 from . import earlier_settings
 
-MAX_MEGAPIXELS = 250.0
-"""Larger pictures are refused unless the user raises the limit: a few bytes can claim a gigabyte."""
+MAX_MEGAPIXELS = 250
+"""As in `picture_files.reading`, which cannot be imported where packages are broken."""
 SHELLS = ("bash", "zsh", "fish", "tcsh")
 PICTURE_COMMANDS: dict[str, type[PaintingRequest]] = {
     request.command: request for request in REQUESTS.values() if issubclass(request, PaintingRequest)

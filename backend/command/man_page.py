@@ -57,7 +57,8 @@ def _usage(command: argparse.ArgumentParser) -> str:
             words.append(f"{action.metavar or action.dest}{' ...' if action.nargs == '+' else ''}")
         elif action.required:
             words.append(f"{action.option_strings[0]} {action.metavar}")
-    has_options = any(action.option_strings and not action.required for action in command._actions)
+    optional = [action for action in command._actions if action.option_strings and not action.required]
+    has_options = any(not isinstance(action, argparse._HelpAction) for action in optional)
     return " ".join([*words, *(["[options]"] if has_options else [])])
 
 
@@ -67,7 +68,8 @@ def _section(name: str, command: argparse.ArgumentParser, parser: argparse.Argum
 
 def _purpose(name: str, parser: argparse.ArgumentParser) -> str:
     (found,) = (action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
-    return next(choice.help or "" for choice in found._choices_actions if choice.dest == name) + "."
+    purpose = next(choice.help or "" for choice in found._choices_actions if choice.dest == name)
+    return f"{purpose[:1].upper()}{purpose[1:]}."
 
 
 def _options(command: argparse.ArgumentParser) -> Iterator[str]:

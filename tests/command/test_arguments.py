@@ -13,6 +13,7 @@ from atelier_shared.errors import AtelierError
 from atelier_shared.style_transfer import StyleTransfer
 from backend.command.arguments import parse, parser, request_of
 from backend.command.man_page import man_page
+from backend.command.picture_files import reading
 
 STYLE = ["style", "in.png", "-o", "out.png"]
 DREAM = ["dream", "in.png", "-o", "out.png"]
@@ -130,6 +131,10 @@ def test_unsuitable_settings_are_refused(tmp_path: Path, content: str, expected:
         request_of(parse([*STYLE, "--settings", str(tmp_path / "file")]))
 
 
+def test_the_limit_of_size_is_the_same_for_the_options_and_the_reader() -> None:
+    assert parse(STYLE).max_megapixels == reading.MAX_MEGAPIXELS
+
+
 # ── The manual ───────────────────────────────────────────────────────────────────────────────────
 
 
@@ -145,4 +150,5 @@ def test_the_manual_page_has_every_option_of_every_command() -> None:
         "--bundle",
     ):
         assert f".B {option}" in page, option
+    assert "\n.B atelier stop\n" in page and "\n.B atelier doctor [options]\n" in page
     assert "%(default)s" not in page and "SUPPRESS" not in page

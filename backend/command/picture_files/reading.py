@@ -16,7 +16,8 @@ from .formats import Format, identify
 from .pixels import MODES
 from .streams import seekable
 
-MAX_MEGAPIXELS = 250.0
+MAX_MEGAPIXELS = 250
+"""Larger pictures are refused unless the user raises the limit: a few bytes can claim a gigabyte."""
 READERS: Mapping[str, Callable[[Path, Format, Check], Decoded]] = {
     "PNG": deep_reading.read_png,
     "TIFF": deep_reading.read_tiff,
