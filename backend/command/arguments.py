@@ -40,8 +40,8 @@ class Parser(argparse.ArgumentParser):
         super().error(message + self._suggestion(message))
 
     def _suggestion(self, message: str) -> str:
-        if wrong := re.search(r"--quality: invalid choice: '?\d", message):
-            return ". Did you mean --jpeg-quality?" if wrong else ""
+        if re.search(r"--quality: invalid choice: '?\d|unrecognized arguments: --quality", message):
+            return ". Did you mean --jpeg-quality?"
         if wrong := re.search(r"invalid choice: '?(.+?)'? \(choose from (.+)\)", message):
             names = [name.strip("' ") for name in wrong[2].split(",")]
             return _did_you_mean([wrong[1]], names)

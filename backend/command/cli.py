@@ -72,6 +72,8 @@ def _make(options: argparse.Namespace) -> int:
 
     request = arguments.request_of(options)
     _check_output(options)
+    if options.sheet:
+        contact_sheet.check(options.sheet)
     chosen = formats.by_name(options.format) if options.format else None
     pieces = output_names.pieces(
         output_names.contents(options.contents),
@@ -95,7 +97,7 @@ def _make(options: argparse.Namespace) -> int:
         if len(pieces) > 1 and not options.quiet:
             report.print_table(outcomes, len(pieces), time.monotonic() - begun_s)
     if options.sheet and any(outcome.outputs for outcome in outcomes):
-        contact_sheet.write(options.sheet, outcomes)
+        contact_sheet.write(options.sheet, outcomes, options.max_megapixels)
     return 1 if any(outcome.error for outcome in outcomes) else 0
 
 

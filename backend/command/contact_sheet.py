@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from .painting import Outcome
+from .painting import Outcome, load
 from .picture_files import Canvas
 from .picture_files.pixels import in_channels, in_depth
 
@@ -16,14 +16,19 @@ CELL_PX, GAP_PX, LABEL_PX = 320, 8, 18
 PAPER, INK = (255, 255, 255), (40, 40, 40)
 
 
-def write(file: Path, outcomes: Sequence[Outcome]) -> None:
+def check(file: Path) -> None:
+    """Check if a sheet can be written; raises PictureFileError if not."""
+    Canvas.of(np.zeros((1, 1, 3), np.uint8)).check_savable(file)
+
+
+def write(file: Path, outcomes: Sequence[Outcome], max_megapixels: float) -> None:
     """Write a contact sheet of all results into a picture file.
 
     Raises:
         PictureFileError: a result cannot be read, or the sheet cannot be written.
     """
     rows = [
-        [_cell(content, content.name), *(_cell(path, path.name) for path in outputs)]
+        [_cell(load(path, max_megapixels), path.name) for path in (content, *outputs)]
         for content, outputs in _by_content(outcomes).items()
     ]
     columns = max(map(len, rows))
@@ -48,10 +53,9 @@ def _size(columns: int, rows: int) -> tuple[int, int]:
     return GAP_PX + columns * (CELL_PX + GAP_PX), GAP_PX + rows * (CELL_PX + LABEL_PX + GAP_PX)
 
 
-def _cell(path: Path, label: str) -> Image.Image:
+def _cell(canvas: Canvas, label: str) -> Image.Image:
     """Return a picture in sRGB on paper, reduced to a cell, with its name below."""
-    srgb = Canvas.load(path).in_srgb()
-    pixels = in_depth(in_channels(srgb, ("RGB", "RGBA")), "u8")
+    pixels = in_depth(in_channels(canvas.in_srgb(), ("RGB", "RGBA")), "u8")
     image = Image.fromarray(pixels.values).convert("RGBA")
     small = ImageOps.contain(image, (CELL_PX, CELL_PX), Image.Resampling.LANCZOS)
     cell = Image.new("RGB", (CELL_PX, CELL_PX + LABEL_PX), PAPER)

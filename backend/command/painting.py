@@ -85,7 +85,7 @@ class PictureRun:
             outputs[0], self.options.jpeg_quality, self.format or _own_format(canvas, outputs[0])
         )
         if self.options.jpeg_quality and not encoding.format.lossy:
-            raise AtelierError(f"--jpeg-quality has no effect on {encoding.format.name}. Leave it out.")
+            outcome.notes.append(f"--jpeg-quality has no effect on {encoding.format.name}.")
         canvas.check_savable(outputs[0], encoding)
         pictures = self._pictures(piece, canvas, outcome) if self.request.needs_picture else []
         mask = canvas.load_mask(self.options.mask, self.options.max_megapixels) if self.options.mask else None

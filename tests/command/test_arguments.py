@@ -72,6 +72,7 @@ def test_contents_may_stand_between_options() -> None:
         ([*DREAM, "--ocatves=3"], "Did you mean --octaves?"),
         ([*DREAM, "--preset", "eys"], "Did you mean eyes?"),
         ([*STYLE, "--quality", "90"], "Did you mean --jpeg-quality?"),
+        ([*DREAM, "--quality", "90"], "Did you mean --jpeg-quality?"),
         (["layers", "vgg91"], "Did you mean vgg19"),
     ],
 )

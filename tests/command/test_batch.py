@@ -108,6 +108,16 @@ def test_a_matrix_of_contents_and_styles_gets_a_contact_sheet(
             assert cells[y + 60 : y + 260, x : x + 320].std() > 10, "a picture in each cell"
 
 
+@pytest.mark.parametrize("sheet", ["sheet.nonsense", "nowhere/sheet.png"])
+def test_a_sheet_that_cannot_be_written_is_reported_before_the_work(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sheet: str
+) -> None:
+    monkeypatch.setenv("ATELIER_HOME", str(tmp_path / "nowhere"))
+    done = atelier("style", photos, *GALLERY, "-o", f"{tmp_path}/out/", "--sheet", tmp_path / sheet)
+    assert done.returncode == 1
+    assert "is not installed" not in done.stderr and "sheet" in done.stderr
+
+
 def test_the_notes_name_the_file(home: Path, photos: Path, tmp_path: Path) -> None:
     frames = [Image.new("RGB", (70, 70), (shade, 90, 0)) for shade in (10, 200)]
     frames[0].save(tmp_path / "style.gif", save_all=True, append_images=frames[1:])

@@ -412,6 +412,16 @@ def test_metadata_travels_from_format_to_format(tmp_path: Path, source: str, end
         assert Canvas.load(out).file.metadata.dpi == pytest.approx((300, 240), abs=0.5)
 
 
+@pytest.mark.parametrize("depth", [8, 16])
+def test_a_tiff_file_gets_no_description_that_was_not_there(tmp_path: Path, depth: int) -> None:
+    values = noise(5, 6, 3, dtype=np.uint16 if depth == 16 else np.uint8)
+    tifffile.imwrite(tmp_path / "in.tif", values, photometric="rgb", software="mine")
+    with tifffile.TiffFile(written(Canvas.load(tmp_path / "in.tif"), tmp_path / "out.tif")) as file:
+        tags = {tag.name: tag.value for tag in file.pages[0].tags}  # type: ignore[union-attr]
+    assert tags["Software"] == "mine"
+    assert not tags.keys() & {"XMP", "IPTCNAA", "DateTime", "InterColorProfile", "ExifTag"}
+
+
 def test_metadata_of_16_bits_travels_too(tmp_path: Path) -> None:
     exif = camera_exif().tobytes()[6:]
     icc = b"x\0\0" + zlib.compress(profile(1.8))
@@ -438,6 +448,17 @@ def test_metadata_of_16_bits_travels_too(tmp_path: Path) -> None:
     assert tags[34665]["DateTimeOriginal"] == "2024:05:06 07:08:09"
     again = Canvas.load(written(Canvas.load(tmp_path / "out.tif"), tmp_path / "again.png"))
     assert again.file.metadata.dpi == pytest.approx((300, 240), abs=0.5)
+
+
+def test_metadata_too_long_for_a_jpeg_is_left_out_with_a_note(tmp_path: Path) -> None:
+    texts = PngInfo()
+    texts.add_itxt("XML:com.adobe.xmp", f"<x>{'a' * 70_000}</x>")
+    Image.new("RGB", (4, 4)).save(tmp_path / "in.png", pnginfo=texts, exif=camera_exif())
+    canvas = Canvas.load(tmp_path / "in.png")
+    assert canvas.losses(canvas.encoding(tmp_path / "out.jpg")) == ["Not kept in JPEG: XMP data."]
+    with Image.open(written(canvas, tmp_path / "out.jpg")) as out:
+        assert out.getexif()[0x010F] == "ACME" and "xmp" not in out.info
+    assert canvas.losses(canvas.encoding(tmp_path / "out.webp")) == []
 
 
 def test_what_a_format_does_not_hold_is_named(tmp_path: Path) -> None:
@@ -833,6 +854,26 @@ def test_drafts_have_unpredictable_names_and_are_private(
     assert len(set(seen)) == 2 and str(os.getpid()) not in seen[0].stem.split("-")
     assert {path.parent for path in seen} == {tmp_path}
     assert [path.name for path in tmp_path.iterdir()] == ["in.png"]
+
+
+def test_a_write_protected_file_is_not_replaced(
+    tmp_path: Path, canvas: Canvas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the tests run as root, no file is write-protected."""
+    out = tmp_path / "out.png"
+    out.write_bytes(b"old")
+    out.chmod(0o444)
+    if os.geteuid() == 0:
+        monkeypatch.setattr(os, "access", lambda path, mode: (mode, Path(path)) != (os.W_OK, out))
+    for attempt in (canvas.check_savable, lambda path: written(canvas, path)):
+        with pytest.raises(PictureFileError, match="Permission denied"):
+            attempt(out)
+    assert out.read_bytes() == b"old"
+    assert names_in(tmp_path) == ["in.png", "out.png"]
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
 
 
 def test_a_pipe_and_a_device_are_written_to(tmp_path: Path, canvas: Canvas) -> None:

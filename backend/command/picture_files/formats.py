@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from atelier_shared.messages import CHANNELS, DEPTH_BYTES
 
@@ -28,6 +29,7 @@ class Format:
         depths: the possible depths of its pixels, as in `Picture`; empty if it is only read.
         channels: their possible channels, as in `Picture`.
         metadata: the fields of `Metadata` with a place in its files.
+        longest: the bytes of Exif, XMP and IPTC data each that they can hold; None for no limit.
         lossy: its files lose information unless asked otherwise.
         linear: its values are proportional to light.
     """
@@ -39,11 +41,12 @@ class Format:
     depths: tuple[str, ...] = ("u8",)
     channels: tuple[str, ...] = ()
     metadata: frozenset[str] = frozenset()
+    longest: int | None = None
     lossy: bool = False
     linear: bool = False
 
 
-def _row(name: str, suffixes: str, start: bytes, pillow: str, holds: str, **more: bool) -> Format:
+def _row(name: str, suffixes: str, start: bytes, pillow: str, holds: str, **more: Any) -> Format:
     """Return a format; `holds` lists depths, channels and metadata."""
     words = holds.split()
     return Format(
@@ -67,8 +70,9 @@ FORMATS = (
         "PNG", ".png .apng", rb"\x89PNG\r\n\x1a\n", "PNG", f"u8 u16 {ALL} profile exif xmp comment texts dpi"
     ),
     _row(
-        *("JPEG", ".jpg .jpeg .jpe .jfif", rb"\xff\xd8\xff", "JPEG MPO"),
+        *("JPEG", ".jpg .jpeg .jpe .jfif .mpo", rb"\xff\xd8\xff", "JPEG MPO"),
         "u8 Y RGB profile exif xmp iptc comment dpi",
+        longest=65_000,  # a segment, less its head
         lossy=True,
     ),
     _row("TIFF", ".tif .tiff", rb"II[*+]\0|MM\0[*+]", "TIFF", f"u8 u16 f32 {ALL} profile exif xmp iptc dpi"),

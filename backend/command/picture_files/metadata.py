@@ -82,9 +82,21 @@ class Metadata:
         dpi = self.dpi[::-1] if self.dpi and turned else self.dpi
         return replace(self, exif=data, xmp=WITH_XMP_ORIENTATION.sub(rb"\g<1>1", self.xmp), dpi=dpi)
 
-    def lost_in(self, held: frozenset[str]) -> list[str]:
+    def lost_in(self, held: frozenset[str], longest: int | None) -> list[str]:
         """Return the names of the metadata without a place in a format with the fields `held`."""
-        return [name for field, name in NAMES.items() if getattr(self, field) and field not in held]
+        fitting = self.fitting(longest)
+        return [
+            name
+            for field, name in NAMES.items()
+            if getattr(self, field) and (field not in held or not getattr(fitting, field))
+        ]
+
+    def fitting(self, longest: int | None) -> Metadata:
+        """Return the metadata without data above a length in bytes; None for no limit."""
+        if longest is None:
+            return self
+        too_long = {name: b"" for name in ("exif", "xmp", "iptc") if len(getattr(self, name)) > longest}
+        return replace(self, **too_long)  # type: ignore[arg-type]
 
 
 # ── From a file ──────────────────────────────────────────────────────────────────────────────────

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from . import metadata
 from .exif import INCH, RESOLUTION_UNIT, X_RESOLUTION, Y_RESOLUTION
-from .metadata import PROFILE_TAG, Metadata
+from .metadata import IPTC_TAG, PROFILE_TAG, STRUCTURE_TAGS, XMP_TAG, Metadata
 
-DATE_TIME = 306
+PIXEL_TAGS = STRUCTURE_TAGS - {XMP_TAG, IPTC_TAG, PROFILE_TAG}
 ENTRY_BYTES = 12
 BIG_TIFF = 43
 
@@ -28,8 +28,9 @@ def add_metadata(path: Path, found: Metadata) -> None:
         if version == BIG_TIFF:
             return
         file.seek(first)
-        entries = _entries(file.read(2 + ENTRY_BYTES * 0xFFFF), order)
-        entries.pop(DATE_TIME, None)  # the time of writing
+        written = _entries(file.read(2 + ENTRY_BYTES * 0xFFFF), order)
+        # The libraries add descriptions of their own, such as the time of writing.
+        entries = {tag: entry for tag, entry in written.items() if tag in PIXEL_TAGS}
         end = file.seek(0, 2)
         end += file.write(b"\0" * (end % 2))
         added = _packed(found, head, end)

@@ -56,7 +56,7 @@ class Encoding:
             )
         if self.format.name == "GIF":
             notes.append("GIF holds at most 256 colours, and no partial transparency.")
-        if lost := found.lost_in(self.format.metadata):
+        if lost := found.lost_in(self.format.metadata, self.format.longest):
             notes.append(f"Not kept in {self.format.name}: {', '.join(lost)}.")
         return notes
 
@@ -67,6 +67,7 @@ def write(path: Path, pixels: Pixels, found: Metadata, encoding: Encoding) -> No
     Raises:
         OSError, ValueError, KeyError: the format cannot hold such a picture, or the file cannot be written.
     """
+    found = found.fitting(encoding.format.longest)
     pixels = in_channels(pixels, encoding.format.channels)
     pixels = in_depth(pixels, encoding.depth(pixels.depth))
     WRITERS.get(encoding.format.name, _write_with_pillow)(path, pixels, found, encoding)
