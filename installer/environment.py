@@ -1,12 +1,14 @@
 """The backend's own Python environment: the packages, then the backend itself.
 
-If a new environment cannot be completed, the earlier one is restored.
+A new environment is made beside the present one, which works until the new one is complete.
 """
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import importlib.util
+import os
 import platform
 import shutil
 import subprocess
@@ -21,7 +23,7 @@ from backend.command import gimp_installations
 
 from .builds import check_requested_device, note_index, noted_index
 from .packages import install_packages, installed_packages, repair_packages, state
-from .paths import CHECKOUT, Home, Plan
+from .paths import CHECKOUT, WINDOWS, Home, Plan
 from .process import InstallError, environment, explain_failure, pip, report, run
 from .tracked_files import remove, track
 
@@ -50,9 +52,11 @@ def make_environment(plan: Plan) -> None:
     """Make the environment, or update the present one to this checkout."""
     restore_earlier(plan.home)
     if needs_new_environment(plan):
-        with new_environment(plan.home):
-            make_venv(plan.home)
-            fill_environment(plan)
+        with new_environment(plan.home) as home:
+            make_venv(home)
+            fill_environment(dataclasses.replace(plan, home=home))
+        if WINDOWS:
+            install_backend(plan)  # because a program there has the path of its environment in it
         note_index(plan.home.folder, plan.torch_index)
     else:
         fill_environment(plan)
@@ -73,23 +77,40 @@ def works(python: Path) -> bool:
 
 
 @contextlib.contextmanager
-def new_environment(home: Home) -> Iterator[None]:
-    """Set the earlier environment aside for a new one, and restore it if the block raises."""
-    stop_backend(home)
-    if home.venv.exists():
-        home.venv.rename(home.earlier_venv)
+def new_environment(home: Home) -> Iterator[Home]:
+    """Yield the home with a new environment, which takes the place of the present one after the block.
+
+    Until then the present one works, also if the block raises or this process is killed.
+    """
+    new = home.with_new_venv()
+    remove(new.venv)
     try:
-        yield
+        yield new
     except BaseException:
-        remove(home.venv)
-        restore_earlier(home)
+        remove(new.venv)
         raise
+    move_scripts(new.venv, home.venv)
+    stop_backend(home)
+    if os.path.lexists(home.venv):
+        home.venv.rename(home.earlier_venv)
+    new.venv.rename(home.venv)
     remove(home.earlier_venv)
 
 
+def move_scripts(venv: Path, place: Path) -> None:
+    """Replace the path of an environment by another one in its scripts; their first lines name its Python."""
+    for script in (venv / "bin").glob("*"):
+        if script.is_file() and not script.is_symlink():
+            script.write_bytes(script.read_bytes().replace(bytes(venv), bytes(place)))
+
+
 def restore_earlier(home: Home) -> None:
-    """Restore the environment set aside for one that was not completed."""
-    if home.earlier_venv.exists():
+    """Complete an interrupted exchange of environments: keep the complete one."""
+    if not home.earlier_venv.exists():
+        return
+    if (home.venv / BACKEND_NOTE).exists():
+        remove(home.earlier_venv)
+    else:
         remove(home.venv)
         home.earlier_venv.rename(home.venv)
 
@@ -149,6 +170,7 @@ def backend_state(plan: Plan) -> str:
 
 def install_backend(plan: Plan) -> None:
     """Install the backend and the command line, built from a copy to keep the checkout clean."""
+    remove_backend(plan.home)
     options = ("--no-deps", "--no-index", "--no-build-isolation", "--force-reinstall", "--quiet")
     if plan.link:
         pip(plan, "install", *options, "--editable", str(CHECKOUT))
@@ -157,6 +179,14 @@ def install_backend(plan: Plan) -> None:
             copy_sources(Path(folder))
             pip(plan, "install", *options, folder)
     write_home_note(packages_folder(plan.home), plan.home)
+
+
+def remove_backend(home: Home) -> None:
+    """Remove the installed backend. pip itself could not if its record of the files was lost."""
+    site = Path(python_says(home, "import sysconfig; print(sysconfig.get_path('purelib'))"))
+    for pattern in ("backend", "atelier_shared", "atelier-*", "__editable__*atelier*"):
+        for path in site.glob(pattern):
+            remove(path)
 
 
 def copy_sources(folder: Path) -> None:
@@ -170,11 +200,17 @@ def copy_sources(folder: Path) -> None:
 
 def packages_folder(home: Home) -> Path:
     """Find the folder of the backend's packages: in its environment, or in the linked checkout."""
-    find = [str(home.python), "-I", "-c", "import atelier_shared; print(atelier_shared.__file__)"]
-    done = subprocess.run(find, capture_output=True, text=True, check=False)
+    file = python_says(home, "import atelier_shared; print(atelier_shared.__file__)")
+    return Path(file).parent.parent
+
+
+def python_says(home: Home, code: str) -> str:
+    """Run code in the environment's Python, and return its output."""
+    command = [str(home.python), "-I", "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise InstallError(explain_failure(done.stderr))
-    return Path(done.stdout.strip()).parent.parent
+    return done.stdout.strip()
 
 
 def write_home_note(folder: Path, home: Home) -> None:

@@ -29,18 +29,22 @@ TORCH = ("torch", "torchvision")
 BUILD_REQUIREMENTS = ("nvidia-", "cuda-", "triton")
 """How the names of packages begin that only some builds of torch require."""
 
-FIND_DAMAGED = """
+FIND_INTACT = """
 import base64, hashlib, importlib.metadata
+
+def is_intact(file):
+    path = file.locate()
+    content = path.read_bytes() if path.is_file() else b""
+    digest = base64.urlsafe_b64encode(hashlib.new(file.hash.mode, content).digest())
+    return digest.decode().rstrip("=") == file.hash.value
+
 for package in importlib.metadata.distributions():
-    for file in package.files or ():
-        if file.hash and file.suffix != ".pyc":
-            path = file.locate()
-            content = path.read_bytes() if path.is_file() else b""
-            digest = base64.urlsafe_b64encode(hashlib.new(file.hash.mode, content).digest())
-            if digest.decode().rstrip("=") != file.hash.value:
-                print(package.metadata["Name"] + "==" + package.version)
-                break
+    listed = package.files or ()  # none if the list itself is missing
+    checked = [file for file in listed if file.hash and file.suffix != ".pyc" and ".." not in file.parts]
+    if checked and package.read_text("METADATA") and all(map(is_intact, checked)):
+        print(package.metadata["Name"] + "==" + package.version)
 """
+"""Scripts, which are outside of the packages' folder, are not checked: Atelier runs none but its own."""
 
 
 def state() -> str:
@@ -59,6 +63,8 @@ def install_packages(plan: Plan) -> None:
 
 def installed_packages(plan: Plan) -> list[str]:
     """Read the installed packages, as name==version, from the note of them."""
+    if not plan.home.packages.exists():
+        note_packages(plan)
     return plan.home.packages.read_text(encoding="utf-8").split()
 
 
@@ -72,20 +78,22 @@ def note_packages(plan: Plan) -> None:
 
 
 def repair_packages(plan: Plan) -> None:
-    """Reinstall packages with missing or changed files."""
-    damaged = damaged_packages(plan.home.python)
+    """Reinstall packages with missing or changed files. pip need not know their files."""
+    damaged = damaged_packages(plan)
     for package in damaged:
         report(f"Replacing the damaged package {package}.")
-    others = [package for package in damaged if not package.startswith("atelier==")]
-    run_pip_on(plan, others, "install", "--force-reinstall")
+    run_pip_on(plan, damaged, "install", "--ignore-installed")
 
 
-def damaged_packages(python: Path) -> list[str]:
-    """Find packages, as name==version, with files unlike the hashes in their wheels."""
-    done = subprocess.run([python, "-I", "-c", FIND_DAMAGED], capture_output=True, text=True, check=False)
+def damaged_packages(plan: Plan) -> list[str]:
+    """Find the noted packages, as name==version, with files unlike the hashes in their wheels."""
+    done = subprocess.run(
+        [plan.home.python, "-I", "-c", FIND_INTACT], capture_output=True, text=True, check=False
+    )
     if done.returncode:
         raise InstallError(explain_failure(done.stderr))
-    return [normalised(line) for line in done.stdout.split()]
+    intact = set(map(normalised, done.stdout.split()))
+    return [package for package in map(normalised, installed_packages(plan)) if package not in intact]
 
 
 def download_packages(plan: Plan, folder: Path) -> None:

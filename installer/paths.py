@@ -36,16 +36,21 @@ class Home:
     """Atelier's home folder, and the places in it."""
 
     folder: Path
+    venv_folder: str = VENV_FOLDER
 
     @property
     def venv(self) -> Path:
         """The backend's own Python environment."""
-        return self.folder / VENV_FOLDER
+        return self.folder / self.venv_folder
 
     @property
     def earlier_venv(self) -> Path:
-        """The earlier environment while a new one is made."""
+        """The earlier environment while a new one takes its place."""
         return self.folder / "venv-earlier"
+
+    def with_new_venv(self) -> Home:
+        """Return this home with the place of a new environment before it takes the earlier one's."""
+        return Home(self.folder, "venv-new")
 
     @property
     def python(self) -> Path:
@@ -108,7 +113,8 @@ class Home:
 
     def everything(self) -> list[Path]:
         """List all places in the home that the installer and the backend use."""
-        folders = (self.venv, self.earlier_venv, self.models, self.thumbnails, self.command.parent)
+        environments = (self.venv, self.earlier_venv, self.with_new_venv().venv)
+        folders = (*environments, self.models, self.thumbnails, self.command.parent)
         made = (self.picture, self.log, self.plugin_fingerprint, self.outside, self.backend_log)
         notes = (SLOWNESS_FILE, STYLES_FILE, KERNELS_FILE, CONNECTION_FILE, LOCK_FILE, INDEX_NOTE)
         files = (*made, *(self.folder / name for name in notes))

@@ -29,6 +29,9 @@ EXPLANATIONS = {
         "A downloaded package was refused because it is not the file Atelier was tested with. Try again with "
         "another network, or fill the folder of --offline again."
     ),
+    r"no RECORD file was found|uninstall-no-record-file": (
+        "An installed package is damaged. Run install.py --repair."
+    ),
     r"No matching distribution found for \S+": (
         f"A package is not available for Python {platform.python_version()} on this computer. Use a 64-bit "
         "Python 3.10 to 3.14 on Linux, Windows or a Mac with Apple silicon."

@@ -40,6 +40,8 @@ PROCEDURES = {gimp_installations.PROCEDURE_PREFIX + name for name in REQUESTS if
 INSTALL_AGAIN = "Run 'python3 install.py' again."
 REPAIR = "Run 'python3 install.py --repair'."
 LOG_BYTES = 100_000
+USERS_FOLDERS = r"((?:/var|/export)?/home/|/Users/|(?:/run)?/media/|/mnt/|\b[A-Za-z]:\\Users\\)[^/\\\s'\":]+"
+"""The beginnings of paths before the name of a user, or of a disk that a user has named."""
 IMPORT_ERRORS = (ImportError, OSError, RuntimeError)
 """Raised when a damaged torch or torchvision is imported."""
 
@@ -181,7 +183,7 @@ def examine_command(home: Path) -> Finding:
 def write_bundle(findings: Sequence[Finding], file: Path) -> None:
     """Write a zip file for a bug report: findings, versions, the ends of the logs; no keys or pixels.
 
-    The user's home folder is replaced by `~`.
+    Names of users and passwords of proxies are left out too.
 
     Raises:
         AtelierError: the file cannot be written.
@@ -194,7 +196,8 @@ def write_bundle(findings: Sequence[Finding], file: Path) -> None:
     try:
         with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as bundle:
             for name, text in texts.items():
-                bundle.writestr(name, _without_secrets(text))
+                entry = zipfile.ZipInfo(name)  # without a time, because a zip file cannot hold 1970
+                bundle.writestr(entry, _without_secrets(text), zipfile.ZIP_DEFLATED)
     except OSError as error:
         raise AtelierError(f"{file} could not be written ({error.strerror}). Choose another file.") from error
 
@@ -207,8 +210,10 @@ def _versions() -> str:
 
 
 def _without_secrets(text: str) -> str:
-    """Replace keys of backends, and the home folder with the user's name in it."""
-    return re.sub("[0-9a-f]{64}", "(a key)", text).replace(str(Path.home()), "~")
+    """Replace keys of backends, passwords in addresses, and the names of users in paths."""
+    text = re.sub("[0-9a-f]{64}", "(a key)", text).replace(str(Path.home()), "~")
+    text = re.sub(r"://[^\s/@]+@", "://(a password)@", text)
+    return re.sub(USERS_FOLDERS, r"\1(a user)", text)
 
 
 def _first_line(error: Exception) -> str:

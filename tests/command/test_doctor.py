@@ -236,6 +236,38 @@ def test_the_bundle_contains_neither_the_key_nor_the_name_of_the_user(
     assert not [text for text in texts.values() if key in text or str(user) in text or "pixels" in text]
 
 
+@pytest.mark.parametrize(
+    ("line", "kept"),
+    [
+        (
+            "proxy http://me:secret@proxy.example:8080 refused",
+            "proxy http://(a password)@proxy.example:8080 refused",
+        ),
+        ("see /media/alice/DISK/photo.png", "see /media/(a user)/DISK/photo.png"),
+        ("see /run/media/alice/DISK/x", "see /run/media/(a user)/DISK/x"),
+        ("'/home/bob/.config' of /Users/carol", "'/home/(a user)/.config' of /Users/(a user)"),
+        (r"C:\Users\dave\AppData", r"C:\Users\(a user)\AppData"),
+        ("/usr/lib/python3/home/x.py: 64 media", "/usr/lib/python3/home/(a user): 64 media"),
+    ],
+)
+def test_the_bundle_contains_no_password_and_no_user_s_name(
+    user: Path, tmp_path_factory: pytest.TempPathFactory, line: str, kept: str
+) -> None:
+    file = tmp_path_factory.mktemp("reports") / "bundle.zip"
+    doctor.write_bundle([doctor.Finding("GIMP", True, line)], file)
+    with zipfile.ZipFile(file) as bundle:
+        assert bundle.read("findings.txt").decode() == f"ok  GIMP: {kept}\n"
+
+
+def test_a_bundle_is_written_with_the_clock_at_1970(
+    user: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("time.time", lambda: 0.0)
+    file = tmp_path_factory.mktemp("reports") / "bundle.zip"
+    doctor.write_bundle([], file)
+    assert zipfile.is_zipfile(file)
+
+
 def test_a_bundle_that_cannot_be_written_is_reported(user: Path) -> None:
     with pytest.raises(AtelierError, match=r"could not be written .* Choose another file"):
         doctor.write_bundle([], user / "nowhere" / "bundle.zip")

