@@ -245,7 +245,7 @@ def test_the_bundle_contains_neither_the_key_nor_the_name_of_the_user(
         ),
         ("see /media/alice/DISK/photo.png", "see /media/(a user)/DISK/photo.png"),
         ("see /run/media/alice/DISK/x", "see /run/media/(a user)/DISK/x"),
-        ("'/home/bob/.config' of /Users/carol", "'/home/(a user)/.config' of /Users/(a user)"),
+        ("file:/home/bob/.config of:/Users/carol", "file:/home/(a user)/.config of:/Users/(a user)"),
         (r"C:\Users\dave\AppData", r"C:\Users\(a user)\AppData"),
         ("/usr/lib/python3/home/x.py: 64 media", "/usr/lib/python3/home/(a user): 64 media"),
     ],

@@ -167,6 +167,13 @@ def squatter_port_of(overheard: bytes, key: bytes) -> int:
     return next(port for port in range(1024, 65536) if plain_password(key, port).encode() in overheard)
 
 
+@pytest.mark.usefixtures("home")
+def test_the_backend_listens_only_on_the_loopback() -> None:
+    connections = psutil.Process(connection().pid).net_connections("inet")
+    listening = {tuple(each.laddr) for each in connections if each.status == psutil.CONN_LISTEN}
+    assert listening == {("127.0.0.1", connection().port)}
+
+
 # ── Exhausting memory and descriptors ────────────────────────────────────────────────────────────
 
 
@@ -316,6 +323,16 @@ def test_a_hostile_server_is_rejected_and_costs_little_memory(sent: bytes) -> No
         with pytest.raises((OSError, ProtocolError)):
             BackendClient(server.getsockname()[1], b"k" * 32)
         assert psutil.Process().memory_info().rss - before < MOST_GROWTH_BYTES
+        thread.join()
+
+
+def test_a_long_message_before_the_proof_is_refused_before_it_is_complete() -> None:
+    piece = bytes([MORE | LONG]) + struct.pack(">Q", 40_000) + bytes(40_000)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=answer, args=(server, WELCOME_AND_READY + 2 * piece))
+        thread.start()
+        with pytest.raises(ZmtpError, match="too large a message: at least 2 frames and 80000 bytes"):
+            BackendClient(server.getsockname()[1], b"k" * 32)
         thread.join()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import secrets
+import socket
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -670,6 +671,31 @@ def test_a_message_is_verified_without_memory_for_threads(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(threading.Thread, "start", refuse)
     assert frame_digest(frame) == expected
+
+
+def test_a_second_hello_on_a_connection_is_refused(backend: Running) -> None:
+    with RawClient(backend.port, backend.key) as client:
+        signer = client.shake_hands(backend.key)
+        client.send(unsigned(pack(Hello(PROTOCOL_VERSION, secrets.token_hex(NONCE_BYTES)))))
+        assert isinstance(client.next_unsigned(signer), Refused)
+        client.send([bytes(frame) for frame in signer.sign(pack(Submit(1, Identity(), PICTURE, WHOLE)))])
+        assert client.next_except_beats(signer) == Queued(1, 0)
+
+
+def test_only_connections_to_its_own_port_are_cut_off() -> None:
+    """The number of a closed connection may meanwhile belong to another one."""
+    with (
+        zmq.Context() as context,
+        AuthenticatedRouter(context, KEY) as router,
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        socket.create_connection(listener.getsockname()) as other,
+    ):
+        peer, _ = listener.accept()
+        with peer:
+            router._unauthenticated[other.fileno()] = None
+            router._disconnect(other.fileno())
+            other.sendall(b"it still works")
+            assert peer.recv(100) == b"it still works"
 
 
 # ── A squatter on the port ───────────────────────────────────────────────────────────────────────

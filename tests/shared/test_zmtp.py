@@ -229,6 +229,15 @@ def test_a_peer_with_another_protocol_is_refused(bytes_sent: bytes) -> None:
         Dealer("127.0.0.1", port, *PLAIN, timeout_s=20)
 
 
+def test_a_message_before_the_handshake_is_refused() -> None:
+    sent = GREETING + b"\x00\x02hi" + READY
+    with (
+        peer_that(lambda peer: peer.sendall(sent)) as port,
+        pytest.raises(ZmtpError, match="before the end of the handshake"),
+    ):
+        Dealer("127.0.0.1", port, *PLAIN, timeout_s=20)
+
+
 @pytest.mark.parametrize(
     "frames",
     [
