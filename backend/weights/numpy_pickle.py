@@ -10,6 +10,7 @@ Source: numpy/_core/src/multiarray/methods.c (array_setstate: the state of a pic
 from __future__ import annotations
 
 import pickle
+import struct
 from typing import IO, Any
 
 import numpy
@@ -22,6 +23,13 @@ MAX_DIMENSIONS = 32
 
 NotAPickle = pickle.UnpicklingError
 """Raised by torch, too, for a file in another format than its own."""
+
+
+DAMAGED = (
+    *(TypeError, ValueError, AttributeError, LookupError, OverflowError, RecursionError),
+    *(struct.error, AssertionError),
+)
+"""Errors of Python's unpickler for damaged files, found by tests/fuzz/pickles.py."""
 
 
 class NotAnArray(Exception):
@@ -38,7 +46,7 @@ def load(file: IO[bytes]) -> Any:
     """
     try:
         return _ArrayUnpickler(file).load()
-    except (TypeError, ValueError, AttributeError, LookupError, OverflowError, RecursionError) as error:
+    except DAMAGED as error:
         raise NotAPickle(f"The pickle is damaged: {error}") from error
 
 
@@ -114,6 +122,13 @@ class _MakeType(_Function):
         return _Type(str(name))
 
 
+REFUSED = (
+    *(pickle.INST, pickle.OBJ, pickle.NEWOBJ, pickle.NEWOBJ_EX),
+    *(pickle.EXT1, pickle.EXT2, pickle.EXT4, pickle.PERSID, pickle.BINPERSID),
+    *(pickle.BYTEARRAY8, pickle.NEXT_BUFFER, pickle.READONLY_BUFFER),
+)
+"""Opcodes that arrays of numbers do not need: for objects of other classes, outside objects and buffers."""
+
 ACCEPTED = {
     ("numpy", "ndarray"): _ArrayClass,
     ("numpy", "dtype"): _MakeType,
@@ -122,7 +137,13 @@ ACCEPTED = {
 }
 
 
-class _ArrayUnpickler(pickle.Unpickler):
+class _ArrayUnpickler(pickle._Unpickler):
+    """The unpickler in Python: unlike the one in C, it allocates no memory for an index in a damaged file."""
+
+    dispatch = {  # noqa: RUF012
+        code: load for code, load in pickle._Unpickler.dispatch.items() if bytes([code]) not in REFUSED
+    }
+
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in ACCEPTED:
             raise NotAnArray(f"The pickle names {module}.{name}, which is not part of a NumPy array.")

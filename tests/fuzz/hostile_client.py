@@ -1,23 +1,25 @@
-"""A hostile client, with and without the key: after any input, the server still runs the next job."""
+"""A hostile client with the password: after any input, the server still runs the next job.
+
+The server is real, and libzmq's socket is replaced: it has fuzzers of its own. tests/serving/test_attack.py
+attacks both together.
+"""
 
 from __future__ import annotations
 
-import json
 import logging
 import secrets
-import socket
-import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any, cast
 
 import zmq
 from fuzz.messages import BETWEEN_FRAMES
 from fuzz.messages import WORDS as MESSAGE_WORDS
 
-from atelier_shared.client import BackendClient
-from atelier_shared.codec import in_pieces, joined, pack, unpack
+from atelier_shared.codec import MAX_FRAMES, in_pieces, joined, pack, unpack
 from atelier_shared.messages import (
     PROTOCOL_VERSION,
     EndRequest,
+    Frame,
     Hello,
     Message,
     Picture,
@@ -27,14 +29,28 @@ from atelier_shared.messages import (
     Welcome,
 )
 from atelier_shared.requests import Identity
-from atelier_shared.signing import NONCE_BYTES, PLAIN_USERNAME, Signer, plain_password, unsigned
-from atelier_shared.zmtp import GREETING
-from backend.serving.authentication import AuthenticatedRouter
+from atelier_shared.signing import NONCE_BYTES, Signer, unsigned
 from backend.serving.server import Server
 
 KEY = b"k" * 32
 PICTURE, WHOLE = Picture(1, 1, "Y", "u8", b"x"), Region(0, 0, 1, 1)
-WORDS = [*MESSAGE_WORDS, GREETING, b"\x04\x0e\x05HELLO\x03abc\x03xyz", b"\x04\x10\x08INITIATE", b"\x06"]
+LONGEST_BYTES = 500
+WORDS = [*MESSAGE_WORDS, b'"version": 2', b'"nonce": "' + b"ab" * 32 + b'"']
+
+
+class Router:
+    """In place of an `AuthenticatedRouter` and its socket: one message to receive, and all sent ones."""
+
+    def __init__(self) -> None:
+        self.router, self.event_sockets = self, ()
+        self.incoming: list[zmq.Frame] = []
+        self.sent: list[list[Frame]] = []
+
+    def receive(self) -> list[zmq.Frame]:
+        return self.incoming
+
+    def send_multipart(self, frames: Sequence[Frame], *_: object, **__: object) -> None:
+        self.sent.append([bytes(frame) for frame in frames])
 
 
 def start(submit: Submit, report: Callable[[Message], None]) -> Callable[[EndRequest], None]:
@@ -42,57 +58,50 @@ def start(submit: Submit, report: Callable[[Message], None]) -> Callable[[EndReq
     return lambda _: None
 
 
-class Insider:
-    """A libzmq client with the key, for signing and sending any frames."""
+class Peer:
+    """A client of the server after its hello."""
 
-    def __init__(self, port: int) -> None:
-        self.socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.DEALER)
-        self.socket.setsockopt(zmq.RCVTIMEO, 10_000)
-        self.socket.setsockopt(zmq.LINGER, 0)
-        self.socket.setsockopt_string(zmq.PLAIN_USERNAME, PLAIN_USERNAME)
-        self.socket.setsockopt_string(zmq.PLAIN_PASSWORD, plain_password(KEY, port))
-        self.socket.connect(f"tcp://127.0.0.1:{port}")
+    def __init__(self, identity: bytes) -> None:
+        self.identity = identity
         nonce = secrets.token_hex(NONCE_BYTES)
-        self.socket.send_multipart(in_pieces(unsigned(pack(Hello(PROTOCOL_VERSION, nonce)))))
-        welcome = unpack(joined(self.socket.recv_multipart())[1:])
+        deliver(identity, in_pieces(unsigned(pack(Hello(PROTOCOL_VERSION, nonce)))))
+        welcome = unpack(joined(router.sent.pop()[1:])[1:])
         assert isinstance(welcome, Welcome)
         self.signer = Signer(KEY, nonce, welcome.nonce, backend=False)
 
-    def send_signed(self, frames: list[bytes]) -> None:
-        self.socket.send_multipart(in_pieces(self.signer.sign(frames)))
+    def send(self, frames: Sequence[Frame]) -> None:
+        deliver(self.identity, in_pieces(self.signer.sign(frames)))
 
-    def drain(self) -> None:
-        while self.socket.poll(0):
-            self.socket.recv_multipart()
+    def messages(self) -> list[Message]:
+        """Return the signed messages sent to this client."""
+        own = [frames[1:] for frames in router.sent if frames[0] == self.identity]
+        return [unpack(self.signer.verify(joined(frames))) for frames in own]
+
+
+def deliver(identity: bytes, pieces: Sequence[Frame]) -> None:
+    """Have the server receive a message and run a waiting job."""
+    router.incoming = [zmq.Frame(identity), *(zmq.Frame(bytes(piece)) for piece in pieces)]
+    server._receive()
+    server._run_next()
+    while server._running():
+        server._relay_reports()
 
 
 logging.disable()
-router = AuthenticatedRouter(zmq.Context.instance(), KEY)
-thread = threading.Thread(target=Server(router, KEY, start, start, idle_s=1e9).serve, daemon=True)
-thread.start()
-insider, neighbour = Insider(router.port), BackendClient(router.port, KEY)
+router = Router()
+server = Server(cast(Any, router), KEY, start, start, idle_s=1e9)
+insider, neighbour = Peer(b"insider"), Peer(b"neighbour")
 
 
 def one_input(data: bytes) -> None:
-    """Send an input; its first byte selects a client without the key, or one with it, unsigned or signed."""
-    choice, rest = data[:1] or b"\0", data[1:]
+    """Send an input; its first byte selects a client without a hello, or one with it, unsigned or signed."""
+    choice, frames = data[:1] or b"\0", data[1:].split(BETWEEN_FRAMES, MAX_FRAMES + 2)
     if choice >= b"\x80":
-        frames = rest.split(BETWEEN_FRAMES)
-        if choice >= b"\xc0" and not is_stop(frames[0]):
-            insider.send_signed(frames)
-        else:
-            insider.socket.send_multipart(frames)
-        insider.drain()
+        insider.send(frames)
     else:
-        with socket.create_connection(("127.0.0.1", router.port)) as peer:
-            peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-            peer.sendall(GREETING + rest if choice >= b"\x40" else rest)
-    *_, last = neighbour.messages(neighbour.submit(Identity(), PICTURE, WHOLE))
-    assert last == Result(last.job, PICTURE) and thread.is_alive()
-
-
-def is_stop(header: bytes) -> bool:
-    try:
-        return bool(json.loads(header)["type"] == "stop")
-    except (ValueError, TypeError, KeyError, RecursionError):
-        return False
+        deliver(insider.identity if choice >= b"\x40" else data[:5], frames)
+    router.sent.clear()
+    neighbour.send(pack(Submit(1, Identity(), PICTURE, WHOLE)))
+    assert neighbour.messages()[-1] == Result(1, PICTURE)
+    router.sent.clear()
+    assert len(server._clients) <= 256 and not server._waiting

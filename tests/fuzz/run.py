@@ -27,8 +27,9 @@ sys.path[:0] = map(str, (FOLDER, FOLDER.parent, CHECKOUT, CHECKOUT / "plugin" / 
 import fuzz_corpus
 
 TARGETS = sorted(file.stem for file in FOLDER.glob("*.py") if file.stem not in ("run", "test_fuzz"))
-INSTRUMENTED = ["atelier_shared", "backend", "PIL"]
+INSTRUMENTED = ["atelier_shared", "backend", "PIL", "pickle"]
 LONGEST_BYTES = 4096
+"""Of an input, unless the target has its own constant of this name."""
 LONGEST_KEPT_BYTES = 1500
 
 
@@ -52,7 +53,8 @@ def fuzz(target: str, inputs: int, seconds: int, minimise: bool) -> int:
         (found := Path(folder, "found")).mkdir()
         (kept := Path(folder, "kept")).mkdir()
         fuzz_corpus.extract(target, kept)
-        limits = [f"-runs={inputs}", f"-max_total_time={seconds}", f"-max_len={LONGEST_BYTES}"]
+        longest = getattr(importlib.import_module(target), "LONGEST_BYTES", LONGEST_BYTES)
+        limits = [f"-runs={inputs}", f"-max_total_time={seconds}", f"-max_len={longest}"]
         options = [*limits, f"-dict={words}", "-timeout=20", "-rss_limit_mb=2048", "-print_final_stats=1"]
         status, output = start(target, *options, str(found), str(kept))
         print(summary(target, output))
@@ -104,6 +106,7 @@ def dictionary_of(target: str) -> Iterator[str]:
 def under_libfuzzer(target: str, command: list[str]) -> None:
     """Run one target in this process, with instrumented imports; does not return."""
     atheris = importlib.import_module("atheris")  # does not exist for every version of Python
+    sys.modules.pop("pickle", None)  # imported again below
     with atheris.instrument_imports(include=INSTRUMENTED):
         module = importlib.import_module(target)
     atheris.Setup(command, module.one_input)

@@ -193,7 +193,7 @@ MUTANTS = (
         f"{SHARED}/home.py",
         "os.O_EXCL, 0o600)",
         "os.O_EXCL, 0o644)",
-        (LAUNCHER, "first_call_starts"),
+        (LAUNCHER, "for_its_user_alone"),
     ),
     Mutant(
         "the mode of the home is checked",

@@ -81,6 +81,8 @@ def run_tests(tests: tuple[str, str], checkout: Path) -> int:
         done = subprocess.run(command, cwd=checkout, env=environment, capture_output=True, timeout=LONGEST_S)
     except subprocess.TimeoutExpired:
         return KILLED
+    if done.returncode not in (KILLED, SURVIVED):
+        print(done.stdout.decode()[-2000:])
     return done.returncode
 
 
