@@ -246,7 +246,14 @@ def test_a_tiff_of_several_pages_and_a_gif_of_several_frames_are_noted(tmp_path:
         notes[name] = Canvas.load(tmp_path / name).file.notes
     tifffile.imwrite(tmp_path / "deep.tif", noise(3, 5, 6, 3), photometric="rgb")
     notes["deep.tif"] = Canvas.load(tmp_path / "deep.tif").file.notes
-    assert {"3 frames" in note for name in ("in.gif", "in.webp", "in.png") for note in notes[name]} == {True}
+    heif = pillow_heif.from_pillow(frames[0])
+    heif.add_from_pillow(frames[1])
+    heif.add_from_pillow(frames[2])
+    heif.save(tmp_path / "in.heic")
+    notes["in.heic"] = Canvas.load(tmp_path / "in.heic").file.notes
+    assert {
+        "3 frames" in note for name in ("in.gif", "in.webp", "in.png", "in.heic") for note in notes[name]
+    } == {True}
     assert {"3 pages" in note for name in ("in.tif", "deep.tif") for note in notes[name]} == {True}
     assert all(map(len, notes.values()))
 

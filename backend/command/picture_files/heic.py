@@ -9,7 +9,7 @@ import pillow_heif
 from PIL import Image
 
 from . import metadata
-from .decoded import Check, Compression, Decoded
+from .decoded import Check, Compression, Decoded, note_of_frames
 from .formats import Format
 from .pixels import Pixels
 
@@ -19,12 +19,11 @@ def read(path: Path, kind: Format, check: Check) -> Decoded:
     with path.open("rb") as file:
         heif = pillow_heif.open_heif(file, convert_hdr_to_8bit=False)
         check(*heif.size)
-        values = np.asarray(heif)
+        values, notes = np.asarray(heif), note_of_frames(len(heif), kind)
     if values.dtype == np.uint16:
         bits = heif.info["bit_depth"]
         values = np.rint((values >> (16 - bits)) * (65535 / (2**bits - 1))).astype(np.uint16)
     image = Image.new("L", (1, 1))
     image.info.update(heif.info)
-    return Decoded(
-        Pixels.of(values), metadata.of_image(image).upright(turned=False), Compression(kind, False)
-    )
+    found = metadata.of_image(image).upright(turned=False)
+    return Decoded(Pixels.of(values), found, Compression(kind, False), notes=notes)
