@@ -40,6 +40,11 @@ FIRST_STEPS = {
         "Look at the preview, and change the settings until you like it.",
         "Press Run. The result is a new layer above yours. Ctrl+Z removes it.",
     ),
+    "visualise": (
+        "Select one layer; the pictures replace it in the new layer. Its size is that of the sheet.",
+        "Enter the names of classes, such as starfish, banana; or show the channels of a network's layer.",
+        "Press Run. The result is a new layer above yours. Ctrl+Z removes it.",
+    ),
 }
 ABOUT = {
     "style-transfer": (
@@ -52,6 +57,12 @@ ABOUT = {
         "<p>A neural network looks at the layer, and what it detects is strengthened. Shallow layers of"
         " the network strengthen strokes and ripples, middle ones eyes, fur and snouts, deep ones larger"
         " things. The work begins at a small size and goes on at larger ones, the octaves.</p>"
+    ),
+    "visualise": (
+        "<p>A picture is made from noise, in steps, until a part of a neural network responds to it strongly:"
+        " a class, which stands for a kind of thing, or a channel of one of its layers. Several classes are"
+        " shown side by side, in rows; all channels of a layer are shown as a contact sheet, channel 0 in the"
+        " upper left corner. <code>atelier classes</code> in a terminal lists the 1000 classes.</p>"
     ),
 }
 PREVIEW = """

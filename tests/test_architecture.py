@@ -28,15 +28,18 @@ MAY_IMPORT = {
     "backend.weights": "torch numpy safetensors backend.compat atelier_shared.home atelier_shared.networks",
     "backend.networks": (
         "torch backend.compat backend.imaging backend.networks.cpu backend.weights atelier_shared.home"
-        " atelier_shared.networks atelier_shared.sizes"
+        " atelier_shared.imagenet_classes atelier_shared.networks atelier_shared.sizes"
     ),
     "backend.style": "torch backend.imaging backend.networks atelier_shared.schedule atelier_shared.sizes",
     "backend.dream": (
         "torch backend.compat backend.imaging backend.networks atelier_shared.schedule atelier_shared.sizes"
     ),
+    "backend.visualise": (
+        "torch backend.imaging backend.networks atelier_shared.contact_sheet atelier_shared.sizes"
+    ),
     "backend.jobs": (
         "torch numpy backend.compat backend.dream backend.imaging backend.networks backend.style"
-        " backend.weights atelier_shared"
+        " backend.visualise backend.weights atelier_shared"
     ),
     "backend.serving": "zmq backend.compat.allocator backend.compat.open_files atelier_shared",
     "backend.__main__": (
@@ -62,6 +65,7 @@ MUST_NOT_REACH = {
     "backend.serving": "gi torch numpy backend.jobs",
     "backend.style": "gi zmq PIL atelier_shared.messages",
     "backend.dream": "gi zmq PIL atelier_shared.messages",
+    "backend.visualise": "gi zmq PIL atelier_shared.messages",
     "backend.jobs": "gi zmq",
     "install": "gi zmq torch torchvision numpy PIL safetensors tqdm filelock",
 }

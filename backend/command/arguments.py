@@ -16,6 +16,7 @@ from atelier_shared.presets import PRESETS
 from atelier_shared.request import PaintingRequest
 from atelier_shared.requests import REQUESTS
 from atelier_shared.settings import Choice, Number, Setting, settings
+from atelier_shared.visualise import BLANK_SIDE
 
 from . import earlier_settings
 
@@ -67,12 +68,16 @@ def parser(version: str = "") -> Parser:
     for name, request in PICTURE_COMMANDS.items():
         command = commands.add_parser(name, help=request.purpose, description=request.purpose)
         command.set_defaults(command=name)
-        _add_files(command)
+        _add_files(command, request)
         OWN_OPTIONS.get(name, _no_options)(command)
         for setting in settings(request):
             _add_setting(command, setting)
     layers = commands.add_parser("layers", help="list the layers of a network and the patterns they dream of")
     layers.add_argument("network", choices=list(NETWORKS), metavar="NETWORK", help=", ".join(NETWORKS))
+    classes = commands.add_parser(
+        "classes", help="list the classes of ImageNet, or those with a similar name"
+    )
+    classes.add_argument("text", nargs="?", default="", metavar="TEXT", help="part of a name, such as fish")
     commands.add_parser("serve", help="run the backend in this terminal, for a GIMP in a sandbox")
     commands.add_parser("stop", help="stop the running backend")
     examine = commands.add_parser("doctor", help="check the installation, and print how to fix problems")
@@ -84,11 +89,14 @@ def parser(version: str = "") -> Parser:
     return whole
 
 
-def _add_files(command: argparse.ArgumentParser) -> None:
+def _add_files(command: argparse.ArgumentParser, request: type[PaintingRequest]) -> None:
     """Add the options for files and for the output."""
     add = command.add_argument
     contents = "pictures to change: files, folders, patterns such as '*.jpg', or - for standard input"
-    add("contents", type=Path, nargs="+", metavar="CONTENT", help=contents)
+    if not request.needs_content:
+        contents += "; without any, a new picture is made"
+    number = "+" if request.needs_content else "*"
+    add("contents", type=Path, nargs=number, metavar="CONTENT", help=contents)
     output = (
         "file to write, or a folder that ends in /, or a pattern such as 'out/{name}-{style}.png',"
         " or - for standard output"
@@ -131,11 +139,15 @@ def _dream_options(dream: argparse.ArgumentParser) -> None:
     _add_setting(dream, FRAMES)
 
 
+def _visualise_options(visualise: argparse.ArgumentParser) -> None:
+    _add_setting(visualise, BLANK_SIDE)
+
+
 def _no_options(_command: argparse.ArgumentParser) -> None:
     """Add nothing: the command has no options but its settings."""
 
 
-OWN_OPTIONS = {"style": _style_options, "dream": _dream_options}
+OWN_OPTIONS = {"style": _style_options, "dream": _dream_options, "visualise": _visualise_options}
 
 
 def _add_pictures(command: argparse.ArgumentParser, option: str, help: str) -> None:

@@ -1,4 +1,4 @@
-"""The command `atelier`: style, dream, layers, serve, stop, doctor, completion, man.
+"""The command `atelier`: style, dream, visualise, layers, classes, and more.
 
 Pictures use the same client, protocol and backend as in GIMP. Each command imports the packages it
 needs, so `doctor` runs even if some are missing.
@@ -17,7 +17,9 @@ from pathlib import Path
 
 from atelier_shared.deepdream import FRAMES
 from atelier_shared.errors import AtelierError
+from atelier_shared.imagenet_classes import CLASSES, similar_classes
 from atelier_shared.networks import GROUPS, network_layers
+from atelier_shared.visualise import BLANK_SIDE
 
 from . import arguments, doctor
 
@@ -76,7 +78,7 @@ def _make(options: argparse.Namespace) -> int:
         contact_sheet.check(options.sheet)
     chosen = formats.by_name(options.format) if options.format else None
     pieces = output_names.pieces(
-        output_names.contents(options.contents),
+        output_names.contents(options.contents) or [painting.BLANK],
         painting.styles_of(options),
         options.output,
         chosen.suffixes[0] if chosen else None,
@@ -110,8 +112,11 @@ def _check_output(options: argparse.Namespace) -> None:
     count = getattr(options, FRAMES.name, 1)
     try:
         FRAMES.check(count)
+        BLANK_SIDE.check(getattr(options, BLANK_SIDE.name, BLANK_SIDE.default))
     except ValueError as error:
         raise AtelierError("{problem}", problem=error) from error
+    if options.sheet and not options.contents:
+        raise AtelierError("--sheet needs a CONTENT to show beside the result. Leave it out.")
     if options.output != "-":
         return
     if options.json:
@@ -133,6 +138,12 @@ def _serve(words: list[str]) -> int:
 def _layers(options: argparse.Namespace) -> int:
     for layer, group in network_layers(options.network):
         print(f"{layer:<24}{GROUPS[group]}")
+    return 0
+
+
+def _classes(options: argparse.Namespace) -> int:
+    for name in similar_classes(options.text, most=len(CLASSES)) if options.text else CLASSES:
+        print(f"{CLASSES.index(name):>3}  {name}")
     return 0
 
 
@@ -169,7 +180,14 @@ def _man(_: argparse.Namespace) -> int:
     return 0
 
 
-COMMANDS = {"layers": _layers, "stop": _stop, "doctor": _doctor, "completion": _completion, "man": _man}
+COMMANDS = {
+    "layers": _layers,
+    "classes": _classes,
+    "stop": _stop,
+    "doctor": _doctor,
+    "completion": _completion,
+    "man": _man,
+}
 
 
 if __name__ == "__main__":

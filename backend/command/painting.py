@@ -1,4 +1,4 @@
-"""The commands `style` and `dream`: each content through the backend, one after the other.
+"""The commands `style`, `dream` and `visualise`: each content through the backend, one after the other.
 
 A failure concerns one picture; the others are made, and the exit status tells.
 """
@@ -13,12 +13,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from atelier_shared import estimate, home, launcher
 from atelier_shared.codec import MAX_PICTURES
 from atelier_shared.deepdream import FRAMES
 from atelier_shared.errors import AtelierError, BackendUnavailable, VersionMismatch
 from atelier_shared.messages import Picture, Progress, Queued, Region, Result
 from atelier_shared.request import PaintingRequest, Request
+from atelier_shared.visualise import BLANK_SIDE
 from atelier_shared.zoom_frames import frames
 
 from . import progress
@@ -27,8 +30,11 @@ from .picture_files import Canvas
 from .picture_files.formats import Format
 from .picture_files.streams import is_stream
 
+BLANK = Path("blank")
+"""Stands for a new grey picture, for a request that needs no content."""
 FATAL = (BackendUnavailable, VersionMismatch)
 """Errors that every other picture would meet as well."""
+GREY = 127
 KEPT_IN_MEMORY = 4
 """Decoded pictures, for contents and styles in several results."""
 
@@ -131,6 +137,9 @@ class PictureRun:
     # ── Pictures ─────────────────────────────────────────────────────────────────────────────────
 
     def _load(self, path: Path) -> Canvas:
+        if path is BLANK:
+            side = int(getattr(self.options, BLANK_SIDE.name, BLANK_SIDE.default))
+            return Canvas.of(np.full([side, side, 3], GREY, np.uint8))
         return load(path, self.options.max_megapixels)
 
     def _loaded(self, path: Path, outcome: Outcome) -> Canvas:

@@ -21,7 +21,7 @@ from torch import Tensor
 from atelier_shared.sizes import fit
 
 from ..imaging.resize import resize, size_of
-from ..networks.feature_network import FeatureNetwork
+from ..networks.feature_network import FeatureNetwork, check_channels
 from ..networks.tiled_features import Piece, TiledFeatures
 from ..networks.torchvision_models import CLASSES
 
@@ -133,8 +133,5 @@ def _columns(piece: Piece) -> Tensor:
 
 def _select(channels: range, features: Tensor, layer: str) -> Tensor:
     """Return these channels of a layer's features; raise a ValueError if it does not have them all."""
-    count = features.shape[1]
-    if not 0 <= channels.start < channels.stop <= count:
-        chosen = f"{channels.start} to {channels.stop - 1}"
-        raise ValueError(f"{layer} has the channels 0 to {count - 1}, not {chosen}. Choose among these.")
+    check_channels(layer, channels, features.shape[1])
     return features[:, channels.start : channels.stop]

@@ -16,11 +16,13 @@ from torch import Tensor
 
 from atelier_shared.deepdream import DeepDream
 from atelier_shared.gallery_styles import GALLERY
+from atelier_shared.imagenet_classes import class_index, class_indices
 from atelier_shared.networks import NETWORKS
 from atelier_shared.request import PaintingRequest
 from atelier_shared.sizes import fit
 from atelier_shared.style_transfer import StyleTransfer
 from atelier_shared.text_settings import channel_range, gallery_mix, weights_by_name
+from atelier_shared.visualise import Visualise
 
 from ..compat import allocator
 from ..dream import deepdream, objectives
@@ -28,12 +30,14 @@ from ..imaging.resize import resize, size_of
 from ..imaging.step import Step, Steps
 from ..imaging.style_image import Style
 from ..networks import registry
-from ..networks.feature_network import FeatureNetwork
+from ..networks.feature_network import FeatureNetwork, check_channels
+from ..networks.torchvision_models import CLASSES
 from ..style import fast, fine, full_size, gallery, light
 from ..style.fine_loss import LossWeights
 from ..style.full_size import Brush
+from ..visualise import visualise
+from ..visualise.vignette import GREY
 from ..weights.store import MissingWeights
-from .imagenet_classes import class_index
 from .picture_tensors import VisibleImage
 
 DRAFT_PX = 512
@@ -155,11 +159,64 @@ def _dream_objective(
     request: DeepDream, network: FeatureNetwork, guides: list[Style]
 ) -> objectives.DreamObjective:
     if request.objective == "class":
-        return objectives.class_logit(class_index(request.imagenet_class, network.classes))
+        _check_classes(network)
+        return objectives.class_logit(class_index(request.imagenet_class))
     layers = weights_by_name(request.layers) or {NETWORKS[request.network].defaults.dream: 1.0}
     if request.objective == "guide":
         return objectives.guide(guides[0].image, layers, network, guides[0].visible)
     return objectives.activation(layers, channel_range(request.channels))
+
+
+def _check_classes(network: FeatureNetwork) -> None:
+    if not network.classes:
+        raise ValueError("This network has no classes. Choose one with classes, such as efficientnet-lite0.")
+
+
+# ── Visualisation ──────────────────────────────────────────────────────────────────────────────────
+
+
+def _blank(_: Visualise, content: VisibleImage) -> VisibleImage:
+    """Replace the content by plain grey, which is visible everywhere."""
+    return VisibleImage(torch.full_like(content.image, GREY), None)
+
+
+def _visualise(request: Visualise, pictures: Pictures, models: Path, tile_scale: float) -> Steps:
+    network = _load_network(request.network, models, pictures.content.device, pooling="max")
+    units = _units(request, network)
+    height, width = size_of(pictures.content)
+    settings = visualise.VisualisationSettings(
+        iterations=request.iterations,
+        step_size=request.step_size,
+        robustness=request.robustness,
+        decay=request.smoothness,
+        saturation=request.saturation,
+        vignette=request.units == "classes",
+        seed=request.seed,
+    )
+    return visualise.visualise(
+        units,
+        request.sheet(len(units.channels), width, height),
+        settings,
+        size=(height, width),
+        device=pictures.content.device,
+        tile_scale=tile_scale,
+    )
+
+
+def _units(request: Visualise, network: FeatureNetwork) -> visualise.Units:
+    """Return the classes or channels that `request` asks for.
+
+    Raises:
+        ValueError: the network has no classes, no such layer, or the layer no such channels.
+    """
+    if request.units == "classes":
+        _check_classes(network)
+        return visualise.Units(network, CLASSES, class_indices(request.classes))
+    layer = request.layer or NETWORKS[request.network].defaults.dream
+    count = network.channels_of(layer)
+    channels = channel_range(request.channels) or range(count)
+    check_channels(layer, channels, count)
+    return visualise.Units(network, layer, channels)
 
 
 # ── Style transfer ─────────────────────────────────────────────────────────────────────────────────
@@ -343,4 +400,5 @@ METHODS: Mapping[str, Callable[[StyleTransfer, Pictures, Path, float], Steps]] =
 ALGORITHMS: Mapping[type[PaintingRequest], Algorithm[Any]] = {
     StyleTransfer: Algorithm(_stylize),
     DeepDream: Algorithm(_dream, prepare=_dream_start),
+    Visualise: Algorithm(_visualise, prepare=_blank),
 }

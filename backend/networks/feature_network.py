@@ -67,6 +67,16 @@ class FeatureNetwork(nn.Module):
                 break
         return found
 
+    def channels_of(self, layer: str) -> int:
+        """Return the number of channels of a layer, by computing it for the smallest image.
+
+        Raises:
+            ValueError: the network has no layer of such a name.
+        """
+        device = next(self.body.parameters()).device
+        image = torch.zeros(1, 3, self.minimum_px, self.minimum_px, device=device)
+        return self.features(image, [layer])[layer].shape[1]
+
     def halo_px(self, layers: Sequence[str]) -> int:
         """Return the margin in pixels around a tile seen by its features at the deepest of `layers`.
 
@@ -103,6 +113,13 @@ class FeatureNetwork(nn.Module):
     def _deepest(self, layers: Sequence[str]) -> str:
         self.check_layers(layers)
         return max(layers, key=self.layers.index)
+
+
+def check_channels(layer: str, channels: range, count: int) -> None:
+    """Raise a ValueError unless `channels` are among the `count` channels of a layer, from 0 on."""
+    if not 0 <= channels.start < channels.stop <= count:
+        chosen = f"{channels.start} to {channels.stop - 1}"
+        raise ValueError(f"{layer} has the channels 0 to {count - 1}, not {chosen}. Choose among these.")
 
 
 class Normalise(nn.Module):

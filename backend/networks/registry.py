@@ -16,9 +16,9 @@ import torch
 from torch import nn
 
 from atelier_shared.home import KERNELS_FILE
+from atelier_shared.imagenet_classes import CLASSES
 from atelier_shared.networks import NETWORKS, Normalisation
 
-from ..compat.torchvision_import import torchvision
 from ..weights import store
 from ..weights.convert import DECODER_CONVOLUTIONS, Tensors
 from . import torchvision_models
@@ -62,7 +62,7 @@ def build_network(name: str, tensors: Tensors) -> FeatureNetwork:
     row = NETWORKS[name]
     normalise = _normalise(row.normalisation, tensors)
     body = getattr(torchvision_models, row.architecture)(tensors)
-    return FeatureNetwork(normalise, body, row.minimum_px, _classes() if row.has_classes else ())
+    return FeatureNetwork(normalise, body, row.minimum_px, CLASSES if row.has_classes else ())
 
 
 def _normalise(normalisation: Normalisation | None, tensors: Tensors) -> nn.Module:
@@ -72,10 +72,6 @@ def _normalise(normalisation: Normalisation | None, tensors: Tensors) -> nn.Modu
     convolution = nn.Conv2d(3, 3, kernel_size=1)
     convolution.load_state_dict({part: tensors.pop(f"normalise.{part}") for part in ("weight", "bias")})
     return convolution
-
-
-def _classes() -> tuple[str, ...]:
-    return tuple(torchvision.models.SqueezeNet1_1_Weights.IMAGENET1K_V1.meta["categories"])
 
 
 def load_gallery(models: Path, device: torch.device) -> Painter:

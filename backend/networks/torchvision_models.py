@@ -1,4 +1,4 @@
-"""torchvision's networks as sequences of named layers, filled with their weights.
+"""torchvision's networks and EfficientNet-Lite0 as sequences of named layers, filled with their weights.
 
 Layers have the names of the papers or of torchvision. Batch norms are folded into the convolutions before
 them. A classifier becomes the last layer, "classes", applied at every position. The table of networks
@@ -12,6 +12,8 @@ Sources:
     Szegedy et al. 2015, *Going Deeper with Convolutions*, CVPR (GoogLeNet)
     Szegedy et al. 2016, *Rethinking the Inception Architecture*, CVPR (Inception v3)
     He et al. 2016, *Deep Residual Learning*, CVPR (ResNet-50)
+    Tan and Le 2019, *EfficientNet*, ICML, table 1 (EfficientNet-Lite0: B0 without squeeze-and-excitation,
+    with ReLU6)
 """
 
 from __future__ import annotations
@@ -25,7 +27,8 @@ import torch
 from torch import nn
 
 from ..compat.torchvision_import import torchvision
-from ..weights.convert import Tensors
+from ..weights.convert import BATCH_NORM, EFFICIENTNET_UNITS, Tensors
+from .inverted_residual import InvertedResidual, SamePadding
 
 Layers = OrderedDict[str, nn.Module]
 
@@ -37,6 +40,14 @@ SQUEEZENET_LAYERS = (
     *("pool3", "fire4", "fire5"),
     *("pool5", "fire6", "fire7", "fire8", "fire9"),
 )
+
+EFFICIENTNET_STAGES = (
+    *((16, 3, 1, 1), (24, 3, 2, 2), (40, 5, 2, 2), (80, 3, 2, 3)),
+    *((112, 5, 1, 3), (192, 5, 2, 4), (320, 3, 1, 1)),
+)
+"""Output channels, kernel, stride of the first block, and number of blocks."""
+EFFICIENTNET_EPSILON = 1e-3
+"""Added to the variance in TensorFlow's batch norms."""
 
 
 def vgg16(tensors: Tensors) -> nn.Sequential:
@@ -128,6 +139,37 @@ def resnet50(tensors: Tensors) -> nn.Sequential:
         layers[stage] = last
     layers[CLASSES] = whole[CLASSES]
     return nn.Sequential(layers)
+
+
+def efficientnet_lite0(tensors: Tensors) -> nn.Sequential:
+    """Build EfficientNet-Lite0: stem, block1 to block16, head, the classes."""
+    stem = nn.Sequential(SamePadding(3, stride=2), nn.Conv2d(3, 32, 3, stride=2), nn.ReLU6())
+    blocks: list[nn.Module] = []
+    before = 32
+    for after, kernel, stride, count in EFFICIENTNET_STAGES:
+        for index in range(count):
+            expansion, own_stride = 6 if blocks else 1, stride if index == 0 else 1
+            blocks.append(InvertedResidual(before, after, expansion, own_stride, kernel))
+            before = after
+    layers: Layers = OrderedDict(stem=stem)
+    layers.update((f"block{number}", block) for number, block in enumerate(blocks, start=1))
+    layers["head"] = nn.Sequential(nn.Conv2d(before, 1280, 1), nn.ReLU6())
+    layers[CLASSES] = nn.Conv2d(1280, 1000, 1)
+    return _filled(layers, _with_folded_batch_norms(tensors))
+
+
+def _with_folded_batch_norms(tensors: Tensors) -> Tensors:
+    """Fold `UNIT.bn.*` into `UNIT.weight`; the classifier, a linear map, becomes a 1×1 convolution."""
+    folded = {
+        "classes.weight": tensors["classes.weight"][..., None, None],
+        "classes.bias": tensors["classes.bias"],
+    }
+    for unit in EFFICIENTNET_UNITS:
+        gamma, beta, mean, variance = (tensors[f"{unit}.bn.{part}"] for part in BATCH_NORM)
+        scale = gamma / (variance + EFFICIENTNET_EPSILON).sqrt()
+        folded[f"{unit}.weight"] = tensors[f"{unit}.weight"] * scale[:, None, None, None]
+        folded[f"{unit}.bias"] = beta - mean * scale
+    return folded
 
 
 def use_average_pooling(body: nn.Sequential) -> None:

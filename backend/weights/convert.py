@@ -30,8 +30,21 @@ VGG16_CONVOLUTIONS = _vgg_convolutions(2, 2, 3, 3, 3)
 DECODER_CONVOLUTIONS = tuple(reversed(VGG19_CONVOLUTIONS[:9]))
 """The AdaIN decoder mirrors VGG19 up to conv4_1; each layer is named for the layer it inverts."""
 
-BATCH_NORMED = ("conv.weight", "bn.weight", "bn.bias", "bn.running_mean", "bn.running_var")
+BATCH_NORM = ("weight", "bias", "running_mean", "running_var")
+"""The tensors of a batch norm."""
+BATCH_NORMED = ("conv.weight", *(f"bn.{part}" for part in BATCH_NORM))
 """The tensors of torchvision's BasicConv2d, a convolution with batch norm."""
+
+EFFICIENTNET_UNITS = (
+    "stem.1",
+    *("block1.depthwise", "block1.project"),
+    *(
+        f"block{number}.{part}"
+        for number, part in itertools.product(range(2, 17), ("expand", "depthwise", "project"))
+    ),
+    "head.0",
+)
+"""The convolutions with a batch norm of EfficientNet-Lite0, in order."""
 
 
 # ── PyTorch files ────────────────────────────────────────────────────────────────────────────────
@@ -51,6 +64,15 @@ def _convolutions(names: Iterable[str], file: IO[bytes]) -> Tensors:
     """Rename the convolutions of a plain state dict, in its order, to `names`."""
     tensors = torch.load(file, map_location="cpu", weights_only=True).values()
     return _named(_weights_and_biases(names), tensors)
+
+
+def efficientnet_lite0(file: IO[bytes]) -> Tensors:
+    """Convert `_blocks.N.*` to `blockN.*`, in order; the batch norms stay apart, as `UNIT.bn.*`."""
+    theirs = torch.load(file, map_location="cpu", weights_only=True)
+    parts = ("weight", *(f"bn.{part}" for part in BATCH_NORM))
+    names = [f"{unit}.{part}" for unit, part in itertools.product(EFFICIENTNET_UNITS, parts)]
+    tensors = (tensor for name, tensor in theirs.items() if not name.endswith("num_batches_tracked"))
+    return _named([*names, "classes.weight", "classes.bias"], tensors)
 
 
 def inception_of_2015(file: IO[bytes]) -> Tensors:

@@ -156,6 +156,37 @@ def test_sixteen_styles_can_be_mixed(home: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_classes_are_shown_side_by_side_without_a_content(home: Path, tmp_path: Path) -> None:
+    out, few = tmp_path / "things.png", ["--iterations", "2", "--size", "64", "--side", "128"]
+    done = atelier("visualise", "--classes", "starfish, 954", *few, "-o", out)
+    assert done.returncode == 0, done.stderr
+    made = pixels(out)
+    assert made.shape == (128, 128, 3)
+    assert made.std() > 1
+
+
+def test_channels_replace_a_content_of_any_size(home: Path, tmp_path: Path) -> None:
+    small, out = tmp_path / "small.png", tmp_path / "channels.png"
+    Image.new("RGB", (90, 30), "red").save(small)
+    few = ["--network", "squeezenet", "--layer", "fire2", "--channels", "0-2", "--iterations", "2"]
+    done = atelier("visualise", small, "--units", "channels", *few, "-o", out)
+    assert done.returncode == 0, done.stderr
+    made = pixels(out)
+    assert made.shape == (30, 90, 3)
+    assert abs(made[..., 0] - made[..., 1]).max() < 200, "nothing of the red is left"
+
+
+def test_an_unknown_class_is_refused_with_suggestions(tmp_path: Path) -> None:
+    done = atelier("visualise", "--classes", "starfsh", "-o", tmp_path / "out.png")
+    assert done.returncode == 1
+    assert "ImageNet has no class “starfsh”. Did you mean starfish" in done.stderr
+
+
+def test_classes_are_found_by_a_part_of_their_name() -> None:
+    assert atelier("classes", "screw").stdout.splitlines()[:2] == ["783  screw", "784  screwdriver"]
+    assert len(atelier("classes").stdout.splitlines()) == 1000
+
+
 @pytest.mark.parametrize("network", NETWORKS)
 def test_the_layers_of_a_network_are_listed(network: str) -> None:
     listed = [line.split()[0] for line in atelier("layers", network).stdout.splitlines()]

@@ -14,6 +14,7 @@ from PIL import Image
 from atelier_shared.deepdream import FRAMES, DeepDream
 from atelier_shared.settings import Choice, Number, Setting, settings
 from atelier_shared.style_transfer import StyleTransfer
+from atelier_shared.visualise import Visualise
 from host.output import OUTPUT_SETTINGS
 
 CHECKOUT = Path(__file__).parents[2]
@@ -23,7 +24,7 @@ FEW_OPTIONS = 10
 RUN_S = 180.0
 ARGUMENTS = """
 from gi.repository import Gimp
-for name in ("style-transfer", "deepdream"):
+for name in ("style-transfer", "deepdream", "visualise"):
     for argument in Gimp.get_pdb().lookup_procedure("plug-in-atelier-" + name).get_arguments():
         print("ARGUMENT", argument.name)
 """
@@ -86,7 +87,7 @@ def test_the_tables_name_every_argument(gimp: Gimp) -> None:
 
 @pytest.mark.parametrize(
     "setting",
-    [*settings(StyleTransfer), *settings(DeepDream), FRAMES, *OUTPUT_SETTINGS],
+    [*settings(StyleTransfer), *settings(DeepDream), FRAMES, *settings(Visualise), *OUTPUT_SETTINGS],
     ids=lambda setting: str(setting.name),
 )
 def test_the_tables_give_values_and_default_of_a_setting(setting: Setting) -> None:

@@ -24,6 +24,7 @@ from atelier_shared.requests import Identity
 from atelier_shared.settings import Choice, Number, Setting
 from atelier_shared.settings import settings as settings_of
 from atelier_shared.style_transfer import StyleTransfer
+from atelier_shared.visualise import Visualise
 from backend.command.picture_files import Canvas
 from backend.compat import devices
 from backend.dream import deepdream
@@ -42,8 +43,20 @@ FAST = StyleTransfer(method="fast", device="cpu")
 FINE = StyleTransfer(iterations=2, size=64, device="cpu")
 GALLERY = StyleTransfer(method="gallery", size=64, device="cpu")
 LIGHT = StyleTransfer(method="light", size=64, device="cpu")
+CLASSES = Visualise(iterations=1, size=64, device="cpu", network="squeezenet", classes="tench")
+CHANNELS_OF_A_LAYER = dataclasses.replace(
+    CLASSES, units="channels", layer="fire2", channels="1-2", iterations=2, step_size=0.5
+)
 NOT_ENLARGED = dataclasses.replace(FINE, size=96)
-EVERY = {"dream": DREAM, "fast": FAST, "fine": FINE, "gallery": GALLERY, "light": LIGHT}
+EVERY = {
+    "dream": DREAM,
+    "fast": FAST,
+    "fine": FINE,
+    "gallery": GALLERY,
+    "light": LIGHT,
+    "visualise": CHANNELS_OF_A_LAYER,
+}
+AnyRequest = StyleTransfer | DeepDream | Visualise
 
 
 @pytest.fixture(scope="module")
@@ -174,7 +187,7 @@ OF_A_CLASS = dataclasses.replace(DREAM, objective="class", imagenet_class="tench
 OF_TWO_OCTAVES = dataclasses.replace(DREAM, octaves=2)
 OTHER_STYLE = list(gallery_styles.GALLERY)[7]
 
-CHANGES: list[tuple[StyleTransfer | DeepDream, dict[str, Any]]] = [
+CHANGES: list[tuple[AnyRequest, dict[str, Any]]] = [
     (FAST, {"method": "light"}),
     (FAST, {"strength": 0.5}),
     (FAST, {"style_size": 0.5}),
@@ -216,25 +229,37 @@ CHANGES: list[tuple[StyleTransfer | DeepDream, dict[str, Any]]] = [
     (DREAM, {"network": "inception-v3", "layers": ""}),
     (DREAM, {"seed": 1}),
     (OF_A_CLASS, {"imagenet_class": "goldfish"}),
+    (CHANNELS_OF_A_LAYER, {"units": "classes"}),
+    (CLASSES, {"classes": "tench, goldfish"}),
+    (CHANNELS_OF_A_LAYER, {"network": "vgg16", "layer": "relu1_1"}),
+    (CHANNELS_OF_A_LAYER, {"layer": "fire3"}),
+    (CHANNELS_OF_A_LAYER, {"channels": "3"}),
+    (CHANNELS_OF_A_LAYER, {"iterations": 4}),
+    (CHANNELS_OF_A_LAYER, {"step_size": 1.5}),
+    (CHANNELS_OF_A_LAYER, {"robustness": 0.0}),
+    (CHANNELS_OF_A_LAYER, {"smoothness": 0.5}),
+    (CHANNELS_OF_A_LAYER, {"saturation": 3.0}),
+    (CHANNELS_OF_A_LAYER, {"size": 90}),
+    (CHANNELS_OF_A_LAYER, {"seed": 1}),
 ]
 UNCHANGED = {"quality", "style_weights", "tolerance", "device"}
 """These need a larger picture, several styles, many steps or several devices; other tests cover them."""
 
 
-def called(parameter: StyleTransfer | DeepDream | dict[str, Any] | tuple[str, ...]) -> str:
+def called(parameter: AnyRequest | dict[str, Any] | tuple[str, ...]) -> str:
     """Return a short name for a parameter of a test."""
     match parameter:
         case StyleTransfer():
             return parameter.method
         case DeepDream():
             return parameter.objective
+        case Visualise():
+            return parameter.units
     return ", ".join(parameter)
 
 
 @pytest.mark.parametrize(("base", "changed"), CHANGES, ids=called)
-def test_every_setting_changes_the_picture(
-    models: Path, base: StyleTransfer | DeepDream, changed: dict[str, Any]
-) -> None:
+def test_every_setting_changes_the_picture(models: Path, base: AnyRequest, changed: dict[str, Any]) -> None:
     made = made_of(dataclasses.replace(base, **changed), models)
     assert change(made_of(base, models), made) > 0.01
 
@@ -270,7 +295,7 @@ def test_the_quality_determines_the_working_size(models: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ALGORITHMS)
-def test_every_setting_is_tested(kind: type[StyleTransfer | DeepDream]) -> None:
+def test_every_setting_is_tested(kind: type[AnyRequest]) -> None:
     changed = {name for base, settings in CHANGES if isinstance(base, kind) for name in settings}
     assert not changed & UNCHANGED
     assert changed == {setting.name for setting in settings_of(kind)} - UNCHANGED
@@ -283,15 +308,16 @@ def another(setting: Setting, value: object) -> Any:
             return setting.high if value != setting.high else setting.low
         case Choice():
             return [option for option in setting.options if option != value][-1]
-    texts = {"style_weights": "1, 2", "gallery_mix": OTHER_STYLE, "channels": "3-5"}
+    texts = {"style_weights": "1, 2", "classes": "goldfish", "gallery_mix": OTHER_STYLE, "channels": "3-5"}
     return texts.get(setting.name, "fire3")
 
 
-def without_effect() -> Iterator[tuple[StyleTransfer | DeepDream, tuple[str, ...]]]:
+def without_effect() -> Iterator[tuple[AnyRequest, tuple[str, ...]]]:
     """Yield a request for every value with settings declared as without effect, and these settings."""
     dreams = {"activation": DREAM, "class": OF_A_CLASS, "guide": GUIDED}
-    by_value: dict[str, Any] = EVERY | dreams
-    for kind in (StyleTransfer, DeepDream):
+    units = {"classes": CLASSES, "channels": CHANNELS_OF_A_LAYER}
+    by_value: dict[str, Any] = EVERY | dreams | units
+    for kind in (StyleTransfer, DeepDream, Visualise):
         options = {s.name: s.options for s in settings_of(kind) if isinstance(s, Choice)}
         for condition in kind.conditions:
             for value in options[condition.depends_on].keys() - set(condition.values):
@@ -300,9 +326,7 @@ def without_effect() -> Iterator[tuple[StyleTransfer | DeepDream, tuple[str, ...
 
 
 @pytest.mark.parametrize(("base", "idle"), sorted(without_effect(), key=str), ids=called)
-def test_settings_without_effect_change_no_bit(
-    models: Path, base: StyleTransfer | DeepDream, idle: tuple[str, ...]
-) -> None:
+def test_settings_without_effect_change_no_bit(models: Path, base: AnyRequest, idle: tuple[str, ...]) -> None:
     changed = {s.name: another(s, getattr(base, s.name)) for s in settings_of(type(base)) if s.name in idle}
     assert len(changed) == len(idle)
     made = made_of(dataclasses.replace(base, **changed), models)
@@ -573,7 +597,7 @@ def test_a_picture_with_undefined_values_is_refused(models: Path) -> None:
         result(submit(DREAM, bad), models)
 
 
-WRONG: dict[str, tuple[StyleTransfer | DeepDream, str]] = {
+WRONG: dict[str, tuple[AnyRequest, str]] = {
     "a layer": (dataclasses.replace(DREAM, layers="Mixed_9z"), "Mixed_9z.*fire2"),
     "a style layer": (dataclasses.replace(FINE, style_layers="relu9_9"), "relu9_9.*relu4_1"),
     "channels": (dataclasses.replace(DREAM, channels="5000"), "channels 0 to"),
@@ -592,7 +616,7 @@ WRONG: dict[str, tuple[StyleTransfer | DeepDream, str]] = {
 
 @pytest.mark.parametrize(("request_", "sentence"), WRONG.values(), ids=WRONG.keys())
 def test_an_unknown_value_is_refused_with_the_possible_ones(
-    models: Path, request_: StyleTransfer | DeepDream, sentence: str
+    models: Path, request_: AnyRequest, sentence: str
 ) -> None:
     with pytest.raises(ValueError, match=sentence):
         result(submit(request_, picture(), REGION, picture(seed=9)), models)
@@ -631,11 +655,43 @@ def test_a_dream_of_a_guide_without_one_is_refused(models: Path) -> None:
         result(submit(GUIDED, picture()), models)
 
 
-@pytest.mark.parametrize("request_", EVERY.values(), ids=EVERY.keys())
-def test_a_fully_transparent_layer_is_refused(models: Path, request_: Request) -> None:
-    blank = Picture(96, 80, "RGBA", "u8", bytes(96 * 80 * 4))
+BLANK = Picture(96, 80, "RGBA", "u8", bytes(96 * 80 * 4))
+
+
+@pytest.mark.parametrize("name", EVERY.keys() - {"visualise"})
+def test_a_fully_transparent_layer_is_refused(models: Path, name: str) -> None:
     with pytest.raises(ValueError, match="transparent"):
-        result(submit(request_, blank, REGION, picture(seed=9)), models)
+        result(submit(EVERY[name], BLANK, REGION, picture(seed=9)), models)
+
+
+def test_a_visualisation_replaces_even_a_transparent_layer(models: Path) -> None:
+    made = array(result(submit(CHANNELS_OF_A_LAYER, BLANK), models).picture)
+    assert (made[..., 3] == 255).all() and made[..., :3].std() > 1
+
+
+@pytest.mark.parametrize(
+    ("request_", "problem"),
+    [
+        (Visualise(network="vgg16"), "no classes. Choose one with classes, such as efficientnet-lite0"),
+        (dataclasses.replace(CHANNELS_OF_A_LAYER, layer="fire99"), "no layer fire99. Choose from conv1"),
+        (dataclasses.replace(CHANNELS_OF_A_LAYER, channels="500"), "has the channels 0 to 127, not 500"),
+    ],
+)
+def test_a_visualisation_names_what_the_network_does_not_have(
+    models: Path, request_: Visualise, problem: str
+) -> None:
+    with pytest.raises(ValueError, match=problem):
+        result(submit(request_, picture()), models)
+
+
+def test_without_channels_all_of_a_layer_are_shown(models: Path) -> None:
+    request = dataclasses.replace(CHANNELS_OF_A_LAYER, channels="", network="squeezenet", layer="conv1")
+    layers = [
+        (message.step, message.total)
+        for message in run.run(submit(request, picture()), models)
+        if isinstance(message, Progress)
+    ]
+    assert layers[-1] == (2, 2), "64 small pictures are made together"
 
 
 @pytest.mark.parametrize("request_", EVERY.values(), ids=EVERY.keys())

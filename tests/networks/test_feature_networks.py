@@ -18,7 +18,7 @@ from backend.compat.torchvision_import import torchvision
 from backend.networks.feature_network import FeatureNetwork
 from backend.networks.registry import build_network, load_decoder, load_network
 from backend.networks.torchvision_models import use_average_pooling
-from backend.weights import convert
+from backend.weights import convert, store
 from backend.weights.fetch import fetch
 from backend.weights.sources import SOURCES
 from backend.weights.store import MissingWeights
@@ -208,13 +208,51 @@ def test_average_pooling_is_torch_s(models: Path, image: Tensor) -> None:
     torch.testing.assert_close(found["pool1"], expected)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", NETWORKS.keys() - {"efficientnet-lite0"})  # it has no pools
 def test_every_network_can_use_average_pooling(name: str, models: Path) -> None:
     body = any_network(name, models).body
     use_average_pooling(body)
     between = [*body, *(part for layer in body if type(layer) is nn.Sequential for part in layer)]
     assert any(isinstance(layer, nn.AvgPool2d) for layer in between)
     assert not any(isinstance(layer, nn.MaxPool2d) for layer in between)
+
+
+def test_efficientnet_lite0_recognises_the_cat(models: Path, cat: Tensor) -> None:
+    network = load_network("efficientnet-lite0", models, CPU)
+    large = nn.functional.interpolate(cat, (224, 224), mode="bicubic", antialias=True).clamp(0, 1)
+    logits = network.features(large, ["classes"])["classes"].mean(dim=(0, 2, 3))
+    assert "cat" in network.classes[int(logits.argmax())]
+
+
+def test_efficientnet_lite0_has_the_sizes_and_channels_of_its_paper(models: Path) -> None:
+    # Tan and Le 2019, table 1: the resolution and the channels after each stage.
+    network = load_network("efficientnet-lite0", models, CPU)
+    found = network.features(torch.rand(1, 3, 224, 224), network.layers)
+    ends = ("stem", "block1", "block3", "block5", "block8", "block11", "block15", "block16", "head")
+    channels = (32, 16, 24, 40, 80, 112, 192, 320, 1280)
+    sides = (112, 112, 56, 28, 14, 14, 7, 7, 7)
+    for layer, count, side in zip(ends, channels, sides, strict=True):
+        assert found[layer].shape == (1, count, side, side), layer
+
+
+def test_folded_batch_norms_give_the_values_of_torch_s_own(models: Path) -> None:
+    tensors = store.load("efficientnet-lite0", models)
+    norm = nn.BatchNorm2d(32, eps=1e-3).eval()
+    norm.load_state_dict(
+        {key.removeprefix("stem.1.bn."): value for key, value in tensors.items() if "stem.1.bn." in key},
+        strict=False,
+    )
+    image = torch.rand(1, 3, 32, 32)
+    values = nn.functional.conv2d(
+        nn.functional.pad((image - 127 / 255) / (128 / 255), (0, 1, 0, 1)), tensors["stem.1.weight"], stride=2
+    )
+    found = load_network("efficientnet-lite0", models, CPU).features(image, ["stem"])["stem"]
+    torch.testing.assert_close(found, nn.functional.relu6(norm(values)))
+
+
+def test_channels_of_a_layer_are_counted(models: Path) -> None:
+    network = load_network("inception-v3", models, CPU)
+    assert (network.channels_of("Mixed_5d"), network.channels_of("Mixed_6b")) == (288, 768)
 
 
 @pytest.mark.parametrize("name", ["vgg19", "vgg16", "squeezenet", "inception-v3"])
@@ -281,6 +319,16 @@ def test_a_tile_with_its_halo_has_the_features_of_the_whole_image(
         own = tile[..., margin // stride : (margin + 64) // stride]
         differences.append(float((own - whole).abs().max() / whole.abs().max()))
     assert differences[0] < 1e-5 < differences[1]
+
+
+def test_a_tile_of_efficientnet_lite0_with_its_halo_has_the_features_of_the_whole_image(models: Path) -> None:
+    # Its padding is not symmetric, so on one side the halo is wider than necessary.
+    network = load_network("efficientnet-lite0", models, CPU)
+    strip = torch.rand(1, 3, 32, 512, generator=torch.Generator().manual_seed(1))
+    halo = network.halo_px(["block5"])
+    whole = network.features(strip, ["block5"])["block5"][..., 224 // 8 : 288 // 8]
+    tile = network.features(strip[..., 224 - halo : 288 + halo], ["block5"])["block5"]
+    torch.testing.assert_close(tile[..., halo // 8 : (halo + 64) // 8], whole, rtol=0, atol=1e-4)
 
 
 def test_a_layer_after_branches_has_the_largest_halo_of_them(models: Path) -> None:

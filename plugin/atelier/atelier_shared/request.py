@@ -86,11 +86,13 @@ class PaintingRequest(Request):
         command: the verb of the command line.
         purpose: the verb's line in `--help`.
         picture_missing: the error for a request that needs a picture beside the layer and has none.
+        needs_content: whether the result depends on the layer's pixels, not only on its size.
     """
 
     command: ClassVar[str]
     purpose: ClassVar[str]
     picture_missing: ClassVar[str] = ""
+    needs_content: ClassVar[bool] = True
 
     @property
     def device(self) -> str:

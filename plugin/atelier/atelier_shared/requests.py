@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from .deepdream import DeepDream
 from .request import Request
 from .style_transfer import StyleTransfer
+from .visualise import Visualise
 
 
 @dataclass(frozen=True)
@@ -17,5 +18,5 @@ class Identity(Request):
 
 
 REQUESTS: dict[str, type[Request]] = {
-    request.name: request for request in (StyleTransfer, DeepDream, Identity)
+    request.name: request for request in (StyleTransfer, DeepDream, Visualise, Identity)
 }

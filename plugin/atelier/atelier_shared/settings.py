@@ -115,9 +115,9 @@ def choice(default: str, options: Mapping[str, str], label: str, help: str) -> A
     return _field(Choice, default, label=label, help=help, options=options)
 
 
-def text(parse: Callable[[str], object], label: str, help: str) -> Any:
-    """Declare a field that is a Text, empty by default."""
-    return _field(Text, "", label=label, help=help, parse=parse)
+def text(parse: Callable[[str], object], label: str, help: str, default: str = "") -> Any:
+    """Declare a field that is a Text."""
+    return _field(Text, default, label=label, help=help, parse=parse)
 
 
 def _field(kind: type[Setting], default: object, **properties: object) -> Any:

@@ -14,6 +14,7 @@ from atelier_shared.presets import PRESETS, Preset
 from atelier_shared.request import PaintingRequest
 from atelier_shared.settings import Setting, settings
 from atelier_shared.style_transfer import StyleTransfer
+from atelier_shared.visualise import Visualise
 
 from .output import OUTPUT_SETTINGS
 
@@ -118,5 +119,13 @@ FILTERS = {
         presets=PRESETS,
         set_by_picture={"objective": "guide"},
         suggestions={"layers": network_layers},
+    ),
+    "plug-in-atelier-visualise": Filter(
+        Visualise,
+        N_("Visualise"),
+        N_("_Visualise…"),
+        N_("Show what a neural network looks for, such as kinds of things, as a new layer"),
+        basic=("units", "classes", "network", "layer", "channels", "iterations", "saturation"),
+        suggestions={"layer": network_layers},
     ),
 }

@@ -1,0 +1,1 @@
+"""Visualisation of a network's channels and classes."""
