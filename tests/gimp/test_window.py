@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 import pytest
@@ -24,12 +24,14 @@ from atelier_shared import launcher
 from atelier_shared.client import BackendClient
 from atelier_shared.deepdream import FRAMES, DeepDream
 from atelier_shared.messages import Picture, Region
-from atelier_shared.settings import settings
+from atelier_shared.settings import Setting, settings
 from atelier_shared.style_transfer import StyleTransfer
+from atelier_shared.visualise import Visualise
 from ui.gallery.recent import add_recent, read_history, set_favourite
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 STYLE, DREAM = "plug-in-atelier-style-transfer", "plug-in-atelier-deepdream"
+VISUALISE = "plug-in-atelier-visualise"
 WITHOUT_PICTURE = ("Atelier is starting…", "Updating the preview…", "The preview is waiting for other jobs…")
 UNFINISHED = (*WITHOUT_PICTURE, "Refining the preview…")
 """Texts below a preview without a picture yet, and below one that still changes."""
@@ -40,6 +42,21 @@ LARGE_PX = (1804, 1200)
 BEFORE_THE_GALLERY = 4
 """Steps of shift+Tab from a gallery's pictures, with one of them chosen, to its groups."""
 Values = dict[str, str | int | float]
+
+
+class Dialog(NamedTuple):
+    """A filter's dialog: its title, the underlined letter of its menu entry, and its settings."""
+
+    title: str
+    key: str
+    settings: tuple[Setting, ...]
+
+
+DIALOGS = {
+    STYLE: Dialog("Style Transfer", "s", tuple(settings(StyleTransfer))),
+    DREAM: Dialog("DeepDream", "d", (*settings(DeepDream), FRAMES)),
+    VISUALISE: Dialog("Visualise", "v", tuple(settings(Visualise))),
+}
 COLUMNS = 4
 """Pictures in a row of the gallery, at its width in these tests."""
 QUICK: Values = {"method": "gallery", "quality": "draft"}
@@ -104,7 +121,7 @@ def nothing_is_left_open(request: pytest.FixtureRequest) -> Iterator[None]:
 
 def close_dialogs(window: GimpWindow) -> bool:
     """Press Escape if a dialog is open; return whether none was."""
-    if not any(window.is_open(title_of(procedure)) for procedure in (STYLE, DREAM)):
+    if not any(window.is_open(title_of(procedure)) for procedure in DIALOGS):
         return True
     window.press("Escape", "Escape")
     time.sleep(2 * SETTLE_S)
@@ -138,7 +155,7 @@ def shown(
 
 def open_dialog(window: GimpWindow, procedure: str, **values: str | int | float) -> str:
     """Open a filter's dialog from the menu and load settings: the defaults except for `values`."""
-    every = settings(StyleTransfer) if procedure == STYLE else (*settings(DeepDream), FRAMES)
+    every = DIALOGS[procedure].settings
     wanted = {setting.name: setting.default for setting in every} | values
     save_settings(window.gimp, procedure, **wanted)
     arguments = {name.replace("_", "-"): value for name, value in wanted.items()}
@@ -152,11 +169,11 @@ def open_dialog(window: GimpWindow, procedure: str, **values: str | int | float)
 
 
 def open_with_last_values(window: GimpWindow, procedure: str) -> str:
-    return window.open_from_menu("s" if procedure == STYLE else "d", title_of(procedure))
+    return window.open_from_menu(DIALOGS[procedure].key, title_of(procedure))
 
 
 def title_of(procedure: str) -> str:
-    return "^Style Transfer$" if procedure == STYLE else "^DeepDream$"
+    return f"^{DIALOGS[procedure].title}$"
 
 
 def choose_file(window: GimpWindow, file: Path) -> None:
@@ -242,7 +259,7 @@ def wait_for_preview(window: GimpWindow, dialog: str, unfinished: tuple[str, ...
 # ── The dialog ───────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("procedure", [STYLE, DREAM])
+@pytest.mark.parametrize("procedure", DIALOGS)
 def test_escape_leaves_the_image_unchanged(window: GimpWindow, procedure: str) -> None:
     with feathered_ellipse(window):
         before = window.image()
@@ -274,7 +291,7 @@ def test_help_opens_the_page_of_the_filter(window: GimpWindow) -> None:
     entry = ("[Desktop Entry]", "Type=Application", "Name=Browser", "MimeType=text/html;", command)
     (applications / "browser.desktop").write_text("\n".join(entry) + "\n")
     (applications / "mimeapps.list").write_text("[Default Applications]\ntext/html=browser.desktop\n")
-    for procedure, page in ((STYLE, "style-transfer.html"), (DREAM, "deepdream.html")):
+    for procedure, page in ((STYLE, "style-transfer.html"), (VISUALISE, "visualise.html")):
         open_with_last_values(window, procedure)
         window.press_until("alt+h", opened.exists, "the browser is started")
         place = Path(unquote(urlsplit(opened.read_text().strip()).path))
@@ -473,6 +490,17 @@ def test_a_layer_guides_a_dream(window: GimpWindow) -> None:
     (made,) = run_and_wait(window, DREAM)
     assert made["name"] == "DeepDream: chelsea.jpg"
     assert made["settings"].items() >= {"objective": "guide", "pictures": ["chelsea.jpg"]}.items()
+    undo(window, before)
+
+
+def test_classes_are_visualised_side_by_side_in_a_new_layer(window: GimpWindow) -> None:
+    before = window.image()
+    few: Values = {"iterations": 4, "size": 64, "network": "squeezenet"}
+    open_dialog(window, VISUALISE, classes="banana, parachute", **few)
+    (made,) = run_and_wait(window, VISUALISE)
+    assert made["name"] == "Visualise: banana, parachute"
+    assert made["settings"].items() >= {"classes": "banana, parachute", **few}.items()
+    assert made["box"] == before["selected box"] and made["mask"] is None
     undo(window, before)
 
 

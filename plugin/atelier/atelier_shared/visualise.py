@@ -45,12 +45,12 @@ class Visualise(PaintingRequest):
     units: str = choice(
         "classes",
         {"classes": N_("Kinds of things (classes of ImageNet)"), "channels": N_("Channels of a layer")},
-        N_("_Show"),
+        N_("Sho_w"),
         N_("The parts of the network whose favourite pictures are made"),
     )
     classes: str = text(
         class_indices,
-        N_("C_lasses"),
+        N_("Class_es"),
         N_("ImageNet classes, by name or number, such as starfish, banana; each gets a picture"),
         default="starfish",
     )
@@ -76,13 +76,13 @@ class Visualise(PaintingRequest):
         1.0,
         0.0,
         2.0,
-        N_("_Robustness"),
+        N_("Robustness"),
         N_("How much each step shifts, turns and scales the picture; 0 gives grain"),
     )
     smoothness: float = number(
         1.6, 0.0, 2.0, N_("S_moothness"), N_("Higher values give larger shapes and less grain")
     )
-    saturation: float = number(1.5, 0.0, 3.0, N_("S_aturation"), N_("How colourful the pictures are"))
+    saturation: float = number(1.5, 0.0, 3.0, N_("Satur_ation"), N_("How colourful the pictures are"))
     size: int = number(
         224,
         SMALLEST_PX,
