@@ -1,9 +1,9 @@
-"""The environment's packages: exact versions, and verified by hash except torch.
+"""The environment's packages: exact versions, verified by hash.
 
 requirements.txt lists Atelier's direct requirements. requirements.lock adds the indirect ones, with the
 hashes of all their files for every system and Python; its first lines give the command for making it.
-torch and torchvision are not locked, because their builds differ by computer: a dry run of pip finds the
-build for this computer and its requirements.
+A dry run of pip finds the builds for this computer. The lock cannot name torch's builds from other package
+indices, such as 2.13.0+cpu: these, and the packages that only they require, are the only ones without a hash.
 
 Sources:
     https://pip.pypa.io/en/stable/topics/secure-installs/ (hash-checking mode)
@@ -26,8 +26,36 @@ from .process import InstallError, explain_failure, pip, report
 REQUIREMENTS = CHECKOUT / "requirements.txt"
 LOCK = CHECKOUT / "requirements.lock"
 TORCH = ("torch", "torchvision")
-BUILD_REQUIREMENTS = ("nvidia-", "cuda-", "triton")
-"""How the names of packages begin that only some builds of torch require."""
+CUDA = (
+    *("cuda-bindings", "cuda-pathfinder", "cuda-toolkit"),
+    *(f"nvidia-{name}" for name in ("cublas", "cuda-cupti", "cuda-nvrtc", "cuda-runtime", "cufft", "cufile")),
+    *(f"nvidia-{name}" for name in ("curand", "cusolver", "cusparse", "nvjitlink", "nvtx")),
+    *(f"nvidia-{name}-cu13" for name in ("cudnn", "cusparselt", "nccl", "nvshmem")),
+    *(
+        f"nvidia-{name}-cu12"
+        for name in ("cublas", "cuda-cupti", "cuda-nvrtc", "cuda-runtime", "cudnn", "cufft")
+    ),
+    *(f"nvidia-{name}-cu12" for name in ("cufile", "curand", "cusolver", "cusparse", "cusparselt", "nccl")),
+    *(f"nvidia-{name}-cu12" for name in ("nvjitlink", "nvshmem", "nvtx")),
+)
+INTEL = (
+    *("intel-cmplr-lib-rt", "intel-cmplr-lib-ur", "intel-cmplr-lic-rt", "intel-opencl-rt", "intel-openmp"),
+    *(
+        "intel-pti",
+        "intel-sycl-rt",
+        "dpcpp-cpp-rt",
+        "impi-rt",
+        "mkl",
+        "oneccl",
+        "oneccl-devel",
+        "tbb",
+        "tcmlib",
+    ),
+    *(f"onemkl-sycl-{name}" for name in ("blas", "dft", "lapack", "rng", "sparse")),
+    *("umf", "pytorch-triton-xpu", "triton-xpu"),
+)
+BUILD_REQUIREMENTS = frozenset((*CUDA, *INTEL, "pytorch-triton-rocm", "triton-rocm", "triton"))
+"""The packages that only some builds of torch require."""
 
 FIND_INTACT = """
 import base64, hashlib, importlib.metadata
@@ -113,7 +141,7 @@ def missing_packages(plan: Plan, *more: str) -> list[str]:
 
 
 def run_pip_on(plan: Plan, packages: Iterable[str], *command: str) -> None:
-    """Install or download packages, given as name==version: by hash, except torch and its builds' own.
+    """Install or download packages, given as name==version, by their hashes in the lock.
 
     Raises:
         InstallError: a package is not in the lock, or its file's hash is not in the lock.
@@ -122,7 +150,7 @@ def run_pip_on(plan: Plan, packages: Iterable[str], *command: str) -> None:
     locked = [entry for entry in lock_entries() if pin(entry).partition(" ;")[0] in names]
     unlocked = sorted(names - {pin(entry).partition(" ;")[0] for entry in locked})
     for package in unlocked:
-        if not (plan.torch_index or package.startswith(TORCH)):
+        if not may_be_unlocked(package, plan):
             raise InstallError(f"{package} is not in {LOCK.name}. Update the lock as its first lines say.")
     as_listed = ("--no-deps", "--only-binary", ":all:")
     if locked:
@@ -134,6 +162,13 @@ def run_pip_on(plan: Plan, packages: Iterable[str], *command: str) -> None:
         pip(plan, *command, *as_listed, *index_options(plan), *unlocked)
 
 
+def may_be_unlocked(package: str, plan: Plan) -> bool:
+    """Return whether a package belongs to a build of torch that the lock cannot name."""
+    name, _, version = package.partition("==")
+    is_other_build = name in TORCH and bool(plan.torch_index or "+" in version)
+    return is_other_build or (plan.torch_index is not None and name in BUILD_REQUIREMENTS)
+
+
 def lock_entries() -> list[str]:
     """Split the lock into its entries: name==version, a marker if any, and the hashes of the files."""
     return re.findall(r"^\w.*(?:\n .*)*", LOCK.read_text(encoding="utf-8"), re.MULTILINE)
@@ -142,7 +177,9 @@ def lock_entries() -> list[str]:
 def pins(plan: Plan) -> list[str]:
     """Return the lock without hashes, and without a build's own packages if torch has another index."""
     lines = [pin(entry) for entry in lock_entries()]
-    return [line for line in lines if not (plan.torch_index and line.startswith(BUILD_REQUIREMENTS))]
+    return [
+        line for line in lines if not (plan.torch_index and line.partition("==")[0] in BUILD_REQUIREMENTS)
+    ]
 
 
 def pin(entry: str) -> str:

@@ -44,10 +44,38 @@ DIRECT = requirements(packages.REQUIREMENTS.read_text().splitlines())
 LOCKED = requirements([packages.pin(entry) for entry in packages.lock_entries()])
 
 
-def test_the_lock_has_all_direct_requirements_except_torch() -> None:
-    direct = {(r.name, str(r.specifier)) for r in DIRECT if r.name not in packages.TORCH}
+def test_the_lock_has_all_direct_requirements() -> None:
+    direct = {(r.name, str(r.specifier)) for r in DIRECT}
     assert direct <= {(r.name, str(r.specifier)) for r in LOCKED}
-    assert not {r.name for r in LOCKED} & set(packages.TORCH)
+
+
+def test_the_lock_has_torch_s_build_for_each_python_and_system() -> None:
+    """One hash for each wheel in pip's usual index: five Pythons, Linux on two processors, Windows, Mac."""
+    for name in packages.TORCH:
+        (entry,) = [entry for entry in packages.lock_entries() if entry.startswith(f"{name}==")]
+        assert entry.count("--hash=sha256:") >= 4 * len(PYTHONS)
+
+
+def test_only_exact_names_may_be_unlocked() -> None:
+    usual, other = Plan(Home(Path())), Plan(Home(Path()), torch_index="an address")
+    assert packages.may_be_unlocked("torch==2.13.0+cpu", usual)
+    for package in ("torch==2.13.0", "torch-evil==1.0+cpu", "torchaudio==2.13.0+cpu", "triton==3.0"):
+        assert not packages.may_be_unlocked(package, usual)
+    for package in ("torch==2.13.0", "torchvision==0.28.0+cu126", "nvidia-cublas-cu12==12.6", "triton==3.0"):
+        assert packages.may_be_unlocked(package, other)
+    for package in (
+        "torch-evil==1.0",
+        "nvidia-evil==1.0",
+        "triton-evil==1.0",
+        "numpy==1.0",
+        "pillow==12.3.0",
+    ):
+        assert not packages.may_be_unlocked(package, other)
+
+
+def test_every_package_of_the_lock_for_graphics_cards_may_come_from_another_index() -> None:
+    names = {r.name for r in LOCKED if r.name.startswith(("nvidia-", "cuda-", "triton"))}
+    assert names and names <= packages.BUILD_REQUIREMENTS
 
 
 def test_the_lock_has_all_requirements_of_this_environment() -> None:
@@ -59,7 +87,7 @@ def test_the_lock_has_all_requirements_of_this_environment() -> None:
             further = map(Requirement, importlib.metadata.requires(name) or [])
             needed += [r.name for r in further if not r.marker or r.marker.evaluate({"extra": ""})]
     assert len(seen) > len({r.name for r in DIRECT})
-    assert seen <= {r.name for r in LOCKED} | set(packages.TORCH)
+    assert seen <= {r.name for r in LOCKED}
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
@@ -114,17 +142,19 @@ def plan(tmp_path: Path, pip_alone: Path, monkeypatch: pytest.MonkeyPatch) -> Pl
     return Plan(home)
 
 
-def make_wheel(folder: Path, name: str, requires: str = "", size: int = 10) -> str:
+def make_wheel(folder: Path, name: str, requires: str = "", size: int = 10, version: str = "1.0") -> str:
     """Write a package with one module and these requirements, and return its entry for a lock."""
-    info, module = f"{name}-1.0.dist-info", b"#" * size
-    with zipfile.ZipFile(folder / f"{name}-1.0-py3-none-any.whl", "w") as wheel:
+    info, module = f"{name}-{version}.dist-info", b"#" * size
+    with zipfile.ZipFile(folder / f"{name}-{version}-py3-none-any.whl", "w") as wheel:
         wheel.writestr(f"{name}.py", module)
-        wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n{requires}")
+        wheel.writestr(
+            f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{requires}"
+        )
         wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
         digest = base64.urlsafe_b64encode(hashlib.sha256(module).digest()).decode().rstrip("=")
         wheel.writestr(f"{info}/RECORD", f"{name}.py,sha256={digest},{size}\n{info}/RECORD,,\n")
     whole = hashlib.sha256(Path(str(wheel.filename)).read_bytes()).hexdigest()
-    return f"{name.replace('_', '-')}==1.0 \\\n    --hash=sha256:{whole}\n"
+    return f"{name.replace('_', '-')}=={version} \\\n    --hash=sha256:{whole}\n"
 
 
 def make_packages(folder: Path) -> None:
@@ -166,9 +196,9 @@ def test_a_package_missing_from_the_lock_is_refused(plan: Plan, tmp_path: Path) 
     assert not module_of(plan, "painter").exists()
 
 
-def test_torch_need_not_be_locked(plan: Plan, tmp_path: Path) -> None:
+def test_torch_of_another_build_need_not_be_locked(plan: Plan, tmp_path: Path) -> None:
     make_packages(tmp_path)
-    make_wheel(tmp_path / "wheels", "torch")
+    make_wheel(tmp_path / "wheels", "torch", version="1.0+cpu")
     packages.REQUIREMENTS.write_text("torch==1.0\npainter==1.0\n")
     packages.install_packages(plan)
     assert module_of(plan, "torch").exists()
@@ -214,8 +244,8 @@ def test_an_installation_over_a_package_without_its_record_recommends_the_repair
 @pytest.fixture
 def torch_for_nvidia(plan: Plan, tmp_path: Path) -> Home:
     """Make a package torch with a requirement for NVIDIA cards."""
-    make_wheel(tmp_path / "wheels", "torch", "Requires-Dist: nvidia-cublas\n")
-    packages.LOCK.write_text(make_wheel(tmp_path / "wheels", "nvidia_cublas"))
+    torch = make_wheel(tmp_path / "wheels", "torch", "Requires-Dist: nvidia-cublas\n")
+    packages.LOCK.write_text(torch + make_wheel(tmp_path / "wheels", "nvidia_cublas"))
     packages.REQUIREMENTS.write_text("torch==1.0\n")
     return plan.home
 
@@ -301,7 +331,7 @@ def test_a_build_is_accepted_if_it_can_use_the_device(
 def test_torch_for_the_processor_is_installed_without_a_recommendation(
     torch_for_nvidia: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    make_wheel(tmp_path / "wheels", "torch")
+    make_wheel(tmp_path / "wheels", "torch", version="1.0+cpu")
     packages.install_packages(Plan(torch_for_nvidia, device="cpu"))
     assert not module_of(Plan(torch_for_nvidia), "nvidia_cublas").exists()
     assert "--torch-index" not in capsys.readouterr().out
@@ -311,8 +341,9 @@ def test_the_index_is_noted_until_another_one_is_given(
     plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The usual torch requires an unlocked version here, so only the torch of another index installs."""
-    make_wheel(tmp_path / "wheels", "torch", "Requires-Dist: nvidia-cublas\n")
-    packages.LOCK.write_text(make_wheel(tmp_path / "wheels", "nvidia_cublas").replace("==1.0", "==0.9"))
+    torch = make_wheel(tmp_path / "wheels", "torch", "Requires-Dist: nvidia-cublas\n")
+    cublas = make_wheel(tmp_path / "wheels", "nvidia_cublas").replace("==1.0", "==0.9")
+    packages.LOCK.write_text(torch + cublas)
     packages.REQUIREMENTS.write_text("torch==1.0\n")
     empty = shutil.copytree(plan.home.venv, tmp_path / "empty", symlinks=True)
     make_empty = partial(shutil.copytree, empty, symlinks=True)
