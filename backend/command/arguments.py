@@ -83,6 +83,8 @@ def parser(version: str = "") -> Parser:
     examine = commands.add_parser("doctor", help="check the installation, and print how to fix problems")
     bundle_help = "also write a zip file for a bug report"
     examine.add_argument("--bundle", type=Path, metavar="FILE", help=bundle_help)
+    sbom_help = "only write the software bill of materials, all packages and weights, as CycloneDX JSON"
+    examine.add_argument("--sbom", type=Path, metavar="FILE", help=sbom_help)
     completion = commands.add_parser("completion", help="print the completion of these commands for a shell")
     completion.add_argument("shell", choices=SHELLS, metavar="SHELL", help=", ".join(SHELLS))
     commands.add_parser("man", help="print the manual page: atelier man | man -l -")

@@ -155,6 +155,11 @@ def _stop(_: argparse.Namespace) -> int:
 
 
 def _doctor(options: argparse.Namespace) -> int:
+    if options.sbom:
+        from . import sbom
+
+        sbom.write(options.sbom)
+        return 0
     findings = []
     for finding in doctor.examine():
         print(finding)
