@@ -496,7 +496,13 @@ def test_a_layer_guides_a_dream(window: GimpWindow) -> None:
 def test_classes_are_visualised_side_by_side_in_a_new_layer(window: GimpWindow) -> None:
     before = window.image()
     few: Values = {"iterations": 4, "size": 64, "network": "squeezenet"}
-    open_dialog(window, VISUALISE, classes="banana, parachute", **few)
+    open_dialog(window, VISUALISE, classes="banana", **few)
+    window.press("alt+e", "End")
+    window.write(", parachu")
+    time.sleep(2 * SETTLE_S)
+    window.take_screenshot("names-with-the-typed-part")
+    window.press("Down", "Return", "Tab")
+    window.wait_until(lambda: window.settings()["classes"] == "banana, parachute", "the name is completed")
     (made,) = run_and_wait(window, VISUALISE)
     assert made["name"] == "Visualise: banana, parachute"
     assert made["settings"].items() >= {"classes": "banana, parachute", **few}.items()

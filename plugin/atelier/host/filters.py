@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from atelier_shared.deepdream import FRAMES, DeepDream
 from atelier_shared.deferred_translation import N_
 from atelier_shared.gallery_styles import GALLERY
+from atelier_shared.imagenet_classes import CLASSES
 from atelier_shared.networks import Grouped, network_layers
 from atelier_shared.presets import PRESETS, Preset
 from atelier_shared.request import PaintingRequest
@@ -47,6 +48,7 @@ class Filter:
         presets: named groups of settings, offered in the dialog.
         set_by_picture: the new values of settings when a picture is chosen.
         suggestions: the texts offered for a text setting, as a function of the network's name.
+        searched_names: the names to search for a text setting while typing.
     """
 
     request: type[PaintingRequest]
@@ -59,6 +61,7 @@ class Filter:
     presets: Mapping[str, Preset] = field(default_factory=dict)
     set_by_picture: Mapping[str, str] = field(default_factory=dict)
     suggestions: Mapping[str, Callable[[str], Grouped]] = field(default_factory=dict)
+    searched_names: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def settings(self) -> tuple[Setting, ...]:
@@ -119,6 +122,7 @@ FILTERS = {
         presets=PRESETS,
         set_by_picture={"objective": "guide"},
         suggestions={"layers": network_layers},
+        searched_names={"imagenet_class": CLASSES},
     ),
     "plug-in-atelier-visualise": Filter(
         Visualise,
@@ -127,5 +131,6 @@ FILTERS = {
         N_("Show what a neural network looks for, such as kinds of things, as a new layer"),
         basic=("units", "classes", "network", "layer", "channels", "iterations", "saturation"),
         suggestions={"layer": network_layers},
+        searched_names={"classes": CLASSES},
     ),
 }

@@ -18,6 +18,7 @@ from host.filters import Filter
 from host.translation import _
 
 from .file_row import descendants, file_row
+from .name_search import add_name_search
 
 SPACING_PX = 6
 ADVANCED_WIDTH_PX, ADVANCED_HEIGHT_PX = 340, 230
@@ -43,6 +44,8 @@ def settings_form(
             labels.add_widget(control.get_label())
         if setting.name in chosen.suggestions:
             control.attach(_suggestions_button(config, chosen, setting), 2, 0, 1, 1)
+        if setting.name in chosen.searched_names:
+            add_name_search(control.get_entry(), chosen.searched_names[setting.name])
     form = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=SPACING_PX)
     basic = [argument_name(setting) for setting in chosen.settings if chosen.is_basic(setting)]
     form.pack_start(dialog.fill_box("basic", basic), False, False, 0)
