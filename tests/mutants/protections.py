@@ -247,9 +247,9 @@ MUTANTS = (
     ),
     Mutant(
         "the allow-list of picture formats",
-        "backend/command/picture_files/reading.py",
-        "    with Image.open(path, formats=kind.pillow) as image:\n        return _decoded",
-        "    with Image.open(path) as image:\n        return _decoded",
+        "backend/command/picture_files/pillow_reading.py",
+        "Image.open(path, formats=kind.pillow)",
+        "Image.open(path)",
         (FIDELITY, "allow_list or postscript"),
     ),
     Mutant(
