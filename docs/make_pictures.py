@@ -32,6 +32,7 @@ LADYBIRD = Path("/usr/share/backgrounds/mate/nature/LadyBird.jpg")
 DETAIL = (1600, 640, 2000, 1040)
 """Left, top, right and bottom of the part of LADYBIRD that is shown at 1:1."""
 STYLED = "style", str(PHOTO), "--style", str(STYLE)
+VISUALISED = ("starfish", "banana", "parachute", "screw")
 STRENGTHS, STYLE_SIZES = ("0.4", "0.7", "1"), ("0.5", "1", "2")
 Cell = tuple[str, Sequence[str]]
 """A caption, and the command line for the picture above it."""
@@ -44,6 +45,7 @@ def main() -> None:
         "methods.jpg": methods,
         "gallery.jpg": gallery,
         "presets.jpg": presets,
+        "visualise.jpg": visualise,
     }
     parser = argparse.ArgumentParser(description="Make the pictures of the documentation.")
     parser.add_argument("names", nargs="*", choices=[*sheets, "full-size.jpg", []], metavar="NAME")
@@ -65,6 +67,12 @@ def style_transfer() -> Image.Image:
 
 def deepdream() -> Image.Image:
     return row([opened(PHOTO), make(["dream", str(PHOTO)])], height=300)
+
+
+def visualise() -> Image.Image:
+    """Make a row of the pictures of four classes."""
+    command = ["visualise", "--side", "224", "--classes"]
+    return row([make([*command, name]) for name in VISUALISED], height=224)
 
 
 def full_size(photo: Path) -> Image.Image:
