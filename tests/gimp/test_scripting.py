@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from gimp_session import Gimp, make_profile
-from PIL import Image
+from PIL import Image, ImageChops
 
 from atelier_shared.deepdream import FRAMES, DeepDream
 from atelier_shared.settings import Choice, Number, Setting, settings
@@ -76,6 +78,42 @@ def test_an_example_saves_a_painted_picture(gimp: Gimp, language: str, tmp_path:
     with Image.open(tmp_path / "photo.jpg") as photo, Image.open(tmp_path / "painted.png") as painted:
         assert painted.size == photo.size
         assert painted.convert("RGB").tobytes() != photo.convert("RGB").tobytes()
+
+
+PAINT = """
+from gi.repository import Gimp, Gio
+image = Gimp.file_load(Gimp.RunMode.NONINTERACTIVE, Gio.File.new_for_path("{folder}/photo.png"))
+(photo,) = image.get_layers()
+procedure = Gimp.get_pdb().lookup_procedure("plug-in-atelier-style-transfer")
+config = procedure.create_config()
+config.set_property("image", image)
+config.set_core_object_array("drawables", [photo])
+for name, value in dict(method="fast", size=128, strength=0.7, colours="luminance").items():
+    config.set_property(name, value)
+config.set_property("style", Gio.File.new_for_path("{folder}/a style.png"))
+values = procedure.run(config)
+assert values.index(0) == Gimp.PDBStatusType.SUCCESS, values.index(1)
+parasite = values.index(1).get_parasite("atelier-settings")
+open("{folder}/settings", "wb").write(bytes(parasite.get_data()))
+Gimp.file_save(Gimp.RunMode.NONINTERACTIVE, image, Gio.File.new_for_path("{folder}/painted.png"), None)
+"""
+
+
+def test_the_command_line_repeats_a_layer_from_its_parasite(gimp: Gimp, tmp_path: Path) -> None:
+    for name, file in (("chelsea.jpg", "photo.png"), ("starry_night.jpg", "a style.png")):
+        with Image.open(SAMPLES / name) as picture:
+            picture.resize((120, 90)).save(tmp_path / file)
+    done = gimp.run_python(PAINT.format(folder=tmp_path))
+    assert done.returncode == 0, done.stderr
+    again = ["style", "photo.png", "--settings", "settings", "-q", "-o", "again.png"]
+    environment = {**os.environ, "ATELIER_HOME": str(gimp.atelier_home)}
+    subprocess.run(
+        [sys.executable, "-m", "backend.command.cli", *again], cwd=tmp_path, env=environment, check=True
+    )
+    with Image.open(tmp_path / "painted.png") as layer, Image.open(tmp_path / "again.png") as repeated:
+        difference = ImageChops.difference(layer.convert("RGB"), repeated.convert("RGB"))
+    differs = difference.point(lambda value: 255 * (value > 1))
+    assert differs.getbbox() is None, "by at most 1, because GIMP blends the layer"
 
 
 def test_the_tables_name_every_argument(gimp: Gimp) -> None:
