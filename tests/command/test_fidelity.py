@@ -722,6 +722,12 @@ def test_a_photo_of_108_megapixels_is_read_and_larger_ones_if_the_user_says_so(t
         Canvas.load(tmp_path / "larger.png", max_megapixels=500)
 
 
+def test_a_picture_without_pixels_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "in.ppm").write_bytes(b"P6\n24 0\n65535\n")
+    with pytest.raises(PictureFileError, match="it has no pixels"):
+        Canvas.load(tmp_path / "in.ppm")
+
+
 def test_a_postscript_file_is_not_executed_whatever_its_name(tmp_path: Path) -> None:
     """Ghostscript would write the file."""
     program = f"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n({tmp_path}/ran) (w) file closefile\n"
