@@ -229,6 +229,18 @@ def test_light_is_coded_for_the_backend_and_decoded_again(tmp_path: Path) -> Non
     assert canvas.file.pixels.values[0, 0, 1] == pytest.approx(0.0376, abs=1e-4), "proportional to light"
 
 
+def test_light_outside_of_the_mask_keeps_every_bit(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).uniform(0, 3, (4, 5, 4)).astype(np.float32)
+    written(Canvas.of(values), tmp_path / "in.exr")
+    Image.frombytes("L", (5, 4), bytes([255, *[0] * 18, 255])).save(tmp_path / "mask.png")
+    canvas = Canvas.load(tmp_path / "in.exr")
+    mask = canvas.load_mask(tmp_path / "mask.png")
+    made = Picture(5, 4, "RGBA", "f32", np.full((4, 5, 4), 0.5, np.float32).tobytes())
+    canvas.save(tmp_path / "out.exr", made, mask.region, mask)
+    before, after = canvas.file.pixels.values, Canvas.load(tmp_path / "out.exr").file.pixels.values
+    assert np.argwhere((after != before).any(axis=-1)).tolist() == [[0, 0], [3, 4]]
+
+
 def test_a_linear_profile_is_coded_for_the_backend(tmp_path: Path) -> None:
     Image.new("RGB", (1, 1), (55, 55, 55)).save(tmp_path / "in.png", icc_profile=profile(1.0))
     canvas = Canvas.load(tmp_path / "in.png")
