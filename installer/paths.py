@@ -16,6 +16,7 @@ from atelier_shared.home import (
     MODELS_FOLDER,
     PACKAGES_FILE,
     PLUGIN_FILE,
+    PRESETS_FILE,
     SELF_CHECK_LOG,
     SLOWNESS_FILE,
     STYLES_FILE,
@@ -116,7 +117,10 @@ class Home:
         environments = (self.venv, self.earlier_venv, self.with_new_venv().venv)
         folders = (*environments, self.models, self.thumbnails, self.command.parent)
         made = (self.picture, self.log, self.plugin_fingerprint, self.outside, self.backend_log)
-        notes = (SLOWNESS_FILE, STYLES_FILE, KERNELS_FILE, CONNECTION_FILE, LOCK_FILE, INDEX_NOTE)
+        notes = (
+            *(SLOWNESS_FILE, STYLES_FILE, PRESETS_FILE, KERNELS_FILE, CONNECTION_FILE, LOCK_FILE),
+            INDEX_NOTE,
+        )
         files = (*made, *(self.folder / name for name in notes))
         drafts = (self.folder.glob(f".{file.stem}-*{file.suffix}") for file in files)
         return [*folders, *files, *itertools.chain.from_iterable(drafts)]

@@ -38,10 +38,18 @@ T = TypeVar("T")
 class GimpWindow:
     """A running GIMP that shows one photo; screenshots go into a folder of their own.
 
-    `scale` enlarges the screen and everything on it.
+    `scale` enlarges the screen and everything on it, `text_scale` only the text.
     """
 
-    def __init__(self, gimp: Gimp, photo: Path, screenshots: Path, scale: int = 1) -> None:
+    def __init__(
+        self,
+        gimp: Gimp,
+        photo: Path,
+        screenshots: Path,
+        scale: int = 1,
+        size: tuple[int, int] = (WIDTH, HEIGHT),
+        text_scale: float = 1.0,
+    ) -> None:
         self.gimp, self._photo, self._screenshots = gimp, photo, screenshots
         self._described, self._code = gimp.user / "image.json", gimp.user / "code.py"
         self._ticks = gimp.user / "ticks.jsonl"
@@ -49,8 +57,8 @@ class GimpWindow:
         files = {"IMAGE": self._described, "CODE": self._code, "PHOTO": photo, "TICKS": self._ticks}
         files |= {"QUESTION": self._question, "ANSWER": self._answer}
         names = {f"ATELIER_TEST_{name}": str(file) for name, file in files.items()}
-        self.width, self.height = scale * WIDTH, scale * HEIGHT
-        looks = {"GDK_SCALE": str(scale), "PYTHONPATH": str(TICK)}
+        self.width, self.height = scale * size[0], scale * size[1]
+        looks = {"GDK_SCALE": str(scale), "GDK_DPI_SCALE": str(text_scale), "PYTHONPATH": str(TICK)}
         self._environment = {**gimp.environment, **names, **looks}
         self._processes = ExitStack()
         self._shots = self._questions = 0

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import time
@@ -34,6 +35,7 @@ from host.progress_reporter import ProgressReporter
 from host.suitability import Unsuitable
 from host.task import Task
 from ui.gallery import recent
+from ui.gallery.entries import list_entries
 from ui.gallery.file_chooser import _small_picture
 from ui.gallery.gallery import Gallery
 from ui.preview.excerpt import Excerpt, excerpt_of
@@ -613,6 +615,60 @@ def case_a_search_finds_entries_of_all_groups() -> None:
         view.refresh()
         assert set(view._entries) == everything
         view.destroy()
+
+
+def case_settings_are_saved_under_names_and_restored() -> None:
+    name, style = "plug-in-atelier-style-transfer", Gio.File.new_for_path(str(STARRY_NIGHT))
+    _procedure, config = config_of(name)
+    for property_name, value in (("method", "fast"), ("strength", 0.25), ("style", style)):
+        config.set_property(property_name, value)
+    gallery = Gallery(config, FILTERS[name])
+    gallery._save("My own")
+    assert gallery.view.group == "own"
+    assert gallery.view._chosen_key == "own:My own"
+    gallery._choose(list_entries("built-in", FILTERS[name], recent.read_history())[3])
+    assert config.get_property("method") == "gallery"
+    config.set_property("strength", 0.75)
+    (entry,) = (
+        each for each in list_entries("own", FILTERS[name], recent.read_history()) if each.name == "My own"
+    )
+    gallery._choose(entry)
+    assert (config.get_property("method"), config.get_property("strength")) == ("fast", 0.25)
+    assert config.get_property("style").equal(style)
+    assert gallery.view._chosen_key == "own:My own"
+    gallery._remove(entry)
+    assert not list_entries("own", FILTERS[name], recent.read_history())
+    gallery.view.destroy()
+
+
+def case_the_settings_of_a_result_are_restored() -> None:
+    name = "plug-in-atelier-deepdream"
+    _procedure, config = config_of(name)
+    config.set_property("octaves", 7)
+    record = {"filter": "deepdream", "octaves": 2, "layers": "fire5", "network": "squeezenet", "frames": 3}
+    with layer_of() as layer:
+        layer.attach_parasite(Gimp.Parasite.new("atelier-settings", 0, json.dumps(record).encode()))
+        (entry,) = list_entries("result", FILTERS[name], recent.read_history())
+        assert list_entries("result", FILTERS["plug-in-atelier-style-transfer"], recent.read_history()) == []
+        gallery = Gallery(config, FILTERS[name])
+        gallery._choose(entry)
+        found = {name: config.get_property(name) for name in ("octaves", "layers", "network", "frames")}
+        assert found == {name: record[name] for name in found}
+        assert gallery.view._chosen_key == entry.key
+        gallery.view.destroy()
+        hostile = {
+            "filter": "deepdream",
+            "octaves": [1],
+            "seed": True,
+            "layers": {},
+            "pictures": "http://a/b.png",
+        }
+        layer.attach_parasite(Gimp.Parasite.new("atelier-settings", 0, json.dumps(hostile).encode()))
+        (entry,) = list_entries("result", FILTERS[name], recent.read_history())
+        assert (entry.settings["octaves"], entry.settings["seed"], entry.settings["layers"]) == (4, 0, "")
+        assert entry.settings["guide"] is None
+        layer.attach_parasite(Gimp.Parasite.new("atelier-settings", 0, b"[1, "))
+        assert not list_entries("result", FILTERS[name], recent.read_history())
 
 
 def case_the_file_chooser_shows_pictures_only() -> None:

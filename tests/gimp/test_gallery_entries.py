@@ -72,8 +72,8 @@ assert config.get_property("objective") == "activation"
 assert chosen_entry(config, dream).key == preset.key
 """,
     "groups": """
-assert set(group_titles(style)) == {"built-in", "favourites", "file", "layer", "pattern"}
-assert set(group_titles(dream)) == {"built-in", "favourites", "file", "layer"}
+assert set(group_titles(style)) == {"built-in", "favourites", "file", "layer", "pattern", "own", "result"}
+assert set(group_titles(dream)) == {"built-in", "favourites", "file", "layer", "own", "result"}
 pattern = list_entries("pattern", style, History())[-1].key
 keys = ["style:dusk", "preset:eyes", pattern, file_entry(file).key, "pattern:no such", "layer:1", "nonsense"]
 history = History((file.get_uri(),), tuple(keys))

@@ -39,7 +39,7 @@ PREVIEW_S, JOB_S, UNDO_S = 60.0, 240.0, 30.0
 BLOCKED_S = 0.05
 TITLE_PX, PREVIEW_PX, SIDE_PX = 20, 320, 512
 LARGE_PX = (1804, 1200)
-BEFORE_THE_GALLERY = 4
+BEFORE_THE_GALLERY = 5
 """Steps of shift+Tab from a gallery's pictures, with one of them chosen, to its groups."""
 Values = dict[str, str | int | float]
 
@@ -135,10 +135,10 @@ def shown(
     user: Path,
     screenshots: str,
     photo: Path = SAMPLES / "chelsea.jpg",
-    scale: int = 1,
     more: str = "",
+    **screen: Any,
 ) -> Iterator[GimpWindow]:
-    """Start a GIMP with its own profile and `more` lines in its settings."""
+    """Start a GIMP with its own profile, `more` lines in its settings, and a `screen` as of GimpWindow."""
     gimp = Gimp(version, prepared(f"gimp-{version}"), user, home)
     make_profile(gimp, few_plugins=False)
     with (gimp.profile / "gimprc").open("a") as gimprc:
@@ -146,7 +146,7 @@ def shown(
     folder = CACHE / "screenshots" / screenshots
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    with GimpWindow(gimp, photo, folder, scale) as window:
+    with GimpWindow(gimp, photo, folder, **screen) as window:
         yield window
 
 
@@ -322,7 +322,7 @@ def test_settings_are_reset_and_saved_and_a_style_becomes_a_favourite(window: Gi
     set_favourite("style:charcoal", False)
     open_dialog(window, STYLE, method="gallery", gallery_style="woodcut")
     choose_in_gallery(window, 0, 2)
-    window.press("shift+Tab", "shift+Tab", "space")  # the star
+    window.press("shift+Tab", "shift+Tab", "shift+Tab", "space")  # the star
     window.wait_until(lambda: read_history().favourites == ("style:charcoal",), "the favourite is noted")
     choose_in_gallery(window, 0, 0)
     assert saved(window, 'gallery-style "peach and sky"')
@@ -353,19 +353,31 @@ def saved(window: GimpWindow, setting: str, first: Callable[[GimpWindow], None] 
     return window.wait_until(has_setting, f"{setting} is saved")
 
 
-@pytest.mark.parametrize("look", ["light", "dark"])
-def test_the_dialog_fits_in_another_theme_and_at_twice_the_size(
-    gimp_version: str, home: Path, look: str, tmp_path: Path
-) -> None:
-    scale, more = (2 if look == "light" else 1), f"(theme-color-scheme {look})\n"
-    screenshots = f"{gimp_version}-{look}"
-    with shown(gimp_version, home, tmp_path, screenshots, scale=scale, more=more) as window:
-        dialog = open_dialog(window, STYLE, method="gallery", gallery_style="great wave")
-        wait_for_preview(window, dialog)
-        window.take_screenshot("dialog")
-        check_that_the_dialog_is_on_the_screen(window, dialog)
-        window.press("Escape")
-        window.wait_for_end(title_of(STYLE))
+SCREENS: dict[str, dict[str, Any]] = {
+    "light, twice as large": {"scale": 2},
+    "dark": {},
+    "light, 1024 by 768": {"size": (1024, 768)},
+    "dark, large text": {"text_scale": 1.5},
+}
+
+
+@pytest.mark.parametrize("screen", SCREENS)
+def test_the_dialog_fits_on_every_screen(gimp_version: str, home: Path, screen: str, tmp_path: Path) -> None:
+    look = f"(theme-color-scheme {screen.partition(',')[0]})\n"
+    folder = f"{gimp_version}-{screen.replace(', ', '-').replace(' ', '-')}"
+    with shown(gimp_version, home, tmp_path, folder, more=look, **SCREENS[screen]) as window:
+        for procedure in (STYLE, DREAM):
+            values = {"method": "gallery", "gallery_style": "great wave"} if procedure == STYLE else BRIEF
+            dialog = open_dialog(window, procedure, **values)
+            wait_for_preview(window, dialog)
+            window.take_screenshot(f"{procedure}-dialog")
+            check_that_the_dialog_is_on_the_screen(window, dialog)
+            window.press("alt+v")  # Advanced
+            window.visible_texts()
+            window.take_screenshot(f"{procedure}-advanced")
+            check_that_the_dialog_is_on_the_screen(window, dialog)
+            window.press("Escape")
+            window.wait_for_end(title_of(procedure))
 
 
 # ── Runs ─────────────────────────────────────────────────────────────────────────────────────────

@@ -6,9 +6,10 @@ keeps a tattoo, the number of a layer within its image, when the image is saved.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from gi.repository import Gimp
 
@@ -131,6 +132,16 @@ def _is_result_of(layer: Gimp.Layer, source: Gimp.Layer) -> bool:
 
 def _tattoo(layer: Gimp.Layer) -> bytes:
     return str(layer.get_tattoo()).encode()
+
+
+def settings_of(layer: Gimp.Layer) -> dict[str, Any]:
+    """Return the settings that made a layer; an empty record if a filter of Atelier did not make it."""
+    parasite = layer.get_parasite(SETTINGS_PARASITE)
+    try:
+        recorded = json.loads(bytes(parasite.get_data())) if parasite else {}
+    except ValueError:
+        return {}
+    return recorded if isinstance(recorded, dict) else {}
 
 
 # ── A layer ──────────────────────────────────────────────────────────────────────────────────────

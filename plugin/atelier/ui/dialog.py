@@ -37,7 +37,9 @@ from .status_line import StatusLine
 
 SPACING_PX = 12
 WIDE_PX = 1280
-"""Least width of a screen for the preview, the gallery and the advanced settings side by side."""
+"""Least width of a screen for the preview, the gallery and the advanced settings side by side, with text of
+the usual size."""
+USUAL_DPI = 96
 RESET, FINISH_EARLY = 1, 2
 """Responses; RESET is the one that GIMP uses."""
 CANCEL_RESPONSES = (Gtk.ResponseType.CANCEL, Gtk.ResponseType.CLOSE, Gtk.ResponseType.DELETE_EVENT)
@@ -87,7 +89,7 @@ class FilterDialog:
 
     def _place_advanced(self, advanced: Gtk.Widget, gallery: Gtk.Widget | None) -> None:
         """Place the advanced settings in their own column; on a narrow screen, instead of the gallery."""
-        if _screen_width() >= WIDE_PX:
+        if _screen_width() >= WIDE_PX * _text_scale():
             self._settings_columns.append(advanced)
             self._body.pack_start(advanced, False, True, 0)
             advanced.connect("hide", self._shrink)
@@ -262,6 +264,11 @@ class FilterDialog:
             return False
         self._run.cancel()
         return True
+
+
+def _text_scale() -> float:
+    """Return the user's scale of text."""
+    return float(max(1.0, Gdk.Screen.get_default().get_resolution() / USUAL_DPI))
 
 
 def _screen_width() -> int:

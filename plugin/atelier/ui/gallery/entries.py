@@ -14,24 +14,37 @@ from gi.repository import Gimp, Gio, GLib
 from atelier_shared.deferred_translation import N_
 from atelier_shared.gallery_styles import GALLERY
 from atelier_shared.presets import CONTROLLED
+from atelier_shared.settings import Setting, WrongSetting
 from atelier_shared.style_transfer import StyleTransfer
 from host.arguments import argument_name, given_picture, given_pictures
 from host.filters import Filter, PictureArgument
 from host.layer_tree import layers_in
+from host.new_layers import settings_of
 from host.source_pictures import SourcePicture
 from host.translation import _
 
+from .own_presets import read_presets
 from .recent import History
-from .thumbnails import Loader, built_in_thumbnail, file_thumbnail, layer_thumbnail, pattern_thumbnail
+from .thumbnails import (
+    Loader,
+    built_in_thumbnail,
+    file_thumbnail,
+    layer_thumbnail,
+    no_thumbnail,
+    pattern_thumbnail,
+)
 
 DEFAULT_GROUP = "built-in"
+RESTORING = ("own", "result")
+"""The kinds of entries that set every argument."""
 
 
 @dataclass(frozen=True)
 class Entry:
     """An item of the gallery.
 
-    A built-in style or preset has `settings`: argument values by argument name. Any other entry has a
+    A built-in style or preset has `settings`: argument values by argument name. So have saved settings
+    ("own") and the layers made by the filter ("result"), with their `kind`. Any other entry has a
     `picture` and its `kind`, as in PictureArgument.
     """
 
@@ -45,8 +58,8 @@ class Entry:
 
     @property
     def can_be_favourite(self) -> bool:
-        """True except for layers, which exist only while their image is open."""
-        return self.kind != "layer"
+        """True except for layers, which exist only while their image is open, and saved settings."""
+        return self.kind not in ("layer", *RESTORING)
 
     @property
     def group(self) -> str:
@@ -62,6 +75,8 @@ TITLES = {
     "file": N_("Recent files"),
     "layer": N_("Layers"),
     "pattern": N_("Patterns"),
+    "own": N_("Saved settings"),
+    "result": N_("Results in open images"),
 }
 PRESET_TITLES = {
     **TITLES,
@@ -78,7 +93,7 @@ def has_gallery(chosen: Filter) -> bool:
 
 def group_titles(chosen: Filter) -> dict[str, str]:
     """Return the groups of a filter's gallery with their translated titles."""
-    groups = {"built-in", "favourites", *_kinds(chosen)}
+    groups = {"built-in", "favourites", "own", "result", *_kinds(chosen)}
     titles = PRESET_TITLES if chosen.presets else TITLES
     return {group: _(title) for group, title in titles.items() if group in groups}
 
@@ -87,6 +102,12 @@ def list_entries(group: str, chosen: Filter, history: History) -> list[Entry]:
     """List the current entries of a group."""
     if group == "favourites":
         return [entry for key in history.favourites if (entry := _favourite(key, chosen))]
+    if group == "own":
+        presets = read_presets(chosen.request.name)
+        return [_own_entry(name, arguments_of(chosen, values)) for name, values in presets.items()]
+    if group == "result":
+        layers = (layer for image in Gimp.get_images() for layer in layers_in(image))
+        return [entry for layer in layers if (entry := _result_entry(layer, chosen))]
     if group == "file":
         return [file_entry(Gio.File.new_for_uri(uri)) for uri in history.recent]
     if group == "layer":
@@ -156,6 +177,57 @@ def _pattern_entry(pattern: Gimp.Pattern) -> Entry:
     return Entry(f"pattern:{name}", name, name, loader, kind="pattern", picture=pattern)
 
 
+def _own_entry(name: str, settings: Mapping[str, Any]) -> Entry:
+    detail = _("{name} (press Delete to remove it)").format(name=name)
+    return Entry(f"own:{name}", name, detail, no_thumbnail, settings, kind="own")
+
+
+def _result_entry(layer: Gimp.Layer, chosen: Filter) -> Entry | None:
+    """Return the entry of a layer that the filter has made, otherwise None."""
+    recorded = settings_of(layer)
+    if recorded.get("filter") != chosen.request.name:
+        return None
+    name, image = layer.get_name(), layer.get_image().get_name()
+    values = {key.replace("_", "-"): value for key, value in recorded.items()}
+    pictures = recorded.get("pictures")
+    if isinstance(pictures, list):
+        values |= dict(zip((each.name for each in chosen.picture_arguments), pictures, strict=False))
+    key, loader = f"result:{layer.get_id()}", layer_thumbnail(layer)
+    return Entry(key, name, f"{name} ({image})", loader, arguments_of(chosen, values), kind="result")
+
+
+def arguments_of(chosen: Filter, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return every argument of a filter, from settings and URIs of local files.
+
+    Missing and invalid values, which a foreign image can contain, are replaced by the defaults.
+    """
+    settings = {
+        argument_name(each): _valid(each, values.get(argument_name(each))) for each in chosen.settings
+    }
+    files = {
+        argument.name: Gio.File.new_for_uri(uri)
+        for argument in chosen.picture_arguments
+        if argument.kind == "file" and (uri := str(values.get(argument.name))).startswith("file:")
+    }
+    return {**settings, **{argument.name: None for argument in chosen.picture_arguments}, **files}
+
+
+def _valid(setting: Setting, value: object) -> object:
+    try:
+        setting.check(value)
+    except WrongSetting:
+        return setting.default
+    return value
+
+
+def values_to_save(config: Gimp.ProcedureConfig, chosen: Filter) -> dict[str, str | int | float]:
+    """Return the present settings and the URIs of the files, by the names of arguments."""
+    settings = {name: config.get_property(name) for name in map(argument_name, chosen.settings)}
+    given = ((each.name, given_picture(config, each)) for each in chosen.picture_arguments)
+    files = {name: picture.get_uri() for name, picture in given if isinstance(picture, Gio.File)}
+    return {name: "" if value is None else value for name, value in (settings | files).items()}
+
+
 # ── The chosen entry ─────────────────────────────────────────────────────────────────────────────
 
 
@@ -196,8 +268,19 @@ def _uses_picture(config: Gimp.ProcedureConfig, chosen: Filter) -> bool:
 
 
 def _has_values(config: Gimp.ProcedureConfig, values: Mapping[str, Any]) -> bool:
-    # GIMP returns an empty text as None.
-    return all((config.get_property(name) or "") == (value or "") for name, value in values.items())
+    return all(_is_same(config.get_property(name), value) for name, value in values.items())
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    """Compare two values of an argument. GIMP returns an empty text as None."""
+    if isinstance(one, Gio.File) and isinstance(other, Gio.File):
+        return bool(one.equal(other))
+    return (one or "") == (other or "")
+
+
+def is_restored(config: Gimp.ProcedureConfig, entry: Entry) -> bool:
+    """Return whether the arguments still have the values of saved settings or of a result."""
+    return entry.kind in RESTORING and _has_values(config, entry.settings)
 
 
 def _exists(picture: SourcePicture) -> bool:

@@ -13,14 +13,18 @@ from host.filters import Filter
 from . import recent
 from .entries import (
     DEFAULT_GROUP,
+    RESTORING,
     Entry,
     choose,
     chosen_entry,
     file_entry,
     group_titles,
+    is_restored,
     is_undecided,
     list_entries,
+    values_to_save,
 )
+from .own_presets import remove_preset, save_preset
 from .recent import History
 from .view import GalleryCallbacks, GalleryView
 
@@ -32,12 +36,15 @@ class Gallery:
         self._config, self._chosen = config, chosen
         self._history = History()
         self._opened: dict[str, Entry] = {}
+        self._restored: Entry | None = None
         callbacks = GalleryCallbacks(
             list_entries=self._list_entries,
             choose=self._choose,
             open_file=self._open_file,
             is_favourite=self._is_favourite,
             set_favourite=self._set_favourite,
+            save=self._save,
+            remove=self._remove,
         )
         self._choose_something()
         self.view = GalleryView(group_titles(chosen), callbacks)
@@ -52,6 +59,9 @@ class Gallery:
             self._choose(list_entries(DEFAULT_GROUP, self._chosen, self._history)[0])
 
     def _show_chosen(self, *_changed: object) -> None:
+        if self._restored and is_restored(self._config, self._restored):
+            self.view.show_chosen(self._restored)
+            return
         entry = chosen_entry(self._config, self._chosen)
         if entry and entry.kind == "file":
             self._opened.setdefault(entry.key, entry)
@@ -65,7 +75,19 @@ class Gallery:
         return list({entry.key: entry for entry in (*opened, *listed)}.values())
 
     def _choose(self, entry: Entry) -> None:
+        self._restored = entry if entry.kind in RESTORING else None
         choose(self._config, self._chosen, entry)
+
+    def _save(self, name: str) -> None:
+        """Save the present settings under a name, and choose them."""
+        save_preset(self._chosen.request.name, name, values_to_save(self._config, self._chosen))
+        own = list_entries("own", self._chosen, self._history)
+        self._restored = next(entry for entry in own if entry.name == name)
+        self.view.show_chosen(self._restored)
+
+    def _remove(self, entry: Entry) -> None:
+        remove_preset(self._chosen.request.name, entry.name)
+        self._restored = None
 
     def _open_file(self, file: Gio.File) -> None:
         self._choose(file_entry(file))

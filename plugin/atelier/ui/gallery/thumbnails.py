@@ -41,6 +41,10 @@ def built_in_thumbnail(kind: str, name: str) -> Loader:
     return file_thumbnail(Gio.File.new_for_path(str(file)))
 
 
+def no_thumbnail(_show: Show) -> None:
+    """Leave the placeholder."""
+
+
 def file_thumbnail(file: Gio.File) -> Loader:
     """Return a loader for a picture file. GLib's threads read and scale the picture."""
 

@@ -38,6 +38,8 @@ class GalleryCallbacks(NamedTuple):
     open_file: Callable[[Gio.File], None]
     is_favourite: Callable[[Entry], bool]
     set_favourite: Callable[[Entry, bool], None]
+    save: Callable[[str], None]
+    remove: Callable[[Entry], None]
 
 
 class GalleryView(Gtk.Box):  # type: ignore[misc]  # gi has no types
@@ -64,6 +66,7 @@ class GalleryView(Gtk.Box):  # type: ignore[misc]  # gi has no types
         self._star.connect("toggled", self._star_toggled)
         handler = self._grid.connect("selection-changed", self._selection_changed)
         self._grid.connect("item-activated", self._item_activated)
+        self._grid.connect("key-press-event", self._key_pressed)
         self.connect("destroy", self._destroyed, handler)
         self._accept_files()
 
@@ -124,6 +127,23 @@ class GalleryView(Gtk.Box):  # type: ignore[misc]  # gi has no types
     def _item_activated(self, grid: Gtk.IconView, path: Gtk.TreePath) -> None:
         grid.select_path(path)
 
+    def _key_pressed(self, _grid: Gtk.IconView, event: Gdk.EventKey) -> bool:
+        """Remove saved settings."""
+        entry = self._selected()
+        if event.keyval != Gdk.KEY_Delete or entry is None or entry.kind != "own":
+            return False
+        self._callbacks.remove(entry)
+        self._chosen_key = ""
+        self.refresh()
+        return True
+
+    def _save(self, name: Gtk.Entry) -> None:
+        text = name.get_text().strip()
+        if text:
+            name.set_text("")
+            name.get_ancestor(Gtk.Popover).popdown()
+            self._callbacks.save(text)
+
     def _star_toggled(self, star: Gtk.ToggleButton) -> None:
         entry = self._selected()
         if entry and star.get_active() != self._callbacks.is_favourite(entry):
@@ -158,6 +178,7 @@ class GalleryView(Gtk.Box):  # type: ignore[misc]  # gi has no types
         row.pack_start(self._groups, True, True, 0)
         row.pack_start(self._search, False, False, 0)
         row.pack_start(self._star, False, False, 0)
+        row.pack_start(_save_button(self._save), False, False, 0)
         row.pack_start(button, False, False, 0)
         return row
 
@@ -249,6 +270,24 @@ def _star_button() -> Gtk.ToggleButton:
     star.set_image(Gtk.Image.new_from_icon_name("starred-symbolic", Gtk.IconSize.BUTTON))
     star.set_always_show_image(True)
     return star
+
+
+def _save_button(save: Callable[[Gtk.Entry], None]) -> Gtk.MenuButton:
+    """Return a button that asks for a name and calls `save` with the entry that contains it."""
+    button = Gtk.MenuButton(tooltip_text=_("Save these settings under a name"))
+    button.set_image(Gtk.Image.new_from_icon_name("list-add-symbolic", Gtk.IconSize.BUTTON))
+    button.set_always_show_image(True)
+    name, confirm = Gtk.Entry(placeholder_text=_("Name of the settings")), Gtk.Button(label=_("Save"))
+    box = Gtk.Box(spacing=SPACING_PX, margin=SPACING_PX)
+    box.pack_start(name, True, True, 0)
+    box.pack_start(confirm, False, False, 0)
+    box.show_all()
+    name.connect("activate", save)
+    confirm.connect("clicked", lambda _button: save(name))
+    popover = Gtk.Popover()
+    popover.add(box)
+    button.set_popover(popover)
+    return button
 
 
 def _grid(store: Gtk.ListStore) -> Gtk.IconView:

@@ -24,7 +24,7 @@ from .excerpt import Excerpt, excerpt_of, size_of_whole
 from .picture_area import AreaCallbacks, PictureArea
 from .preview_job import PreviewJob
 from .rendering import dimmed, original_pixbuf, result_pixbuf, split
-from .view import WHOLE, View, most_zoom
+from .view import WHOLE, View
 
 DELAY_S = 0.2
 """A preview is requested when nothing has changed for this long."""
@@ -158,7 +158,8 @@ class PreviewPane(Gtk.Box):  # type: ignore[misc]  # gi has no types
             self._show_original_only("")
             return False
         try:
-            self._detail.set_sensitive(most_zoom(size_of_whole(self._layer)) > 1)
+            is_large = max(size_of_whole(self._layer)) > self.area.side_px
+            self._detail.set_sensitive(is_large or self._view.zoom > 1)
             excerpt = excerpt_of(self._layer, self._view, PREVIEW_PX)
             if (subject, excerpt) != self._wanted:
                 self._wanted = subject, excerpt
