@@ -58,18 +58,19 @@ BUILD_REQUIREMENTS = frozenset((*CUDA, *INTEL, "pytorch-triton-rocm", "triton-ro
 """The packages that only some builds of torch require."""
 
 FIND_INTACT = """
-import base64, hashlib, importlib.metadata
+import base64, csv, hashlib, importlib.metadata
 
-def is_intact(file):
-    path = file.locate()
+def is_intact(path, digest):
+    kind, _, expected = digest.partition("=")
     content = path.read_bytes() if path.is_file() else b""
-    digest = base64.urlsafe_b64encode(hashlib.new(file.hash.mode, content).digest())
-    return digest.decode().rstrip("=") == file.hash.value
+    return base64.urlsafe_b64encode(hashlib.new(kind, content).digest()).decode().rstrip("=") == expected
 
 for package in importlib.metadata.distributions():
-    listed = package.files or ()  # none if the list itself is missing
-    checked = [file for file in listed if file.hash and file.suffix != ".pyc" and ".." not in file.parts]
-    if checked and package.read_text("METADATA") and all(map(is_intact, checked)):
+    # not package.files, which leaves out missing files since Python 3.12
+    rows = [row for row in csv.reader((package.read_text("RECORD") or "").splitlines()) if len(row) > 1]
+    files = [row[:2] for row in rows if row[1] and ".." not in row[0] and not row[0].endswith(".pyc")]
+    has_name = package.read_text("METADATA")
+    if files and has_name and all(is_intact(package.locate_file(name), digest) for name, digest in files):
         print(package.metadata["Name"] + "==" + package.version)
 """
 """Scripts, which are outside of the packages' folder, are not checked: Atelier runs none but its own."""
