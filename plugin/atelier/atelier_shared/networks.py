@@ -206,7 +206,7 @@ INCEPTION_LAYERS = _grouped(
 INCEPTION_DEFAULTS = DefaultLayers(
     content=_evenly("Mixed_5d"),
     style=_evenly("Conv2d_1a_3x3", "Conv2d_2b_3x3", "Conv2d_4a_3x3", "Mixed_5c", "Mixed_6a"),
-    dream="Mixed_5d",
+    dream="Mixed_6b",
 )
 
 

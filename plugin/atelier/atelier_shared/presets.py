@@ -50,6 +50,7 @@ PRESETS: dict[str, Preset] = {
     "glass": Preset(N_("Stained glass"), _channel(36)),
     "embers": Preset(N_("Embers"), _channel(14)),
     "storm": Preset(N_("Storm"), _channel(48)),
+    "relief": Preset(N_("Dotted relief"), {"network": "inception-v3", "layers": "Mixed_5d"}),
 }
 CONTROLLED = frozenset({"objective"}).union(*(preset.settings for preset in PRESETS.values()))
 """The settings that a preset sets; those it does not mention get their defaults."""
