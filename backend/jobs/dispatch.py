@@ -47,6 +47,8 @@ NOISE = {"fast": 0.05, "content": 0.05, "noise": 0.8}
 KEPT = {"fine": 1.0, "fast": 1.0, "gallery": 0.5, "light": 0.5}
 """Share of the working size up to which the repainting keeps the painting. The strokes of fine and fast stay
 as they are; with the other two, crisper new strokes replace the finest."""
+TEXTURE_SHARE = 0.5
+"""Share of the robustness and smoothness for channels: they respond to textures, finer than things."""
 
 _load_network = functools.lru_cache(maxsize=3)(registry.load_network)
 _load_decoder = functools.lru_cache(maxsize=1)(registry.load_decoder)
@@ -184,11 +186,12 @@ def _visualise(request: Visualise, pictures: Pictures, models: Path, tile_scale:
     network = _load_network(request.network, models, pictures.content.device, pooling="max")
     units = _units(request, network)
     height, width = size_of(pictures.content)
+    share = TEXTURE_SHARE if request.units == "channels" else 1.0
     settings = visualise.VisualisationSettings(
         iterations=request.iterations,
         step_size=request.step_size,
-        robustness=request.robustness,
-        decay=request.smoothness,
+        robustness=share * request.robustness,
+        decay=share * request.smoothness,
         saturation=request.saturation,
         vignette=request.units == "classes",
         seed=request.seed,
