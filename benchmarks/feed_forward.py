@@ -161,7 +161,7 @@ def our_adain(options: argparse.Namespace, size: tuple[int, int] = (SIDE_PX, SID
         steps = fast.stylize(
             tensor_of(content),
             [Style(tensor_of(style))],
-            fast.FastSettings(strength=1.0, size=max(size)),
+            fast.FastSettings(strength=1.0, size=max(size), neighbours=False),
             network=network,
             decoder=decoder,
             visible=None,

@@ -355,7 +355,7 @@ def _fast(request: StyleTransfer, pictures: Pictures, models: Path, tile_scale: 
     return fast.stylize(
         pictures.content,
         pictures.styles,
-        fast.FastSettings(strength=request.strength, size=request.working_px),
+        fast.FastSettings(request.strength, request.working_px, neighbours=request.objective == "neighbours"),
         network=_load_network("vgg19", models, device, pooling="max"),
         decoder=_load_decoder(models, device),
         visible=pictures.visible,

@@ -1,11 +1,12 @@
-"""The fast method: style transfer in one pass (AdaIN).
+"""The fast method: style transfer in one pass (AdaIN and nearest neighbours).
 
 A decoder paints from the content's features, normalised to the style's mean and standard deviation in
-each channel.
+each channel, and from the style's features that are most similar to them.
 
 Sources:
     Huang and Belongie 2017, *Arbitrary Style Transfer in Real-Time with Adaptive Instance
     Normalization*, ICCV, eq. 8 (AdaIN) and 14 (strength)
+    Chen and Schmidt 2016, *Fast Patch-based Style Transfer of Arbitrary Style* (nearest neighbours)
     Odena, Dumoulin and Olah 2016, *Deconvolution and Checkerboard Artifacts*, Distill (the grid of the
     decoder)
     Geman and McClure 1987, *Statistical Methods for Tomographic Image Reconstruction* (weights to
@@ -14,13 +15,13 @@ Sources:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d, pad, pixel_shuffle, pixel_unshuffle
+from torch.nn.functional import avg_pool2d, normalize, pad, pixel_shuffle, pixel_unshuffle
 
 from atelier_shared.sizes import Size, fit
 
@@ -29,6 +30,7 @@ from ..imaging.step import Step, Steps
 from ..imaging.style_image import Style, shares
 from ..imaging.tiles import Tile, tile_side, tiles
 from ..networks.feature_network import FeatureNetwork
+from .neighbours import columns_of, nearest, thinned
 
 LAYER = "relu4_1"
 STRIDE = 8
@@ -38,6 +40,12 @@ DECODER_HALO = 4
 """Positions around a tile of features that its pixels depend on: the decoder sees 30 px far."""
 EPSILON = 1e-5
 """Added to variances, so flat channels do not divide by 0; the value of the decoder's training."""
+NEIGHBOUR_SHARE = 0.5
+"""Share of the nearest neighbours in the features; AdaIN's statistics alone distort faces and windows."""
+CONTENT_SHARE = 0.1
+"""Share of the content's own features at full strength, with neighbours; keeps small shapes readable."""
+MOST_POSITIONS = 4096
+"""Positions of the styles that are compared, spread evenly."""
 GRID_BLOCKS = 5
 """Side, in blocks of STRIDE pixels, of the neighbourhood from which the grid is estimated."""
 GRID_ROUNDS = 3
@@ -54,10 +62,12 @@ class FastSettings:
         strength: from 0, the content itself, to 1; interpolates the features from the content's own to
             the normalised ones.
         size: longest side of the painting, in pixels; a larger content is reduced.
+        neighbours: whether nearest neighbours take part; otherwise the method is AdaIN alone.
     """
 
     strength: float
     size: int
+    neighbours: bool = True
 
 
 class Statistics(NamedTuple):
@@ -98,7 +108,9 @@ def stylize(
     painting_size = fit(size_of(content), settings.size)
     small = resize(content, fit(size_of(content), settings.size, network.minimum_px)).clamp(0, 1)
     fitted = [style.fitted(size_of(small), network.minimum_px) for style in styles]
-    target = _mean([_style_statistics(style, network, tile_scale) for style in fitted], shares(styles))
+    seen = [_style_features(style, network, tile_scale) for style in fitted]
+    target = _mean([statistics(*of_style) for of_style in seen], shares(styles))
+    bank = _normalised_bank(seen, shares(styles)) if settings.neighbours else None
     pixel_tiles = list(_pixel_tiles(small, network, tile_scale))
     feature_tiles = list(_feature_tiles(small, tile_scale))
     total = len(pixel_tiles) + len(feature_tiles)
@@ -106,13 +118,12 @@ def stylize(
     for index, encoded in enumerate(_encode(small, pixel_tiles, network), start=1):
         features = encoded
         yield Step(index, total, small, is_painted=False)
-    own = statistics(features, _on_features(visible, small))
-
-    def paint(part: Tensor) -> Tensor:
-        painted: Tensor = decoder(torch.lerp(part, adain(part, own, target), settings.strength))  # eq. 14
-        return painted
-
-    pastiches = _decode(features, feature_tiles, paint, small)
+    seen_part = _on_features(visible, small)
+    blended = features if bank is None else blend_with_neighbours(features, bank, seen_part)
+    stylised = adain(blended, statistics(blended, seen_part), target)
+    strength = settings.strength * (1 if bank is None else 1 - CONTENT_SHARE)
+    features = torch.lerp(features, stylised, strength)  # eq. 14
+    pastiches = _decode(features, feature_tiles, decoder, small)
     for index, pastiche in enumerate(pastiches, start=len(pixel_tiles) + 1):
         image = resize(remove_grid(pastiche), painting_size) if index == total else pastiche
         yield Step(index, total, image.clamp(0, 1))
@@ -135,6 +146,18 @@ def statistics(features: Tensor, visible: Tensor | None = None) -> Statistics:
 def adain(features: Tensor, own: Statistics, style: Statistics) -> Tensor:
     """Replace the statistics of features (1, C, h, w) by the style's: Huang and Belongie 2017, eq. 8."""
     return (features - own.mean) / own.deviation * style.deviation + style.mean
+
+
+def blend_with_neighbours(features: Tensor, bank: Tensor, visible: Tensor | None = None) -> Tensor:
+    """Blend features (1, C, h, w), normalised by their statistics, with the style's nearest neighbours.
+
+    `bank` (C, n) has features of the styles, each normalised by its own statistics.
+    Differs from Chen and Schmidt 2016: single positions instead of patches of 3 × 3, and a blend.
+    """
+    own = statistics(features, visible)
+    normalised = (features - own.mean) / own.deviation
+    neighbours = bank[:, nearest(normalised[0], normalize(bank, dim=0))].view_as(features)
+    return torch.lerp(normalised, neighbours, NEIGHBOUR_SHARE)
 
 
 def remove_grid(image: Tensor) -> Tensor:
@@ -169,9 +192,20 @@ def _local_mean(values: Tensor, side: int) -> Tensor:
     return avg_pool2d(values, side, stride=1, padding=side // 2, count_include_pad=False)
 
 
-def _style_statistics(style: Style, network: FeatureNetwork, tile_scale: float) -> Statistics:
+def _style_features(style: Style, network: FeatureNetwork, tile_scale: float) -> tuple[Tensor, Tensor | None]:
+    """Return a style's features (1, 512, h, w) and their visibility (1, 1, h, w)."""
     *_, features = _encode(style.image, list(_pixel_tiles(style.image, network, tile_scale)), network)
-    return statistics(features, _on_features(style.visible, style.image))
+    return features, _on_features(style.visible, style.image)
+
+
+def _normalised_bank(seen: Sequence[tuple[Tensor, Tensor | None]], weights: Sequence[float]) -> Tensor:
+    """Gather the styles' features, each normalised by its own statistics, (512, n)."""
+    banks = []
+    for (features, visible), weight in zip(seen, weights, strict=True):
+        own = statistics(features, visible)
+        columns = columns_of((features - own.mean) / own.deviation, visible)
+        banks.append(thinned(columns, round(MOST_POSITIONS * weight)))
+    return torch.cat(banks, dim=1)
 
 
 def _on_features(visible: Tensor | None, image: Tensor) -> Tensor | None:
@@ -217,12 +251,12 @@ def _encode(image: Tensor, pixel_tiles: Sequence[Tile], network: FeatureNetwork)
 
 
 def _decode(
-    features: Tensor, feature_tiles: Sequence[Tile], paint: Callable[[Tensor], Tensor], image: Tensor
+    features: Tensor, feature_tiles: Sequence[Tile], decoder: nn.Module, image: Tensor
 ) -> Iterator[Tensor]:
     """Paint the features (1, 512, h, w) over a copy of `image`; yield a copy after each tile."""
     image = image.clone()
     for tile in feature_tiles:
-        part = paint(tile.outer.of(features))
+        part = decoder(tile.outer.of(features))
         own = tile.inner.relative_to(tile.outer).to_pixels(STRIDE).of(part)
         target = tile.inner.to_pixels(STRIDE).of(image)
         target.copy_(own[..., : target.shape[-2], : target.shape[-1]])

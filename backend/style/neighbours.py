@@ -19,7 +19,7 @@ from ..networks.tiled_features import Piece, TiledFeatures
 from .feature_targets import PiecesByLayer
 
 MOST_POSITIONS = 16384
-"""Positions of the styles that are compared, spread evenly; more take longer and change little."""
+"""Positions of the styles compared by the fine method, spread evenly; more change little."""
 CHUNK = 1024
 """Positions of the content that are compared at a time: it needs CHUNK × MOST_POSITIONS floats."""
 
@@ -36,11 +36,12 @@ def feature_banks(
     for style, share in zip(styles, shares(styles), strict=True):
         for image, visible in ((style.image, style.visible), _mirrored(style)):
             tiles = [
-                {layer: _columns(*tile.pieces[layer]) for layer in banks}
+                {layer: columns_of(*tile.pieces[layer]) for layer in banks}
                 for tile in features.compute(image, visible)
             ]
             for layer, bank in banks.items():
-                bank.append(_thinned(torch.cat([tile[layer] for tile in tiles], dim=1), share / 2))
+                columns = torch.cat([tile[layer] for tile in tiles], dim=1)
+                bank.append(thinned(columns, round(MOST_POSITIONS * share / 2)))
     return {layer: torch.cat(bank, dim=1) for layer, bank in banks.items()}
 
 
@@ -69,8 +70,8 @@ def nearest_neighbours(
     ]
     targets: list[dict[str, Piece]] = [{} for _ in content]
     for layer, bank in banks.items():
-        nearest = _matched([tile[layer] for tile in sought], [tile[layer].visible for tile in content], bank)
-        for target, tile, neighbour in zip(targets, content, nearest, strict=True):
+        matched = _matched([tile[layer] for tile in sought], [tile[layer].visible for tile in content], bank)
+        for target, tile, neighbour in zip(targets, content, matched, strict=True):
             target[layer] = tile[layer]._replace(features=tile[layer].features.lerp(neighbour, strength))
     return [*targets]
 
@@ -79,17 +80,25 @@ def _mirrored(style: Style) -> tuple[Tensor, Tensor | None]:
     return style.image.flip(-1), None if style.visible is None else style.visible.flip(-1)
 
 
-def _columns(features: Tensor, visible: Tensor | None) -> Tensor:
-    """Return the features at the visible positions, (C, n)."""
+def columns_of(features: Tensor, visible: Tensor | None) -> Tensor:
+    """Return the features (1, C, h, w) at the visible positions, (C, n)."""
     columns = features[0].flatten(1)
     return columns if visible is None else columns[:, visible.flatten() > 0]
 
 
-def _thinned(columns: Tensor, share: float) -> Tensor:
-    """Take evenly spread columns of (C, n), at most `share` of MOST_POSITIONS."""
-    most = round(MOST_POSITIONS * share)
+def thinned(columns: Tensor, most: int) -> Tensor:
+    """Take evenly spread columns of (C, n), at most so many."""
     step = -(-columns.shape[1] // max(most, 1))
     return columns[:, : columns.shape[1] if most else 0 : max(step, 1)].clone()
+
+
+def nearest(features: Tensor, directions: Tensor) -> Tensor:
+    """Return for each position of features (C, h, w) the number of its most similar direction, (h·w,).
+
+    `directions` (C, n) have the length 1. The length of a feature does not change its order.
+    """
+    rows = features.flatten(1).T
+    return torch.cat([(part @ directions).argmax(dim=1) for part in torch.split(rows, CHUNK)])
 
 
 def _matched(tiles: Sequence[Tensor], visible: Sequence[Tensor | None], bank: Tensor) -> Iterator[Tensor]:
@@ -98,10 +107,8 @@ def _matched(tiles: Sequence[Tensor], visible: Sequence[Tensor | None], bank: Te
     The similarity is the cosine after subtracting the mean feature, of the picture or of the bank, so that
     a difference in exposure does not matter.
     """
-    shown = [_columns(tile, seen) for tile, seen in zip(tiles, visible, strict=True)]
+    shown = [columns_of(tile, seen) for tile, seen in zip(tiles, visible, strict=True)]
     mean = torch.cat(shown, dim=1).mean(dim=1)[:, None, None]
     directions = normalize(bank - bank.mean(dim=1, keepdim=True), dim=0)
     for features in tiles:
-        centred = (features[0] - mean).flatten(1).T  # (h·w, C); the length does not change the nearest
-        nearest = torch.cat([(part @ directions).argmax(dim=1) for part in torch.split(centred, CHUNK)])
-        yield bank[:, nearest].view_as(features)
+        yield bank[:, nearest(features[0] - mean, directions)].view_as(features)

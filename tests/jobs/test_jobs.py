@@ -197,6 +197,7 @@ CHANGES: list[tuple[AnyRequest, dict[str, Any]]] = [
     (FAST, {"size": 64}),
     (LIGHT, {"photo_detail": 1.0}),
     (FINE, {"objective": "gatys"}),
+    (FAST, {"objective": "gatys"}),
     (FINE, {"iterations": 4}),
     (FINE, {"start": "content"}),
     (FINE, {"start": "noise"}),
@@ -343,7 +344,7 @@ def test_a_matched_style_gives_the_content_s_colours(models: Path, of: str, like
         mean = array(made).mean(axis=(0, 1)) - array(content).mean(axis=(0, 1))
         away.append(np.abs(mean).mean())
     in_the_styles_colours, matched = away
-    assert matched < in_the_styles_colours / 4
+    assert matched < in_the_styles_colours / 3
 
 
 def test_the_weights_of_styles_determine_their_effect(models: Path) -> None:

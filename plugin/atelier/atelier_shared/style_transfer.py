@@ -61,7 +61,6 @@ class StyleTransfer(PaintingRequest):
         Condition(
             (
                 *(
-                    "objective",
                     "iterations",
                     "content_weight",
                     "style_weight",
@@ -74,6 +73,7 @@ class StyleTransfer(PaintingRequest):
             "method",
             ("fine",),
         ),
+        Condition(("objective",), "method", ("fine", "fast")),
         Condition(("style_size", "style_shape", "style_weights"), "method", ("fine", "fast", "light")),
         Condition(("gallery_style", "gallery_mix"), "method", ("gallery",)),
     )
@@ -112,11 +112,11 @@ class StyleTransfer(PaintingRequest):
     )
     objective: str = choice(
         "neighbours",
-        {"neighbours": N_("Nearest neighbours and Gram matrices"), "gatys": N_("Gatys et al. 2016")},
+        {"neighbours": N_("Nearest neighbours and statistics"), "gatys": N_("Statistics alone")},
         N_("Objective"),
         N_(
-            "Fine only: nearest neighbours keep faces and shapes better; Gatys et al. compare Gram matrices"
-            " alone"
+            "Fine and Fast: nearest neighbours keep faces and shapes better; statistics alone are Gatys et"
+            " al. 2016 for Fine and AdaIN for Fast"
         ),
     )
     iterations: int = number(
