@@ -440,7 +440,7 @@ def test_a_connection_file_lost_while_the_disk_is_full_is_restored_once_there_is
     assert_works()
     assert backend() == before
     assert cli.main(["stop"]) == 0
-    assert_nothing_runs(home)
+    eventually(lambda: not before.is_running(), "the backend has ended")
 
 
 # ── The home folder ──────────────────────────────────────────────────────────────────────────────
