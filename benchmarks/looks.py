@@ -1,7 +1,8 @@
 """Beauty of the pictures, measured by networks that the methods do not use, and sheets of them to look at.
 
     python benchmarks/looks.py [--models FOLDER] [--photos FILE …] [--styles FILE …] [--methods fast …]
-        [--gallery-styles NAME …] [--size 512] [--crops] [--out FOLDER] [--sifid-layer NAME] [--threads 1]
+        [--gallery-styles NAME …] [--objective gatys] [--size 512] [--crops] [--out FOLDER]
+        [--sifid-layer NAME] [--threads 1]
 
 Paints each photograph in each style with each method, and prints, lower being better:
 
@@ -227,6 +228,7 @@ def parsed() -> argparse.Namespace:
         "--methods", nargs="+", choices=dispatch.METHODS, default=["light", "gallery", "fast"]
     )
     parser.add_argument("--gallery-styles", nargs="+", choices=GALLERY, default=[next(iter(GALLERY))])
+    parser.add_argument("--objective", choices=["neighbours", "gatys"], default="neighbours")
     parser.add_argument("--size", type=int, default=512)
     parser.add_argument("--crops", action="store_true")
     parser.add_argument("--out", type=Path)
@@ -238,7 +240,8 @@ def parsed() -> argparse.Namespace:
 def judged(method: str, judge: Judge, options: argparse.Namespace) -> list[Looks]:
     """Paint all photographs in all styles, print a line for each result, and save the results if asked."""
     found, cells = [], []
-    request = StyleTransfer(method=method, size=0 if options.crops else options.size, device="cpu")
+    size = 0 if options.crops else options.size
+    request = StyleTransfer(method=method, objective=options.objective, size=size, device="cpu")
     for photo in options.photos:
         content = opened(photo)
         if not options.crops:
