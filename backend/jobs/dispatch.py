@@ -19,7 +19,7 @@ from atelier_shared.gallery_styles import GALLERY
 from atelier_shared.imagenet_classes import class_index, class_indices
 from atelier_shared.networks import NETWORKS
 from atelier_shared.request import PaintingRequest
-from atelier_shared.sizes import fit
+from atelier_shared.sizes import Size, fit
 from atelier_shared.style_transfer import StyleTransfer
 from atelier_shared.text_settings import channel_range, gallery_mix, weights_by_name
 from atelier_shared.visualise import Visualise
@@ -101,9 +101,13 @@ def steps(request: PaintingRequest, pictures: Pictures, models: Path, tile_scale
         ValueError: the request does not suit the network or the pictures.
         MissingWeights: the weights of a network are not in `models`.
     """
-    height, width = fit(size_of(pictures.content), request.working_px)
-    allocator.keep_for(height * width)
+    _keep_memory_for(fit(size_of(pictures.content), request.working_px))
     yield from _algorithm_of(request).steps(request, pictures, models, tile_scale)
+
+
+def _keep_memory_for(size: Size) -> None:
+    height, width = size
+    allocator.keep_for(height * width)
 
 
 def _algorithm_of(request: PaintingRequest) -> Algorithm[Any]:
@@ -134,6 +138,8 @@ def _dream_start(request: DeepDream, content: VisibleImage) -> VisibleImage:
 
 
 def _dream(request: DeepDream, pictures: Pictures, models: Path, tile_scale: float) -> Steps:
+    if request.largest_octave == "layer":
+        _keep_memory_for(size_of(pictures.content))
     network = _load_network(request.network, models, pictures.content.device, pooling="max")
     settings = deepdream.DreamSettings(
         size=request.size,
@@ -249,6 +255,7 @@ def _repaint(
     request: StyleTransfer, pictures: Pictures, painted: Step, brush: Brush, tile_scale: float
 ) -> Generator[Step, bool | None, Step]:
     """Repaint the image of the step `painted`; the steps go on from its number. Return the last one."""
+    _keep_memory_for(size_of(pictures.content))
     done, total = painted.index, painted.total
     repainting = full_size.repaint(
         painted.image,

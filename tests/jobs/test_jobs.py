@@ -26,7 +26,7 @@ from atelier_shared.settings import settings as settings_of
 from atelier_shared.style_transfer import StyleTransfer
 from atelier_shared.visualise import Visualise
 from backend.command.picture_files import Canvas
-from backend.compat import devices
+from backend.compat import allocator, devices
 from backend.dream import deepdream
 from backend.imaging.step import Step, Steps
 from backend.jobs import picture_tensors, run
@@ -654,6 +654,25 @@ def test_the_steps_of_fine_include_its_fast_draft(models: Path) -> None:
 def test_a_dream_of_a_guide_without_one_is_refused(models: Path) -> None:
     with pytest.raises(ValueError, match="Choose a guide picture"):
         result(submit(GUIDED, picture()), models)
+
+
+@pytest.mark.parametrize("request_", [LIGHT, DREAM], ids=["light", "dream"])
+def test_memory_is_returned_at_once_where_a_layer_is_painted_at_its_own_size(
+    models: Path, request_: StyleTransfer | DeepDream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kept blocks of a 24-megapixel layer would take gigabytes."""
+    pixels: list[int] = []
+    monkeypatch.setattr(allocator, "keep_for", pixels.append)
+    result(
+        submit(
+            dataclasses.replace(request_, size=64),
+            picture(width=300, height=200),
+            Region(0, 0, 300, 200),
+            STYLE,
+        ),
+        models,
+    )
+    assert pixels[-1] == 300 * 200
 
 
 BLANK = Picture(96, 80, "RGBA", "u8", bytes(96 * 80 * 4))
