@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 from pathlib import Path
 
 import pytest
@@ -96,17 +97,17 @@ def test_valid_values_of_a_damaged_file_are_used(home: Path, content: bytes, his
     assert read_history().recent == ("file:///new", *history.recent)
 
 
-def test_a_failed_write_leaves_the_old_file(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_write_leaves_the_old_file(home: Path) -> None:
+    """The system stops the write in the middle, as it does when a disk is full."""
     add_recent([File("file:///a")])
-
-    def fail_midway(self: Path, text: str, encoding: str) -> int:
-        with self.open("w", encoding=encoding) as file:
-            file.write(text[:5])
-        raise OSError("The disk is full.")
-
-    monkeypatch.setattr(Path, "write_text", fail_midway)
-    add_recent([File("file:///b")])
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5, limits[1]))
+    try:
+        add_recent([File("file:///b")])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert json.loads((home / STYLES_FILE).read_bytes())["recent"] == ["file:///a"]
+    assert [file.name for file in home.iterdir()] == [STYLES_FILE]
 
 
 def test_a_missing_home_folder_is_ignored(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
