@@ -159,8 +159,8 @@ def test_a_plugin_newer_than_the_last_start_of_gimp_is_ok(profile: Path, user: P
 
 
 def test_a_plugin_rejected_by_gimp_is_not_ok(profile: Path, user: Path) -> None:
-    loaded, rejected = sorted(doctor.PROCEDURES)
-    (profile / "pluginrc").write_text(f'(proc-def "{loaded}" 1\n')
+    *loaded, rejected = sorted(doctor.PROCEDURES)
+    (profile / "pluginrc").write_text("".join(f'(proc-def "{name}" 1\n' for name in loaded))
     finding = doctor.examine_plugin(profile, user / ".atelier")
     assert not finding.ok
     assert f"GIMP did not load {rejected}." in finding.explanation
