@@ -266,7 +266,7 @@ def test_the_time_counts_from_the_start_of_the_job(monkeypatch: pytest.MonkeyPat
 
 def test_a_job_behind_another_one_says_so(home: Path, photos: Path, tmp_path: Path) -> None:
     with launcher.connect() as other:
-        begin(other, DeepDream(iterations=500, network="squeezenet", layers="fire2"))
+        begin(other, DeepDream(iterations=500))
         words = command("style", photos / "a.jpg", *GALLERY, "-o", tmp_path / "out.png", "--json")
         with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as waiting:
             assert waiting.stderr and waiting.stdout
@@ -293,11 +293,16 @@ def test_a_terminated_command_leaves_no_file(home: Path, photos: Path, tmp_path:
     assert names(tmp_path / "drafts") == [] and names(out) == ["pipe.png"]
 
 
+def heed_interrupts() -> None:
+    """A shell starts background jobs with SIGINT ignored, and programs inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_a_cancelled_batch_lists_what_is_made(home: Path, photos: Path, tmp_path: Path) -> None:
     words = command(
         "dream", photos, "--size", "64", "--octaves", "1", "--iterations", "500", "-o", f"{tmp_path}/out/"
     )
-    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as running:
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True, preexec_fn=heed_interrupts) as running:
         assert running.stderr
         assert running.stderr.readline().startswith("1 of 3, a.jpg: ")
         running.send_signal(signal.SIGINT)

@@ -351,7 +351,7 @@ def test_the_doctor_runs_when_packages_are_broken(tmp_path: Path, monkeypatch: p
 
 @pytest.mark.slow
 def test_the_bundle_contains_the_findings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ATELIER_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("ATELIER_HOME", str(tmp_path / "atelier"))  # after /home/ follows a user's name
     done = atelier("doctor", "--bundle", tmp_path / "bundle.zip")
     assert done.stderr == ""
     with zipfile.ZipFile(tmp_path / "bundle.zip") as bundle:

@@ -606,10 +606,10 @@ WRONG: dict[str, tuple[AnyRequest, str]] = {
         dataclasses.replace(DREAM, objective="class", imagenet_class="goldn retriver"),
         "golden retriever",
     ),
-    "no class": (dataclasses.replace(DREAM, objective="class"), "Enter the name of the class"),
+    "no class": (dataclasses.replace(DREAM, objective="class"), "Enter the name of a class"),
     "no classifier": (
         dataclasses.replace(DREAM, network="inception-v3", objective="class", imagenet_class="tench"),
-        "network with classes",
+        "has no classes. Choose one",
     ),
     "weights for more styles": (dataclasses.replace(FAST, style_weights="1, 2"), "2 weights for 1"),
 }  # fmt: skip
