@@ -1,7 +1,7 @@
 """Beauty of the pictures, measured by networks that the methods do not use, and sheets of them to look at.
 
     python benchmarks/looks.py [--models FOLDER] [--photos FILE …] [--styles FILE …] [--methods fast …]
-        [--gallery-styles NAME …] [--objective gatys] [--size 512] [--crops] [--out FOLDER]
+        [--gallery-styles NAME …] [--objective statistics] [--size 512] [--crops] [--out FOLDER]
         [--sifid-layer NAME] [--threads 1]
 
 Paints each photograph in each style with each method, and prints, lower being better:
@@ -228,7 +228,7 @@ def parsed() -> argparse.Namespace:
         "--methods", nargs="+", choices=dispatch.METHODS, default=["light", "gallery", "fast"]
     )
     parser.add_argument("--gallery-styles", nargs="+", choices=GALLERY, default=[next(iter(GALLERY))])
-    parser.add_argument("--objective", choices=["neighbours", "gatys"], default="neighbours")
+    parser.add_argument("--objective", choices=["neighbours", "statistics"], default="neighbours")
     parser.add_argument("--size", type=int, default=512)
     parser.add_argument("--crops", action="store_true")
     parser.add_argument("--out", type=Path)

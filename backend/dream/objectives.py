@@ -15,21 +15,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from atelier_shared.sizes import fit
 
 from ..imaging.resize import resize, size_of
 from ..networks.feature_network import FeatureNetwork, check_channels
-from ..networks.tiled_features import Piece, TiledFeatures
+from ..networks.matching import best_matches, visible_columns
+from ..networks.tiled_features import TiledFeatures
 from ..networks.torchvision_models import CLASSES
 
 GUIDE_PX = 512
 """Longest side at which the guide's features are computed."""
-
-MAX_DOT_PRODUCTS = 2**24
-"""Dot products computed at a time, 64 MiB. Those of all positions of a picture and a guide do not fit."""
 
 
 @dataclass(frozen=True)
@@ -101,34 +98,12 @@ def guide(
     small_visible = None if visible is None else resize(visible, size).clamp(0, 1)
     tiled = TiledFeatures(network, list(layers), tile_px=max(size))
     (whole,) = tiled.compute(resize(image, size).clamp(0, 1), small_visible)
-    guides = {layer: _columns(piece) for layer, piece in whole.pieces.items()}
+    guides = {layer: visible_columns(piece) for layer, piece in whole.pieces.items()}
 
     def scores(layer: str, features: Tensor) -> Tensor:
         return (features * best_matches(features, guides[layer])).sum(dim=1)  # (1, C, h, w) to (1, h, w)
 
     return DreamObjective(layers, scores)
-
-
-def best_matches(features: Tensor, guide: Tensor) -> Tensor:
-    """Return for every position of `features` the column of `guide` with the largest dot product.
-
-    Args:
-        features: (1, C, h, w); the result has this shape, too.
-        guide: (C, n).
-    """
-    columns = features.detach().flatten(start_dim=2)[0]  # (C, h*w)
-    columns_at_a_time = max(1, MAX_DOT_PRODUCTS // guide.shape[1])
-    best = [(part.T @ guide).argmax(dim=1) for part in torch.split(columns, columns_at_a_time, dim=1)]
-    return guide[:, torch.cat(best)].view_as(features)  # (C, h*w) to (1, C, h, w)
-
-
-def _columns(piece: Piece) -> Tensor:
-    """Return the features at positions at least half as visible as the most visible one, (C, n)."""
-    columns = piece.features.flatten(start_dim=2)[0]  # (C, h*w)
-    if piece.visible is None:
-        return columns
-    visible = piece.visible.flatten()
-    return columns[:, visible >= visible.max() / 2]
 
 
 def _select(channels: range, features: Tensor, layer: str) -> Tensor:

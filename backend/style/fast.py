@@ -30,7 +30,9 @@ from ..imaging.step import Step, Steps
 from ..imaging.style_image import Style, shares
 from ..imaging.tiles import Tile, tile_side, tiles
 from ..networks.feature_network import FeatureNetwork
-from .neighbours import columns_of, nearest, thinned
+from ..networks.matching import best_matches, visible_columns
+from ..networks.tiled_features import Piece
+from .neighbours import thinned
 
 LAYER = "relu4_1"
 STRIDE = 8
@@ -156,7 +158,7 @@ def blend_with_neighbours(features: Tensor, bank: Tensor, visible: Tensor | None
     """
     own = statistics(features, visible)
     normalised = (features - own.mean) / own.deviation
-    neighbours = bank[:, nearest(normalised[0], normalize(bank, dim=0))].view_as(features)
+    neighbours = best_matches(normalised, bank, normalize(bank, dim=0))
     return torch.lerp(normalised, neighbours, NEIGHBOUR_SHARE)
 
 
@@ -203,7 +205,7 @@ def _normalised_bank(seen: Sequence[tuple[Tensor, Tensor | None]], weights: Sequ
     banks = []
     for (features, visible), weight in zip(seen, weights, strict=True):
         own = statistics(features, visible)
-        columns = columns_of((features - own.mean) / own.deviation, visible)
+        columns = visible_columns(Piece((features - own.mean) / own.deviation, visible))
         banks.append(thinned(columns, round(MOST_POSITIONS * weight)))
     return torch.cat(banks, dim=1)
 

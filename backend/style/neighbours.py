@@ -15,13 +15,12 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from ..imaging.style_image import Style, shares
+from ..networks.matching import best_matches, visible_columns
 from ..networks.tiled_features import Piece, TiledFeatures
 from .feature_targets import PiecesByLayer
 
 MOST_POSITIONS = 16384
 """Positions of the styles compared by the fine method, spread evenly; more change little."""
-CHUNK = 1024
-"""Positions of the content that are compared at a time: it needs CHUNK × MOST_POSITIONS floats."""
 
 
 def feature_banks(
@@ -36,7 +35,7 @@ def feature_banks(
     for style, share in zip(styles, shares(styles), strict=True):
         for image, visible in ((style.image, style.visible), _mirrored(style)):
             tiles = [
-                {layer: columns_of(*tile.pieces[layer]) for layer in banks}
+                {layer: visible_columns(tile.pieces[layer]) for layer in banks}
                 for tile in features.compute(image, visible)
             ]
             for layer, bank in banks.items():
@@ -65,12 +64,12 @@ def nearest_neighbours(
         strength: interpolates from the content's own features (0) to the neighbours (1).
     """
     sought = [
-        {layer: own[layer].features.lerp(first[layer].features, 0.5) for layer in banks}
+        {layer: own[layer]._replace(features=_mean(own[layer], first[layer])) for layer in banks}
         for own, first in zip(content, init, strict=True)
     ]
     targets: list[dict[str, Piece]] = [{} for _ in content]
     for layer, bank in banks.items():
-        matched = _matched([tile[layer] for tile in sought], [tile[layer].visible for tile in content], bank)
+        matched = _matched([tile[layer] for tile in sought], bank)
         for target, tile, neighbour in zip(targets, content, matched, strict=True):
             target[layer] = tile[layer]._replace(features=tile[layer].features.lerp(neighbour, strength))
     return [*targets]
@@ -80,35 +79,24 @@ def _mirrored(style: Style) -> tuple[Tensor, Tensor | None]:
     return style.image.flip(-1), None if style.visible is None else style.visible.flip(-1)
 
 
-def columns_of(features: Tensor, visible: Tensor | None) -> Tensor:
-    """Return the features (1, C, h, w) at the visible positions, (C, n)."""
-    columns = features[0].flatten(1)
-    return columns if visible is None else columns[:, visible.flatten() > 0]
+def _mean(one: Piece, other: Piece) -> Tensor:
+    return one.features.lerp(other.features, 0.5)
 
 
 def thinned(columns: Tensor, most: int) -> Tensor:
-    """Take evenly spread columns of (C, n), at most so many."""
+    """Return at most `most` columns of (C, n), evenly spread."""
     step = -(-columns.shape[1] // max(most, 1))
     return columns[:, : columns.shape[1] if most else 0 : max(step, 1)].clone()
 
 
-def nearest(features: Tensor, directions: Tensor) -> Tensor:
-    """Return for each position of features (C, h, w) the number of its most similar direction, (h·w,).
-
-    `directions` (C, n) have the length 1. The length of a feature does not change its order.
-    """
-    rows = features.flatten(1).T
-    return torch.cat([(part @ directions).argmax(dim=1) for part in torch.split(rows, CHUNK)])
-
-
-def _matched(tiles: Sequence[Tensor], visible: Sequence[Tensor | None], bank: Tensor) -> Iterator[Tensor]:
+def _matched(pieces: Sequence[Piece], bank: Tensor) -> Iterator[Tensor]:
     """Yield the nearest neighbours in `bank` (C, n) of the features of each tile, (1, C, h, w).
 
     The similarity is the cosine after subtracting the mean feature, of the picture or of the bank, so that
     a difference in exposure does not matter.
     """
-    shown = [columns_of(tile, seen) for tile, seen in zip(tiles, visible, strict=True)]
-    mean = torch.cat(shown, dim=1).mean(dim=1)[:, None, None]
+    columns = torch.cat([visible_columns(piece) for piece in pieces], dim=1)
+    mean = columns.mean(dim=1)[None, :, None, None]
     directions = normalize(bank - bank.mean(dim=1, keepdim=True), dim=0)
-    for features in tiles:
-        yield bank[:, nearest(features[0] - mean, directions)].view_as(features)
+    for piece in pieces:
+        yield best_matches(piece.features - mean, bank, directions)

@@ -12,9 +12,9 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from backend.dream import deepdream, objectives
+from backend.dream import deepdream
 from backend.dream.deepdream import DreamSettings, dream
-from backend.dream.objectives import DreamObjective, activation, best_matches, class_logit, guide
+from backend.dream.objectives import DreamObjective, activation, class_logit, guide
 from backend.networks.feature_network import FeatureNetwork
 from backend.networks.registry import load_network
 
@@ -64,21 +64,6 @@ def test_the_logit_of_a_class_is_its_channel() -> None:
 def test_channels_beyond_those_of_the_layer_are_refused(channels: range, chosen: str) -> None:
     with pytest.raises(ValueError, match=f"it has the channels 0 to 2, not {chosen}"):
         activation({"it": 1.0}, channels).scores("it", positions((1, 2, 3)))
-
-
-def test_the_best_match_has_the_largest_dot_product() -> None:
-    features = positions((1, 0), (0, 1), (1, 1))
-    guides = torch.tensor([[2.0, 0.0, 1.5], [0.0, 3.0, 1.6]])  # columns (2, 0), (0, 3), (1.5, 1.6)
-    matches = best_matches(features, guides)
-    torch.testing.assert_close(matches, positions((2, 0), (0, 3), (1.5, 1.6)))
-
-
-def test_matching_in_parts_equals_matching_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    random = torch.Generator().manual_seed(1)
-    features, guides = torch.rand(1, 5, 6, 7, generator=random), torch.rand(5, 9, generator=random)
-    at_once = best_matches(features, guides)
-    monkeypatch.setattr(objectives, "MAX_DOT_PRODUCTS", 9 * 4)
-    assert best_matches(features, guides).equal(at_once)
 
 
 def test_the_gradient_of_a_guide_is_the_best_match() -> None:

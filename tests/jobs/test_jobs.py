@@ -196,8 +196,8 @@ CHANGES: list[tuple[AnyRequest, dict[str, Any]]] = [
     (FAST, {"colours": "matched"}),
     (FAST, {"size": 64}),
     (LIGHT, {"photo_detail": 1.0}),
-    (FINE, {"objective": "gatys"}),
-    (FAST, {"objective": "gatys"}),
+    (FINE, {"objective": "statistics"}),
+    (FAST, {"objective": "statistics"}),
     (FINE, {"iterations": 4}),
     (FINE, {"start": "content"}),
     (FINE, {"start": "noise"}),
@@ -336,7 +336,7 @@ def test_settings_without_effect_change_no_bit(models: Path, base: AnyRequest, i
 
 @pytest.mark.parametrize(("of", "like"), [("coffee", "starry_night"), ("starry_night", "coffee")])
 def test_a_matched_style_gives_the_content_s_colours(models: Path, of: str, like: str) -> None:
-    content, style = (picture_tensors.preview(photograph(name), 96) for name in (of, like))
+    content, style = (picture_tensors.preview(photograph(name), 192) for name in (of, like))
     whole = Region(0, 0, content.width, content.height)
     away = []
     for request in (FAST, MATCHED):
@@ -344,7 +344,7 @@ def test_a_matched_style_gives_the_content_s_colours(models: Path, of: str, like
         mean = array(made).mean(axis=(0, 1)) - array(content).mean(axis=(0, 1))
         away.append(np.abs(mean).mean())
     in_the_styles_colours, matched = away
-    assert matched < in_the_styles_colours / 3
+    assert matched < in_the_styles_colours / 4
 
 
 def test_the_weights_of_styles_determine_their_effect(models: Path) -> None:

@@ -210,7 +210,7 @@ def test_a_painted_photograph_has_no_decoder_grid(
     parts: dict[str, Any] = {"network": network, "decoder": decoder}
     painted = result(content, style, **parts)
     monkeypatch.setattr(fast, "remove_grid", lambda image: image)
-    assert grid_power(painted) < 0.5 * grid_power(result(content, style, **parts))
+    assert grid_power(painted) < 0.4 * grid_power(result(content, style, **parts))
 
 
 def test_removing_the_grid_leaves_no_ghosts_beside_strokes() -> None:
