@@ -1,6 +1,6 @@
 """The commands `style`, `dream` and `visualise`: each content through the backend, one after the other.
 
-A failure concerns one picture; the others are made, and the exit status tells.
+If one picture fails, the others are made all the same, and the exit status is 1.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ KEPT_IN_MEMORY = 4
 
 @dataclass
 class Outcome:
-    """What became of a piece.
+    """The outcome of one planned result.
 
     Attributes:
         outputs: the files written.
@@ -174,7 +174,7 @@ def _own_format(canvas: Canvas, output: Path) -> Format | None:
 
 
 def styles_of(options: argparse.Namespace) -> list[tuple[Path, ...]]:
-    """Return the groups of styles to mix: all together, or each by itself.
+    """Return the groups of styles to mix: one group of all, or a group for each.
 
     Raises:
         AtelierError: there are too many styles, or more masks than styles.

@@ -210,7 +210,7 @@ class Server:
         if self._has_room():
             self._clients[identity] = client
             self._active_at = time.monotonic()
-        else:  # signed, because nobody believes an unsigned sentence
+        else:  # signed, because clients ignore unsigned messages
             self._send(client, Refused(PROTOCOL_VERSION, _TOO_MANY_CLIENTS))
 
     def _has_room(self) -> bool:

@@ -129,8 +129,8 @@ class StyleObjective:
         visible: visibility of the content (1, 1, H, W) in [0, 1]; None for 1 everywhere.
         strength: interpolates the target Gram matrices from the content's (0) to the styles' (1).
         weights: weights of the terms and of the layers.
-        init: first image of the optimisation (1, 3, H, W), in which nearest neighbours are looked up, too;
-            None for the content.
+        init: first image of the optimisation (1, 3, H, W), whose features also determine the nearest
+            neighbours; None for the content.
         tile_scale: factor for the side of tiles, in (0, 1].
 
     Raises:

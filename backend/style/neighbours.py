@@ -28,8 +28,8 @@ def feature_banks(
 ) -> dict[str, Tensor]:
     """Gather the features of the styles and of their mirror images, (C, n) by layer.
 
-    `features` computes `layers`. The styles are at the size at which the network sees them; each has the
-    share of the positions that its weight has of all weights.
+    `features` computes `layers`. The styles are at the size at which the network sees them. The number of
+    positions of each style is in proportion to its weight.
     """
     banks: dict[str, list[Tensor]] = {layer: [] for layer in layers}
     for style, share in zip(styles, shares(styles), strict=True):
@@ -52,10 +52,10 @@ def nearest_neighbours(
 ) -> list[PiecesByLayer]:
     """Return the targets: for each position of each tile its nearest neighbour in the bank of the layer.
 
-    Sought are neighbours of the mean of two features, the content's and the first image's. In plain areas
-    the content's features are all alike and would have one neighbour; the strokes of the first image lead to
-    several.
-    Differs from Kolkin et al. 2022: they seek neighbours of the image alone, which distorts faces.
+    It is the neighbour of the mean of two features, the content's and the first image's. In plain areas
+    all of the content's features are alike and would have the same neighbour; with the strokes of the first
+    image they have several.
+    Differs from Kolkin et al. 2022: they use the features of the image alone, which distorts faces.
 
     Args:
         content: the content's features, by tile.

@@ -71,7 +71,7 @@ def test_the_weights_of_styles_are_their_shares_of_the_positions(monkeypatch: py
     assert counts == {0.25: 26, 0.75: 10}  # every fifth and every 13th of 64 positions, in both images
 
 
-def test_the_first_image_has_an_equal_say() -> None:
+def test_neighbours_also_depend_on_the_first_image() -> None:
     """A plain content takes neighbours that suit the strokes of the first image."""
     content, init = row(RED, RED, BLUE), row(RED, GREEN, BLUE)
     style = Style(row(RED, GREEN, BLUE, (0.5, 0.5, 0.0)))

@@ -1,4 +1,4 @@
-"""Edits of Exif data in place: upright orientation, no thumbnail, swapped sides. All else keeps every bit.
+"""Edits of Exif data in place: upright orientation, no thumbnail, swapped sides. Other bits do not change.
 
 Rewriting the data would move the manufacturers' notes, and their offsets count from its start.
 

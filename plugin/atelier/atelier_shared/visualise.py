@@ -46,7 +46,7 @@ class Visualise(PaintingRequest):
         "classes",
         {"classes": N_("Kinds of things (classes of ImageNet)"), "channels": N_("Channels of a layer")},
         N_("Sho_w"),
-        N_("The parts of the network whose favourite pictures are made"),
+        N_("What the pictures show: classes of things, or the channels of a layer"),
     )
     classes: str = text(
         class_indices,
@@ -88,7 +88,7 @@ class Visualise(PaintingRequest):
         SMALLEST_PX,
         1024,
         N_("Picture size"),
-        N_("Longest side, in pixels, of each picture while it is made"),
+        N_("Longest side, in pixels, at which each picture is made"),
     )
     seed: int = seed_setting()
     device: str = device_setting()

@@ -260,7 +260,7 @@ def _group_chooser(titles: Mapping[str, str]) -> Gtk.ComboBoxText:
 
 def _search_entry() -> Gtk.SearchEntry:
     search = Gtk.SearchEntry(width_chars=SEARCH_CHARACTERS, placeholder_text=_("Search"))
-    search.set_tooltip_text(_("Show the entries of all groups whose names contain this text"))
+    search.set_tooltip_text(_("Find entries of all groups by a part of their name"))
     search.get_accessible().set_name(_("Search"))
     return search
 
