@@ -112,7 +112,7 @@ class StyleTransfer(PaintingRequest):
     )
     objective: str = choice(
         "neighbours",
-        {"neighbours": N_("Nearest neighbours and statistics"), "statistics": N_("Statistics alone")},
+        {"neighbours": N_("Nearest neighbours"), "statistics": N_("Statistics alone")},
         N_("Objective"),
         N_(
             "Fine and Fast: nearest neighbours keep faces and shapes better; statistics alone are Gatys et"
