@@ -119,7 +119,7 @@ MUTANTS = (
     Mutant(
         "no sentence of a stranger is shown",
         f"{SHARED}/client.py",
-        "raise VersionMismatch(_VERSIONS_DIFFER)",
+        "raise VersionMismatch(_VERSIONS_DIFFER, install=install_command())",
         "raise VersionMismatch(answer.sentence)",
         (SERVER, "squatter_s_sentence"),
     ),

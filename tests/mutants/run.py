@@ -61,6 +61,9 @@ def is_killed(mutant: Mutant, checkout: Path) -> bool:
     started = time.monotonic()
     file = checkout / mutant.file
     original = file.read_text(encoding="utf-8")
+    if original.count(mutant.text) != 1:
+        print(f"DOES NOT APPLY {mutant.protection}: its text is not once in {mutant.file}", flush=True)
+        return False
     file.write_text(original.replace(mutant.text, mutant.removed), encoding="utf-8")
     try:
         status = run_tests(mutant.tests, checkout)
