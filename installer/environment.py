@@ -214,11 +214,11 @@ def python_says(home: Home, code: str) -> str:
 
 
 def write_home_note(folder: Path, home: Home) -> None:
-    """Note the home folder beside the packages, for `atelier_shared.home`."""
+    """Note the home and the installer beside the packages, for `atelier_shared.home`."""
     note = folder / NOTE_OF_THE_HOME
     if not note.is_relative_to(home.venv):
         track(note, home)
-    note.write_text(f"{home.folder}\n", encoding="utf-8")
+    note.write_text(home.note, encoding="utf-8")
 
 
 def stop_backend(home: Home) -> None:

@@ -54,6 +54,11 @@ class Home:
         return Home(self.folder, "venv-new")
 
     @property
+    def note(self) -> str:
+        """The text of NOTE_OF_THE_HOME: this home, and the folder of install.py."""
+        return f"{self.folder}\n{CHECKOUT}\n"
+
+    @property
     def python(self) -> Path:
         """The environment's Python."""
         return self.program("python")

@@ -100,7 +100,7 @@ def copy_plugin(folder: Path, home: Home, shebang: str | None) -> None:
         _, _, code = main.read_text(encoding="utf-8").partition("\n")
         main.write_text(f"{shebang}\n{code}", encoding="utf-8", newline="\n")
     main.chmod(0o755)
-    (folder / NOTE_OF_THE_HOME).write_text(f"{home.folder}\n", encoding="utf-8")
+    (folder / NOTE_OF_THE_HOME).write_text(home.note, encoding="utf-8")
     home.plugin_fingerprint.write_text(gimp_installations.fingerprint(folder), encoding="utf-8")
 
 

@@ -27,6 +27,7 @@ from atelier_shared.home import (
     SELF_CHECK_LOG,
     VENV_FOLDER,
     atelier_home,
+    install_command,
     log_file,
 )
 from atelier_shared.messages import Picture, Region, Result
@@ -37,8 +38,6 @@ from . import gimp_installations
 
 PACKAGES = ("torch", "torchvision", "numpy", "pillow", "pyzmq", "safetensors")
 PROCEDURES = {gimp_installations.PROCEDURE_PREFIX + name for name in REQUESTS if name != Identity.name}
-INSTALL_AGAIN = "Run 'python3 install.py' again."
-REPAIR = "Run 'python3 install.py --repair'."
 LOG_BYTES = 100_000
 USERS_FOLDERS = r"((?:/var|/export)?/home/|/Users/|(?:/run)?/media/|/mnt/|\b[A-Za-z]:\\Users\\)[^/\\\s'\":]+"
 """The beginnings of paths before the name of a user, or of a disk that a user has named."""
@@ -77,7 +76,7 @@ def examine_environment(package_list: Path) -> Finding:
     name = "environment"
     if not package_list.exists():
         return Finding(
-            name, False, f"The installation is incomplete: {package_list} is missing. {INSTALL_AGAIN}"
+            name, False, f"The installation is incomplete: {package_list} is missing. {_install_again()}"
         )
     listed = [line.partition("==") for line in package_list.read_text(encoding="utf-8").split()]
     changed = [package for package, _, version in listed if _version(package) != version]
@@ -85,9 +84,8 @@ def examine_environment(package_list: Path) -> Finding:
     versions = ", ".join(f"{package} {_version(package)}" for package in shown)
     summary = f"Python {platform.python_version()}, {versions}."
     if changed:
-        return Finding(
-            name, False, f"{summary} Missing, or not the installed version: {', '.join(changed)}. {REPAIR}"
-        )
+        problem = f"Missing, or not the installed version: {', '.join(changed)}."
+        return Finding(name, False, f"{summary} {problem} Run '{install_command('--repair')}'.")
     return Finding(name, True, summary)
 
 
@@ -107,7 +105,9 @@ def examine_device() -> Finding:
 
         device = devices.choose("auto")
     except IMPORT_ERRORS as error:
-        return Finding("device", False, f"PyTorch cannot be loaded ({_first_line(error)}). {INSTALL_AGAIN}")
+        return Finding(
+            "device", False, f"PyTorch cannot be loaded ({_first_line(error)}). {_install_again()}"
+        )
     if device.type == "cuda":
         return Finding("device", True, f"cuda, {torch.cuda.get_device_name(device)}.")
     return Finding("device", True, f"{device.type}, with {torch.get_num_threads()} processor threads.")
@@ -118,13 +118,13 @@ def examine_weights(models: Path) -> Finding:
     try:
         from ..weights import sources, store
     except IMPORT_ERRORS as error:
-        return Finding("weights", False, f"They cannot be checked ({_first_line(error)}). {INSTALL_AGAIN}")
+        return Finding("weights", False, f"They cannot be checked ({_first_line(error)}). {_install_again()}")
     installed = store.installed(models)
     required = [name for name, source in sources.SOURCES.items() if isinstance(source, PackagedWeights)]
     missing = [name for name in required if not installed[name]]
     if missing:
         return Finding(
-            "weights", False, f"Missing or damaged in {models}: {', '.join(missing)}. {INSTALL_AGAIN}"
+            "weights", False, f"Missing or damaged in {models}: {', '.join(missing)}. {_install_again()}"
         )
     return Finding(
         "weights", True, f"In {models}: {', '.join(name for name, intact in installed.items() if intact)}."
@@ -142,7 +142,7 @@ def examine_backend() -> Finding:
     except AtelierError as error:
         return Finding(name, False, str(error))
     if bytes(results[-1].picture.pixels) != picture.pixels:
-        return Finding(name, False, f"The identity test returned different pixels. {INSTALL_AGAIN}")
+        return Finding(name, False, f"The identity test returned different pixels. {_install_again()}")
     return Finding(name, True, "It answers and passes the identity test.")
 
 
@@ -150,7 +150,7 @@ def examine_gimps() -> Finding:
     """Check that each GIMP found has a profile, because the plug-in is installed into profiles."""
     found = gimp_installations.find_gimps()
     if unstarted := [gimp for gimp in found if not gimp.profile.exists()]:
-        return Finding("GIMP", False, f"{unstarted[0]} does not have the plug-in yet. {INSTALL_AGAIN}")
+        return Finding("GIMP", False, f"{unstarted[0]} does not have the plug-in yet. {_install_again()}")
     names = ", ".join(map(str, found)) or "No GIMP 3 was found. The command line works without it"
     return Finding("GIMP", True, " ".join([f"{names}.", *gimp_installations.package_warnings()]))
 
@@ -161,11 +161,11 @@ def examine_plugin(profile: Path, home: Path) -> Finding:
     folder = gimp_installations.plugin_folder(profile)
     main = folder / "atelier.py"
     if not main.exists():
-        return Finding(name, False, f"The plug-in is missing. {INSTALL_AGAIN}")
+        return Finding(name, False, f"The plug-in is missing. {_install_again()}")
     if not os.access(main, os.X_OK):
-        return Finding(name, False, f"{main} is not executable, so GIMP ignores it. {INSTALL_AGAIN}")
+        return Finding(name, False, f"{main} is not executable, so GIMP ignores it. {_install_again()}")
     if not folder.is_symlink() and not _is_current(folder, home / PLUGIN_FILE):
-        return Finding(name, False, f"The plug-in is not the last one installed. {INSTALL_AGAIN}")
+        return Finding(name, False, f"The plug-in is not the last one installed. {_install_again()}")
     return _examine_registration(name, profile, main)
 
 
@@ -214,6 +214,10 @@ def _without_secrets(text: str) -> str:
     text = re.sub("[0-9a-f]{64}", "(a key)", text).replace(str(Path.home()), "~")
     text = re.sub(r"://[^\s/@]+@", "://(a password)@", text)
     return re.sub(USERS_FOLDERS, r"\1(a user)", text)
+
+
+def _install_again() -> str:
+    return f"Run '{install_command()}' again."
 
 
 def _first_line(error: Exception) -> str:

@@ -23,6 +23,7 @@ from zmq.utils import garbage
 
 from atelier_shared.codec import in_pieces, joined, pack, unpack
 from atelier_shared.errors import ProtocolError
+from atelier_shared.home import install_command
 from atelier_shared.messages import (
     PROTOCOL_VERSION,
     Beat,
@@ -201,7 +202,7 @@ class Server:
         if hello.version != PROTOCOL_VERSION:
             raise ProtocolError(
                 f"The plug-in uses version {hello.version} of Atelier's protocol, the backend version "
-                f"{PROTOCOL_VERSION}. Run 'python3 install.py' again, then restart GIMP."
+                f"{PROTOCOL_VERSION}. Run '{install_command()}' again, then restart GIMP."
             )
         nonce = secrets.token_hex(NONCE_BYTES)
         client = Client(identity, Signer(self._key, hello.nonce, nonce, backend=True))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import safetensors.torch
 
-from atelier_shared.home import replacing
+from atelier_shared.home import install_command, replacing
 
 from .convert import Tensors
 from .sources import SOURCES
@@ -27,14 +27,12 @@ def load(name: str, models: Path) -> Tensors:
     Raises:
         MissingWeights: they are not in `models`, or their file is damaged.
     """
-    source, file = SOURCES[name], file_of(name, models)
+    file, install = file_of(name, models), install_command(SOURCES[name].installer_option)
     if not file.exists():
-        raise MissingWeights(
-            f"The weights of {name} are not installed. Run `{source.command}` to install them."
-        )
+        raise MissingWeights(f"The weights of {name} are not installed. Run `{install}` to install them.")
     content = file.read_bytes()
     if _sha256(content) != _expected_sha256(name, models):
-        raise MissingWeights(f"{file} is damaged. Run `{source.command}` to install it again.")
+        raise MissingWeights(f"{file} is damaged. Run `{install}` to install it again.")
     return safetensors.torch.load(content)
 
 

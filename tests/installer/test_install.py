@@ -89,7 +89,7 @@ def test_the_plugin_is_installed_into_every_profile(home: Home, user: Path) -> N
     for profile in profiles:
         folder = profile / "plug-ins/atelier"
         assert os.access(folder / "atelier.py", os.X_OK)
-        assert (folder / "atelier-home.txt").read_text() == f"{home.folder}\n"
+        assert (folder / "atelier-home.txt").read_text() == f"{home.folder}\n{CHECKOUT}\n"
         assert home.plugin_fingerprint.read_text() == gimp_installations.fingerprint(folder)
         assert not list(folder.rglob("__pycache__"))
         assert list((profile / "plug-ins").iterdir()) == [folder]

@@ -11,6 +11,7 @@ from types import TracebackType
 from .codec import MAX_FRAMES, MAX_MESSAGE_BYTES, PIECE_BYTES, in_pieces, joined, pack, unpack
 from .deferred_translation import N_
 from .errors import AtelierError, BackendSilent, JobCancelled, JobFailed, ProtocolError, VersionMismatch
+from .home import install_command
 from .messages import (
     PROTOCOL_VERSION,
     Cancel,
@@ -86,7 +87,7 @@ class BackendClient:
         self._dealer.send(in_pieces(hello), timeout_s=timeout_s)
         answer = unpack(joined(self._dealer.receive(timeout_s=timeout_s))[1:])
         if isinstance(answer, Refused) and answer.version != PROTOCOL_VERSION:
-            raise VersionMismatch(_VERSIONS_DIFFER)
+            raise VersionMismatch(_VERSIONS_DIFFER, install=install_command())
         if not (isinstance(answer, Welcome) and is_nonce(answer.nonce) and is_nonce(answer.proof)):
             raise ProtocolError(_NOT_THE_BACKEND)
         if not same_secret(answer.proof, backend_proof(key, nonce, answer.nonce)):
@@ -254,7 +255,7 @@ def silence_error() -> BackendSilent:
 _NOT_THE_BACKEND = "Another program listens on the port of Atelier's backend."
 _VERSIONS_DIFFER = N_(
     "The plug-in and the running backend belong to different versions of Atelier. "
-    "Run 'python3 install.py' again, then restart GIMP."
+    "Run '{install}' again, then restart GIMP."
 )
 _GONE = N_(
     "Atelier's backend stopped before the picture was finished. "

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +19,8 @@ from .deferred_translation import N_
 from .errors import BackendUnavailable
 
 NOTE_OF_THE_HOME = "atelier-home.txt"
-"""The installer writes the home's path into this file, beside the folder `atelier_shared`."""
+"""Beside the folder `atelier_shared`: the installer notes the home, and in a second line its own folder."""
+INSTALLER = "install.py"
 CONNECTION_FILE = "connection.json"
 LOCK_FILE = "backend.lock"
 LOG_FILE = "backend.log"
@@ -50,10 +52,32 @@ def atelier_home() -> Path:
     """
     if home := os.environ.get("ATELIER_HOME"):
         return Path(home).expanduser().absolute()
+    noted = _read_note()
+    return Path(noted[0]) if noted else Path.home() / ".atelier"
+
+
+def installer() -> Path | None:
+    """Return the install.py that has installed this package, or None if it is not known or was moved."""
+    noted = _read_note()
+    file = Path(noted[1], INSTALLER) if len(noted) > 1 else None
+    return file if file and file.is_file() else None
+
+
+def install_command(option: str = "") -> str:
+    """Return the command for a terminal that runs install.py with an option.
+
+    Without a known install.py it has no path, so it is for a terminal in Atelier's folder.
+    """
+    python = "py" if sys.platform == "win32" else "python3"
+    path = str(installer() or INSTALLER)
+    quoted = path if re.fullmatch(r"[\w@%+=:,./\\~-]+", path) else f'"{path}"'
+    return f"{python} {quoted} {option}".rstrip()
+
+
+def _read_note() -> list[str]:
+    """Return the lines of the note; none if there is no note, as in a checkout that is not installed."""
     note = Path(__file__).parent.with_name(NOTE_OF_THE_HOME)
-    if note.exists():
-        return Path(note.read_text(encoding="utf-8").strip())
-    return Path.home() / ".atelier"
+    return note.read_text(encoding="utf-8").splitlines() if note.exists() else []
 
 
 def connection_file() -> Path:
@@ -83,12 +107,12 @@ def check_home(home: Path) -> None:
     """
     status = home.stat()
     if os.name == "posix" and (status.st_uid != os.geteuid() or status.st_mode & 0o022):
-        raise BackendUnavailable(_HOME_NOT_TRUSTED, home=home)
+        raise BackendUnavailable(_HOME_NOT_TRUSTED, home=home, install=install_command())
 
 
 _HOME_NOT_TRUSTED = N_(
     "{home} is not trusted, because it belongs to another user or other users can write to it. If they have "
-    "changed nothing in it, 'chmod go-w' on it is enough. Otherwise remove it and run 'python3 install.py'."
+    "changed nothing in it, 'chmod go-w' on it is enough. Otherwise remove it and run '{install}'."
 )
 
 # ── Files ────────────────────────────────────────────────────────────────────────────────────────

@@ -27,6 +27,7 @@ from .home import (
     backend_python,
     check_home,
     connection_file,
+    install_command,
     log_file,
     open_log,
     write_privately,
@@ -96,8 +97,9 @@ def _read_private(path: Path) -> bytes:
     except FileNotFoundError:
         raise
     except OSError as error:
-        template = _NOT_PRIVATE if error.errno in NOT_PRIVATE else _REFUSED
-        raise BackendUnavailable(template, file=path, home=path.parent, reason=error.strerror) from error
+        if error.errno in NOT_PRIVATE:
+            raise BackendUnavailable(_NOT_PRIVATE, file=path, home=path.parent) from error
+        raise _refusal(path, error) from error
     with os.fdopen(descriptor, "rb", buffering=0) as file:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode) or (os.name == "posix" and not _is_private(status)):
@@ -164,12 +166,11 @@ def start_backend() -> subprocess.Popen[bytes]:
         raise BackendUnavailable(_SANDBOXED, sandbox=sandbox)
     try:
         if not backend_python().exists():
-            raise BackendUnavailable(_NOT_INSTALLED, home=atelier_home())
+            raise BackendUnavailable(_NOT_INSTALLED, home=atelier_home(), install=install_command())
         check_home(atelier_home())
         process = _start_process()
     except OSError as error:
-        place = error.filename or backend_python()
-        raise BackendUnavailable(_REFUSED, file=place, reason=error.strerror, home=atelier_home()) from error
+        raise _refusal(error.filename or backend_python(), error) from error
     threading.Thread(target=process.wait, daemon=True).start()  # prevents a zombie process
     return process
 
@@ -197,6 +198,12 @@ def clean_environment() -> dict[str, str]:
     return {**kept, "ATELIER_HOME": str(atelier_home())}
 
 
+def _refusal(file: Path | str, error: OSError) -> BackendUnavailable:
+    """Create the error for a file that the system did not open or start."""
+    home, install = atelier_home(), install_command()
+    return BackendUnavailable(_REFUSED, file=file, reason=error.strerror, home=home, install=install)
+
+
 def _sandbox() -> str | None:
     if Path("/.flatpak-info").exists():
         return "Flatpak"
@@ -214,6 +221,6 @@ _NOT_PRIVATE = N_(
 )
 _REFUSED = N_(
     "Atelier's backend could not be started, because the system refused access to {file} ({reason}). "
-    "Make sure that you own {home} and everything in it, or run 'python3 install.py' again."
+    "Make sure that you own {home} and everything in it, or run '{install}' again."
 )
-_NOT_INSTALLED = N_("Atelier's backend is not installed in {home}. Run 'python3 install.py' first.")
+_NOT_INSTALLED = N_("Atelier's backend is not installed in {home}. Run '{install}' first.")

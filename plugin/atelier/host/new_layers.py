@@ -15,6 +15,7 @@ from gi.repository import Gimp
 
 from atelier_shared.deferred_translation import N_
 from atelier_shared.errors import ProtocolError
+from atelier_shared.home import install_command
 from atelier_shared.messages import Frame, Picture
 
 from .cutouts import Cutout
@@ -150,8 +151,8 @@ def settings_of(layer: Gimp.Layer) -> dict[str, Any]:
 def _check_picture(cutout: Cutout, picture: Picture) -> None:
     expected = (cutout.box.width, cutout.box.height, cutout.coding.channels, cutout.coding.depth)
     if (picture.width, picture.height, picture.channels, picture.depth) != expected:
-        sentence = _("The backend returned a picture of a wrong format. Run 'python3 install.py' again.")
-        raise ProtocolError(sentence)
+        sentence = _("The backend returned a picture of a wrong format. Run '{install}' again.")
+        raise ProtocolError(sentence.format(install=install_command()))
 
 
 def _empty_layer(destination: Destination, cutout: Cutout, name: str) -> Gimp.Layer:
