@@ -30,7 +30,7 @@ from .tracked_files import remove, track
 PACKAGES_NOTE, BACKEND_NOTE = "requirements.lock", "backend.txt"
 """In the environment: the state of its packages and of its backend."""
 BACKEND_SOURCES = ("pyproject.toml", "README.md", "LICENSE", "backend", "plugin")
-IGNORED = shutil.ignore_patterns("__pycache__", "*.egg-info")
+IGNORED = shutil.ignore_patterns("__pycache__", "*.egg-info", "*.po", "*.pot")
 
 
 def make_home(home: Home) -> None:

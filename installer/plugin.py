@@ -21,6 +21,7 @@ from .paths import CHECKOUT, WINDOWS, Home, Plan
 from .process import InstallError, report
 from .self_check import run_gimp
 from .tracked_files import make_folder, remove, signature, track
+from .translations import SOURCES, compile_translations
 
 INTERPRETER = "atelier-gimp-python"
 PLUGIN = CHECKOUT / "plugin" / "atelier"
@@ -85,6 +86,7 @@ def link_plugin(folder: Path) -> None:
 
     The time of the main file is updated because GIMP reloads a plug-in only if that is newer.
     """
+    compile_translations(SOURCES)
     os.utime(PLUGIN / "atelier.py")
     folder.symlink_to(PLUGIN, target_is_directory=True)
 
@@ -95,6 +97,7 @@ def copy_plugin(folder: Path, home: Home, shebang: str | None) -> None:
     The main file is made executable and new, because otherwise GIMP ignores it.
     """
     shutil.copytree(PLUGIN, folder, copy_function=shutil.copyfile, ignore=IGNORED)
+    compile_translations(folder / SOURCES.name)
     main = folder / "atelier.py"
     if shebang:
         _, _, code = main.read_text(encoding="utf-8").partition("\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import gettext
 import importlib.util
 import os
 import shutil
@@ -91,7 +92,8 @@ def test_the_plugin_is_installed_into_every_profile(home: Home, user: Path) -> N
         assert os.access(folder / "atelier.py", os.X_OK)
         assert (folder / "atelier-home.txt").read_text() == f"{home.folder}\n{CHECKOUT}\n"
         assert home.plugin_fingerprint.read_text() == gimp_installations.fingerprint(folder)
-        assert not list(folder.rglob("__pycache__"))
+        assert gettext.translation("atelier", folder / "locale", ["de"]).gettext("Layers") == "Ebenen"
+        assert not [*folder.rglob("__pycache__"), *folder.rglob("*.po")]
         assert list((profile / "plug-ins").iterdir()) == [folder]
 
 

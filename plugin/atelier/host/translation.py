@@ -1,7 +1,7 @@
 """Texts of the plug-in in GIMP's language; `atelier.py` names the catalogue to GIMP.
 
 Sentences from the backend, in a note or a failure, stay in English.
-CONTRIBUTING.md has the command that makes the template for translators, `locale/atelier.pot`.
+CONTRIBUTING.md has the recipe for a translation.
 """
 
 from __future__ import annotations
