@@ -33,7 +33,9 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 CACHE = Path(os.environ.get("ATELIER_TEST_CACHE") or Path.home() / ".cache" / "atelier-tests").resolve()
 VENV, MODELS = CACHE / "venv", CACHE / "models"
 PYTHON = VENV / "bin" / "python"
-REQUIREMENTS = (CHECKOUT / "requirements.txt", CHECKOUT / "tests" / "requirements.txt")
+REQUIREMENTS = tuple(
+    CHECKOUT / name for name in ("requirements.txt", "requirements-video.txt", "tests/requirements.txt")
+)
 NETWORKS = CHECKOUT / "plugin" / "atelier" / "atelier_shared" / "networks.py"
 GIMP_VERSIONS = ("3.0", "3.2")
 QUICK = "--quick"

@@ -25,6 +25,7 @@ MAY_IMPORT = {
     "backend.compat": "torch torchvision",
     "backend.imaging": "torch atelier_shared.sizes",
     "backend.networks.cpu": "torch atelier_shared.home",
+    "backend.animation": "cv2 numpy",
     "backend.weights": "torch numpy safetensors backend.compat atelier_shared.home atelier_shared.networks",
     "backend.networks": (
         "torch backend.compat backend.imaging backend.networks.cpu backend.weights atelier_shared.home"
@@ -38,7 +39,8 @@ MAY_IMPORT = {
         "torch backend.imaging backend.networks atelier_shared.contact_sheet atelier_shared.sizes"
     ),
     "backend.jobs": (
-        "torch numpy backend.compat backend.dream backend.imaging backend.networks backend.style"
+        "torch numpy backend.animation backend.compat backend.dream backend.imaging backend.networks"
+        " backend.style"
         " backend.visualise backend.weights atelier_shared"
     ),
     "backend.serving": "zmq backend.compat.allocator backend.compat.open_files atelier_shared",
@@ -66,6 +68,7 @@ MUST_NOT_REACH = {
     "backend.style": "gi zmq PIL atelier_shared.messages",
     "backend.dream": "gi zmq PIL atelier_shared.messages",
     "backend.visualise": "gi zmq PIL atelier_shared.messages",
+    "backend.animation": "gi zmq torch PIL atelier_shared",
     "backend.jobs": "gi zmq",
     "install": "gi zmq torch torchvision numpy PIL safetensors tqdm filelock",
 }

@@ -26,6 +26,7 @@ from atelier_shared.visualise import Visualise
 
 from ..compat import allocator
 from ..dream import deepdream, objectives
+from ..imaging import colours
 from ..imaging.resize import resize, size_of
 from ..imaging.step import Step, Steps
 from ..imaging.style_image import Style
@@ -39,6 +40,7 @@ from ..visualise import visualise
 from ..visualise.vignette import GREY
 from ..weights.store import MissingWeights
 from .picture_tensors import VisibleImage
+from .predictions import Prediction, blend
 
 DRAFT_PX = 512
 """Longest side of the fast pastiche from which the fine method starts; its first size is coarse anyway."""
@@ -65,11 +67,13 @@ class Pictures(NamedTuple):
         content: (1, 3, H, W).
         visible: visibility of the content (1, 1, H, W) in [0, 1]; None for 1 everywhere.
         styles: the style pictures, or the guide picture of a dream.
+        prediction: from the previous frame of an animation, if this one is to follow it.
     """
 
     content: Tensor
     visible: Tensor | None
     styles: list[Style]
+    prediction: Prediction | None = None
 
 
 def _unchanged(_: PaintingRequest, content: VisibleImage) -> VisibleImage:
@@ -141,26 +145,44 @@ def _dream(request: DeepDream, pictures: Pictures, models: Path, tile_scale: flo
     if request.largest_octave == "layer":
         _keep_memory_for(size_of(pictures.content))
     network = _load_network(request.network, models, pictures.content.device, pooling="max")
+    prediction = pictures.prediction
+    image = pictures.content if prediction is None else _carried_over(request, pictures.content, prediction)
     settings = deepdream.DreamSettings(
         size=request.size,
         octaves=request.octaves,
         octave_scale=request.octave_scale,
         to_full_size=request.largest_octave == "layer",
-        iterations=request.iterations,
+        iterations=request.iterations if prediction is None else request.further_iterations,
         step_size=request.step_size,
         jitter=request.jitter,
         smoothing=request.smoothing,
         strength=request.strength,
         seed=request.seed,
     )
-    return deepdream.dream(
-        pictures.content,
+    dreaming = deepdream.dream(
+        image,
         _dream_objective(request, network, pictures.styles),
         settings,
         network=network,
         visible=pictures.visible,
         tile_scale=tile_scale,
     )
+    last = yield from _renumbered(dreaming, lambda step: step)
+    if prediction:
+        yield replace(last, image=_in_amount(request, pictures.content, prediction, last.image))
+
+
+def _carried_over(request: DeepDream, content: Tensor, prediction: Prediction) -> Tensor:
+    """Add to the content the dream of the previous frame of an animation, moved along the motion."""
+    share = request.coherence * prediction.reliability
+    return (content + share * (prediction.result - prediction.content)).clamp(0, 1)
+
+
+def _in_amount(request: DeepDream, content: Tensor, prediction: Prediction, image: Tensor) -> Tensor:
+    """Reduce a dream to the amount of the previous frame's, because dreams upon dreams add up."""
+    if request.keeps_colours:  # as the previous result does
+        image = colours.with_colours_of(image, content)
+    return deepdream.with_amount(image, content, prediction.region, prediction.amount)
 
 
 def _dream_objective(
@@ -248,7 +270,17 @@ def _stylize(request: StyleTransfer, pictures: Pictures, models: Path, tile_scal
     if brush:
         step = yield from _repaint(request, pictures, step, brush, tile_scale)
     if request.method == "gallery" and request.strength < 1:
-        yield Step(step.index, step.total, torch.lerp(content, step.image, request.strength))
+        step = replace(step, image=torch.lerp(content, step.image, request.strength))
+        yield step
+    if pictures.prediction and (brush or request.method != "fine"):
+        yield replace(step, image=_follow(request, pictures, pictures.prediction, step.image))
+
+
+def _follow(request: StyleTransfer, pictures: Pictures, prediction: Prediction, image: Tensor) -> Tensor:
+    """Blend the result of one pass with the prediction from the previous frame of an animation."""
+    if request.keeps_colours:  # as the previous result does
+        image = colours.with_colours_of(image, pictures.content)
+    return blend(image, prediction, request.coherence)
 
 
 def _repaint(
@@ -288,13 +320,19 @@ def _brush(request: StyleTransfer, pictures: Pictures, models: Path) -> Brush:
     if request.method == "gallery":
         return Brush(_load_gallery(models, device), gallery.mixture(_gallery_weights(request)).to(device))
     predictor, painter = _load_light(models, device)
-    content, visible, styles = pictures
-    return Brush(painter, light.style_vector(content, visible, styles, request.strength, predictor))
+    vector = light.style_vector(
+        pictures.content, pictures.visible, pictures.styles, request.strength, predictor
+    )
+    return Brush(painter, vector)
 
 
 def _fine(request: StyleTransfer, pictures: Pictures, models: Path, tile_scale: float) -> Steps:
     network = _load_network(request.network, models, pictures.content.device, pooling=request.pooling)
-    settings = _fine_settings(request)
+    settings, predicted = _fine_settings(request), None
+    if pictures.prediction:
+        settings = replace(settings, iterations=request.further_steps(*reversed(size_of(pictures.content))))
+        weight = pictures.prediction.reliability * request.coherence
+        predicted = fine.Predicted(pictures.prediction.result, weight)
     # Before the draft, so that wrong names are reported at once.
     network.check_layers([*settings.weights.content_layers, *settings.weights.style_layers])
     draft, finish_early = Step(0, 0, pictures.content), None
@@ -311,6 +349,7 @@ def _fine(request: StyleTransfer, pictures: Pictures, models: Path, tile_scale: 
         network=network,
         visible=pictures.visible,
         init=draft.image,
+        predicted=predicted,
         tile_scale=tile_scale,
     )
     yield from _renumbered(

@@ -96,7 +96,7 @@ def _try(attempt: Attempt, submit: Submit, request: PaintingRequest, models: Pat
         image, finished_early = yield from _report(submit.job, steps, in_region)
     like = crop(submit.content, submit.region)
     painted = picture_tensors.write(in_region(image), like, opaque=request.is_opaque)
-    if not finished_early:
+    if not finished_early and submit.previous is None:  # a further frame takes fewer steps
         seconds = time.monotonic() - started_s
         _note_slowness(submit, request, models.parent, attempt.device, seconds)
     yield Result(submit.job, painted, attempt.note)

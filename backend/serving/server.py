@@ -92,7 +92,7 @@ class Job:
     @property
     def picture_bytes(self) -> int:
         """Memory of the job's pictures."""
-        return sum(len(picture.pixels) for picture in (self.submit.content, *self.submit.styles))
+        return sum(len(picture.pixels) for picture in self.submit.pictures)
 
 
 @dataclass(eq=False)

@@ -4,6 +4,7 @@ Sources:
     Gatys, Ecker and Bethge 2016, *Image Style Transfer Using Convolutional Neural Networks*, CVPR
     Gatys et al. 2017, *Controlling Perceptual Factors in Neural Style Transfer*, CVPR, section 6: coarse
     to fine. Coarse sizes find the large strokes, fine sizes draw them.
+    Ruder, Dosovitskiy and Brox 2016, *Artistic Style Transfer for Videos*, GCPR: frames of an animation
 The loss is in `fine_loss`, the formulas of one layer are in `losses`.
 """
 
@@ -12,20 +13,23 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from atelier_shared.schedule import coarse_to_fine
-from atelier_shared.sizes import fit
+from atelier_shared.sizes import Size, fit
 
 from ..imaging.resize import resize, restore_detail, size_of
 from ..imaging.step import Step, Steps
 from ..imaging.style_image import Style
 from ..networks.feature_network import FeatureNetwork
 from .fine_loss import LossWeights, StyleObjective
-from .optimizers import OPTIMIZERS, BestSoFar
+from .optimizers import OPTIMIZERS, BestSoFar, ObjectiveFunction
 
+TEMPORAL_WEIGHT = 200.0
+"""Weight of the mean square of the distance to a prediction, beside the loss of content and style."""
 FLAT_STEPS = 10
 """Number of steps over which `tolerance` compares the loss."""
 
@@ -58,6 +62,22 @@ class FineSettings:
     seed: int
 
 
+class Predicted(NamedTuple):
+    """The pastiche that the previous frame of an animation predicts for this one.
+
+    Attributes:
+        image: (1, 3, H, W) in [0, 1].
+        weight: (1, 1, H, W) in [0, 1]; 0 where nothing is predicted.
+    """
+
+    image: Tensor
+    weight: Tensor
+
+    def at(self, size: Size) -> Predicted:
+        """Return the same at another size."""
+        return Predicted(resize(self.image, size).clamp(0, 1), resize(self.weight, size).clamp(0, 1))
+
+
 def stylize(
     content: Tensor,
     styles: Sequence[Style],
@@ -66,6 +86,7 @@ def stylize(
     network: FeatureNetwork,
     visible: Tensor | None,
     init: Tensor | None = None,
+    predicted: Predicted | None = None,
     tile_scale: float = 1.0,
 ) -> Steps:
     """Paint `content` in the style of `styles`; yield a step for each evaluation of the loss.
@@ -81,6 +102,8 @@ def stylize(
         visible: visibility of the content (1, 1, H, W) in [0, 1]; None for 1 everywhere.
         init: first image (1, 3, h, w) of any size, such as a pastiche of the fast method; None for the
             content.
+        predicted: the start instead of `init` where it has a weight. The loss keeps the pastiche near it.
+            All iterations are at the finest size, because its coarse strokes are in place.
         tile_scale: factor for the side of tiles, in (0, 1].
 
     Raises:
@@ -91,7 +114,10 @@ def stylize(
         return
     total = settings.iterations
     ladder = coarse_to_fine(size_of(content), settings.size, total, network.minimum_px)
-    pastiche = _first_image(resize(content if init is None else init, ladder[0][0]), settings)
+    if predicted:
+        ladder = [(ladder[-1][0], total)]
+        predicted = predicted.at(ladder[0][0])
+    pastiche = _first_image(resize(content if init is None else init, ladder[0][0]), settings, predicted)
     done = 0
     for size, steps in ladder:
         target = resize(content, size)
@@ -106,7 +132,8 @@ def stylize(
             init=pastiche,
             tile_scale=tile_scale,
         )
-        descent = OPTIMIZERS[settings.optimizer](objective, pastiche)
+        evaluate = _near(predicted, objective) if predicted else objective
+        descent = OPTIMIZERS[settings.optimizer](evaluate, pastiche)
         for index, best in enumerate(_until_flat(islice(descent, steps), settings.tolerance), done + 1):
             pastiche = best.image
             finish_early = index == total or (yield Step(index, total, pastiche))
@@ -129,7 +156,26 @@ def _until_flat(descent: Iterator[BestSoFar], tolerance: float) -> Iterator[Best
             return
 
 
-def _first_image(image: Tensor, settings: FineSettings) -> Tensor:
-    """Blend `image` (1, 3, h, w) with uniform noise; the noise is drawn on the CPU for every device."""
+def _near(predicted: Predicted, objective: ObjectiveFunction) -> ObjectiveFunction:
+    """Add to an objective the temporal loss, the weighted mean square of the distance to the prediction.
+
+    Ruder et al. 2016, eq. 7, with a weight for each pixel.
+    """
+
+    def evaluate(image: Tensor) -> tuple[float, Tensor]:
+        loss, gradient = objective(image)
+        distance = image - predicted.image
+        pull = distance * predicted.weight * (TEMPORAL_WEIGHT / distance.numel())
+        return loss + float((pull * distance).sum()), gradient + 2 * pull
+
+    return evaluate
+
+
+def _first_image(image: Tensor, settings: FineSettings, predicted: Predicted | None) -> Tensor:
+    """Blend `image` (1, 3, h, w) with uniform noise; the noise is drawn on the CPU for every device.
+
+    Where there is a prediction, it takes the place of both.
+    """
     noise = torch.rand(image.shape, generator=torch.Generator().manual_seed(settings.seed))
-    return torch.lerp(image, noise.to(image.device), settings.noise)
+    first = torch.lerp(image, noise.to(image.device), settings.noise)
+    return torch.lerp(first, *predicted) if predicted else first

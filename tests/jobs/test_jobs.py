@@ -243,8 +243,9 @@ CHANGES: list[tuple[AnyRequest, dict[str, Any]]] = [
     (CHANNELS_OF_A_LAYER, {"size": 90}),
     (CHANNELS_OF_A_LAYER, {"seed": 1}),
 ]
-UNCHANGED = {"quality", "style_weights", "tolerance", "device"}
-"""These need a larger picture, several styles, many steps or several devices; other tests cover them."""
+UNCHANGED = {"quality", "style_weights", "tolerance", "device", "coherence", "further_iterations"}
+"""These need a larger picture, several styles, many steps, several devices or several frames; other tests
+cover them."""
 
 
 def called(parameter: AnyRequest | dict[str, Any] | tuple[str, ...]) -> str:

@@ -23,6 +23,7 @@ from atelier_shared.messages import (
     Hello,
     Message,
     Picture,
+    PreviousFrame,
     Progress,
     Queued,
     Refused,
@@ -47,6 +48,7 @@ EVERY_MESSAGE: list[Message] = [
     Submit(1, StyleTransfer(method="fast", strength=0.5), DEEP, Region(0, 1, 1, 1), (GRAY, DEEP)),
     Submit(2, DeepDream(layers="Mixed_6a", channels="3-5"), GRAY, Region(0, 0, 2, 1)),
     Submit(3, Identity(), GRAY, Region(1, 0, 1, 1)),
+    Submit(4, Identity(), GRAY, Region(0, 0, 2, 1), (DEEP,), previous=PreviousFrame(GRAY, GRAY)),
     Cancel(3),
     FinishEarly(3),
     Stop(),
@@ -76,6 +78,7 @@ def request(**changes: object) -> list[Frame]:
     return header(request={"filter": "deepdream"} | changes)
 
 
+LARGER = {"width": 3, "height": 1, "channels": "Y", "depth": "u8"}
 PICTURE = {"width": 2, "height": 1, "channels": "Y", "depth": "u8"}
 
 MALFORMED: dict[str, list[Frame]] = {
@@ -105,6 +108,11 @@ MALFORMED: dict[str, list[Frame]] = {
     "pixels in the header": header(content=PICTURE | {"pixels": "xx"}),
     "a picture that is none": header(content=3),
     "styles that are no list": header(styles=3),
+    "a previous frame that is none": header(previous=3),
+    "a previous frame without its result": [*header(previous=[PICTURE]), b"xx"],
+    "a previous frame of three pictures": [*header(previous=[PICTURE] * 3), *[b"xx"] * 3],
+    "a previous frame of another size": [*header(previous=[LARGER, PICTURE]), b"xxx", b"xx"],
+    "a result of another size than the region": [*header(previous=[PICTURE, PICTURE]), b"xx", b"xx"],
     "a region outside": header(region={"x": 1, "y": 0, "width": 2, "height": 1}),
     "a region left of it": header(region={"x": -1, "y": 0, "width": 2, "height": 1}),
     "an empty region": header(region={"x": 0, "y": 0, "width": 0, "height": 1}),
@@ -149,7 +157,7 @@ json_values = st.recursive(
 )
 
 
-@given(st.sampled_from(["job", "request", "content", "region", "styles"]), json_values)
+@given(st.sampled_from(["job", "request", "content", "region", "styles", "previous"]), json_values)
 def test_any_value_in_any_field_is_accepted_or_raises_a_protocol_error(name: str, value: object) -> None:
     try:
         message = unpack(header(**{name: value}))

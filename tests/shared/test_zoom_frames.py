@@ -1,6 +1,8 @@
-"""Zoom frames: each one is computed from the last one; only the first starts from noise."""
+"""Zoom frames: each one is computed from the last one, with steps and shifts of its own."""
 
 from __future__ import annotations
+
+import dataclasses
 
 import pytest
 
@@ -41,17 +43,17 @@ def test_each_frame_is_computed_from_the_last_one(region: Region) -> None:
     assert made == [bytes(v + step for v in crop(CONTENT, region)) for step in (50, 100, 150)]
 
 
-def test_only_the_first_frame_starts_from_noise() -> None:
+def test_further_frames_have_their_own_steps_and_shifts_and_no_noise() -> None:
     asked = []
 
     def compute(request: Request, content: Picture, region: Region) -> Result:
         asked.append(request)
         return Result(1, content)
 
-    dream = DeepDream(start="noise", zoom=1.1, seed=4)
+    dream = DeepDream(start="noise", zoom=1.1, seed=4, iterations=12, further_iterations=3)
     list(frames(compute, dream, CONTENT, Region(0, 0, 4, 3), 3))
-    upon_the_last = DeepDream(start="picture", zoom=1.1, seed=4)
-    assert asked == [dream, upon_the_last, upon_the_last]
+    upon_the_last = dataclasses.replace(dream, start="picture", iterations=3)
+    assert asked == [dream, *(dataclasses.replace(upon_the_last, seed=seed) for seed in (5, 6))]
 
 
 def test_frames_are_computed_one_at_a_time() -> None:

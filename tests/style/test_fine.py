@@ -23,7 +23,7 @@ from backend.imaging.step import Steps
 from backend.imaging.style_image import Style
 from backend.networks.feature_network import FeatureNetwork
 from backend.networks.registry import load_network
-from backend.style.fine import FineSettings, stylize
+from backend.style.fine import FineSettings, Predicted, stylize
 from backend.style.fine_loss import LossWeights
 from backend.style.losses import content_loss, gram_matrix
 
@@ -272,6 +272,34 @@ def test_init_is_the_first_image(network: FeatureNetwork) -> None:
     content, style, init = (smooth(64, 64, seed=seed) for seed in (1, 2, 3))
     begun = result(content, style, network=network, iterations=1, init=init)
     assert (begun - init).abs().mean() < (begun - content).abs().mean()
+
+
+def test_a_predicted_pastiche_is_the_start_where_it_has_a_weight(network: FeatureNetwork) -> None:
+    content, style, image = smooth(64, 64, seed=1), smooth(64, 64, seed=2), smooth(64, 64, seed=3)
+    weight = torch.zeros(1, 1, 64, 64)
+    weight[..., :32] = 1
+    painting = stylize(
+        content, [Style(style)], SETTINGS, network=network, visible=None, predicted=Predicted(image, weight)
+    )
+    begun = next(painting).image
+    assert torch.equal(begun[..., :32], image[..., :32])
+    assert not torch.equal(begun[..., 32:], image[..., 32:])
+
+
+def test_the_loss_keeps_the_pastiche_near_the_predicted_one(network: FeatureNetwork) -> None:
+    """All steps are at the finest size, and the half with a weight moves less from its start."""
+    content, style = smooth(150, 150, seed=1), noise(64, 64)
+    image, weight = smooth(128, 128, seed=3), torch.zeros(1, 1, 128, 128)
+    weight[..., :64] = 1
+    settings = replace(SETTINGS, size=128, iterations=12, noise=0.0)
+    begun, made = (
+        [*stylize(content, [Style(style)], settings, network=network, visible=None, init=image, predicted=p)]
+        for p in (Predicted(image, torch.zeros_like(weight)), Predicted(image, weight))
+    )
+    assert [size_of(step.image) for step in made] == [(128, 128)] * 12
+    free, held = ((steps[-1].image - image).abs().mean(dim=(0, 1, 2)) for steps in (begun, made))
+    assert held[:60].mean() < 0.8 * free[:60].mean()
+    assert held[70:].mean() > 0.9 * free[70:].mean()
 
 
 def test_steps_are_detached_and_closing_frees_memory(network: FeatureNetwork) -> None:

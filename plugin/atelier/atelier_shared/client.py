@@ -22,6 +22,7 @@ from .messages import (
     Hello,
     Message,
     Picture,
+    PreviousFrame,
     Progress,
     Queued,
     Refused,
@@ -117,14 +118,17 @@ class BackendClient:
         styles: Sequence[Picture] = (),
         *,
         is_preview: bool = False,
+        previous: PreviousFrame | None = None,
     ) -> int:
         """Submit `region` of `content` and return the number of the job; a preview waits for no other job.
+
+        `previous`: the frame of an animation before this one, whose result this one is to follow.
 
         Raises:
             BackendSilent: the backend is gone or does not read the pictures.
         """
         job = next(self._jobs)
-        self.send(Submit(job, request, content, region, tuple(styles), is_preview))
+        self.send(Submit(job, request, content, region, tuple(styles), is_preview, previous))
         return job
 
     def cancel(self, job: int) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .errors import ProtocolError
-from .messages import MESSAGES, Frame, Message, Picture, Region
+from .messages import MESSAGES, Frame, Message, Picture, PreviousFrame, Region
 from .request import Request
 from .requests import REQUESTS
 
@@ -19,7 +19,8 @@ MAX_HEADER_BYTES = 64 * 1024
 MAX_FRAME_BYTES = 2**31
 MAX_MESSAGE_BYTES = 2**32
 MAX_PICTURES = 16
-MAX_FRAMES = 2 + MAX_PICTURES
+MAX_FRAMES = 4 + MAX_PICTURES
+"""The header, the content, the styles, and the two pictures of a previous frame."""
 PIECE_BYTES = 256 * 1024
 
 
@@ -102,6 +103,10 @@ def _pictures(value: Any, pixels: list[Frame]) -> tuple[Picture, ...]:
     return tuple(_picture(item, pixels) for item in value)
 
 
+def _previous(value: Any, pixels: list[Frame]) -> PreviousFrame | None:
+    return None if value is None else PreviousFrame(*_pictures(value, pixels))
+
+
 def _region(value: Any, _: list[Frame]) -> Region:
     region = Region(**value)
     _check_types(region)
@@ -122,6 +127,7 @@ _UNPACK: dict[str, Callable[[Any, list[Frame]], Any]] = {
     "picture": _picture,
     "preview": _preview,
     "styles": _pictures,
+    "previous": _previous,
     "region": _region,
     "request": _request,
 }

@@ -9,11 +9,13 @@ from .deferred_translation import N_
 from .networks import DEEPDREAM, NETWORKS, network_options
 from .request import (
     LARGEST_PREVIEW_PX,
+    LARGEST_SEED,
     PREVIEW_PX,
     SMALLEST_PX,
     Condition,
     PaintingRequest,
     Preview,
+    coherence_setting,
     device_setting,
     seed_setting,
 )
@@ -133,6 +135,14 @@ class DeepDream(PaintingRequest):
             " size; without them, it keeps its own fine detail"
         ),
     )
+    coherence: float = coherence_setting()
+    further_iterations: int = number(
+        2,
+        1,
+        500,
+        N_("Iterations of further frames"),
+        N_("In animations and zooms: steps at each octave for each frame after the first"),
+    )
     seed: int = seed_setting()
     device: str = device_setting()
 
@@ -212,9 +222,18 @@ class DeepDream(PaintingRequest):
         step_size = within_bounds(DeepDream, "step_size", self.step_size * larger)
         return replace(quick, size=size, iterations=steps, step_size=step_size)
 
+    @property
+    def is_coherent(self) -> bool:
+        """Whether each frame of an animation follows the one before it."""
+        return self.coherence > 0
+
+    def for_frame(self, number: int) -> DeepDream:
+        """Return the same with another seed for each frame, so that the network's grid does not add up."""
+        return replace(self, seed=(self.seed + number) % (LARGEST_SEED + 1))
+
     def for_next_frame(self) -> DeepDream:
-        """Return the same, begun with the last frame; noise would hide it."""
-        return replace(self, start="picture")
+        """Return the request to dream on upon the last frame: fewer steps, other shifts, not from noise."""
+        return replace(self.for_frame(1), start="picture", iterations=self.further_iterations)
 
     def subject(self, picture_name: str) -> str:
         """Return the guide's name, the class, the layers or the network."""

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from .errors import ProtocolError
 from .request import Request
 
-PROTOCOL_VERSION = 3
+PROTOCOL_VERSION = 4
 MAX_SIDE_PX = 2**19
 CONTEXT_PX = 96
 
@@ -52,6 +52,13 @@ class Picture:
     def pixel_bytes(self) -> int:
         """Bytes per pixel."""
         return CHANNELS[self.channels] * DEPTH_BYTES[self.depth]
+
+
+class PreviousFrame(NamedTuple):
+    """The frame of an animation before this one: its whole content, and the result of its region."""
+
+    content: Picture
+    result: Picture
 
 
 @dataclass(frozen=True)
@@ -128,7 +135,8 @@ class Refused(Message):
 class Submit(Message):
     """Client: filter `region` of `content`; the rest of `content` is context for the network.
 
-    A preview does not wait for the jobs that are none.
+    A preview does not wait for the jobs that are none. With `previous`, the result follows the motion from
+    the previous frame of an animation.
     """
 
     type = "submit"
@@ -138,10 +146,24 @@ class Submit(Message):
     region: Region
     styles: tuple[Picture, ...] = ()
     is_preview: bool = False
+    previous: PreviousFrame | None = None
 
     def __post_init__(self) -> None:
-        """Raise ProtocolError unless the region lies inside the content."""
+        """Raise ProtocolError unless the region lies inside the content, and the previous frame fits."""
         self.region.check_inside(self.content)
+        if self.previous:
+            _check_size(self.previous.content, self.content)
+            _check_size(self.previous.result, self.region)
+
+    @property
+    def pictures(self) -> tuple[Picture, ...]:
+        """All pictures of the job."""
+        return (self.content, *self.styles, *(self.previous or ()))
+
+
+def _check_size(picture: Picture, expected: Picture | Region) -> None:
+    if (picture.width, picture.height) != (expected.width, expected.height):
+        raise ProtocolError("The previous frame of an animation has another size.")
 
 
 @dataclass(frozen=True)

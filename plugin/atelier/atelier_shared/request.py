@@ -18,6 +18,7 @@ SMALLEST_PX = 64
 """Shortest working size."""
 PREVIEW_PX = 340
 """Longest side of a quick preview."""
+LARGEST_SEED = 2**31 - 1
 LARGEST_PREVIEW_PX = 1024
 """Longest side of the content of a preview; GIMP makes no larger thumbnails."""
 
@@ -70,6 +71,15 @@ class Request:
         layer. `part`: longest side of this part ÷ longest side of the whole (1 = whole).
         """
         return [Preview(self, PREVIEW_PX)]
+
+    @property
+    def is_coherent(self) -> bool:
+        """Whether each frame of an animation follows the one before it."""
+        return False
+
+    def for_frame(self: Self, number: int) -> Self:
+        """Return the request for a frame of an animation, counted from 0."""
+        return self
 
     def for_next_frame(self: Self) -> Self:
         """Return the request that makes the next frame from the result of this one."""
@@ -161,7 +171,13 @@ def seed_setting() -> Any:
         "The same seed gives the same picture again (on a graphics card, almost the same);"
         " another seed gives a variation"
     )
-    return number(0, 0, 2**31 - 1, N_("Seed"), help)
+    return number(0, 0, LARGEST_SEED, N_("Seed"), help)
+
+
+def coherence_setting() -> Any:
+    """Declare the field `coherence`."""
+    help = N_("Animations: how closely each frame follows the one before it; 0: each frame is made by itself")
+    return number(1.0, 0.0, 1.0, N_("Coherence"), help)
 
 
 def device_setting() -> Any:

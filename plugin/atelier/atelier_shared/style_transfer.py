@@ -16,6 +16,7 @@ from .request import (
     Condition,
     PaintingRequest,
     Preview,
+    coherence_setting,
     device_setting,
     fitted_pixels,
     seed_setting,
@@ -45,6 +46,8 @@ REPAINTING_COST = {"fine": 0.06, "fast": 0.1, "gallery": 1.0, "light": 1.0}
 """Work to repaint a pixel, in pixel-steps of the method."""
 USUAL_SPEED = {"fast": 2.2e5, "gallery": 3.4e6, "light": 2.0e6}
 """Pixel-steps per second on two processor cores."""
+FURTHER_WORK = 0.25
+"""Work of Fine for a further frame of an animation, in proportion to the first one's."""
 FINE_PER_DREAM = 4.0
 """Pixel-steps of Fine per second, in proportion to those of a dream in half a second."""
 
@@ -69,6 +72,7 @@ class StyleTransfer(PaintingRequest):
                     "optimizer",
                 ),
                 *("pooling", "tolerance", "network", "content_layers", "style_layers", "seed"),
+                *("further_iterations",),
             ),
             "method",
             ("fine",),
@@ -221,6 +225,17 @@ class StyleTransfer(PaintingRequest):
         N_("Mixed with"),
         N_("Gallery only: more built-in styles and their weights, such as name:0.5; the style above has 1"),
     )
+    coherence: float = coherence_setting()
+    further_iterations: int = number(
+        0,
+        0,
+        2000,
+        N_("Iterations of further frames"),
+        N_(
+            "Fine only, in animations: the steps of each frame after the first, all at the finest size;"
+            " 0: a fraction of the first frame's work"
+        ),
+    )
     seed: int = seed_setting()
     device: str = device_setting()
 
@@ -234,6 +249,18 @@ class StyleTransfer(PaintingRequest):
         """Steps of the fine method over all sizes; 1 for the others."""
         steps = QUALITIES[self.method][self.quality].steps
         return self.iterations or steps if self.method == "fine" else steps
+
+    @property
+    def is_coherent(self) -> bool:
+        """Whether each frame of an animation follows the one before it."""
+        return self.coherence > 0
+
+    def further_steps(self, width: int, height: int) -> int:
+        """Return the steps, at the finest size alone, of Fine for each further frame of an animation."""
+        if self.further_iterations:
+            return self.further_iterations
+        finest = fitted_pixels(width, height, self.working_px)
+        return max(1, round(FURTHER_WORK * self._painting_work(width, height) / finest))
 
     @property
     def picture_px(self) -> int:

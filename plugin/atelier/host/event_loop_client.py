@@ -26,6 +26,7 @@ from atelier_shared.messages import (
     Frame,
     Message,
     Picture,
+    PreviousFrame,
     Progress,
     Queued,
     Refused,
@@ -72,16 +73,17 @@ class EventLoopClient:
         callback: Callback,
         *,
         is_preview: bool = False,
+        previous: PreviousFrame | None = None,
     ) -> int:
         """Submit a job for `region` of `content`, and return the number of the job.
 
         The job is sent once connected. `callback` receives Queued and Progress messages,
-        and finally one Result or AtelierError.
+        and finally one Result or AtelierError. `previous`: the frame of an animation before this one.
         """
         connection = self._ensure_connection()
         job = next(self._numbers)
         self._callbacks[job] = callback
-        message = Submit(job, request, content, region, tuple(styles), is_preview)
+        message = Submit(job, request, content, region, tuple(styles), is_preview, previous)
         connection.enqueue(lambda backend: backend.send(message) if job in self._callbacks else None)
         return job
 
@@ -104,6 +106,7 @@ class EventLoopClient:
         styles: Sequence[Picture],
         on_progress: Callable[[Queued | Progress], None],
         on_submit: Callable[[int], None] = lambda _job: None,
+        previous: PreviousFrame | None = None,
     ) -> Result:
         """Submit a job, and run a nested main loop until its result is there.
 
@@ -118,7 +121,7 @@ class EventLoopClient:
                 outcomes.append(event)
                 loop.quit()
 
-        on_submit(self.submit(request, content, region, styles, callback))
+        on_submit(self.submit(request, content, region, styles, callback, previous=previous))
         loop.run()
         (outcome,) = outcomes
         if isinstance(outcome, AtelierError):

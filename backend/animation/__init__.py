@@ -1,0 +1,1 @@
+"""Motion between the frames of an animation, and results along it. Knows no networks and no requests."""

@@ -1,0 +1,86 @@
+"""Coherent results of an animation: the previous result, moved along, predicts the next one.
+
+`blend` serves the methods of one pass: it needs only frames and results, and works for any method. Plain
+blending blurs a little at every frame, so the detail of the frame's own result is restored after each.
+
+Sources:
+    Ruder, Dosovitskiy and Brox 2016, *Artistic Style Transfer for Videos*, GCPR (warped results)
+    Lai et al. 2018, *Learning Blind Video Temporal Consistency*, ECCV (weights from the frames' difference)
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from .motion import Array, motion_between, warp
+
+TOLERANCE = 0.06
+"""Difference of a frame to the warped previous one, in [0, 1], at which the reliability falls to 1/e."""
+MOST_KEPT = 0.95
+"""Largest share of the prediction in a blend; errors of the motion fade away in some twenty frames."""
+DETAIL_SIGMA, POWER_SIGMA = 1.5, 8.0
+"""Deviations, in pixels, of the filters that separate the detail and average its power."""
+LARGEST_GAIN = 1.1
+"""Most by which a frame's detail is amplified; more amplifies the errors of the warping."""
+LEAST_POWER = 1e-8
+
+
+class MovedFrame(NamedTuple):
+    """The previous frame of an animation, moved along the motion to the next one.
+
+    Attributes:
+        result: the previous result (H, W, 3) in [0, 1].
+        content: the previous content (H, W, 3) in [0, 1].
+        reliability: (H, W) in [0, 1]; 0 where the motion is unknown or brings other colours.
+    """
+
+    result: Array
+    content: Array
+    reliability: Array
+
+
+def predict(
+    content: Array, previous_content: Array, previous_result: Array, known: Array
+) -> MovedFrame | None:
+    """Move the previous result along the motion to `content`; None if a new scene begins there.
+
+    Args:
+        content: (H, W, 3) in [0, 1], like the next two.
+        previous_content: the content of the frame before.
+        previous_result: its result.
+        known: 1 where there is a result, 0 elsewhere, (H, W).
+    """
+    motion = motion_between(previous_content, content)
+    if motion.is_cut:
+        return None
+    moved = warp(previous_content, motion.flow)
+    difference = np.abs(moved - content).mean(axis=-1)
+    reliability = motion.reliable * np.exp(-np.square(difference / TOLERANCE))
+    smooth = _blurred(reliability.astype(np.float32), 1.0) * warp(known, motion.flow, "linear")
+    return MovedFrame(np.clip(warp(previous_result, motion.flow), 0, 1), moved, smooth)
+
+
+def blend(own: Array, predicted: Array, share: Array) -> Array:
+    """Blend a frame's own result (H, W, 3) with the predicted one, with the detail of `own`.
+
+    `share`: (H, W), from 0, the own result, to 1, as much of the prediction as its errors allow.
+    """
+    blended = own + (MOST_KEPT * share)[..., None] * (predicted - own)
+    coarse = _blurred(blended, DETAIL_SIGMA)
+    detail = blended - coarse
+    wanted, present = (_local_power(each) for each in (own - _blurred(own, DETAIL_SIGMA), detail))
+    gain = np.minimum(LARGEST_GAIN, np.sqrt(wanted / present))[..., None]
+    sharp: Array = np.clip(coarse + gain * detail, 0, 1)
+    return sharp
+
+
+def _local_power(detail: Array) -> Array:
+    """Average the squares of a detail (H, W, 3) around each pixel, (H, W)."""
+    return _blurred(np.square(detail).mean(axis=-1), POWER_SIGMA) + np.float32(LEAST_POWER)
+
+
+def _blurred(image: Array, sigma: float) -> Array:
+    return np.asarray(cv2.GaussianBlur(image, (0, 0), sigma), np.float32)
