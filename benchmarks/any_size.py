@@ -47,7 +47,7 @@ def main() -> None:
     print(f"before the first step {peak_gib():.2f} GiB, the image {image_gib:.2f} GiB", flush=True)
     started = time.perf_counter()
 
-    def watched(image: Tensor) -> tuple[float, Tensor]:
+    def watched(image: Tensor) -> tuple[Tensor, Tensor]:
         loss, gradient = objective(image)
         seconds = time.perf_counter() - started
         print(f"loss {loss:.4f} after {seconds:.0f} s, peak {peak_gib():.2f} GiB", flush=True)

@@ -159,11 +159,7 @@ def descended(way: str, size: int, models: Path, device: torch.device, start: in
     noise = torch.randn(image.shape, generator=torch.Generator().manual_seed(2 + start))
     image = image + NOISE / 10 * noise.to(image)
 
-    def objective(image: Tensor) -> tuple[float, Tensor]:
-        loss, gradient = evaluate(image)
-        return loss.item(), gradient
-
-    *_, best = islice(lbfgs(objective, image), EVALUATIONS)
+    *_, best = islice(lbfgs(evaluate, image), EVALUATIONS)
     return best.image
 
 

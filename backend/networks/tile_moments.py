@@ -39,12 +39,11 @@ class Moments:
 
         `visible` is the weight of each position, (1, 1, h, w) in [0, 1]; None for 1 everywhere.
         """
-        if visible is None and features.device.type != "mps":  # MPS has no batch_norm_update_stats
+        if visible is None:
             self.weight[tile] = features[0, 0].numel()
-            self.mean[tile], self.variance[tile] = torch.batch_norm_update_stats(features, None, None, 0.0)
+            self.mean[tile], self.variance[tile] = mean_and_variance(features)
             return
-        values = features.permute(0, 2, 3, 1).flatten(0, 2)  # (h*w, C)
-        visibility = features.new_ones(len(values)) if visible is None else visible.flatten()
+        values, visibility = features.permute(0, 2, 3, 1).flatten(0, 2), visible.flatten()  # (h*w, C), (h*w,)
         self.weight[tile] = visibility.sum()
         shares = visibility / self.weight[tile].clamp(min=LEAST_WEIGHT)
         self.mean[tile] = shares @ values
@@ -55,3 +54,12 @@ class Moments:
         shares = self.weight / self.weight.sum()
         mean = (shares * self.mean).sum(dim=0)
         return mean, (shares * (self.variance + (self.mean - mean).square())).sum(dim=0)
+
+
+def mean_and_variance(features: Tensor) -> tuple[Tensor, Tensor]:
+    """Compute the mean and the variance of each channel of features (1, C, h, w), (C,) each."""
+    if features.device.type == "cpu":  # faster than var_mean there, but MPS has no kernel for it
+        mean, variance = torch.batch_norm_update_stats(features, None, None, 0.0)
+    else:
+        variance, mean = torch.var_mean(features, dim=(0, 2, 3), correction=0)
+    return mean, variance

@@ -6,6 +6,7 @@ in a style have the same form with other targets.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ..networks.tiled_features import Piece
-from .losses import TINY, content_gradient, content_loss, position_count
+from .losses import TINY, Count, content_gradient, content_loss, position_count
 
 PiecesByLayer = Mapping[str, Piece]
 """Each layer's features (1, C, h, w) of one tile, with their visibility (1, 1, h, w)."""
@@ -25,23 +26,23 @@ class FeatureTargets:
 
     Attributes:
         tiles: for each tile the target features by layer.
-        scales: factor of each layer's loss in the total loss.
+        scales: factor of each layer's loss in the total loss, ().
     """
 
     tiles: Sequence[PiecesByLayer]
-    scales: Mapping[str, float]
+    scales: Mapping[str, Tensor]
 
-    def loss(self, index: int, pieces: PiecesByLayer, shares: Mapping[str, float]) -> float:
-        """Compute the part of the total loss of the tile number `index`, with the features `pieces`.
+    def loss(self, index: int, pieces: PiecesByLayer, shares: Mapping[str, Count]) -> Tensor | int:
+        """Compute the part of the total loss, (), of the tile number `index`, with the features `pieces`.
 
         `shares` has the tile's share of all positions of the picture by layer.
         """
         return sum(
-            scale * shares[layer] * content_loss(pieces[layer].features, *self.tiles[index][layer]).item()
+            scale * shares[layer] * content_loss(pieces[layer].features, *self.tiles[index][layer])
             for layer, scale in self.scales.items()
         )
 
-    def gradients(self, index: int, pieces: PiecesByLayer, shares: Mapping[str, float]) -> dict[str, Tensor]:
+    def gradients(self, index: int, pieces: PiecesByLayer, shares: Mapping[str, Count]) -> dict[str, Tensor]:
         """Compute the gradient of `loss` with respect to the features, (1, C, h, w) by layer."""
         return {
             layer: content_gradient(pieces[layer].features, *self.tiles[index][layer]).mul_(
@@ -61,16 +62,18 @@ def normalised(tiles: Sequence[PiecesByLayer], layers: Mapping[str, float], weig
     return FeatureTargets(own, scales(weight, layers, mean_squares))
 
 
-def scales(weight: float, layers: Mapping[str, float], mean_squares: Mapping[str, float]) -> dict[str, float]:
+def scales(
+    weight: float, layers: Mapping[str, float], mean_squares: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
     """Share `weight` out over the layers, and divide each share by the mean square of the layer's target."""
     total = sum(layers.values())
-    return {layer: weight * share / total / max(mean_squares[layer], TINY) for layer, share in layers.items()}
+    return {
+        layer: weight * share / total / mean_squares[layer].clamp_min(TINY) for layer, share in layers.items()
+    }
 
 
-def mean_square(pieces: Sequence[Piece]) -> float:
-    """Compute the mean square of a layer's features over all tiles."""
+def mean_square(pieces: Sequence[Piece]) -> Tensor:
+    """Compute the mean square, (), of a layer's features over all tiles."""
     counts = [position_count(*piece) for piece in pieces]
-    means = [
-        content_loss(features, torch.zeros_like(features), visible).item() for features, visible in pieces
-    ]
-    return sum(count * mean for count, mean in zip(counts, means, strict=True)) / max(sum(counts), TINY)
+    means = [content_loss(features, torch.zeros_like(features), visible) for features, visible in pieces]
+    return torch.stack([*map(operator.mul, counts, means)]).sum() / sum(counts)

@@ -33,7 +33,7 @@ from ..networks.feature_network import FeatureNetwork
 from ..networks.tiled_features import Piece, TiledFeatures
 from .feature_targets import FeatureTargets, PiecesByLayer, normalised, scales
 from .losses import (
-    TINY,
+    Count,
     gram_matrix,
     position_count,
     style_gradient,
@@ -80,7 +80,7 @@ class GramSum:
 
     def __init__(self) -> None:
         self._weighted_grams: TensorsByLayer = {}
-        self.positions: dict[str, float] = {}
+        self.positions: dict[str, Count] = {}
 
     def add(self, pieces: PiecesByLayer, style_layers: Mapping[str, float]) -> None:
         """Add a tile's position counts, and its style layers' Gram matrices (C, C) multiplied by them."""
@@ -94,9 +94,7 @@ class GramSum:
 
     def grams(self) -> TensorsByLayer:
         """Return the Gram matrix (C, C) of the whole picture for each style layer."""
-        return {
-            layer: total / max(self.positions[layer], TINY) for layer, total in self._weighted_grams.items()
-        }
+        return {layer: total / self.positions[layer] for layer, total in self._weighted_grams.items()}
 
 
 class Targets(NamedTuple):
@@ -106,18 +104,18 @@ class Targets(NamedTuple):
         features: the content's features in the content layers, and their nearest neighbours in the styles
             in the neighbour layers.
         grams: the target Gram matrices (C, C) of the style layers.
-        style_scales: factor of each style layer's loss in the total loss.
+        style_scales: factor of each style layer's loss in the total loss, ().
         positions: position count of the whole picture in each layer.
     """
 
     features: tuple[FeatureTargets, FeatureTargets]
     grams: TensorsByLayer
-    style_scales: dict[str, float]
-    positions: dict[str, float]
+    style_scales: dict[str, Tensor]
+    positions: dict[str, Count]
 
 
 class StyleObjective:
-    """The objective function: from an image (1, 3, H, W) to its total loss and the gradient (1, 3, H, W).
+    """The objective function: from an image (1, 3, H, W) to its total loss () and the gradient (1, 3, H, W).
 
     Differs from Gatys et al. 2016: the loss of each layer is divided by the mean square of its target,
     so the balance of layers, and of content and style, is the same for every picture and every network.
@@ -154,10 +152,10 @@ class StyleObjective:
         self._targets = self._compute_targets(content, styles, strength, content if init is None else init)
 
     @torch.no_grad()
-    def __call__(self, image: Tensor) -> tuple[float, Tensor]:
-        """Compute the total loss of an image (1, 3, H, W) and its gradient with respect to it."""
+    def __call__(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Compute the total loss () of an image (1, 3, H, W) and its gradient with respect to it."""
         targets, smoothness = self._targets, self._weights.smoothness * SMOOTHNESS
-        loss = smoothness * total_variation(image, self._visible).item()
+        loss = smoothness * total_variation(image, self._visible)
         gradient = total_variation_gradient(image, self._visible).mul_(smoothness)
         one_tile = len(targets.features[0].tiles) == 1
         grams = {} if one_tile else self._gram_sum(image, self._visible).grams()
@@ -198,7 +196,7 @@ class StyleObjective:
             tiles.append({layer: _copy(tile.pieces[layer]) for layer in compared})
             del tile
         grams = self._interpolated_grams(own.grams(), styles, strength)
-        gram_mean_squares = {layer: gram.square().mean().item() for layer, gram in grams.items()}
+        gram_mean_squares = {layer: gram.square().mean() for layer, gram in grams.items()}
         neighbours = self._neighbours(tiles, init, styles, strength)
         return Targets(
             (
@@ -232,18 +230,17 @@ class StyleObjective:
         return grams
 
 
-def _style_term(grams: TensorsByLayer, targets: Targets) -> float:
-    """Compute β · Σ_l w_l · E_l: Gatys et al. 2016, eq. 5."""
-    scaled = (
-        (targets.style_scales[layer], style_loss(gram, targets.grams[layer])) for layer, gram in grams.items()
+def _style_term(grams: TensorsByLayer, targets: Targets) -> Tensor | int:
+    """Compute β · Σ_l w_l · E_l, (): Gatys et al. 2016, eq. 5."""
+    return sum(
+        targets.style_scales[layer] * style_loss(gram, targets.grams[layer]) for layer, gram in grams.items()
     )
-    return sum(scale * loss.item() for scale, loss in scaled)
 
 
 def _feature_gradients(
     index: int,
     pieces: PiecesByLayer,
-    tile_shares: Mapping[str, float],
+    tile_shares: Mapping[str, Count],
     grams: TensorsByLayer,
     targets: Targets,
 ) -> TensorsByLayer:
@@ -258,11 +255,9 @@ def _feature_gradients(
     return gradients
 
 
-def _tile_shares(pieces: PiecesByLayer, targets: Targets) -> dict[str, float]:
+def _tile_shares(pieces: PiecesByLayer, targets: Targets) -> dict[str, Count]:
     """Return the tile's share of all positions of the picture by layer."""
-    return {
-        layer: position_count(*piece) / max(targets.positions[layer], TINY) for layer, piece in pieces.items()
-    }
+    return {layer: position_count(*piece) / targets.positions[layer] for layer, piece in pieces.items()}
 
 
 def _copy(piece: Piece) -> Piece:

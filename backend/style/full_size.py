@@ -13,6 +13,7 @@ Sources:
 
 from __future__ import annotations
 
+import itertools
 from typing import NamedTuple
 
 import torch
@@ -104,7 +105,8 @@ def _samples(size: Size, seen: Tensor | None) -> list[Rectangle]:
     corners = [tile.inner for tile in tiles(*size, side=SAMPLE_PX, halo=0, stride=ALIGNMENT_PX)]
     parts = [Rectangle(at.top, at.left, at.top + height, at.left + width) for at in corners]
     if seen is not None:
-        parts = [part for part in parts if part.of(seen).any()]
+        are_seen = torch.stack([part.of(seen).any() for part in parts]).tolist()
+        parts = [*itertools.compress(parts, are_seen)]
     chosen = torch.linspace(0, len(parts) - 1, min(SAMPLES, len(parts))).round().int()
     return [parts[number] for number in chosen.tolist()]
 

@@ -26,10 +26,14 @@ TINY = 1e-30
 """Lower bound of divisors: 0 / 0 becomes 0."""
 
 
-def position_count(features: Tensor, visible: Tensor | None = None) -> float:
-    """Return the number of positions h·w of features (1, C, h, w), or the sum of `visible`."""
+Count = float | Tensor
+"""A number of positions. A sum stays on its device, (), because the processor would have to wait for it."""
+
+
+def position_count(features: Tensor, visible: Tensor | None = None) -> Count:
+    """Return the number of positions h·w of features (1, C, h, w), or the sum of `visible`; never 0."""
     height, width = features.shape[-2:]
-    return float(height * width) if visible is None else visible.sum().item()
+    return float(height * width) if visible is None else visible.sum().clamp_min(TINY)
 
 
 # ── Content: eq. 1 and 2 ───────────────────────────────────────────────────────────────────────────
@@ -66,7 +70,7 @@ def gram_matrix(features: Tensor, visible: Tensor | None = None) -> Tensor:
     channels = features.shape[1]
     size, weighted = (channels, channels, 1, 1), _weighted(features, visible)
     products: Tensor = conv2d_weight(features, size, weighted)  # type: ignore[no-untyped-call]
-    return products[:, :, 0, 0] / max(position_count(features, visible), TINY)  # (C, C, 1, 1) to (C, C)
+    return products[:, :, 0, 0] / position_count(features, visible)  # (C, C, 1, 1) to (C, C)
 
 
 def style_loss(gram: Tensor, target: Tensor) -> Tensor:
@@ -82,7 +86,7 @@ def style_gradient(features: Tensor, difference: Tensor, visible: Tensor | None 
 
     `difference` (C, C) is the Gram matrix of the features minus the target; it is symmetric.
     """
-    scale = 4 / (difference.numel() * max(position_count(features, visible), TINY))
+    scale = 4 / (difference.numel() * position_count(features, visible))
     return _weighted(conv2d(features, (difference * scale)[:, :, None, None]), visible)
 
 
@@ -126,6 +130,6 @@ def _weighted(values: Tensor, visible: Tensor | None) -> Tensor:
     return values if visible is None else values * visible
 
 
-def _value_count(features: Tensor, visible: Tensor | None) -> float:
+def _value_count(features: Tensor, visible: Tensor | None) -> Count:
     """Return the number of values C·h·w, each weighted by its visibility; never 0."""
-    return max(features.shape[1] * position_count(features, visible), TINY)
+    return features.shape[1] * position_count(features, visible)

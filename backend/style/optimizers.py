@@ -1,7 +1,8 @@
 """Optimizers of an image: bounded L-BFGS and Adam. All values stay in [0, 1].
 
 An optimizer takes an objective function and a first image (1, 3, H, W), and yields the best image so far
-after each evaluation.
+after each evaluation. Scalars stay on the image's device as tensors (), because the processor would have to
+wait for each. It reads the loss once per evaluation, and the curvature with it.
 
 Sources:
     Nocedal and Wright 2006, *Numerical Optimization*, algorithms 7.4 and 7.5 (L-BFGS)
@@ -19,8 +20,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-ObjectiveFunction = Callable[[Tensor], tuple[float, Tensor]]
-"""From an image (1, 3, H, W) to its loss and the gradient with respect to the image, (1, 3, H, W)."""
+ObjectiveFunction = Callable[[Tensor], tuple[Tensor, Tensor]]
+"""From an image (1, 3, H, W) to its loss () and the gradient with respect to the image, (1, 3, H, W)."""
 
 HISTORY, LEAST_HISTORY = 10, 1
 """Number of steps in the memory of L-BFGS; 100 converge no faster here and take ten times the memory."""
@@ -54,7 +55,8 @@ def lbfgs(objective: ObjectiveFunction, image: Tensor) -> Iterator[BestSoFar]:
     best, change = BestSoFar(image.clamp(0, 1), math.inf), FIRST_CHANGE
     while True:
         image, pairs = best.image, deque[_CurvaturePair](maxlen=history_length(image))
-        loss, gradient = objective(image)
+        device_loss, gradient = objective(image)
+        loss = device_loss.item()
         while loss < DIVERGED * best.loss:
             if loss < best.loss:
                 best = BestSoFar(image, loss)
@@ -62,9 +64,10 @@ def lbfgs(objective: ObjectiveFunction, image: Tensor) -> Iterator[BestSoFar]:
             step = _direction(image, gradient, pairs, change).clamp_(-MOST_CHANGE, MOST_CHANGE)
             old_image, old_gradient = image, gradient
             image = step.add_(image).clamp_(0, 1)
-            loss, gradient = objective(image)
+            device_loss, gradient = objective(image)
             pair = _pair(image - old_image, torch.sub(gradient, old_gradient, out=old_gradient))
-            if pair.curvature > 0:
+            loss, curvature = torch.stack([device_loss, pair.curvature]).tolist()
+            if curvature > 0:
                 pairs.append(pair)
             del step, pair, old_image, old_gradient  # frees their memory before the next evaluation
         yield best
@@ -72,17 +75,17 @@ def lbfgs(objective: ObjectiveFunction, image: Tensor) -> Iterator[BestSoFar]:
 
 
 class _CurvaturePair(NamedTuple):
-    """A step s and the change y of the gradient over it, with s·y and the Hessian scale (s·y)/(y·y)."""
+    """A step s and the change y of the gradient over it, with s·y and the Hessian scale (s·y)/(y·y), ()."""
 
     step: Tensor
     change: Tensor
-    curvature: float
-    scale: float
+    curvature: Tensor
+    scale: Tensor
 
 
 def _pair(step: Tensor, change: Tensor) -> _CurvaturePair:
     curvature = _dot(step, change)
-    scale = curvature / max(_dot(change, change), TINY)
+    scale = curvature / _dot(change, change).clamp_min(TINY)
     if history_length(step) < HISTORY:
         step, change = step.bfloat16(), change.bfloat16()
     return _CurvaturePair(step, change, curvature, scale)
@@ -100,16 +103,17 @@ def _direction(image: Tensor, gradient: Tensor, pairs: Sequence[_CurvaturePair],
     alphas = []
     for pair in reversed(pairs):
         alphas.append(_dot(pair.step, direction) / pair.curvature)
-        direction.sub_(pair.change, alpha=alphas[-1])
+        direction.addcmul_(pair.change, alphas[-1], value=-1)
     direction.mul_(pairs[-1].scale)
     for pair, alpha in zip(pairs, reversed(alphas), strict=True):
         beta = _dot(pair.change, direction) / pair.curvature
-        direction.add_(pair.step, alpha=alpha - beta)
+        direction.addcmul_(pair.step, alpha - beta)
     return direction.neg_().masked_fill_(at_bound, 0)
 
 
-def _dot(first: Tensor, second: Tensor) -> float:
-    return torch.dot(first.flatten().to(second.dtype), second.flatten()).item()
+def _dot(first: Tensor, second: Tensor) -> Tensor:
+    """Return the dot product of two tensors of equal shape in float32, ()."""
+    return torch.dot(first.flatten().to(second.dtype), second.flatten()).float()
 
 
 def history_length(image: Tensor) -> int:
@@ -128,7 +132,8 @@ def adam(objective: ObjectiveFunction, image: Tensor) -> Iterator[BestSoFar]:
     optimizer = torch.optim.Adam([image], lr=ADAM_RATE, betas=ADAM_BETAS)
     best = BestSoFar(image.clone(), math.inf)
     for step in itertools.count(1):
-        loss, image.grad = objective(image)
+        device_loss, image.grad = objective(image)
+        loss = device_loss.item()
         if loss < best.loss:
             best = BestSoFar(image.clone(), loss)
         yield best

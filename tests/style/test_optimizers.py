@@ -25,10 +25,10 @@ class Bowl:
         self.scale = torch.linspace(1, 30, target.shape[-1])
         self.evaluations = 0
 
-    def __call__(self, image: Tensor) -> tuple[float, Tensor]:
+    def __call__(self, image: Tensor) -> tuple[Tensor, Tensor]:
         self.evaluations += 1
         difference = image - self.target
-        return (self.scale * difference.square()).sum().item(), 2 * self.scale * difference
+        return (self.scale * difference.square()).sum(), 2 * self.scale * difference
 
 
 @pytest.fixture
@@ -65,7 +65,9 @@ def test_yielded_images_are_not_changed_later(optimizer: Optimizer, bowl: Bowl) 
 
 def test_adam_keeps_the_first_image_when_every_loss_is_nan(bowl: Bowl) -> None:
     start = bowl.target.clone()
-    nowhere = islice(OPTIMIZERS["adam"](lambda image: (float("nan"), torch.ones_like(image)), start), 5)
+    nowhere = islice(
+        OPTIMIZERS["adam"](lambda image: (torch.tensor(float("nan")), torch.ones_like(image)), start), 5
+    )
     assert all(torch.equal(image, bowl.target) for image, _ in nowhere)
 
 
@@ -73,9 +75,9 @@ def test_lbfgs_restarts_from_the_best_image_when_it_diverges(bowl: Bowl) -> None
     """The loss is NaN wherever a pixel exceeds 0.5; some of the first steps lead there."""
     bowl.target.fill_(0.45)
 
-    def objective(image: Tensor) -> tuple[float, Tensor]:
+    def objective(image: Tensor) -> tuple[Tensor, Tensor]:
         loss, gradient = bowl(image)
-        return (loss if image.max() < 0.5 else float("nan")), gradient
+        return (loss if image.max() < 0.5 else torch.tensor(float("nan"))), gradient
 
     first, *_, last = islice(lbfgs(objective, torch.zeros_like(bowl.target)), 60)
     assert last.image.isfinite().all()
@@ -114,7 +116,7 @@ def noting(pair: Callable[[Tensor, Tensor], optimizers._CurvaturePair], nbytes: 
 def test_lbfgs_limits_the_change_of_each_value_per_step(bowl: Bowl) -> None:
     asked = []
 
-    def objective(image: Tensor) -> tuple[float, Tensor]:
+    def objective(image: Tensor) -> tuple[Tensor, Tensor]:
         asked.append(image.clone())
         return bowl(image)
 
@@ -127,9 +129,9 @@ def test_the_steps_of_adam_become_smaller() -> None:
     """With a gradient of constant size and alternating sign."""
     asked = [torch.full((1, 3, 4, 4), 0.5)]
 
-    def objective(image: Tensor) -> tuple[float, Tensor]:
+    def objective(image: Tensor) -> tuple[Tensor, Tensor]:
         asked.append(image.clone())
-        return 1.0, torch.full_like(image, (-1) ** len(asked))
+        return torch.tensor(1.0), torch.full_like(image, (-1) ** len(asked))
 
     list(islice(OPTIMIZERS["adam"](objective, asked[0]), 100))
     changes = [(after - before).abs().max().item() for before, after in itertools.pairwise(asked[1:])]
