@@ -162,11 +162,11 @@ def _near(predicted: Predicted, objective: ObjectiveFunction) -> ObjectiveFuncti
     Ruder et al. 2016, eq. 7, with a weight for each pixel.
     """
 
-    def evaluate(image: Tensor) -> tuple[float, Tensor]:
+    def evaluate(image: Tensor) -> tuple[Tensor, Tensor]:
         loss, gradient = objective(image)
         distance = image - predicted.image
         pull = distance * predicted.weight * (TEMPORAL_WEIGHT / distance.numel())
-        return loss + float((pull * distance).sum()), gradient + 2 * pull
+        return loss + (pull * distance).sum(), gradient + 2 * pull
 
     return evaluate
 
