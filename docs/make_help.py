@@ -76,6 +76,8 @@ you change nothing. A dimmed preview belongs to earlier settings.</p>
 <tr><td>mouse wheel, + and −</td><td>enlarge or reduce the preview</td></tr>
 <tr><td>dragging, arrow keys</td><td>move the visible part</td></tr>
 </table>
+<p>The strip below it shows the results since GIMP was started. Click one to see it to the left of the line;
+double-click it, or press the button beside the strip, to bring its settings back.</p>
 """
 RUN = """
 <h2>The run</h2>

@@ -1,4 +1,4 @@
-"""GIMP with its window on a virtual screen, operated by keyboard.
+"""GIMP with its window on a virtual screen, operated by keyboard and by mouse.
 
 Atelier's filters are expected at the end of the Filters menu.
 """
@@ -160,6 +160,44 @@ class GimpWindow:
                 if attempt == TRIES - 1:
                     raise
 
+    def choose_from_menu(self, bar: tuple[int, int], *entries: float) -> None:
+        """Click on the menu bar at a place, then on an entry of each menu that opens.
+
+        An entry is given by its place in the height of its menu, from 0 at the top to 1.
+        """
+        known = set(self._windows())
+        self.click_at(*bar)
+        for entry in entries:
+            (opened,) = self.wait_until(lambda: set(self._windows()) - known, "a menu opens")
+            known.add(opened)
+            left, top, width, height = self.box_of(opened)
+            self.click_at(left + width // 2, top + round(entry * height))
+
+    def click(self, text: str, times: int = 1, button: int = 1) -> None:
+        """Click in the filter's dialog on a text, or on something with a tooltip, that begins with `text`."""
+        left, top, width, height = self.place_of(text)
+        self.click_at(left + width // 2, top + height // 2, times, button)
+
+    def place_of(self, text: str) -> tuple[int, int, int, int]:
+        """Return left, top, width and height of a text, or of something with a tooltip, that begins so."""
+        places = [box for name, box in self._report()[2] if name.startswith(text)]
+        assert places, f"there is no “{text}” in the dialog"
+        left, top, width, height = places[0]
+        return left, top, width, height
+
+    def drag(self, start: tuple[int, int], end: tuple[int, int]) -> None:
+        """Press the mouse button at a place, and release it at another one."""
+        self._do("xdotool", "mousemove", *map(str, start), "mousedown", "1")
+        self._do("xdotool", "mousemove", *map(str, end))
+        time.sleep(POLL_S)
+        self._do("xdotool", "mouseup", "1")
+
+    def click_at(self, x: int, y: int, times: int = 1, button: int = 1) -> None:
+        """Click at a place of the screen."""
+        self._do("xdotool", "mousemove", str(x), str(y))
+        time.sleep(POLL_S)
+        self._do("xdotool", "click", "--repeat", str(times), "--delay", "80", str(button))
+
     def visible_texts(self) -> list[str]:
         """Wait until the filter's dialog has processed all input and is drawn; return its visible texts."""
         texts: list[str] = self._report()[0]
@@ -235,6 +273,10 @@ class GimpWindow:
 
     def _filters(self) -> list[psutil.Process]:
         return filters_in(self._process.pid)
+
+    def _windows(self) -> list[str]:
+        """Return GIMP's windows; an open menu is one, too."""
+        return self._ask("search", "--onlyvisible", "--class", "gimp")
 
     def _find(self, title: str) -> list[str]:
         return self._ask("search", "--onlyvisible", "--name", title)

@@ -32,6 +32,7 @@ from host.event_loop_client import EventLoopClient
 from host.filters import FILTERS
 from host.picture_cache import PictureCache
 from host.progress_reporter import ProgressReporter
+from host.session_results import MOST_RESULTS, SessionResult, add_session_result, session_results
 from host.suitability import Unsuitable
 from host.task import Task
 from ui.gallery import recent
@@ -40,8 +41,9 @@ from ui.gallery.file_chooser import _small_picture
 from ui.gallery.gallery import Gallery
 from ui.preview.excerpt import Excerpt, excerpt_of
 from ui.preview.pane import PreviewPane
-from ui.preview.rendering import dimmed, original_pixbuf, result_pixbuf
+from ui.preview.rendering import dimmed, jpeg_of, original_pixbuf, pixbuf_of, result_pixbuf
 from ui.preview.view import WHOLE, View
+from ui.results_strip import ResultsStrip
 from ui.run_progress import RunProgress
 from ui.settings_form import settings_form
 from ui.status_line import StatusLine
@@ -699,3 +701,66 @@ def case_a_gallery_reads_the_history_once_per_listing() -> None:
     finally:
         recent.read_history = read_history
     gallery.destroy()
+
+
+# ── The results of this session ──────────────────────────────────────────────────────────────────
+
+
+def plain_jpeg(*colour: int) -> bytes:
+    return jpeg_of(pixbuf_of(Picture(16, 8, "RGB", "u8", bytes(colour) * 128)))
+
+
+def result_of(name: str, **settings: Any) -> SessionResult:
+    return SessionResult(name, {"filter": "style-transfer", **settings}, plain_jpeg(255, 0, 0))
+
+
+def case_the_results_of_a_session_are_kept_in_gimp() -> None:
+    try:
+        assert session_results("style-transfer") == []
+        for number in range(MOST_RESULTS + 2):
+            add_session_result("style-transfer", result_of(f"number {number}", seed=number))
+        Gimp.attach_parasite(Gimp.Parasite.new("atelier-result-style-transfer-99", 0, b"[1"))
+        Gimp.attach_parasite(Gimp.Parasite.new("atelier-result-style-transfer-x", 0, b"{}\n"))
+        kept = session_results("style-transfer")
+        assert [result.record["seed"] for result in kept] == list(range(MOST_RESULTS + 1, 1, -1))
+        assert kept[-1] == result_of("number 2", seed=2)
+        assert session_results("deepdream") == []
+    finally:
+        for name in Gimp.get_parasite_list():
+            if name.startswith("atelier-result-"):
+                Gimp.detach_parasite(name)
+
+
+def case_a_result_in_the_strip_is_compared_and_restored() -> None:
+    compared, restored = list[Any](), list[Any]()
+    results = [result_of("newer"), result_of("older")]
+    strip = ResultsStrip(results, compared.append, restored.append)
+    row, button = strip._row, strip._button
+    assert strip.get_visible() and not button.get_sensitive()
+    row.select_path(Gtk.TreePath.new_from_indices([1]))
+    assert [(pixbuf.get_width(), pixbuf.get_height()) for pixbuf in compared] == [(16, 8)]
+    button.clicked()
+    row.item_activated(Gtk.TreePath.new_from_indices([0]))
+    assert restored == [results[1], results[0]]
+    row.unselect_all()
+    assert compared[-1] is None and not button.get_sensitive()
+    strip.destroy()
+    assert not ResultsStrip([], compared.append, restored.append).get_visible()
+
+
+def case_the_preview_is_compared_with_a_result() -> None:
+    green, blue = bytes((0, 255, 0)), bytes((0, 0, 255))
+    with layer_of() as layer, Window(layer, GALLERY) as window:
+        made, width = window.wait(), PREVIEW_PX * 3
+        window.pane.compare_with(pixbuf_of(Picture(10, 6, "RGB", "u8", green * 60)))
+        assert window.pixels[:3] == green
+        assert window.pixels[width - 3 : width] == made[width - 3 : width]
+        window.pane._move_line(1.0)
+        assert window.pixels[width // 2 : width // 2 + 3] == green
+        window.pane.compare_with(pixbuf_of(Picture(10, 6, "RGB", "u8", (green * 5 + blue * 5) * 6)))
+        window.pane._change_view(View(0.9, 0.5, 4.0))
+        assert window.pixels[:3] == blue, "another part of the result is shown"
+        window.pane._change_view(WHOLE)
+        window.wait()
+        window.pane.compare_with(None)
+        assert window.pixels == made

@@ -1,6 +1,7 @@
 """The filters in GIMP's window: its menu, each dialog, runs and their ends, the new layers.
 
-GIMP is operated by keyboard. Screenshots of every step are saved in the tests' cache.
+GIMP is operated by keyboard, and by mouse on several screens. Screenshots of every step are saved in the
+tests' cache.
 """
 
 from __future__ import annotations
@@ -359,25 +360,96 @@ SCREENS: dict[str, dict[str, Any]] = {
     "light, 1024 by 768": {"size": (1024, 768)},
     "dark, large text": {"text_scale": 1.5},
 }
+MENU_BARS = {1.0: {"Edit": (60, 32), "Filters": (430, 32)}, 1.5: {"Edit": (79, 36), "Filters": (577, 36)}}
+"""Places in GIMP's window, by the scale of text; all are multiplied by the scale of the screen."""
+UNDO, NEURAL = 0.03, 0.98
+"""Places of entries in the heights of the menus Edit and Filters."""
 
 
 @pytest.mark.parametrize("screen", SCREENS)
-def test_the_dialog_fits_on_every_screen(gimp_version: str, home: Path, screen: str, tmp_path: Path) -> None:
+def test_a_journey_by_mouse_on_every_screen(
+    gimp_version: str, home: Path, screen: str, tmp_path: Path
+) -> None:
     look = f"(theme-color-scheme {screen.partition(',')[0]})\n"
     folder = f"{gimp_version}-{screen.replace(', ', '-').replace(' ', '-')}"
     with shown(gimp_version, home, tmp_path, folder, more=look, **SCREENS[screen]) as window:
-        for procedure in (STYLE, DREAM):
-            values = {"method": "gallery", "gallery_style": "great wave"} if procedure == STYLE else BRIEF
-            dialog = open_dialog(window, procedure, **values)
-            wait_for_preview(window, dialog)
-            window.take_screenshot(f"{procedure}-dialog")
-            check_that_the_dialog_is_on_the_screen(window, dialog)
-            window.press("alt+v")  # Advanced
-            window.visible_texts()
-            window.take_screenshot(f"{procedure}-advanced")
-            check_that_the_dialog_is_on_the_screen(window, dialog)
-            window.press("Escape")
-            window.wait_for_end(title_of(procedure))
+        bar = menu_bar(**SCREENS[screen])
+        before = window.image()
+        look_and_choose(window, open_by_mouse(window, bar, STYLE))
+        window.click("Run")
+        window.wait_for_end(title_of(STYLE), JOB_S)
+        (made, *_photo) = window.layers()
+        assert made["settings"].items() >= {"method": "gallery", "gallery_style": "charcoal"}.items()
+        compare_and_restore(window, open_by_mouse(window, bar, STYLE))
+        window.choose_from_menu(bar["Edit"], UNDO)
+        window.wait_until(lambda: window.image() == before, "the new layer is undone", UNDO_S)
+        for procedure in (DREAM, VISUALISE):
+            look_at_everything(window, open_by_mouse(window, bar, procedure), procedure)
+
+
+def menu_bar(scale: int = 1, text_scale: float = 1.0, **_size: Any) -> dict[str, tuple[int, int]]:
+    return {menu: (scale * x, scale * y) for menu, (x, y) in MENU_BARS[text_scale].items()}
+
+
+def open_by_mouse(window: GimpWindow, bar: dict[str, tuple[int, int]], procedure: str) -> str:
+    """Choose a filter from Filters ▸ Neural, and return its dialog."""
+    place = sorted(DIALOGS, key=title_of).index(procedure)
+    window.choose_from_menu(bar["Filters"], NEURAL, (place + 0.5) / len(DIALOGS))
+    return window.wait_for(title_of(procedure))
+
+
+def look_and_choose(window: GimpWindow, dialog: str) -> None:
+    """Look at the preview and the advanced settings, and choose another style."""
+    wait_for_preview(window, dialog)
+    window.take_screenshot("opened")
+    check_that_the_dialog_is_on_the_screen(window, dialog)
+    window.click("Charcoal")
+    window.wait_until(lambda: window.settings()["gallery-style"] == "charcoal", "the style is chosen")
+    whole = wait_for_preview(window, dialog)
+    window.click("Preview", times=3, button=4)  # the wheel
+    assert wait_for_preview(window, dialog) != whole
+    window.take_screenshot("enlarged")
+    window.click("Detail 1:1")
+    assert wait_for_preview(window, dialog) == whole
+    window.click("Split")
+    assert wait_for_preview(window, dialog) != whole
+    left, top, width, height = window.place_of("Preview")
+    window.drag((left + width // 2, top + height // 2), (left + width // 4, top + height // 2))
+    window.take_screenshot("split")
+    window.click("Split")
+    window.click("Advanced")
+    window.visible_texts()
+    window.take_screenshot("advanced")
+    check_that_the_dialog_is_on_the_screen(window, dialog)
+    window.click("Advanced")
+
+
+def compare_and_restore(window: GimpWindow, dialog: str) -> None:
+    """Compare the preview of another style with the result, and bring the result's settings back."""
+    window.click("Yellow and ink")
+    preview = wait_for_preview(window, dialog)
+    check_that_the_dialog_is_on_the_screen(window, dialog)
+    window.click("Style Transfer: charcoal")
+    assert wait_for_preview(window, dialog) != preview
+    window.take_screenshot("compared")
+    assert window.settings()["gallery-style"] == "yellow and ink"
+    window.click("Bring back")
+    window.wait_until(lambda: window.settings()["gallery-style"] == "charcoal", "the settings are back")
+    window.click("Cancel")
+    window.wait_for_end(title_of(STYLE))
+
+
+def look_at_everything(window: GimpWindow, dialog: str, procedure: str) -> None:
+    name = title_of(procedure).strip("^$")
+    wait_for_preview(window, dialog, WITHOUT_PICTURE)
+    window.take_screenshot(f"{name}-dialog")
+    check_that_the_dialog_is_on_the_screen(window, dialog)
+    window.click("Advanced")
+    window.visible_texts()
+    window.take_screenshot(f"{name}-advanced")
+    check_that_the_dialog_is_on_the_screen(window, dialog)
+    window.click("Cancel")
+    window.wait_for_end(title_of(procedure))
 
 
 # ── Runs ─────────────────────────────────────────────────────────────────────────────────────────

@@ -6,6 +6,7 @@ Gtk, so it is imported only for interactive calls.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import TypeAlias
@@ -22,15 +23,18 @@ from host.filters import Filter
 from host.picture_cache import PictureCache
 from host.progress_reporter import ProgressReporter
 from host.run import make_layers
+from host.session_results import SessionResult, add_session_result, session_results
 from host.source_pictures import SourcePicture
 from host.suitability import Unsuitable
 from host.task import Task, task_of
 from host.translation import _
 
-from .gallery.entries import has_gallery
+from .gallery.entries import has_gallery, recorded_arguments, set_arguments
 from .gallery.gallery import Gallery
 from .gallery.recent import add_recent
-from .preview.pane import PreviewPane
+from .preview.pane import PreviewPane, selected_part
+from .preview.rendering import jpeg_of
+from .results_strip import PICTURE_PX, ResultsStrip
 from .run_progress import RunProgress
 from .settings_form import settings_form
 from .status_line import StatusLine
@@ -61,23 +65,28 @@ class FilterDialog:
         self._pictures = PictureCache(layer)
         self._dialog = GimpUi.ProcedureDialog.new(procedure, config, _(chosen.title))
         self._preview = PreviewPane(layer, self._pictures, self._client, self._current_request)
+        results = session_results(chosen.request.name)
+        self._strip = ResultsStrip(results, self._preview.compare_with, self._restore)
         self._status_line = StatusLine()
         self._body = Gtk.Box(spacing=SPACING_PX)
         self._settings = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=SPACING_PX)
-        self._settings_columns = [self._settings]
+        self._disabled_in_a_run = [self._settings, self._strip]
         self._lay_out()
         self._finish_early = self._add_finish_early_button()
         self._connect_signals()
         self._config_changed()
 
     def _lay_out(self) -> None:
-        """Place the preview, the gallery above the settings, and the advanced settings beside both."""
+        """Place the preview above the strip, the gallery above the settings, and the advanced ones beside."""
         gallery = Gallery(self._config, self._chosen).view if has_gallery(self._chosen) else None
         form = settings_form(self._dialog, self._config, self._chosen)
         if gallery:
             self._settings.pack_start(gallery, True, True, 0)
         self._settings.pack_start(form.basic, False, False, 0)
-        self._body.pack_start(self._preview, True, True, 0)
+        left = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=SPACING_PX, visible=True)
+        left.pack_start(self._preview, True, True, 0)
+        left.pack_start(self._strip, False, False, 0)
+        self._body.pack_start(left, True, True, 0)
         self._body.pack_start(self._settings, False, True, 0)
         if form.advanced:
             self._place_advanced(form.advanced, gallery)
@@ -90,7 +99,7 @@ class FilterDialog:
     def _place_advanced(self, advanced: Gtk.Widget, gallery: Gtk.Widget | None) -> None:
         """Place the advanced settings in their own column; on a narrow screen, instead of the gallery."""
         if _screen_width() >= WIDE_PX * _text_scale():
-            self._settings_columns.append(advanced)
+            self._disabled_in_a_run.append(advanced)
             self._body.pack_start(advanced, False, True, 0)
             advanced.connect("hide", self._shrink)
             return
@@ -158,6 +167,9 @@ class FilterDialog:
         self._status_line.show_message(self._expected_duration())
         self._preview.refresh_soon()
 
+    def _restore(self, result: SessionResult) -> None:
+        set_arguments(self._config, recorded_arguments(self._chosen, result.record))
+
     def _backend_changed(self) -> None:
         self._preview.refresh_soon()
 
@@ -204,7 +216,17 @@ class FilterDialog:
                 self._run = None
                 self._set_running(False)
         add_recent(task.pictures)
+        self._add_to_strip(task, made)
         return made
+
+    def _add_to_strip(self, task: Task, made: Gimp.Layer) -> None:
+        """Keep a result for the strip of the next dialog."""
+        try:
+            jpeg = jpeg_of(selected_part(made, PICTURE_PX))
+        except Unsuitable:  # the selection was moved off the layer during the run
+            return
+        result = SessionResult(task.layer_name(task.frames), json.loads(task.record()), jpeg)
+        add_session_result(task.request.name, result)
 
     def _show_failure(self, failure: Failure) -> None:
         """Show the error of a run. A cancelled run has none.
@@ -224,7 +246,7 @@ class FilterDialog:
     def _set_running(self, is_running: bool) -> None:
         """Disable everything during a run except the buttons to end it; enable everything after it."""
         (self._preview.pause if is_running else self._preview.resume)()
-        for widget in (*self._settings_columns, *self._load_and_save()):
+        for widget in (*self._disabled_in_a_run, *self._load_and_save()):
             Gtk.Widget.set_sensitive(widget, not is_running)
         for response in (Gtk.ResponseType.OK, Gtk.ResponseType.HELP, RESET):
             self._dialog.set_response_sensitive(response, not is_running)

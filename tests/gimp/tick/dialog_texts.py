@@ -1,7 +1,7 @@
-"""A report of a filter's dialog, its visible texts and its settings, made when the dialog is idle.
+"""A report of a filter's dialog, made when it is idle: its visible texts, its settings, and where things are.
 
 The test writes a question, any text, into one file. After all earlier key presses are processed and
-everything is drawn, the question, the texts and the settings are written into another file as JSON.
+everything is drawn, the question and the report are written into another file as JSON.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def answer_questions(question: Path, answer: Path) -> None:
 
     def reply(text: str) -> bool:
         draft = answer.with_suffix(".part")
-        draft.write_text(json.dumps([text, list(_texts()), _settings()]))
+        draft.write_text(json.dumps([text, list(_texts()), _settings(), list(_places())]))
         draft.replace(answer)
         return False
 
@@ -61,6 +61,42 @@ def _texts_in(gtk: Any, widget: Any) -> Iterator[str]:
     elif isinstance(widget, gtk.Container):
         for child in widget.get_children():
             yield from _texts_in(gtk, child)
+
+
+def _places() -> Iterator[tuple[str, list[int]]]:
+    """Yield the texts, tooltips and names of what can be clicked, each with its box on the screen."""
+    from gi.repository import Gtk
+
+    for window in Gtk.Window.list_toplevels():
+        yield from _places_in(Gtk, window)
+
+
+def _places_in(gtk: Any, widget: Any) -> Iterator[tuple[str, list[int]]]:
+    if not widget.get_mapped():
+        return
+    if isinstance(widget, gtk.IconView):
+        for row in widget.get_model():
+            _found, cell = widget.get_cell_rect(row.path, None)
+            yield (
+                row[widget.get_tooltip_column()],
+                _on_screen(widget, cell.x, cell.y, cell.width, cell.height),
+            )
+        return
+    size = widget.get_allocated_width(), widget.get_allocated_height()
+    label = widget.get_text() if isinstance(widget, gtk.Label) else None
+    for text in (label, widget.get_tooltip_text(), widget.get_accessible().get_name()):
+        if text:
+            yield text, _on_screen(widget, 0, 0, *size)
+    for child in widget.get_children() if isinstance(widget, gtk.Container) else ():
+        yield from _places_in(gtk, child)
+
+
+def _on_screen(widget: Any, x: int, y: int, width: int, height: int) -> list[int]:
+    """Map a box in a widget to pixels of the screen."""
+    toplevel, scale = widget.get_toplevel(), widget.get_scale_factor()
+    left, top = widget.translate_coordinates(toplevel, x, y)
+    _found, across, down = toplevel.get_window().get_origin()
+    return [scale * value for value in (across + left, down + top, width, height)]
 
 
 def _settings() -> dict[str, Any]:

@@ -188,12 +188,17 @@ def _result_entry(layer: Gimp.Layer, chosen: Filter) -> Entry | None:
     if recorded.get("filter") != chosen.request.name:
         return None
     name, image = layer.get_name(), layer.get_image().get_name()
+    key, loader = f"result:{layer.get_id()}", layer_thumbnail(layer)
+    return Entry(key, name, f"{name} ({image})", loader, recorded_arguments(chosen, recorded), kind="result")
+
+
+def recorded_arguments(chosen: Filter, recorded: Mapping[str, Any]) -> dict[str, Any]:
+    """Return every argument of a filter from the settings of a result, as in its layer's parasite."""
     values = {key.replace("_", "-"): value for key, value in recorded.items()}
     pictures = recorded.get("pictures")
     if isinstance(pictures, list):
         values |= dict(zip((each.name for each in chosen.picture_arguments), pictures, strict=False))
-    key, loader = f"result:{layer.get_id()}", layer_thumbnail(layer)
-    return Entry(key, name, f"{name} ({image})", loader, arguments_of(chosen, values), kind="result")
+    return arguments_of(chosen, values)
 
 
 def arguments_of(chosen: Filter, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -239,6 +244,11 @@ def choose(config: Gimp.ProcedureConfig, chosen: Filter, entry: Entry) -> None:
             values[argument.name] = entry.picture if argument.kind == entry.kind else None
         if not _uses_picture(config, chosen):
             values |= chosen.set_by_picture or {"method": StyleTransfer.method}
+    set_arguments(config, values)
+
+
+def set_arguments(config: Gimp.ProcedureConfig, values: Mapping[str, Any]) -> None:
+    """Set arguments together, so that the dialog follows them once."""
     with config.freeze_notify():
         for name, value in values.items():
             config.set_property(name, value)

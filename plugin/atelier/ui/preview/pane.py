@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeAlias
 
-from gi.repository import Gimp, GLib, Gtk
+from gi.repository import GdkPixbuf, Gimp, GLib, Gtk
 
 from atelier_shared.messages import Picture
 from atelier_shared.request import PREVIEW_PX, PaintingRequest
@@ -23,7 +23,14 @@ from host.translation import _
 from .excerpt import Excerpt, excerpt_of, size_of_whole
 from .picture_area import AreaCallbacks, PictureArea
 from .preview_job import PreviewJob
-from .rendering import dimmed, original_pixbuf, result_pixbuf, split
+from .rendering import (
+    dimmed,
+    original_pixbuf,
+    part_of,
+    result_pixbuf,
+    scaled_into,
+    split,
+)
 from .view import WHOLE, View
 
 DELAY_S = 0.2
@@ -46,6 +53,11 @@ class Subject(NamedTuple):
     view: View
 
 
+def selected_part(layer: Gimp.Layer, longest_px: int) -> GdkPixbuf.Pixbuf:
+    """Return the selected part of a layer, reduced to `longest_px`; raises like `excerpt_of`."""
+    return original_pixbuf(excerpt_of(layer, WHOLE, longest_px))
+
+
 class PreviewPane(Gtk.Box):  # type: ignore[misc]  # gi has no types
     """The preview of a filter.
 
@@ -66,6 +78,8 @@ class PreviewPane(Gtk.Box):  # type: ignore[misc]  # gi has no types
         self._excerpt: Excerpt | None = None
         self._result: Picture | None = None
         self._result_subject: Subject | None = None
+        self._compared: GdkPixbuf.Pixbuf | None = None
+        self._whole = (1, 1)
         self._view = WHOLE
         self._line = 0.5
         self.area = PictureArea(
@@ -90,7 +104,10 @@ class PreviewPane(Gtk.Box):  # type: ignore[misc]  # gi has no types
         )
         self._before.connect("toggled", self._draw)
         self._split.set_tooltip_text(
-            _("Show the original layer to the left of a line. Drag the line, or press Left and Right.")
+            _(
+                "Show the original layer, or the result selected below, to the left of a line."
+                " Drag the line, or press Left and Right."
+            )
         )
         self._split.connect("toggled", self._split_toggled)
         self._detail.set_tooltip_text(
@@ -139,6 +156,12 @@ class PreviewPane(Gtk.Box):  # type: ignore[misc]  # gi has no types
             self._set_view(WHOLE)
             self._show_original()
         self._result, self._result_subject = picture, self._subject()
+        self._draw()
+
+    def compare_with(self, pixbuf: GdkPixbuf.Pixbuf | None) -> None:
+        """Show an earlier result of the whole selection to the left of the line; None: the original."""
+        self._compared = pixbuf
+        self._split.set_active(pixbuf is not None)
         self._draw()
 
     # ── Requests ─────────────────────────────────────────────────────────────────────────────────
@@ -234,6 +257,7 @@ class PreviewPane(Gtk.Box):  # type: ignore[misc]  # gi has no types
         return True
 
     def _read_excerpt(self) -> Excerpt:
+        self._whole = size_of_whole(self._layer)
         return excerpt_of(self._layer, self._view, self.area.side_px)
 
     def _show_original_only(self, status: str) -> None:
@@ -251,13 +275,25 @@ class PreviewPane(Gtk.Box):  # type: ignore[misc]  # gi has no types
         if self._excerpt is None:
             return
         original = original_pixbuf(self._excerpt)
-        if self._result is None or self._before.get_active() or self._is_pressed:
+        if self._before.get_active() or self._is_pressed:
             self.area.show_pixbuf(original)
             return
-        result = result_pixbuf(self._excerpt, self._result)
-        if self._result_subject != self._subject():
-            result = dimmed(result)
-        self.area.show_pixbuf(split(original, result, self._line) if self._split.get_active() else result)
+        shown = self._current_pixbuf(self._excerpt) if self._result else original
+        if self._split.get_active() and (self._result or self._compared):
+            shown = split(self._left_of_line(original), shown, self._line)
+        self.area.show_pixbuf(shown)
+
+    def _current_pixbuf(self, excerpt: Excerpt) -> GdkPixbuf.Pixbuf:
+        assert self._result
+        result = result_pixbuf(excerpt, self._result)
+        return result if self._result_subject == self._subject() else dimmed(result)
+
+    def _left_of_line(self, original: GdkPixbuf.Pixbuf) -> GdkPixbuf.Pixbuf:
+        """Return the same part of the result to compare with, or the original without one."""
+        if self._compared is None:
+            return original
+        part = part_of(self._compared, self._view.box(self._whole), self._whole)
+        return scaled_into(part, original.get_width(), original.get_height())
 
     def _show_status(self, text: str) -> None:
         self._status.set_text(text)
@@ -301,6 +337,8 @@ class PreviewPane(Gtk.Box):  # type: ignore[misc]  # gi has no types
         if view == self._view or self._is_paused:
             return
         self._set_view(view)
+        self._wanted = None
+        self._job.cancel()
         self._show_original()
         if not self._is_pressed:
             self.refresh_soon()

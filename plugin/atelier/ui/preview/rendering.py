@@ -5,20 +5,23 @@ They are put together by GdkPixbuf, because GIMP 3.0 may be installed without th
 
 from __future__ import annotations
 
-from gi.repository import GdkPixbuf, GLib
+from gi.repository import GdkPixbuf, Gio, GLib
 
-from atelier_shared.messages import Picture
+from atelier_shared.messages import Picture, Region
+from atelier_shared.sizes import Size
 
 from .excerpt import Excerpt, product_of_masks
 
 CHECK_PX, LIGHT_CHECK, DARK_CHECK = 8, 0x999999, 0x666666
 DIM_ALPHA, DIM_COLOUR = 140, 0x808080
 LINE_PX, LINE_COLOUR = 2, 0xFFFFFFFF
+GREY = 0x808080FF
+JPEG_QUALITY = "90"
 
 
 def original_pixbuf(excerpt: Excerpt) -> GdkPixbuf.Pixbuf:
     """Draw the excerpt's region on a checkerboard."""
-    content, region = _pixbuf(excerpt.content), excerpt.region
+    content, region = pixbuf_of(excerpt.content), excerpt.region
     return _on_checkerboard(content.new_subpixbuf(region.x, region.y, region.width, region.height))
 
 
@@ -28,7 +31,7 @@ def result_pixbuf(excerpt: Excerpt, picture: Picture) -> GdkPixbuf.Pixbuf:
     The result may have any size; it is scaled to the region.
     """
     width, height = excerpt.region.width, excerpt.region.height
-    result = _pixbuf(picture).scale_simple(width, height, GdkPixbuf.InterpType.BILINEAR)
+    result = pixbuf_of(picture).scale_simple(width, height, GdkPixbuf.InterpType.BILINEAR)
     if excerpt.mask is not None:
         result = _masked(result, excerpt.mask)
     drawn = original_pixbuf(excerpt)
@@ -60,6 +63,35 @@ def split(before: GdkPixbuf.Pixbuf, after: GdkPixbuf.Pixbuf, position: float) ->
     return drawn
 
 
+def part_of(pixbuf: GdkPixbuf.Pixbuf, box: Region, whole: Size) -> GdkPixbuf.Pixbuf:
+    """Return the part of a pixbuf for a box in the whole, whose height and width are `whole`."""
+    height, width = whole
+    x, across = _span(box.x, box.width, width, pixbuf.get_width())
+    y, down = _span(box.y, box.height, height, pixbuf.get_height())
+    return pixbuf.new_subpixbuf(x, y, across, down)
+
+
+def _span(start: int, length: int, whole: int, scaled: int) -> tuple[int, int]:
+    """Map start and length on a side `whole` long onto that side scaled to `scaled`; at least one pixel."""
+    first = min(start * scaled // whole, scaled - 1)
+    last = min(scaled, round((start + length) * scaled / whole))
+    return first, max(1, last - first)
+
+
+def scaled_into(pixbuf: GdkPixbuf.Pixbuf, width: int, height: int) -> GdkPixbuf.Pixbuf:
+    """Scale a pixbuf to fit into `width` × `height`, in the middle, and fill the rest with grey."""
+    scale = min(width / pixbuf.get_width(), height / pixbuf.get_height())
+    across, down = (
+        max(1, min(most, round(scale * side)))
+        for most, side in ((width, pixbuf.get_width()), (height, pixbuf.get_height()))
+    )
+    whole = GdkPixbuf.Pixbuf.new(GdkPixbuf.Colorspace.RGB, False, 8, width, height)
+    whole.fill(GREY)
+    scaled = pixbuf.scale_simple(across, down, GdkPixbuf.InterpType.BILINEAR)
+    scaled.copy_area(0, 0, across, down, whole, (width - across) // 2, (height - down) // 2)
+    return whole
+
+
 def enlarged(pixbuf: GdkPixbuf.Pixbuf, side_px: int) -> GdkPixbuf.Pixbuf:
     """Scale a pixbuf to a longest side of `side_px`."""
     scale = side_px / max(pixbuf.get_width(), pixbuf.get_height())
@@ -67,20 +99,7 @@ def enlarged(pixbuf: GdkPixbuf.Pixbuf, side_px: int) -> GdkPixbuf.Pixbuf:
     return pixbuf.scale_simple(width, height, GdkPixbuf.InterpType.BILINEAR)
 
 
-def _masked(pixbuf: GdkPixbuf.Pixbuf, mask: bytes) -> GdkPixbuf.Pixbuf:
-    """Multiply a pixbuf's alpha by a mask."""
-    width, height = pixbuf.get_width(), pixbuf.get_height()
-    pixels = bytearray(pixbuf.add_alpha(False, 0, 0, 0).read_pixel_bytes().get_data())
-    pixels[3::4] = product_of_masks(mask, bytes(pixels[3::4]))
-    return _pixbuf(Picture(width, height, "RGBA", "u8", pixels))
-
-
-def _on_checkerboard(pixbuf: GdkPixbuf.Pixbuf) -> GdkPixbuf.Pixbuf:
-    size, nearest = (pixbuf.get_width(), pixbuf.get_height()), GdkPixbuf.InterpType.NEAREST
-    return pixbuf.composite_color_simple(*size, nearest, 255, CHECK_PX, LIGHT_CHECK, DARK_CHECK)
-
-
-def _pixbuf(picture: Picture) -> GdkPixbuf.Pixbuf:
+def pixbuf_of(picture: Picture) -> GdkPixbuf.Pixbuf:
     """Convert an 8-bit picture to a pixbuf."""
     has_alpha = picture.channels.endswith("A")
     pixels = bytes(picture.pixels)
@@ -90,6 +109,31 @@ def _pixbuf(picture: Picture) -> GdkPixbuf.Pixbuf:
     data = GLib.Bytes.new(pixels)
     size = picture.width, picture.height
     return GdkPixbuf.Pixbuf.new_from_bytes(data, colours, has_alpha, 8, *size, stride)
+
+
+def jpeg_of(pixbuf: GdkPixbuf.Pixbuf) -> bytes:
+    """Return a pixbuf as a JPEG file."""
+    _saved, jpeg = pixbuf.save_to_bufferv("jpeg", ["quality"], [JPEG_QUALITY])
+    return bytes(jpeg)
+
+
+def pixbuf_of_jpeg(jpeg: bytes) -> GdkPixbuf.Pixbuf:
+    """Decode a JPEG file of `jpeg_of`."""
+    stream = Gio.MemoryInputStream.new_from_bytes(GLib.Bytes.new(jpeg))
+    return GdkPixbuf.Pixbuf.new_from_stream(stream, None)
+
+
+def _masked(pixbuf: GdkPixbuf.Pixbuf, mask: bytes) -> GdkPixbuf.Pixbuf:
+    """Multiply a pixbuf's alpha by a mask."""
+    width, height = pixbuf.get_width(), pixbuf.get_height()
+    pixels = bytearray(pixbuf.add_alpha(False, 0, 0, 0).read_pixel_bytes().get_data())
+    pixels[3::4] = product_of_masks(mask, bytes(pixels[3::4]))
+    return pixbuf_of(Picture(width, height, "RGBA", "u8", pixels))
+
+
+def _on_checkerboard(pixbuf: GdkPixbuf.Pixbuf) -> GdkPixbuf.Pixbuf:
+    size, nearest = (pixbuf.get_width(), pixbuf.get_height()), GdkPixbuf.InterpType.NEAREST
+    return pixbuf.composite_color_simple(*size, nearest, 255, CHECK_PX, LIGHT_CHECK, DARK_CHECK)
 
 
 def _grey_to_rgb(grey: bytes, has_alpha: bool) -> bytes:
