@@ -70,6 +70,8 @@ def thumbnails(plan: Plan) -> Iterator[str]:
     """Describe the making of thumbnails; only the environment can find damaged ones."""
     present = len(list(plan.home.thumbnails.glob("*.png")))
     yield f"make the thumbnails of styles and presets if missing or damaged; present: {present}"
+    present = len(list(plan.home.styles.glob("*.jpg")))
+    yield f"make style pictures in the gallery's styles if missing or damaged; present: {present}"
 
 
 def plugins(found: Sequence[Gimp]) -> Iterator[str]:

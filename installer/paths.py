@@ -20,6 +20,7 @@ from atelier_shared.home import (
     SELF_CHECK_LOG,
     SLOWNESS_FILE,
     STYLES_FILE,
+    STYLES_FOLDER,
     THUMBNAILS_FOLDER,
     VENV_FOLDER,
 )
@@ -79,6 +80,11 @@ class Home:
         return self.folder / THUMBNAILS_FOLDER
 
     @property
+    def styles(self) -> Path:
+        """The style pictures in the gallery's styles."""
+        return self.folder / STYLES_FOLDER
+
+    @property
     def command(self) -> Path:
         """The command `atelier`."""
         return self.folder / COMMAND_FOLDER / ("atelier.cmd" if WINDOWS else "atelier")
@@ -120,7 +126,7 @@ class Home:
     def everything(self) -> list[Path]:
         """List all places in the home that the installer and the backend use."""
         environments = (self.venv, self.earlier_venv, self.with_new_venv().venv)
-        folders = (*environments, self.models, self.thumbnails, self.command.parent)
+        folders = (*environments, self.models, self.thumbnails, self.styles, self.command.parent)
         made = (self.picture, self.log, self.plugin_fingerprint, self.outside, self.backend_log)
         notes = (
             *(SLOWNESS_FILE, STYLES_FILE, PRESETS_FILE, KERNELS_FILE, CONNECTION_FILE, LOCK_FILE),

@@ -24,6 +24,7 @@ from atelier_shared.deepdream import DeepDream
 from atelier_shared.gallery_styles import GALLERY
 from atelier_shared.home import MODELS_FOLDER, THUMBNAILS_FOLDER, replacing
 from atelier_shared.presets import PRESETS
+from atelier_shared.request import PaintingRequest
 from atelier_shared.style_transfer import StyleTransfer
 
 from ..jobs import dispatch
@@ -82,22 +83,28 @@ def _is_current(file: Path, request: StyleTransfer | DeepDream) -> bool:
     try:
         with Image.open(file, formats=["PNG"]) as picture:
             picture.load()
-            return picture.info.get(SETTINGS) == _as_json(request)
+            return picture.info.get(SETTINGS) == as_json(request)
     except (OSError, ValueError, SyntaxError):  # Pillow's errors for missing and damaged files
         return False
 
 
-def _as_json(request: StyleTransfer | DeepDream) -> str:
+def as_json(request: PaintingRequest) -> str:
+    """Return the settings of a request, for the metadata of a picture made by it."""
     return json.dumps(asdict(request), sort_keys=True)
 
 
 def _render(square: Image.Image, request: StyleTransfer | DeepDream, models: Path) -> Image.Image:
-    pictures = Pictures(_tensor(ImageOps.contain(square, (request.size, request.size))), None, [])
-    for step in dispatch.steps(request, pictures, models):
+    content = ImageOps.contain(square, (request.size, request.size))
+    small = (THUMBNAIL_PX, THUMBNAIL_PX)
+    return painted(content, request, models).resize(small, Image.Resampling.LANCZOS)
+
+
+def painted(content: Image.Image, request: PaintingRequest, models: Path) -> Image.Image:
+    """Return the result of a request for an RGB picture."""
+    for step in dispatch.steps(request, Pictures(_tensor(content), None, []), models):
         image = step.image
     pixels = (image[0].clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0)  # (H, W, 3)
-    small = (THUMBNAIL_PX, THUMBNAIL_PX)
-    return Image.fromarray(pixels.numpy()).resize(small, Image.Resampling.LANCZOS)
+    return Image.fromarray(pixels.numpy())
 
 
 def _tensor(picture: Image.Image) -> Tensor:
@@ -107,7 +114,7 @@ def _tensor(picture: Image.Image) -> Tensor:
 
 def _save(picture: Image.Image, request: StyleTransfer | DeepDream, file: Path) -> None:
     metadata = PngInfo()
-    metadata.add_text(SETTINGS, _as_json(request))
+    metadata.add_text(SETTINGS, as_json(request))
     with replacing(file) as draft:
         picture.save(draft, "png", pnginfo=metadata)
 

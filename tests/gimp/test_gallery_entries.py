@@ -17,7 +17,9 @@ import gi
 gi.require_versions({{"Babl": "0.1", "Gegl": "0.4", "Gimp": "3.0"}})
 from gi.repository import GdkPixbuf, Gimp, Gio
 from host.filters import FILTERS
-from ui.gallery.entries import choose, chosen_entry, file_entry, group_titles, list_entries
+import shutil
+from atelier_shared.home import STYLES_FOLDER, atelier_home
+from ui.gallery.entries import choose, chosen_entry, file_entry, follow_method, group_titles, list_entries
 from ui.gallery.recent import History
 from ui.gallery.thumbnails import THUMBNAIL_PX
 image = Gimp.file_load(Gimp.RunMode.NONINTERACTIVE, Gio.File.new_for_path({str(SAMPLES / "coffee.jpg")!r}))
@@ -56,6 +58,33 @@ choose(config, style, given["style"])
 assert config.get_property("method") == "fast"
 config.set_property("style", None)
 assert chosen_entry(config, style) is None
+""",
+    "a gallery style is a style picture for the other methods": """
+folder = atelier_home() / STYLES_FOLDER
+folder.mkdir()
+try:
+    for name in ("woodcut", "dusk"):
+        shutil.copy(file.get_path(), folder / f"{name}.jpg")
+    config = config_of(STYLE)
+    choose(config, style, named("built-in", style, "Woodcut"))
+    assert config.get_property("method") == "fine"
+    assert config.get_property("style").get_path() == str(folder / "woodcut.jpg")
+    assert chosen_entry(config, style).key == "style:woodcut"
+    config.set_property("method", "gallery")
+    config.set_property("gallery-style", "embers")
+    follow_method(config, style)
+    assert config.get_property("gallery-style") == "woodcut"
+    config.set_property("style", None)
+    config.set_property("gallery-style", "dusk")
+    config.set_property("method", "fast")
+    follow_method(config, style)
+    assert chosen_entry(config, style).key == "style:dusk"
+    choose(config, style, list_entries("pattern", style, History())[-1])
+    assert config.get_property("style") is None
+    choose(config, style, named("built-in", style, "Embers"))
+    assert config.get_property("method") == "gallery", "there is no picture in this style"
+finally:
+    shutil.rmtree(folder)
 """,
     "a preset and a guide": """
 config = config_of(DREAM)

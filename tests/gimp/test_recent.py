@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from atelier_shared.home import MAX_JSON_BYTES, STYLES_FILE
+from atelier_shared.home import MAX_JSON_BYTES, STYLES_FILE, STYLES_FOLDER
 from ui.gallery import recent
 from ui.gallery.recent import MAX_RECENT, History, add_recent, read_history, set_favourite
 
@@ -46,6 +46,11 @@ def test_pictures_without_a_uri_are_not_stored(home: Path) -> None:
     assert not list(home.iterdir())
     add_recent([layer, File("file:///a")])
     assert read_history().recent == ("file:///a",)
+
+
+def test_pictures_of_gallery_styles_are_not_stored(home: Path) -> None:
+    add_recent([File((home / STYLES_FOLDER / "great wave.jpg").as_uri())])
+    assert not list(home.iterdir())
 
 
 def test_the_oldest_files_are_dropped() -> None:

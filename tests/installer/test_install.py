@@ -370,8 +370,10 @@ def test_uninstall_keeps_files_of_others_in_place_of_its_own(home: Home, user: P
 
 def test_uninstall_removes_thumbnails_and_notes(home: Home) -> None:
     home.thumbnails.mkdir()
+    home.styles.mkdir()
     for place in (
         home.thumbnails / "style-woodcut.png",
+        home.styles / "woodcut.jpg",
         home.folder / "styles.json",
         home.folder / ".styles-1.json",
     ):
@@ -781,6 +783,7 @@ def check_installed(done: subprocess.CompletedProcess[str], clone: Path, user: P
     assert picture == user / ".atelier/self-check.png"
     assert change(clone / "samples/chelsea.jpg", picture) > 20
     assert len(list((user / ".atelier/thumbnails").glob("*.png"))) == len(GALLERY) + len(PRESETS)
+    assert {file.stem for file in (user / ".atelier/styles").iterdir()} == set(GALLERY)
     assert done.stdout.count(" paints chelsea.jpg") == 2, "in GIMP 3.0 and in 3.2"
     assert estimate(StyleTransfer(), 4000, 3000, read_slowness(user / ".atelier"))
     assert not [*clone.glob("build"), *clone.rglob("*.egg-info")]

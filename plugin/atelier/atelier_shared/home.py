@@ -37,6 +37,8 @@ VENV_FOLDER = "venv"
 COMMAND_FOLDER = "bin"
 MODELS_FOLDER = "models"
 THUMBNAILS_FOLDER = "thumbnails"
+STYLES_FOLDER = "styles"
+"""Pictures in the gallery's styles, named by them, such as `great wave.jpg`."""
 
 MAX_JSON_BYTES = 1_000_000
 

@@ -23,8 +23,8 @@ THUMBNAIL, TOOLTIP = range(2)
 class ResultsStrip(Gtk.Box):  # type: ignore[misc]  # gi has no types
     """The results, the newest on the left, and a button to restore the settings of the selected one.
 
-    `compare` is called with the selected result's pixbuf, or None if none is selected; `restore` with the
-    result of which the settings are to come back.
+    `compare` is called with the selected result's pixbuf, or None if none is selected; `restore` is called
+    with a result to bring its settings back.
     """
 
     def __init__(

@@ -6,7 +6,7 @@ Choosing an entry sets arguments of the filter; the arguments in turn determine 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gi.repository import Gimp, Gio, GLib
@@ -25,6 +25,7 @@ from host.translation import _
 
 from .own_presets import read_presets
 from .recent import History
+from .style_pictures import gallery_style_of, style_picture
 from .thumbnails import (
     Loader,
     built_in_thumbnail,
@@ -45,7 +46,8 @@ class Entry:
 
     A built-in style or preset has `settings`: argument values by argument name. So have saved settings
     ("own") and the layers made by the filter ("result"), with their `kind`. Any other entry has a
-    `picture` and its `kind`, as in PictureArgument.
+    `picture` and its `kind`, as in PictureArgument. A built-in style has a `style_picture` for the other
+    methods, if the installer has made it.
     """
 
     key: str
@@ -55,6 +57,7 @@ class Entry:
     settings: Mapping[str, Any] = field(default_factory=dict)
     kind: str = ""
     picture: SourcePicture | None = None
+    style_picture: Gio.File | None = None
 
     @property
     def can_be_favourite(self) -> bool:
@@ -142,12 +145,18 @@ def _favourite(key: str, chosen: Filter) -> Entry | None:
 
 def _built_in_entries(chosen: Filter) -> Iterator[Entry]:
     if not chosen.presets:
-        for name, label in GALLERY.items():
-            yield _built_in_entry("style", name, label, {"method": "gallery", "gallery-style": name})
+        for name in GALLERY:
+            yield _style_entry(name)
     controlled = [setting for setting in chosen.settings if setting.name in CONTROLLED]
     for name, preset in chosen.presets.items():
         settings = {argument_name(each): preset.settings.get(each.name, each.default) for each in controlled}
         yield _built_in_entry("preset", name, preset.label, settings)
+
+
+def _style_entry(name: str) -> Entry:
+    settings = {"method": "gallery", "gallery-style": name}
+    entry, file = _built_in_entry("style", name, GALLERY[name], settings), style_picture(name)
+    return replace(entry, style_picture=Gio.File.new_for_path(str(file)) if file.exists() else None)
 
 
 def _built_in_entry(kind: str, name: str, label: str, settings: Mapping[str, Any]) -> Entry:
@@ -156,7 +165,8 @@ def _built_in_entry(kind: str, name: str, label: str, settings: Mapping[str, Any
 
 def _picture_entry(picture: SourcePicture) -> Entry:
     if isinstance(picture, Gio.File):
-        return file_entry(picture)
+        style = gallery_style_of(picture)
+        return _style_entry(style) if style else file_entry(picture)
     return _layer_entry(picture) if isinstance(picture, Gimp.Layer) else _pattern_entry(picture)
 
 
@@ -237,18 +247,38 @@ def values_to_save(config: Gimp.ProcedureConfig, chosen: Filter) -> dict[str, st
 
 
 def choose(config: Gimp.ProcedureConfig, chosen: Filter, entry: Entry) -> None:
-    """Set the arguments of an entry. A picture replaces a chosen picture of another kind."""
+    """Set the arguments of an entry. A picture replaces a chosen picture of another kind.
+
+    With a method other than Gallery, a built-in style becomes the style picture.
+    """
     values = dict(entry.settings)
     if entry.picture is not None:
-        for argument in _arguments(chosen):
-            values[argument.name] = entry.picture if argument.kind == entry.kind else None
+        values |= _picture_arguments(chosen, entry.picture, entry.kind)
         if not _uses_picture(config, chosen):
             values |= chosen.set_by_picture or {"method": StyleTransfer.method}
+    elif entry.style_picture and _uses_picture(config, chosen):
+        values |= _picture_arguments(chosen, entry.style_picture, "file")
+        del values["method"]
     set_arguments(config, values)
 
 
+def _picture_arguments(chosen: Filter, picture: SourcePicture, kind: str) -> dict[str, SourcePicture | None]:
+    """Return the gallery's arguments for pictures; all other kinds get None."""
+    return {each.name: picture if each.kind == kind else None for each in _arguments(chosen)}
+
+
+def follow_method(config: Gimp.ProcedureConfig, chosen: Filter) -> None:
+    """Keep the chosen gallery style when the method changes to one with style pictures, or back."""
+    given, name = given_pictures(config, chosen), config.get_property("gallery-style")
+    if not _uses_picture(config, chosen):
+        style = next((gallery_style_of(each) for each in given if isinstance(each, Gio.File)), "")
+        set_arguments(config, {"gallery-style": style} if style else {})
+    elif not given and (picture := _style_entry(name).style_picture):
+        set_arguments(config, _picture_arguments(chosen, picture, "file"))
+
+
 def set_arguments(config: Gimp.ProcedureConfig, values: Mapping[str, Any]) -> None:
-    """Set arguments together, so that the dialog follows them once."""
+    """Set arguments together, with one notification."""
     with config.freeze_notify():
         for name, value in values.items():
             config.set_property(name, value)

@@ -18,10 +18,12 @@ from .entries import (
     choose,
     chosen_entry,
     file_entry,
+    follow_method,
     group_titles,
     is_restored,
     is_undecided,
     list_entries,
+    set_arguments,
     values_to_save,
 )
 from .own_presets import remove_preset, save_preset
@@ -49,14 +51,16 @@ class Gallery:
         self._choose_something()
         self.view = GalleryView(group_titles(chosen), callbacks)
         self._show_chosen()
-        handler = config.connect("notify", self._show_chosen)
-        self.view.connect("destroy", lambda _view: config.disconnect(handler))
+        handlers = [config.connect("notify", self._show_chosen)]
+        if not chosen.presets:
+            handlers.append(config.connect("notify::method", lambda *_: follow_method(config, chosen)))
+        self.view.connect("destroy", lambda _view: list(map(config.disconnect, handlers)))
         self.view.show_all()
 
     def _choose_something(self) -> None:
         """Choose the first entry if the filter was never used, or if its picture is gone."""
         if chosen_entry(self._config, self._chosen) is None and is_undecided(self._config, self._chosen):
-            self._choose(list_entries(DEFAULT_GROUP, self._chosen, self._history)[0])
+            set_arguments(self._config, list_entries(DEFAULT_GROUP, self._chosen, self._history)[0].settings)
 
     def _show_chosen(self, *_changed: object) -> None:
         if self._restored and is_restored(self._config, self._restored):

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple, Protocol, runtime_checkable
 
-from atelier_shared.home import STYLES_FILE, atelier_home, read_json_object, write_json_object
+from atelier_shared.home import STYLES_FILE, STYLES_FOLDER, atelier_home, read_json_object, write_json_object
 
 MAX_RECENT = 24
 
@@ -36,8 +36,13 @@ def read_history() -> History:
 
 
 def add_recent(pictures: Iterable[object]) -> None:
-    """Store the files among `pictures` as the most recent ones. Layers are not stored: they may not last."""
+    """Store the files among `pictures` as the most recent ones. Layers are not stored: they may not last.
+
+    Nor are the pictures of gallery styles: they have their own group.
+    """
+    of_styles = (atelier_home() / STYLES_FOLDER).as_uri()
     uris = [picture.get_uri() for picture in pictures if isinstance(picture, File)]
+    uris = [uri for uri in uris if not uri.startswith(of_styles)]
     if uris:
         history = read_history()
         recent = tuple(dict.fromkeys((*uris, *history.recent)))[:MAX_RECENT]

@@ -64,7 +64,7 @@ def split(before: GdkPixbuf.Pixbuf, after: GdkPixbuf.Pixbuf, position: float) ->
 
 
 def part_of(pixbuf: GdkPixbuf.Pixbuf, box: Region, whole: Size) -> GdkPixbuf.Pixbuf:
-    """Return the part of a pixbuf for a box in the whole, whose height and width are `whole`."""
+    """Return the part of a pixbuf for a box in the whole; `whole` is its height and width."""
     height, width = whole
     x, across = _span(box.x, box.width, width, pixbuf.get_width())
     y, down = _span(box.y, box.height, height, pixbuf.get_height())
