@@ -10,11 +10,13 @@ from atelier_shared.home import replacing
 from .paths import WINDOWS, Home
 from .process import report
 from .tracked_files import is_ours, make_folder, track
+from .translations import compile_translations
 
 
 def install_command(home: Home) -> None:
-    """Install the command `atelier`, and on Unix a link to it in ~/.local/bin."""
+    """Install the command `atelier` with its translations, and on Unix a link to it in ~/.local/bin."""
     home.command.parent.mkdir(exist_ok=True)
+    compile_translations(home.translations)
     if WINDOWS:
         home.command.write_text('@"%~dp0..\\venv\\Scripts\\atelier.exe" %*\n', encoding="utf-8")
         report(f"The command line is {home.command}")

@@ -22,6 +22,7 @@ from atelier_shared.home import (
     STYLES_FILE,
     STYLES_FOLDER,
     THUMBNAILS_FOLDER,
+    TRANSLATIONS_FOLDER,
     VENV_FOLDER,
 )
 
@@ -85,6 +86,11 @@ class Home:
         return self.folder / STYLES_FOLDER
 
     @property
+    def translations(self) -> Path:
+        """The catalogues of the command line."""
+        return self.folder / TRANSLATIONS_FOLDER
+
+    @property
     def command(self) -> Path:
         """The command `atelier`."""
         return self.folder / COMMAND_FOLDER / ("atelier.cmd" if WINDOWS else "atelier")
@@ -126,7 +132,8 @@ class Home:
     def everything(self) -> list[Path]:
         """List all places in the home that the installer and the backend use."""
         environments = (self.venv, self.earlier_venv, self.with_new_venv().venv)
-        folders = (*environments, self.models, self.thumbnails, self.styles, self.command.parent)
+        kept = (self.models, self.thumbnails, self.styles, self.translations)
+        folders = (*environments, *kept, self.command.parent)
         made = (self.picture, self.log, self.plugin_fingerprint, self.outside, self.backend_log)
         notes = (
             *(SLOWNESS_FILE, STYLES_FILE, PRESETS_FILE, KERNELS_FILE, CONNECTION_FILE, LOCK_FILE),

@@ -15,6 +15,8 @@ import pytest
 CHECKOUT = Path(__file__).resolve().parent.parent
 SOURCE_FOLDERS = {"plugin/atelier": "", "backend": "backend.", "installer": "installer.", ".": ""}
 
+SENTENCES = "atelier_shared.deferred_translation atelier_shared.errors "
+
 # Each folder, and what its modules may import besides the standard library and each other.
 # The most specific entry applies. A gi module is named as in `gi.Gtk`.
 MAY_IMPORT = {
@@ -22,18 +24,24 @@ MAY_IMPORT = {
     "host": "atelier_shared gi.Babl gi.Gegl gi.Gimp gi.Gio gi.GLib gi.GObject",
     "ui": "atelier_shared host gi",
     "atelier": "atelier_shared host ui gi",
-    "backend.compat": "torch torchvision",
-    "backend.imaging": "torch atelier_shared.sizes",
+    "backend.compat": SENTENCES + "torch torchvision",
+    "backend.imaging": SENTENCES + "torch atelier_shared.sizes",
     "backend.networks.cpu": "torch atelier_shared.home",
     "backend.animation": "cv2 numpy",
-    "backend.weights": "torch numpy safetensors backend.compat atelier_shared.home atelier_shared.networks",
+    "backend.weights": (
+        SENTENCES + "torch numpy safetensors backend.compat atelier_shared.home atelier_shared.networks"
+    ),
     "backend.networks": (
-        "torch backend.compat backend.imaging backend.networks.cpu backend.weights atelier_shared.home"
+        SENTENCES
+        + "torch backend.compat backend.imaging backend.networks.cpu backend.weights atelier_shared.home"
         " atelier_shared.imagenet_classes atelier_shared.networks atelier_shared.sizes"
     ),
-    "backend.style": "torch backend.imaging backend.networks atelier_shared.schedule atelier_shared.sizes",
+    "backend.style": (
+        SENTENCES + "torch backend.imaging backend.networks atelier_shared.schedule atelier_shared.sizes"
+    ),
     "backend.dream": (
-        "torch backend.compat backend.imaging backend.networks atelier_shared.schedule atelier_shared.sizes"
+        SENTENCES
+        + "torch backend.compat backend.imaging backend.networks atelier_shared.schedule atelier_shared.sizes"
     ),
     "backend.visualise": (
         "torch backend.imaging backend.networks atelier_shared.contact_sheet atelier_shared.sizes"

@@ -6,6 +6,7 @@ import argparse
 import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from gettext import gettext as _
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -41,20 +42,31 @@ class Parser(argparse.ArgumentParser):
         super().error(message + self._suggestion(message))
 
     def _suggestion(self, message: str) -> str:
-        if re.search(r"--quality: invalid choice: '?\d|unrecognized arguments: --quality", message):
-            return ". Did you mean --jpeg-quality?"
-        if wrong := re.search(r"invalid choice: '?(.+?)'? \(choose from (.+)\)", message):
-            names = [name.strip("' ") for name in wrong[2].split(",")]
-            return _did_you_mean([wrong[1]], names)
-        if message.startswith("unrecognized arguments: "):
-            words = [word.partition("=")[0] for word in message.split()[2:] if word.startswith("-")]
+        choice = re.search(_pattern("invalid choice: %(value)r (choose from %(choices)s)"), message)
+        unknown = re.search(_pattern("unrecognized arguments: %s"), message)
+        if "--quality" in message and (unknown or (choice and choice[1].isdigit())):
+            return _offer(["--jpeg-quality"])
+        if choice:
+            return _did_you_mean([choice[1]], [name.strip("' ") for name in choice[2].split(",")])
+        if unknown:
+            words = [word.partition("=")[0] for word in unknown[1].split() if word.startswith("-")]
             return _did_you_mean(words, self._option_string_actions)
         return ""
 
 
+def _pattern(text_of_argparse: str) -> str:
+    """Return a pattern for a text with its values filled in."""
+    quoted = re.escape(_(text_of_argparse).replace("%(value)r", "%r").replace("%(choices)s", "%s"))
+    return quoted.replace("%r", "'?(.+?)'?").replace("%s", "(.+)")
+
+
 def _did_you_mean(words: Sequence[str], names: Iterable[str]) -> str:
     found = [match for word in words for match in difflib.get_close_matches(word, list(names), 1)]
-    return f". Did you mean {' and '.join(found)}?" if found else ""
+    return _offer(found)
+
+
+def _offer(found: Sequence[str]) -> str:
+    return _(". Did you mean {offered}?").format(offered=_(" and ").join(found)) if found else ""
 
 
 # ── The options ──────────────────────────────────────────────────────────────────────────────────
@@ -62,81 +74,90 @@ def _did_you_mean(words: Sequence[str], names: Iterable[str]) -> str:
 
 def parser(version: str = "") -> Parser:
     """Return the parser of all commands."""
-    whole = Parser(prog="atelier", description="Neural style transfer and DeepDream.")
+    whole = Parser(prog="atelier", description=_("Neural style transfer and DeepDream."))
     whole.add_argument("--version", action="version", version=f"atelier {version}")
     commands = whole.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, request in PICTURE_COMMANDS.items():
-        command = commands.add_parser(name, help=request.purpose, description=request.purpose)
+        command = commands.add_parser(name, help=_(request.purpose), description=_(request.purpose))
         command.set_defaults(command=name)
         _add_files(command, request)
         OWN_OPTIONS.get(name, _no_options)(command)
         for setting in settings(request):
             _add_setting(command, setting)
-    layers = commands.add_parser("layers", help="list the layers of a network and the patterns they dream of")
+    layers = commands.add_parser(
+        "layers", help=_("list the layers of a network and the patterns they dream of")
+    )
     layers.add_argument("network", choices=list(NETWORKS), metavar="NETWORK", help=", ".join(NETWORKS))
     classes = commands.add_parser(
-        "classes", help="list the classes of ImageNet, or those with a similar name"
+        "classes", help=_("list the classes of ImageNet, or those with a similar name")
     )
-    classes.add_argument("text", nargs="?", default="", metavar="TEXT", help="part of a name, such as fish")
-    commands.add_parser("serve", help="run the backend in this terminal, for a GIMP in a sandbox")
-    commands.add_parser("stop", help="stop the running backend")
-    examine = commands.add_parser("doctor", help="check the installation, and print how to fix problems")
-    bundle_help = "also write a zip file for a bug report"
+    classes.add_argument(
+        "text", nargs="?", default="", metavar="TEXT", help=_("part of a name, such as fish")
+    )
+    commands.add_parser("serve", help=_("run the backend in this terminal, for a GIMP in a sandbox"))
+    commands.add_parser("stop", help=_("stop the running backend"))
+    examine = commands.add_parser("doctor", help=_("check the installation, and print how to fix problems"))
+    bundle_help = _("also write a zip file for a bug report")
     examine.add_argument("--bundle", type=Path, metavar="FILE", help=bundle_help)
-    sbom_help = "only write the software bill of materials, all packages and weights, as CycloneDX JSON"
+    sbom_help = _("only write the software bill of materials, all packages and weights, as CycloneDX JSON")
     examine.add_argument("--sbom", type=Path, metavar="FILE", help=sbom_help)
-    completion = commands.add_parser("completion", help="print the completion of these commands for a shell")
+    completion = commands.add_parser(
+        "completion", help=_("print the completion of these commands for a shell")
+    )
     completion.add_argument("shell", choices=SHELLS, metavar="SHELL", help=", ".join(SHELLS))
-    commands.add_parser("man", help="print the manual page: atelier man | man -l -")
+    commands.add_parser("man", help=_("print the manual page: atelier man | man -l -"))
     return whole
 
 
 def _add_files(command: argparse.ArgumentParser, request: type[PaintingRequest]) -> None:
     """Add the options for files and for the output."""
     add = command.add_argument
-    contents = "pictures to change: files, folders, patterns such as '*.jpg', or - for standard input"
+    contents = _("pictures to change: files, folders, patterns such as '*.jpg', or - for standard input")
     if not request.needs_content:
-        contents += "; without any, a new picture is made"
+        contents = _(
+            "pictures to change: files, folders, patterns such as '*.jpg', or - for standard input; "
+            "without any, a new picture is made"
+        )
     number = "+" if request.needs_content else "*"
     add("contents", type=Path, nargs=number, metavar="CONTENT", help=contents)
-    output = (
+    output = _(
         "file to write, or a folder that ends in /, or a pattern such as 'out/{name}-{style}.png',"
         " or - for standard output"
     )
     add("-o", "--output", required=True, metavar="OUT", help=output)
-    add("--mask", type=Path, metavar="IMAGE", help="change only the part where this image is bright")
-    add("--sheet", type=Path, metavar="FILE", help="also write all results into one picture, side by side")
-    add("--settings", type=Path, metavar="FILE", help=earlier_settings.HELP)
+    add("--mask", type=Path, metavar="IMAGE", help=_("change only the part where this image is bright"))
+    add("--sheet", type=Path, metavar="FILE", help=_("also write all results into one picture, side by side"))
+    add("--settings", type=Path, metavar="FILE", help=_(earlier_settings.HELP))
     add(
         "--format",
         metavar="NAME",
-        help="format of the files, such as png, where the output does not name one",
+        help=_("format of the files, such as png, where the output does not name one"),
     )
-    quality = (
+    quality = _(
         "quality of a JPEG, WebP, AVIF, HEIC or JPEG XL file, 1 to 100 (default: that of the content, or 95)"
     )
     add("--jpeg-quality", type=int, choices=range(1, 101), metavar="N", help=quality)
-    limit = "refuse larger pictures, which may be an attack on the memory (default: %(default)s)"
+    limit = _("refuse larger pictures, which may be an attack on the memory (default: %(default)s)")
     add("--max-megapixels", type=float, default=MAX_MEGAPIXELS, metavar="N", help=limit)
     add(
         "--json",
         action="store_true",
-        help="print a line of JSON for each result, with its settings and seconds",
+        help=_("print a line of JSON for each result, with its settings and seconds"),
     )
-    add("-q", "--quiet", action="store_true", help="print errors only")
+    add("-q", "--quiet", action="store_true", help=_("print errors only"))
 
 
 def _style_options(style: argparse.ArgumentParser) -> None:
-    _add_pictures(style, "--style", "style picture; repeat this option to mix several")
-    mask = "use only the part of the style where this image is bright; repeat it for each --style"
+    _add_pictures(style, "--style", _("style picture; repeat this option to mix several"))
+    mask = _("use only the part of the style where this image is bright; repeat it for each --style")
     _add_pictures(style, "--style-mask", mask)
-    each = "paint each content in each style, instead of mixing the styles"
+    each = _("paint each content in each style, instead of mixing the styles")
     style.add_argument("--each-style", action="store_true", help=each)
 
 
 def _dream_options(dream: argparse.ArgumentParser) -> None:
-    dream.add_argument("--guide", type=Path, metavar="IMAGE", help="dream of the features of this picture")
-    preset = "use the settings of this preset, except the ones given as options"
+    dream.add_argument("--guide", type=Path, metavar="IMAGE", help=_("dream of the features of this picture"))
+    preset = _("use the settings of this preset, except the ones given as options")
     dream.add_argument("--preset", choices=list(PRESETS), help=preset)
     _add_setting(dream, FRAMES)
 
@@ -159,14 +180,12 @@ def _add_pictures(command: argparse.ArgumentParser, option: str, help: str) -> N
 def _add_setting(command: argparse.ArgumentParser, setting: Setting) -> None:
     """Add an option without a default, so that the options that were given can be told from the others."""
     names = [*filter(None, [SHORTER.get(setting.name)]), option_of(setting.name)]
-    text, default = (
-        setting.help.replace("%", "%%"),
-        f"(default: {setting.default})",
-    )  # argparse formats the help
+    text = _(setting.help).replace("%", "%%")  # argparse formats the help
+    default = _("(default: {value})").format(value=setting.default)
     rest: dict[str, Any]
     if isinstance(setting, Number):
-        kind = type(setting.default)
-        rest = {"type": kind, "help": f"{text}, {setting.low} to {setting.high} {default}"}
+        limits = _("{low} to {high}").format(low=setting.low, high=setting.high)
+        rest = {"type": type(setting.default), "help": f"{text}, {limits} {default}"}
     elif isinstance(setting, Choice):
         rest = {"choices": list(setting.options), "help": f"{text} {default}"}
     else:
@@ -248,10 +267,13 @@ def _check_effects(options: argparse.Namespace, request: PaintingRequest, given:
         for name in given.keys() & set(condition.settings):
             if actual not in condition.values:
                 decisive = option_of(condition.depends_on)
-                raise AtelierError(
-                    f"{option_of(name)} has no effect with {decisive} {actual}. "
-                    f"Leave it out, or choose {decisive} {' or '.join(condition.values)}."
+                template = _(
+                    "{option} has no effect with {decisive} {actual}. "
+                    "Leave it out, or choose {decisive} {values}."
                 )
+                values = _(" or ").join(condition.values)
+                option = option_of(name)
+                raise AtelierError(template, option=option, decisive=decisive, actual=actual, values=values)
     _check_pictures(options, request)
 
 
@@ -262,10 +284,9 @@ def _check_pictures(options: argparse.Namespace, request: PaintingRequest) -> No
     if first and not request.needs_picture:
         decisive = "--objective" if first == "guide" else "--method"
         actual = getattr(request, decisive[2:])
-        raise AtelierError(
-            f"{option_of(first)} has no effect with {decisive} {actual}. Leave one of them out."
-        )
+        template = _("{option} has no effect with {decisive} {actual}. Leave one of them out.")
+        raise AtelierError(template, option=option_of(first), decisive=decisive, actual=actual)
     if request.recolours_pictures and not request.needs_picture:
-        raise AtelierError("--colours matched has no effect with --method gallery. Leave one of them out.")
+        raise AtelierError(_("--colours matched has no effect with --method gallery. Leave one of them out."))
     if pictures["each_style"] and getattr(request, "style_weights", ""):
-        raise AtelierError("--style-weights has no effect with --each-style. Leave one of them out.")
+        raise AtelierError(_("--style-weights has no effect with --each-style. Leave one of them out."))

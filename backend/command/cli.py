@@ -13,15 +13,17 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
+from gettext import gettext as _
 from pathlib import Path
 
 from atelier_shared.deepdream import FRAMES
-from atelier_shared.errors import AtelierError
+from atelier_shared.errors import AtelierError, translated
 from atelier_shared.imagenet_classes import CLASSES, similar_classes
 from atelier_shared.networks import GROUPS, network_layers
 from atelier_shared.visualise import BLANK_SIDE
 
 from . import arguments, doctor
+from .catalogue import use_catalogue, use_english
 
 CLOSED_PIPE = 141
 """The exit status when the reader of the output has gone, as if by its signal (128 + SIGPIPE)."""
@@ -37,16 +39,17 @@ def main(words: Sequence[str] | None = None) -> int:
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     if words[:1] == ["serve"]:
         return _serve(words[1:])
+    use_catalogue()
     try:
         options = arguments.parse(words, version())
         status = COMMANDS.get(options.command, _make)(options)
         sys.stdout.flush()
         return status
     except AtelierError as error:
-        print(f"atelier: {error}", file=sys.stderr)
+        print(f"atelier: {translated(error, _)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("atelier: cancelled", file=sys.stderr)
+        print("atelier: " + _("cancelled"), file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
         os.dup2(
@@ -84,7 +87,7 @@ def _make(options: argparse.Namespace) -> int:
         chosen.suffixes[0] if chosen else None,
     )
     output_names.make_folders(options.output, pieces)
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(SIGNALLED + number))  # removes drafts
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(SIGNALLED + number))  # removes drafts
     begun_s, outcomes = time.monotonic(), []
     display = progress.display(len(pieces), quiet=options.quiet)
     run = painting.PictureRun(options, request, display, chosen)
@@ -116,13 +119,13 @@ def _check_output(options: argparse.Namespace) -> None:
     except ValueError as error:
         raise AtelierError("{problem}", problem=error) from error
     if options.sheet and not options.contents:
-        raise AtelierError("--sheet needs a CONTENT to show beside the result. Leave it out.")
+        raise AtelierError(_("--sheet needs a CONTENT to show beside the result. Leave it out."))
     if options.output != "-":
         return
     if options.json:
-        raise AtelierError("--json and -o - both write to standard output. Name a file with -o.")
+        raise AtelierError(_("--json and -o - both write to standard output. Name a file with -o."))
     if options.sheet or count > 1:
-        raise AtelierError("Standard output takes one picture. Name a file with -o.")
+        raise AtelierError(_("Standard output takes one picture. Name a file with -o."))
 
 
 # ── The other commands ───────────────────────────────────────────────────────────────────────────
@@ -137,7 +140,7 @@ def _serve(words: list[str]) -> int:
 
 def _layers(options: argparse.Namespace) -> int:
     for layer, group in network_layers(options.network):
-        print(f"{layer:<24}{GROUPS[group]}")
+        print(f"{layer:<24}{_(GROUPS[group])}")
     return 0
 
 
@@ -147,10 +150,10 @@ def _classes(options: argparse.Namespace) -> int:
     return 0
 
 
-def _stop(_: argparse.Namespace) -> int:
+def _stop(_options: argparse.Namespace) -> int:
     from .stop_backend import stop_backend
 
-    print("The backend has stopped." if stop_backend() else "No backend is running.")
+    print(_("The backend has stopped.") if stop_backend() else _("No backend is running."))
     return 0
 
 
@@ -178,9 +181,10 @@ def _completion(options: argparse.Namespace) -> int:
     return 0
 
 
-def _man(_: argparse.Namespace) -> int:
+def _man(_options: argparse.Namespace) -> int:
     from .man_page import man_page
 
+    use_english()  # the language of the page's other texts
     print(man_page(arguments.parser(), version()))
     return 0
 

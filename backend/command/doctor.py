@@ -15,10 +15,11 @@ import shutil
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from gettext import gettext as _
 from pathlib import Path
 
 from atelier_shared import launcher
-from atelier_shared.errors import AtelierError
+from atelier_shared.errors import AtelierError, translated
 from atelier_shared.home import (
     COMMAND_FOLDER,
     MODELS_FOLDER,
@@ -73,19 +74,23 @@ def examine() -> Iterator[Finding]:
 
 def examine_environment(package_list: Path) -> Finding:
     """Check that the packages have the versions in the installer's list."""
-    name = "environment"
+    name = _("environment")
     if not package_list.exists():
         return Finding(
-            name, False, f"The installation is incomplete: {package_list} is missing. {_install_again()}"
+            name,
+            False,
+            _("The installation is incomplete: {file} is missing.").format(file=package_list)
+            + _install_again(),
         )
     listed = [line.partition("==") for line in package_list.read_text(encoding="utf-8").split()]
-    changed = [package for package, _, version in listed if _version(package) != version]
+    changed = [package for package, _equals, version in listed if _version(package) != version]
     shown = dict.fromkeys((*PACKAGES, *changed))
     versions = ", ".join(f"{package} {_version(package)}" for package in shown)
     summary = f"Python {platform.python_version()}, {versions}."
     if changed:
-        problem = f"Missing, or not the installed version: {', '.join(changed)}."
-        return Finding(name, False, f"{summary} {problem} Run '{install_command('--repair')}'.")
+        problem = _("Missing, or not the installed version: {names}. Run '{repair}'.")
+        problem = problem.format(names=", ".join(changed), repair=install_command("--repair"))
+        return Finding(name, False, f"{summary} {problem}")
     return Finding(name, True, summary)
 
 
@@ -93,11 +98,12 @@ def _version(package: str) -> str:
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
-        return "missing"
+        return _("missing")
 
 
 def examine_device() -> Finding:
     """Report the default compute device."""
+    name = _("device")
     try:
         import torch
 
@@ -105,78 +111,85 @@ def examine_device() -> Finding:
 
         device = devices.choose("auto")
     except IMPORT_ERRORS as error:
-        return Finding(
-            "device", False, f"PyTorch cannot be loaded ({_first_line(error)}). {_install_again()}"
-        )
+        problem = _("PyTorch cannot be loaded ({reason}).").format(reason=_first_line(error))
+        return Finding(name, False, problem + _install_again())
     if device.type == "cuda":
-        return Finding("device", True, f"cuda, {torch.cuda.get_device_name(device)}.")
-    return Finding("device", True, f"{device.type}, with {torch.get_num_threads()} processor threads.")
+        return Finding(name, True, f"cuda, {torch.cuda.get_device_name(device)}.")
+    text = _("{device}, with {count} processor threads.")
+    return Finding(name, True, text.format(device=device.type, count=torch.get_num_threads()))
 
 
 def examine_weights(models: Path) -> Finding:
     """Check that the networks' weights are present and undamaged; torchvision's own are optional."""
+    name = _("weights")
     try:
         from ..weights import sources, store
     except IMPORT_ERRORS as error:
-        return Finding("weights", False, f"They cannot be checked ({_first_line(error)}). {_install_again()}")
+        problem = _("They cannot be checked ({reason}).").format(reason=_first_line(error))
+        return Finding(name, False, problem + _install_again())
     installed = store.installed(models)
-    required = [name for name, source in sources.SOURCES.items() if isinstance(source, PackagedWeights)]
-    missing = [name for name in required if not installed[name]]
+    required = [each for each, source in sources.SOURCES.items() if isinstance(source, PackagedWeights)]
+    missing = [each for each in required if not installed[each]]
     if missing:
+        problem = _("Missing or damaged in {folder}: {names}.")
         return Finding(
-            "weights", False, f"Missing or damaged in {models}: {', '.join(missing)}. {_install_again()}"
+            name, False, problem.format(folder=models, names=", ".join(missing)) + _install_again()
         )
-    return Finding(
-        "weights", True, f"In {models}: {', '.join(name for name, intact in installed.items() if intact)}."
-    )
+    intact = ", ".join(each for each, is_intact in installed.items() if is_intact)
+    return Finding(name, True, _("In {folder}: {names}.").format(folder=models, names=intact))
 
 
 def examine_backend() -> Finding:
     """Check that the backend returns a picture unchanged."""
-    name = "backend"
+    name = _("backend")
     picture = Picture(64, 48, "RGBA", "u8", random.randbytes(64 * 48 * 4))
     try:
         with launcher.connect() as backend:
             job = backend.submit(Identity(), picture, Region(0, 0, 64, 48))
             results = [message for message in backend.messages(job) if isinstance(message, Result)]
     except AtelierError as error:
-        return Finding(name, False, str(error))
+        return Finding(name, False, translated(error, _))
     if bytes(results[-1].picture.pixels) != picture.pixels:
-        return Finding(name, False, f"The identity test returned different pixels. {_install_again()}")
-    return Finding(name, True, "It answers and passes the identity test.")
+        return Finding(name, False, _("The identity test returned different pixels.") + _install_again())
+    return Finding(name, True, _("It answers and passes the identity test."))
 
 
 def examine_gimps() -> Finding:
     """Check that each GIMP found has a profile, because the plug-in is installed into profiles."""
     found = gimp_installations.find_gimps()
     if unstarted := [gimp for gimp in found if not gimp.profile.exists()]:
-        return Finding("GIMP", False, f"{unstarted[0]} does not have the plug-in yet. {_install_again()}")
-    names = ", ".join(map(str, found)) or "No GIMP 3 was found. The command line works without it"
-    return Finding("GIMP", True, " ".join([f"{names}.", *gimp_installations.package_warnings()]))
+        problem = _("{gimp} does not have the plug-in yet.").format(gimp=unstarted[0])
+        return Finding("GIMP", False, problem + _install_again())
+    names = ", ".join(map(str, found))
+    text = f"{names}." if found else _("No GIMP 3 was found. The command line works without it.")
+    return Finding("GIMP", True, " ".join([text, *map(_, gimp_installations.package_warnings())]))
 
 
 def examine_plugin(profile: Path, home: Path) -> Finding:
     """Check that a profile has the current plug-in, and that GIMP has loaded it."""
-    name = f"plug-in in {profile}"
+    name = _("plug-in in {folder}").format(folder=profile)
     folder = gimp_installations.plugin_folder(profile)
     main = folder / "atelier.py"
     if not main.exists():
-        return Finding(name, False, f"The plug-in is missing. {_install_again()}")
+        return Finding(name, False, _("The plug-in is missing.") + _install_again())
     if not os.access(main, os.X_OK):
-        return Finding(name, False, f"{main} is not executable, so GIMP ignores it. {_install_again()}")
+        problem = _("{file} is not executable, so GIMP ignores it.").format(file=main)
+        return Finding(name, False, problem + _install_again())
     if not folder.is_symlink() and not _is_current(folder, home / PLUGIN_FILE):
-        return Finding(name, False, f"The plug-in is not the last one installed. {_install_again()}")
+        return Finding(name, False, _("The plug-in is not the last one installed.") + _install_again())
     return _examine_registration(name, profile, main)
 
 
 def examine_command(home: Path) -> Finding:
     """Check that `atelier` in a terminal runs this installation."""
-    name, own = "command", home / COMMAND_FOLDER
+    name, own = _("command"), home / COMMAND_FOLDER
     command = shutil.which("atelier")
     if command is None:
-        return Finding(name, False, f"The terminal does not find 'atelier'. Add {own} to the PATH.")
+        problem = _("The terminal does not find 'atelier'. Add {folder} to the PATH.")
+        return Finding(name, False, problem.format(folder=own))
     if os.path.realpath(command) not in map(os.path.realpath, own.glob("atelier*")):
-        return Finding(name, False, f"{command} is another program. Put {own} before it on the PATH.")
+        problem = _("{file} is another program. Put {folder} before it on the PATH.")
+        return Finding(name, False, problem.format(file=command, folder=own))
     return Finding(name, True, f"{command}.")
 
 
@@ -199,7 +212,8 @@ def write_bundle(findings: Sequence[Finding], file: Path) -> None:
                 entry = zipfile.ZipInfo(name)  # without a time, because a zip file cannot hold 1970
                 bundle.writestr(entry, _without_secrets(text), zipfile.ZIP_DEFLATED)
     except OSError as error:
-        raise AtelierError(f"{file} could not be written ({error.strerror}). Choose another file.") from error
+        template = _("{file} could not be written ({reason}). Choose another file.")
+        raise AtelierError(template, file=file, reason=error.strerror) from error
 
 
 def _versions() -> str:
@@ -217,7 +231,7 @@ def _without_secrets(text: str) -> str:
 
 
 def _install_again() -> str:
-    return f"Run '{install_command()}' again."
+    return " " + _("Run '{install}' again.").format(install=install_command())
 
 
 def _first_line(error: Exception) -> str:
@@ -232,8 +246,8 @@ def _examine_registration(name: str, profile: Path, main: Path) -> Finding:
     """Check GIMP's cache of plug-ins, if it is newer than the plug-in."""
     pluginrc = profile / "pluginrc"
     if not pluginrc.exists() or pluginrc.stat().st_mtime < main.stat().st_mtime:
-        return Finding(name, True, "Installed. GIMP loads it at its next start.")
+        return Finding(name, True, _("Installed. GIMP loads it at its next start."))
     if missing := PROCEDURES - gimp_installations.registered_procedures(profile):
-        problem = f"GIMP did not load {', '.join(sorted(missing))}."
-        return Finding(name, False, f"{problem} Start GIMP from a terminal to see the error.")
-    return Finding(name, True, "Installed, and GIMP has loaded it.")
+        problem = _("GIMP did not load {names}. Start GIMP from a terminal to see the error.")
+        return Finding(name, False, problem.format(names=", ".join(sorted(missing))))
+    return Finding(name, True, _("Installed, and GIMP has loaded it."))

@@ -6,14 +6,16 @@ import argparse
 import dataclasses
 import json
 from collections.abc import Mapping
+from gettext import gettext as _
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from atelier_shared.deferred_translation import N_
 from atelier_shared.errors import AtelierError
 from atelier_shared.requests import REQUESTS
 
-HELP = "repeat the settings and styles of a line of --json, or of a layer's parasite 'atelier-settings'"
+HELP = N_("repeat the settings and styles of a line of --json, or of a layer's parasite 'atelier-settings'")
 MAX_BYTES = 10_000_000
 FILES = ("style", "style_mask", "guide", "mask", "frames")
 """The fields of a line besides the settings, as the options are called."""
@@ -30,7 +32,8 @@ def take(options: argparse.Namespace) -> Mapping[str, Any]:
     record = _read(options.settings)
     filter_name = record.pop("filter", None)
     if filter_name not in REQUESTS or getattr(REQUESTS[filter_name], "command", "") != options.command:
-        raise AtelierError(f"{options.settings} has no settings for 'atelier {options.command}'.")
+        template = _("{file} has no settings for 'atelier {command}'.")
+        raise AtelierError(template, file=options.settings, command=options.command)
     settings = record.pop("settings", None)
     if settings is None:  # a parasite
         pictures = [_local_path(place, options.settings) for place in record.pop("pictures", [])]
@@ -44,9 +47,8 @@ def take(options: argparse.Namespace) -> Mapping[str, Any]:
             setattr(options, name, Path(paths) if isinstance(paths, str) else paths)
     known = {field.name for field in dataclasses.fields(REQUESTS[filter_name])}
     if unknown := settings.keys() - known:
-        raise AtelierError(
-            f"{options.settings} has settings that this version does not have: {', '.join(sorted(unknown))}."
-        )
+        template = _("{file} has settings that this version does not have: {names}.")
+        raise AtelierError(template, file=options.settings, names=", ".join(sorted(unknown)))
     return dict(settings)
 
 
@@ -58,15 +60,17 @@ def _read(path: Path) -> dict[str, Any]:
         lines = [json.loads(line) for line in _objects(content)]
     except (OSError, ValueError, RecursionError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise AtelierError(f"{path} cannot be read as settings: {reason}.") from error
+        template = _("{file} cannot be read as settings: {reason}.")
+        raise AtelierError(template, file=path, reason=reason) from error
     records = [line for line in lines if isinstance(line, dict) and "filter" in line and "error" not in line]
     kept = [
         {name: value for name, value in record.items() if name in ("filter", "settings", *FILES)}
         for record in records
     ]
-    if not records or any(each != kept[0] for each in kept):
-        problem = "different settings in its lines; keep one line" if records else "no settings"
-        raise AtelierError(f"{path} has {problem}.")
+    if not records:
+        raise AtelierError(_("{file} has no settings."), file=path)
+    if any(each != kept[0] for each in kept):
+        raise AtelierError(_("{file} has different settings in its lines. Keep one line."), file=path)
     return dict(records[0])
 
 
@@ -87,8 +91,9 @@ def _local_path(place: str, file: Path) -> str:
         AtelierError: it is the name of a layer or pattern.
     """
     if not place.startswith("file://"):
-        raise AtelierError(
-            f"{file} names “{place}”, a layer or pattern of GIMP. "
+        template = _(
+            "{file} names “{place}”, a layer or pattern of GIMP. "
             "Give a picture of it instead, with --style or --guide."
         )
+        raise AtelierError(template, file=file, place=place)
     return unquote(urlsplit(place).path, errors="surrogateescape")

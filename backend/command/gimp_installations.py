@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from atelier_shared.deferred_translation import N_
+
 FLATPAK = ("flatpak", "run", "--command=gimp-console", "org.gimp.GIMP")
 PROCEDURE_PREFIX = "plug-in-atelier-"
 """Precedes the name of a request in the name of its procedure in GIMP."""
@@ -94,11 +96,11 @@ def find_profiles() -> list[Path]:
 def package_warnings() -> Iterator[str]:
     """Yield a warning for each kind of GIMP package here with limited support for plug-ins."""
     if (Path.home() / "snap/gimp").is_dir():
-        yield (
+        yield N_(
             "GIMP from the Snap store cannot load Atelier. Install GIMP as a Flatpak or an AppImage instead."
         )
     if any(folder.is_dir() for folder in _store_folders()):
-        yield (
+        yield N_(
             "GIMP from the Microsoft Store keeps its folders hidden from other programs. If the filters do "
             "not appear in it, install GIMP from gimp.org instead."
         )

@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from gettext import gettext as _
 from pathlib import Path
 
 from atelier_shared.errors import AtelierError
@@ -47,7 +48,7 @@ def _files_of(path: Path) -> list[Path]:
     else:
         return [path]
     if not files:
-        raise AtelierError(f"There is no picture in {path}.")
+        raise AtelierError(_("There is no picture in {place}."), place=path)
     return files
 
 
@@ -69,10 +70,11 @@ def pieces(
     folder, pattern = _split(output, many_styles=len(styles) > 1)
     count = len(files) * len(styles)
     if not pattern and count > 1:
-        raise AtelierError(
-            f"{output} is one file, and there are {count} results. "
-            "Name a folder, such as out/, or a pattern, such as '{name}-new.png'."
+        template = _(
+            "{file} is one file, and there are {count} results. "
+            "Name a folder, such as out/, or a pattern, such as '{{name}}-new.png'."
         )
+        raise AtelierError(template, file=output, count=count)
     made: list[PlannedResult] = []
     for file in files:
         for group in styles:
@@ -119,7 +121,8 @@ def _filled(pattern: str, fields: Mapping[str, str]) -> str:
     def value(match: re.Match[str]) -> str:
         if match[1] not in fields:
             known = ", ".join("{" + name + "}" for name in FIELDS)
-            raise AtelierError("{field} is no part of a file name. Use {known}.", field=match[0], known=known)
+            template = _("{field} is no part of a file name. Use {known}.")
+            raise AtelierError(template, field=match[0], known=known)
         return fields[match[1]]
 
     return FIELD.sub(value, pattern)
@@ -131,13 +134,14 @@ def _check(made: Sequence[PlannedResult], *, by_name: bool) -> None:
     for file, count in Counter(files.values()).items():
         if count > 1:
             raise AtelierError(
-                "{file} would be written {count} times. Use a pattern with {{name}} or {{number}}.",
+                _("{file} would be written {count} times. Use a pattern with {{name}} or {{number}}."),
                 file=file,
                 count=count,
             )
     sources = {os.path.realpath(path) for piece in made for path in (piece.content, *piece.styles)}
     if not by_name and (overwritten := sources & set(files.values())):
-        raise AtelierError(f"{min(overwritten)} would be overwritten. Choose another folder or pattern.")
+        template = _("{file} would be overwritten. Choose another folder or pattern.")
+        raise AtelierError(template, file=min(overwritten))
 
 
 def make_folders(output: str, made: Sequence[PlannedResult]) -> None:
@@ -152,7 +156,8 @@ def make_folders(output: str, made: Sequence[PlannedResult]) -> None:
         try:
             folder.mkdir(exist_ok=True)
         except OSError as error:
-            raise AtelierError(f"The folder {folder} cannot be made: {error.strerror}.") from error
+            template = _("The folder {folder} cannot be made: {reason}.")
+            raise AtelierError(template, folder=folder, reason=error.strerror) from error
 
 
 def numbered(output: Path, count: int) -> Iterator[Path]:

@@ -11,6 +11,7 @@ import itertools
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from gettext import gettext as _
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ import numpy as np
 from atelier_shared import estimate, home, launcher
 from atelier_shared.codec import MAX_PICTURES
 from atelier_shared.deepdream import FRAMES
-from atelier_shared.errors import AtelierError, BackendUnavailable, VersionMismatch
+from atelier_shared.errors import AtelierError, BackendUnavailable, VersionMismatch, translated
 from atelier_shared.messages import Picture, Progress, Queued, Region, Result
 from atelier_shared.request import PaintingRequest, Request
 from atelier_shared.visualise import BLANK_SIDE
@@ -78,9 +79,10 @@ class PictureRun:
         except FATAL:
             raise
         except AtelierError as error:
-            outcome.error = str(error)
+            outcome.error = translated(error, _)
         except MemoryError:
-            outcome.error = f"There is not enough memory for {piece.content}. Scale it down first."
+            sentence = _("There is not enough memory for {file}. Scale it down first.")
+            outcome.error = sentence.format(file=piece.content)
         self.display.end()
         return outcome
 
@@ -91,7 +93,8 @@ class PictureRun:
             outputs[0], self.options.jpeg_quality, self.format or _own_format(canvas, outputs[0])
         )
         if self.options.jpeg_quality and not encoding.format.lossy:
-            outcome.notes.append(f"--jpeg-quality has no effect on {encoding.format.name}.")
+            sentence = _("--jpeg-quality has no effect on {format}.")
+            outcome.notes.append(sentence.format(format=encoding.format.name))
         canvas.check_savable(outputs[0], encoding)
         pictures = self._pictures(piece, canvas, outcome) if self.request.needs_picture else []
         mask = canvas.load_mask(self.options.mask, self.options.max_megapixels) if self.options.mask else None
@@ -104,8 +107,8 @@ class PictureRun:
         compute = functools.partial(self._compute, pictures=pictures, outcome=outcome)
         results = frames(compute, self.request, content, part, len(outputs))
         for output, result in zip(outputs, results, strict=True):
-            if result.note and result.note not in outcome.notes:
-                outcome.notes.append(result.note)
+            if result.note and _(result.note) not in outcome.notes:
+                outcome.notes.append(_(result.note))
             canvas.save(output, result.picture, region, mask, encoding)
             outcome.outputs.append(output)
 
@@ -181,15 +184,16 @@ def styles_of(options: argparse.Namespace) -> list[tuple[Path, ...]]:
     """
     styles: list[Path] = getattr(options, "style", [])
     if len(getattr(options, "style_mask", [])) > len(styles):
-        raise AtelierError("There are more style masks than styles. Give at most one for each style.")
+        raise AtelierError(_("There are more style masks than styles. Give at most one for each style."))
     if getattr(options, "each_style", False):
         if not styles:
-            raise AtelierError("--each-style has no effect without --style. Name the styles.")
+            raise AtelierError(_("--each-style has no effect without --style. Name the styles."))
         if options.style_mask:
-            raise AtelierError("--style-mask has no effect with --each-style. Leave one of them out.")
+            raise AtelierError(_("--style-mask has no effect with --each-style. Leave one of them out."))
         return [(style,) for style in styles]
     if len(styles) > MAX_PICTURES:
-        raise AtelierError(f"At most {MAX_PICTURES} styles can be mixed. Leave some of them out.")
+        template = _("At most {count} styles can be mixed. Leave some of them out.")
+        raise AtelierError(template, count=MAX_PICTURES)
     return [tuple(styles)]
 
 
@@ -198,4 +202,4 @@ def expected(request: PaintingRequest, content: Picture, count: int) -> str:
     slowness = estimate.read_slowness(home.atelier_home())
     seconds = estimate.estimate(request, content.width, content.height, slowness)
     sentence, amount = estimate.in_words(None if seconds is None else count * seconds)
-    return sentence.format(count=amount)
+    return _(sentence).format(count=amount)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from gettext import gettext as _
 from typing import Any
 
 from tqdm import tqdm
@@ -28,7 +29,8 @@ class Quiet:
 
     def begin(self, name: str, expected: str) -> None:
         """Begin a picture; `expected` is a sentence about its duration."""
-        self.name = f"{self.done + 1} of {self.count}, {name}" if self.count > 1 else name
+        text = _("{number} of {count}, {name}") if self.count > 1 else "{name}"
+        self.name = text.format(number=self.done + 1, count=self.count, name=name)
         self.expected = expected
 
     def wait(self, place: int) -> None:
@@ -63,18 +65,18 @@ class Lines(Quiet):
 
     def wait(self, place: int) -> None:
         """Write how many jobs run first."""
-        self._write(f"waiting, {place} ahead")
+        self._write(_("waiting, {count} ahead").format(count=place))
 
     def work(self, step: int, total: int) -> None:
         """Write the first step with the expected time, later ones with the time left."""
         now_s = time.monotonic()
         if not self.begun_s:
             self.begun_s, self.next_s = now_s, now_s + LINE_EVERY_S
-            self._write(f"step {step}/{total}. {self.expected}")
+            self._write(f"{_step(step, total)}. {self.expected}")
         elif now_s >= self.next_s and step < total:
             self.next_s = now_s + LINE_EVERY_S
             sentence, amount = estimate.left_in_words((now_s - self.begun_s) / step * (total - step))
-            self._write(f"step {step}/{total}, {sentence.format(count=amount)}")
+            self._write(f"{_step(step, total)}, {_(sentence).format(count=amount)}")
 
     def _write(self, text: str) -> None:
         sys.stderr.write(f"{self.name}: {text}\n")
@@ -97,7 +99,8 @@ class Bar(Quiet):
 
     def wait(self, place: int) -> None:
         """Show how many jobs run first."""
-        self.bar.set_description_str(f"{self.name}: waiting, {place} ahead")
+        waiting = _("waiting, {count} ahead").format(count=place)
+        self.bar.set_description_str(f"{self.name}: {waiting}")
 
     def work(self, step: int, total: int) -> None:
         """Move the bar; the first step starts its clock and shows the expected time."""
@@ -105,7 +108,7 @@ class Bar(Quiet):
             self.bar.bar_format = "{desc} {percentage:3.0f}%|{bar}| [{elapsed}<{remaining}]"
             self.bar.reset()
             self.is_running = True
-        hint = self.expected if step <= 1 else f"step {step}/{total}"
+        hint = self.expected if step <= 1 else _step(step, total)
         self.bar.set_description_str(f"{self.name}: {hint}", refresh=False)
         self.bar.n = self.done + step / total
         self.bar.refresh()
@@ -117,6 +120,10 @@ class Bar(Quiet):
     def close(self) -> None:
         """Remove the bar."""
         self.bar.close()
+
+
+def _step(step: int, total: int) -> str:
+    return _("step {step}/{total}").format(step=step, total=total)
 
 
 def display(count: int, *, quiet: bool) -> Quiet:

@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from gettext import gettext as _
 from pathlib import Path
 from typing import Any
 
@@ -64,4 +65,6 @@ def print_table(outcomes: Sequence[Outcome], count: int, seconds: float) -> None
     width = max((len(name) for name, _ in rows), default=0)
     lines = [f"{name:<{width}}  {rest}" for name, rest in rows]
     made = sum(not outcome.error for outcome in outcomes)
-    sys.stderr.write("\n".join([*lines, f"{made} of {count} pictures made in {seconds:.0f} s", ""]))
+    summary = _("{made} of {count} pictures made in {seconds} s")
+    lines.append(summary.format(made=made, count=count, seconds=f"{seconds:.0f}"))
+    sys.stderr.write("\n".join([*lines, ""]))

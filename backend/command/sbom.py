@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import platform
+from gettext import gettext as _
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,8 @@ def write(file: Path) -> None:
     try:
         file.write_text(text + "\n", encoding="utf-8")
     except OSError as error:
-        raise AtelierError(f"{file} could not be written ({error.strerror}). Choose another file.") from error
+        template = _("{file} could not be written ({reason}). Choose another file.")
+        raise AtelierError(template, file=file, reason=error.strerror) from error
 
 
 def bill_of_materials(models: Path) -> Component:

@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import time
+from gettext import gettext as _
 
 from filelock import Timeout
 
@@ -59,7 +60,8 @@ def _kill() -> bool:
             os.kill(connection.pid, ending)
         if is_lock_free(within_s=SIGNAL_S):
             return True
-    raise AtelierError(f"The backend (process {connection.pid}) cannot be stopped. Restart the computer.")
+    template = _("The backend (process {process}) cannot be stopped. Restart the computer.")
+    raise AtelierError(template, process=connection.pid)
 
 
 def _connection_of_holder() -> launcher.Connection | None:
@@ -73,10 +75,11 @@ def _connection_of_holder() -> launcher.Connection | None:
         if connection := launcher.read_connection():
             return connection
         if time.monotonic() > deadline:
-            raise AtelierError(
-                f"A backend is running, but it cannot write {home.connection_file()}. "
+            template = _(
+                "A backend is running, but it cannot write {file}. "
                 "Free some disk space and try again, or end its process 'python -I -m backend'."
             )
+            raise AtelierError(template, file=home.connection_file())
         time.sleep(launcher.RETRY_S)
     return None
 

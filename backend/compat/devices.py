@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import torch
 
+from atelier_shared.deferred_translation import N_
+from atelier_shared.errors import Wrong
+
 ACCELERATORS = ("cuda", "mps", "xpu")
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 """Parts of PyTorch's messages. Only CUDA's error has a type of its own."""
@@ -18,7 +21,7 @@ def choose(name: str) -> torch.device:
     if name == "auto":
         name = next(filter(is_available, ACCELERATORS), "cpu")
     if not is_available(name):
-        raise ValueError(f"This computer has no {name} device for PyTorch. Choose another device.")
+        raise Wrong(N_("This computer has no {name} device for PyTorch. Choose another device."), name=name)
     return torch.device(name)
 
 

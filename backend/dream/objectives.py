@@ -17,6 +17,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from atelier_shared.deferred_translation import N_
+from atelier_shared.errors import Wrong
 from atelier_shared.sizes import fit
 
 from ..imaging.resize import resize, size_of
@@ -93,7 +95,7 @@ def guide(
         ValueError: the guide is fully transparent.
     """
     if visible is not None and not visible.any():
-        raise ValueError("The guide picture is fully transparent. Choose another picture or another area.")
+        raise Wrong(N_("The guide picture is fully transparent. Choose another picture or another area."))
     size = fit(size_of(image), GUIDE_PX, network.minimum_px)
     small_visible = None if visible is None else resize(visible, size).clamp(0, 1)
     tiled = TiledFeatures(network, list(layers), tile_px=max(size))

@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from atelier_shared.deferred_translation import N_
+from atelier_shared.errors import Wrong
 from atelier_shared.sizes import Size, scaled
 
 from .resize import resize, size_of
@@ -95,7 +97,7 @@ def _frame_px(rows: Tensor) -> int:
 def refuse_hidden(style: Style) -> None:
     """Raise ValueError if the style is fully transparent."""
     if style.visible is not None and not style.visible.any():
-        raise ValueError("The style picture is fully transparent. Choose another picture or another area.")
+        raise Wrong(N_("The style picture is fully transparent. Choose another picture or another area."))
 
 
 def shares(styles: Sequence[Style]) -> list[float]:
@@ -106,5 +108,5 @@ def shares(styles: Sequence[Style]) -> list[float]:
     """
     total = sum(style.weight for style in styles)
     if not total > 0:
-        raise ValueError("The weights of all styles are 0. Give at least one style a weight above 0.")
+        raise Wrong(N_("The weights of all styles are 0. Give at least one style a weight above 0."))
     return [style.weight / total for style in styles]

@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 
 from atelier_shared.deepdream import DeepDream
+from atelier_shared.deferred_translation import N_
+from atelier_shared.errors import Wrong
 from atelier_shared.gallery_styles import GALLERY
 from atelier_shared.imagenet_classes import class_index, class_indices
 from atelier_shared.networks import NETWORKS
@@ -199,7 +201,7 @@ def _dream_objective(
 
 def _check_classes(network: FeatureNetwork) -> None:
     if not network.classes:
-        raise ValueError("This network has no classes. Choose one with classes, such as efficientnet-lite0.")
+        raise Wrong(N_("This network has no classes. Choose one with classes, such as efficientnet-lite0."))
 
 
 # ── Visualisation ──────────────────────────────────────────────────────────────────────────────────

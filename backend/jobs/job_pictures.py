@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from atelier_shared.deferred_translation import N_
+from atelier_shared.errors import Wrong
 from atelier_shared.messages import Picture, Submit
 from atelier_shared.request import PaintingRequest
 
@@ -26,7 +28,7 @@ def read(submit: Submit, request: PaintingRequest, device: torch.device) -> Pict
     """
     content, visible = dispatch.prepare(request, _to_device(submit.content, device))
     if visible is not None and not visible.any():
-        raise ValueError("The selected area is fully transparent. Choose another area or layer.")
+        raise Wrong(N_("The selected area is fully transparent. Choose another area or layer."))
     styles = _read_styles(submit.styles, request, device) if request.needs_picture else []
     if request.recolours_pictures:
         styles = [colours.matched(style, content, visible) for style in styles]
@@ -45,7 +47,7 @@ def _prediction(submit: Submit, request: PaintingRequest, content: Tensor) -> Pr
 def _read_styles(pictures: Sequence[Picture], request: PaintingRequest, device: torch.device) -> list[Style]:
     """Read the style pictures with their weights, or the guide picture, without their frames."""
     if not pictures:
-        raise ValueError(request.picture_missing)
+        raise Wrong(request.picture_missing)
     weights = request.picture_weights(len(pictures))
     images = (_to_device(picture, device) for picture in pictures)
     return [

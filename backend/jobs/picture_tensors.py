@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, interpolate
 
+from atelier_shared.deferred_translation import N_
+from atelier_shared.errors import Wrong
 from atelier_shared.messages import CHANNELS, Picture
 from atelier_shared.sizes import fit
 
@@ -42,7 +44,7 @@ def read(picture: Picture) -> VisibleImage:
     """
     planes = np.moveaxis(as_array(picture), -1, 0).astype(np.float32, order="C")
     if not np.isfinite(planes).all():
-        raise ValueError("The picture has infinite or undefined pixel values. Flatten or repair it first.")
+        raise Wrong(N_("The picture has infinite or undefined pixel values. Flatten or repair it first."))
     planes /= WHITE[picture.depth]
     image = torch.from_numpy(planes).clamp_(0, 1)[None]
     colours, alpha = image.tensor_split([_colour_channels(picture)], dim=1)

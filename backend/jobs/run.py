@@ -11,6 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from atelier_shared.deferred_translation import N_
 from atelier_shared.errors import JobFailed
 from atelier_shared.messages import Progress, Result, Submit
 from atelier_shared.request import PaintingRequest
@@ -26,8 +27,10 @@ PREVIEW_PX = 256
 PREVIEW_EVERY_S = 0.5
 TILE_SCALES = (1.0, 1 / 2, 1 / 4)
 """Factors for the usual side of tiles, tried in turn while a device runs out of memory."""
-SMALLER_TILES = "There was not enough memory for the usual tiles, so the picture was made in smaller ones."
-ON_PROCESSOR = "The graphics card does not have enough memory, so the processor made the picture."
+SMALLER_TILES = N_(
+    "There was not enough memory for the usual tiles, so the picture was made in smaller ones."
+)
+ON_PROCESSOR = N_("The graphics card does not have enough memory, so the processor made the picture.")
 
 Messages = Generator[Progress | Result, bool | None, None]
 
@@ -58,7 +61,7 @@ def run(submit: Submit, models: Path) -> Messages:
     try:
         yield from _paint(submit, submit.request, models)
     except MissingWeights as error:
-        raise JobFailed("missing-weights", str(error)) from error
+        raise JobFailed("missing-weights", error.template, **error.values) from error
 
 
 def _paint(submit: Submit, request: PaintingRequest, models: Path) -> Messages:

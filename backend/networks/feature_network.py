@@ -13,6 +13,9 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor, nn
 
+from atelier_shared.deferred_translation import N_
+from atelier_shared.errors import Wrong
+
 from .cpu import convolution
 from .receptive_fields import Reach, reaches
 
@@ -54,9 +57,8 @@ class FeatureNetwork(nn.Module):
         last = self._deepest(layers)
         if min(image.shape[-2:]) < self.minimum_px:
             height, width = image.shape[-2:]
-            raise ValueError(
-                f"The network takes images of at least {self.minimum_px} px, not {width} × {height} px."
-            )
+            template = N_("The network takes pictures of at least {least} px, not {width} × {height} px.")
+            raise Wrong(template, least=self.minimum_px, width=width, height=height)
         found: dict[str, Tensor] = {}
         values = self.normalise(image)
         for name, layer in convolution.steps(self.body, layers):
@@ -108,7 +110,8 @@ class FeatureNetwork(nn.Module):
         """
         if unknown := set(layers) - set(self.layers):
             missing = ", ".join(sorted(unknown))
-            raise ValueError(f"This network has no layer {missing}. Choose from {', '.join(self.layers)}.")
+            template = N_("This network has no layer {missing}. Choose from {layers}.")
+            raise Wrong(template, missing=missing, layers=", ".join(self.layers))
 
     def _deepest(self, layers: Sequence[str]) -> str:
         self.check_layers(layers)
@@ -118,8 +121,8 @@ class FeatureNetwork(nn.Module):
 def check_channels(layer: str, channels: range, count: int) -> None:
     """Raise a ValueError unless `channels` are among the `count` channels of a layer, from 0 on."""
     if not 0 <= channels.start < channels.stop <= count:
-        chosen = f"{channels.start} to {channels.stop - 1}"
-        raise ValueError(f"{layer} has the channels 0 to {count - 1}, not {chosen}. Choose among these.")
+        template = N_("{layer} has the channels 0 to {last}, not {low} to {high}. Choose among these.")
+        raise Wrong(template, layer=layer, last=count - 1, low=channels.start, high=channels.stop - 1)
 
 
 class Normalise(nn.Module):

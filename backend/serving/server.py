@@ -22,6 +22,7 @@ import zmq
 from zmq.utils import garbage
 
 from atelier_shared.codec import in_pieces, joined, pack, unpack
+from atelier_shared.deferred_translation import N_
 from atelier_shared.errors import ProtocolError
 from atelier_shared.home import install_command
 from atelier_shared.messages import (
@@ -241,20 +242,21 @@ class Server:
         if any(other.submit.job == number for other in self._jobs_of(job.client)):
             raise ProtocolError(f"This client already has a job {number}.")
         if problem := self._lack_of_room(job):
-            self._send(job.client, Failed(number, "busy", problem))
+            self._send(job.client, problem)
             return
         self._waiting.append(job)
         self._run_next()
         self._send_places()
 
-    def _lack_of_room(self, job: Job) -> str:
-        """Return why another job cannot wait; an empty text if it can."""
+    def _lack_of_room(self, job: Job) -> Failed | None:
+        """Return why another job cannot wait; None if it can."""
+        number = job.submit.job
         if len(self._waiting) >= MAX_WAITING:
-            return f"{MAX_WAITING} jobs are already waiting. Try again later."
+            return Failed(number, "busy", _TOO_MANY_JOBS, {"count": str(MAX_WAITING)})
         waiting_bytes = sum(other.picture_bytes for other in self._waiting)
         if self._waiting and waiting_bytes + job.picture_bytes > MAX_WAITING_BYTES:
-            return "The pictures of the waiting jobs take up too much memory already. Try again later."
-        return ""
+            return Failed(number, "busy", _TOO_LARGE_JOBS)
+        return None
 
     # ── Jobs ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -384,7 +386,11 @@ class Server:
             log.info("a client was gone before the answer: %s", error)
 
 
-_TOO_MANY_CLIENTS = (
-    f"{MAX_CLIENTS} programs are already connected to Atelier's backend. Close one and try again."
+_TOO_MANY_CLIENTS = N_(
+    "Too many programs are already connected to Atelier's backend. Close one and try again."
 )
-_TOO_LARGE = "There is not enough memory for this picture. Close other programs, or choose a smaller layer."
+_TOO_LARGE = N_(
+    "There is not enough memory for this picture. Close other programs, or choose a smaller layer."
+)
+_TOO_MANY_JOBS = N_("{count} jobs are already waiting. Try again later.")
+_TOO_LARGE_JOBS = N_("The pictures of the waiting jobs take up too much memory already. Try again later.")

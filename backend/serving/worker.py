@@ -18,6 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.context import SpawnProcess
 
+from atelier_shared.deferred_translation import N_
 from atelier_shared.errors import ProtocolError
 from atelier_shared.messages import (
     Cancel,
@@ -159,10 +160,10 @@ class LocalWorker:
             final = self._relay(assignment)
         except TimeoutError:
             self._end_process()
-            return Failed(job, "worker-hung", _HUNG.format(seconds=HANG_S))
+            return Failed(job, "worker-hung", _HUNG, {"seconds": f"{HANG_S:.0f}"})
         except NotStarted as error:
             log.exception("the worker process could not be started")
-            return Failed(job, "worker-died", _NOT_STARTED.format(reason=error))
+            return Failed(job, "worker-died", _NOT_STARTED, {"reason": str(error)})
         except MemoryError:
             self._end_process()
             log.exception("the server has not enough memory for the messages of a job")
@@ -219,13 +220,15 @@ class LocalWorker:
         return self._pipe
 
 
-_HUNG = (
-    "The computation did not respond for {seconds:.0f} seconds and was stopped. "
+_HUNG = N_(
+    "The computation did not respond for {seconds} seconds and was stopped. "
     "Try again; if it happens again, choose a smaller working size."
 )
-_NOT_STARTED = "The system could not start the computation ({reason}). Close other programs, then try again."
-_KILLED = (
+_NOT_STARTED = N_(
+    "The system could not start the computation ({reason}). Close other programs, then try again."
+)
+_KILLED = N_(
     "The system stopped the computation, most likely because memory ran out. "
     "Choose a smaller working size or close other programs, then try again."
 )
-_CRASHED = "The computation crashed. Try again; if it happens again, run 'atelier doctor'."
+_CRASHED = N_("The computation crashed. Try again; if it happens again, run 'atelier doctor'.")

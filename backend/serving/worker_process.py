@@ -7,10 +7,11 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
 
-from atelier_shared.errors import JobFailed
+from atelier_shared.deferred_translation import N_
+from atelier_shared.errors import JobFailed, Wrong
 from atelier_shared.messages import (
     Beat,
     Cancel,
@@ -38,7 +39,7 @@ QUIET_S = 2.0
 right after another from allocating it again."""
 OUT_OF_MEMORY_EXIT = 12
 """Exit code of a process without memory for a job's pictures."""
-OUT_OF_MEMORY = "There is not enough memory for this picture. Choose a smaller working size."
+OUT_OF_MEMORY = N_("There is not enough memory for this picture. Choose a smaller working size.")
 READY = Queued(0, 0)
 """Sent once when the worker has loaded. The same message with a job number acknowledges that job."""
 MAX_ERROR_CHARACTERS = 500
@@ -93,7 +94,7 @@ def _run_job(pipe: WorkerPipe, submit: Submit, run: Run) -> Message:
         raise
     except Exception as error:
         log.exception("job %d failed", submit.job)
-        return Failed(submit.job, *_reason_and_sentence(error))
+        return _failed(submit.job, error)
 
 
 def _received_end_requests(pipe: WorkerPipe, job: int) -> set[type[EndRequest]]:
@@ -106,16 +107,25 @@ def _received_end_requests(pipe: WorkerPipe, job: int) -> set[type[EndRequest]]:
     return kinds
 
 
-def _reason_and_sentence(error: Exception) -> tuple[str, str]:
-    """Return the reason code and the user's sentence for an exception of a job."""
-    text = (str(error) or type(error).__name__)[:MAX_ERROR_CHARACTERS]
+def _failed(job: int, error: Exception) -> Failed:
+    """Return the message about an exception of a job."""
     if isinstance(error, JobFailed):
-        return error.reason, text
+        return Failed(job, error.reason, error.template, _texts(error.values))
     if isinstance(error, MemoryError):
-        return "out-of-memory", OUT_OF_MEMORY
+        return Failed(job, "out-of-memory", OUT_OF_MEMORY)
+    if isinstance(error, Wrong):
+        return Failed(job, "bad-request", error.template, _texts(error.values))
+    text = {"error": str(error) or type(error).__name__}
     if isinstance(error, ValueError):
-        return "bad-request", text
-    return "internal", f"The filter failed ({text}). See the end of the backend's log for details."
+        return Failed(job, "bad-request", "{error}", _texts(text))
+    return Failed(job, "internal", _INTERNAL, _texts(text))
+
+
+def _texts(values: Mapping[str, object]) -> dict[str, str]:
+    return {name: str(value)[:MAX_ERROR_CHARACTERS] for name, value in values.items()}
+
+
+_INTERNAL = N_("The filter failed ({error}). See the end of the backend's log for details.")
 
 
 @contextmanager

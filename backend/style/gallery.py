@@ -13,6 +13,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from atelier_shared.deferred_translation import N_
+from atelier_shared.errors import Wrong
+
 from ..imaging.step import Step, Steps
 from ..networks.style_painter import Painter, paint
 
@@ -67,5 +70,5 @@ def mixture(mix: Sequence[float]) -> Tensor:
     """
     weights = torch.tensor([mix])
     if not weights.sum() > 0:
-        raise ValueError("The weights of all styles are 0. Give at least one style a weight above 0.")
+        raise Wrong(N_("The weights of all styles are 0. Give at least one style a weight above 0."))
     return weights / weights.sum()

@@ -11,13 +11,15 @@ from pathlib import Path
 
 import safetensors.torch
 
+from atelier_shared.deferred_translation import N_
+from atelier_shared.errors import AtelierError
 from atelier_shared.home import install_command, replacing
 
 from .convert import Tensors
 from .sources import SOURCES
 
 
-class MissingWeights(Exception):
+class MissingWeights(AtelierError):
     """A network's weights are missing, or differ from the ones that were installed."""
 
 
@@ -29,10 +31,12 @@ def load(name: str, models: Path) -> Tensors:
     """
     file, install = file_of(name, models), install_command(SOURCES[name].installer_option)
     if not file.exists():
-        raise MissingWeights(f"The weights of {name} are not installed. Run `{install}` to install them.")
+        template = N_("The weights of {name} are not installed. Run `{install}` to install them.")
+        raise MissingWeights(template, name=name, install=install)
     content = file.read_bytes()
     if _sha256(content) != _expected_sha256(name, models):
-        raise MissingWeights(f"{file} is damaged. Run `{install}` to install it again.")
+        template = N_("{file} is damaged. Run `{install}` to install it again.")
+        raise MissingWeights(template, file=file, install=install)
     return safetensors.torch.load(content)
 
 

@@ -16,7 +16,7 @@ LONGEST_BYTES = 400
 WORDS = [
     *(GREETING, WELCOME, READY, b"\x04\x0b\x04PING\x00\x64abcd", b"\x04\x0a\x05ERROR\x03no!"),
     *(bytes([MORE]), bytes([LONG]), bytes([COMMAND]), b'{"type": "welcome", "version": 2, "nonce": "', NONCE),
-    *(b'", "proof": "', b'{"type": "refused", "version": 3, "sentence": "', b'"}'),
+    *(b'", "proof": "', b'{"type": "refused", "version": 4, "sentence": "', b'"}'),
 ]
 
 

@@ -738,8 +738,8 @@ def test_a_squatter_learns_neither_key_nor_pixels() -> None:
 @pytest.mark.parametrize(
     "answer",
     [
-        b'{"type": "refused", "version": 2, "sentence": "Run something harmful."}',
         b'{"type": "refused", "version": 3, "sentence": "Run something harmful."}',
+        b'{"type": "refused", "version": 4, "sentence": "Run something harmful."}',
         b'{"type": "welcome", "version": 2, "nonce": "\\ud800", "proof": "\\ud800"}',
         b'{"type": "beat"}',
     ],

@@ -57,6 +57,7 @@ EVERY_MESSAGE: list[Message] = [
     Progress(1, 2, 3, GRAY),
     Result(1, DEEP, "So."),
     Failed(1, "bad-request", "No."),
+    Failed(1, "bad-request", "There is no {name}.", {"name": "{x}"}),
     Cancelled(1),
     Beat(),
 ]
@@ -78,6 +79,14 @@ def request(**changes: object) -> list[Frame]:
     return header(request={"filter": "deepdream"} | changes)
 
 
+def failed(template: str, values: object) -> list[Frame]:
+    return [
+        json.dumps(
+            vars(Failed(1, "internal", "")) | {"type": "failed", "template": template, "values": values}
+        ).encode()
+    ]
+
+
 LARGER = {"width": 3, "height": 1, "channels": "Y", "depth": "u8"}
 PICTURE = {"width": 2, "height": 1, "channels": "Y", "depth": "u8"}
 
@@ -96,6 +105,12 @@ MALFORMED: dict[str, list[Frame]] = {
     "a number as text": header(job="1"),
     "a boolean as number": header(job=True),
     "a fraction as number": header(job=1.5),
+    "a template without its values": failed("There is no {name}.", {}),
+    "values without a template": failed("No.", {"name": "x"}),
+    "a template that formats a value": failed("{name:>99999999999}", {"name": "x"}),
+    "a template that reads a field": failed("{name.real}", {"name": "x"}),
+    "a value that is no text": failed("There is no {name}.", {"name": 1}),
+    "values that are no object": failed("There is no {name}.", 1),
     "pixels missing": header()[:1],
     "pixels too many": [*header(), b"x"],
     "pixels too short": [header()[0], b"x"],

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from gettext import gettext as _
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,7 @@ class Canvas:
         """Return notes: unused parts of the file, and losses of its pixels where `region` changes."""
         values = split_alpha(Pixels(self.file.pixels.values[inside(region)]))[0]
         limited = self.file.pixels.depth == "f32" and bool((values > 1).any() or (values < 0).any())
-        beyond = "Values above white and below black are limited to them where the picture changes."
+        beyond = _("Values above white and below black are limited to them where the picture changes.")
         return [*self.file.notes, *([beyond] if limited else [])]
 
     # ── Masks and styles ─────────────────────────────────────────────────────────────────────────
@@ -98,16 +99,20 @@ class Canvas:
         pixels = read(path, max_megapixels).pixels
         height, width = pixels.values.shape[:2]
         if (width, height) != (self.whole.width, self.whole.height):
-            raise PictureFileError(
-                f"The mask {path} has {width}×{height} pixels and the picture "
-                f"{self.whole.width}×{self.whole.height}. Scale the mask to the picture's size."
+            template = _(
+                "The mask {file} has {size} pixels and the picture {own_size}. "
+                "Scale the mask to the picture's size."
             )
+            own_size = f"{self.whole.width}×{self.whole.height}"
+            raise PictureFileError(template, file=path, size=f"{width}×{height}", own_size=own_size)
         mask = Mask(_brightness(pixels))
         if not mask.values.any():
-            dark = "black or transparent" if "A" in pixels.channels else "black"
-            raise PictureFileError(
-                f"The mask {path} is completely {dark}. Paint the part to change in white."
-            )
+            template = _("The mask {file} is completely black. Paint the part to change in white.")
+            if "A" in pixels.channels:
+                template = _(
+                    "The mask {file} is completely black or transparent. Paint the part to change in white."
+                )
+            raise PictureFileError(template, file=path)
         return mask
 
     def in_colours_of(self, other: Canvas) -> Canvas:
@@ -255,6 +260,7 @@ def _luma(colours: NDArray[Any]) -> Array:
 def _explained(path: Path) -> Iterator[None]:
     """Turn the errors of writing to `path` into a PictureFileError."""
     if not path.parent.is_dir():
-        raise PictureFileError(f"There is no folder {path.parent}. Create it, or choose another one.")
+        template = _("There is no folder {folder}. Create it, or choose another one.")
+        raise PictureFileError(template, folder=path.parent)
     with writing(path):
         yield

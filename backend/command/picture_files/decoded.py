@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from gettext import gettext as _
 from typing import Any
 
 from .formats import Format
@@ -52,5 +53,7 @@ def note_of_frames(frames: int, kind: Format) -> tuple[str, ...]:
     """Return a note if a file has several pictures; the others of a JPEG are previews and depth maps."""
     if frames == 1 or kind.name == "JPEG":
         return ()
-    name = "pages" if kind.name == "TIFF" else "frames"
-    return (f"It has {frames} {name}; only the first one is used.",)
+    text = _("It has {count} frames; only the first one is used.")
+    if kind.name == "TIFF":
+        text = _("It has {count} pages; only the first one is used.")
+    return (text.format(count=frames),)

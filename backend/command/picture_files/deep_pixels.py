@@ -12,6 +12,7 @@ import shutil
 import struct
 import tempfile
 from collections.abc import Iterator
+from gettext import gettext as _
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -61,7 +62,8 @@ def _read_opened(file: Any, spec: Any) -> DeepPicture:
     names = [name.rpartition(".")[2] for name in spec.channelnames]
     wanted = next((each for each in COLOUR_NAMES if set(each) <= set(names)), None)
     if wanted is None:
-        raise OSError(f"its channels are {', '.join(names)}, and no colours are among them")
+        text = _("its channels are {names}, and no colours are among them")
+        raise OSError(text.format(names=", ".join(names)))
     depth = {"uint8": "u8", "uint16": "u16"}.get(str(spec.format), "f32")
     values = file.read_image(TYPES[depth])
     if values is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from gettext import gettext as _
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -87,7 +88,7 @@ def _shallow_tiff(path: Path, kind: Format, check: Check, bits: int) -> Decoded:
     """Read a TIFF file with Pillow, if need be with only 8 bits."""
     decoded = pillow_reading.read(path, kind, check)
     return (
-        decoded.with_note("Its 16 bits are reduced to 8.")
+        decoded.with_note(_("Its 16 bits are reduced to 8."))
         if bits == 16 and decoded.pixels.depth == "u8"
         else decoded
     )
@@ -128,12 +129,13 @@ def _deep(
 ) -> Decoded:
     """Return the decoded file of a picture read by OpenImageIO."""
     if not np.isfinite(picture.values).all():
-        raise ValueError("it has infinite or undefined values; repair it first")
+        raise ValueError(_("it has infinite or undefined values; repair it first"))
     values = UPRIGHT.get(orientation, np.asarray)(picture.values)
     turned = orientation in TURNED
     notes = note_of_frames(picture.pictures, kind)
     if picture.left_out:
-        notes += (f"Its channels {', '.join(picture.left_out)} are not used.",)
+        text = _("Its channels {names} are not used.")
+        notes += (text.format(names=", ".join(picture.left_out)),)
     pixels = Pixels.of(np.ascontiguousarray(values))
     return Decoded(
         pixels, found.upright(turned=turned), compression, picture.premultiplied, kind.linear, notes

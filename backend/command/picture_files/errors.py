@@ -7,6 +7,7 @@ import difflib
 import struct
 import zlib
 from collections.abc import Iterator
+from gettext import gettext as _
 from pathlib import Path
 
 from PIL import ImageCms
@@ -30,19 +31,27 @@ def reading(path: Path) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise PictureFileError(f"There is no file {path}. {_advice(path)}") from error
+        raise _missing(path) from error
     except MemoryError as error:
-        raise PictureFileError(f"{path} does not fit into memory. Scale it down first.") from error
+        template = _("{file} does not fit into memory. Scale it down first.")
+        raise PictureFileError(template, file=path) from error
     except DAMAGED as error:
-        reason = getattr(error, "strerror", None) or str(error).strip().removesuffix(".") or "it is damaged"
-        raise PictureFileError(f"{path} cannot be read as a picture: {reason}.") from error
+        reason = (
+            getattr(error, "strerror", None) or str(error).strip().removesuffix(".") or _("it is damaged")
+        )
+        template = _("{file} cannot be read as a picture: {reason}.")
+        raise PictureFileError(template, file=path, reason=reason) from error
 
 
-def _advice(path: Path) -> str:
-    """Return a similar name in the same folder as a question, or general advice."""
+def _missing(path: Path) -> PictureFileError:
+    """Return the error of a missing file, with a similar name in the same folder if there is one."""
     others = [file.name for file in path.parent.iterdir()] if path.parent.is_dir() else []
     similar = difflib.get_close_matches(path.name, others, 1)
-    return f"Did you mean {similar[0]}?" if similar else "Check its name."
+    if similar:
+        return PictureFileError(
+            _("There is no file {file}. Did you mean {similar}?"), file=path, similar=similar[0]
+        )
+    return PictureFileError(_("There is no file {file}. Check its name."), file=path)
 
 
 @contextlib.contextmanager
@@ -53,12 +62,15 @@ def writing(path: Path) -> Iterator[None]:
     except BrokenPipeError:
         raise
     except MemoryError as error:
-        raise PictureFileError(
-            f"There is not enough memory to write {path}. Close other programs."
-        ) from error
+        template = _("There is not enough memory to write {file}. Close other programs.")
+        raise PictureFileError(template, file=path) from error
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         if isinstance(error, OSError) and error.errno:
-            raise PictureFileError(f"{path} cannot be written: {error.strerror}.") from error
-        advice = "Choose another format, for example a name that ends in .png"
+            template = _("{file} cannot be written: {reason}.")
+            raise PictureFileError(template, file=path, reason=error.strerror) from error
+        template = _(
+            "{file} cannot be written ({reason}). "
+            "Choose another format, for example a name that ends in .png."
+        )
         reason = str(error.args[0]).strip().removesuffix(".") if error.args else type(error).__name__
-        raise PictureFileError(f"{path} cannot be written ({reason}). {advice}.") from error
+        raise PictureFileError(template, file=path, reason=reason) from error

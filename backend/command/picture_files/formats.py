@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from gettext import gettext as _
 from pathlib import Path
 from typing import Any
 
@@ -106,9 +107,11 @@ def identify(path: Path) -> Format:
         if each.start.match(start):
             return each
     if start.startswith(b"gimp xcf"):
-        raise PictureFileError(f"{path} is a file of GIMP's own. Export it from GIMP as PNG first.")
+        template = _("{file} is a file of GIMP's own. Export it from GIMP as PNG first.")
+        raise PictureFileError(template, file=path)
     known = ", ".join(each.name for each in FORMATS)
-    raise PictureFileError(f"{path} cannot be read as a picture: it is in none of the formats {known}.")
+    template = _("{file} cannot be read as a picture: it is in none of the formats {known}.")
+    raise PictureFileError(template, file=path, known=known)
 
 
 def by_name(name: str) -> Format:
@@ -122,7 +125,8 @@ def by_name(name: str) -> Format:
         if each.depths and wanted in (each.name.lower(), *(suffix[1:] for suffix in each.suffixes)):
             return each
     known = ", ".join(suffix[1:] for suffix in writable_suffixes())
-    raise PictureFileError(f"{name} is no format for writing. Choose one of {known}.")
+    template = _("{name} is no format for writing. Choose one of {known}.")
+    raise PictureFileError(template, name=name, known=known)
 
 
 def for_writing(path: Path) -> Format:
@@ -132,18 +136,25 @@ def for_writing(path: Path) -> Format:
         PictureFileError: no writable format has such names.
     """
     if path.is_dir():
-        raise PictureFileError(f"{path} cannot be written because it is a folder. Name a file in it.")
+        template = _("{file} cannot be written because it is a folder. Name a file in it.")
+        raise PictureFileError(template, file=path)
     chosen = BY_SUFFIX.get(path.suffix.lower())
     if chosen is None or not chosen.depths:
         raise PictureFileError(
-            f"{path} cannot be written, because {_no_format(path)}. "
-            f"Choose a name that ends in one of {', '.join(writable_suffixes())}."
+            _no_format(path), file=path, ending=path.suffix, known=", ".join(writable_suffixes())
         )
     return chosen
 
 
 def _no_format(path: Path) -> str:
-    return f"no picture format has names in {path.suffix}" if path.suffix else "its name has no ending"
+    if path.suffix:
+        return _(
+            "{file} cannot be written, because no picture format has names in {ending}. "
+            "Choose a name that ends in one of {known}."
+        )
+    return _(
+        "{file} cannot be written, because its name has no ending. Choose a name that ends in one of {known}."
+    )
 
 
 def writable_suffixes() -> Iterator[str]:

@@ -6,6 +6,7 @@ import logging
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from gettext import gettext as _
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,7 @@ def _integers(image: Image.Image) -> Pixels:
     """Return the 16-bit pixels of a gray picture of integers of any width and byte order."""
     levels = np.asarray(image)
     if levels.min() < 0 or levels.max() > np.iinfo(np.uint16).max:
-        raise ValueError("its values exceed 16 bits; save it as 16-bit")
+        raise ValueError(_("its values exceed 16 bits; save it as 16-bit"))
     return Pixels.of(levels.astype(np.uint16))
 
 
@@ -140,7 +141,7 @@ def read_jpeg_2000(path: Path, kind: Format, check: Check) -> Decoded:
     decoded = read(path, kind, check)
     deep = (header := _search(JP2_HEADER, path)) and header[0] & 0x7F >= 8  # bits, less one, below the sign
     return (
-        decoded.with_note("Its 16 bits are reduced to 8.")
+        decoded.with_note(_("Its 16 bits are reduced to 8."))
         if deep and decoded.pixels.depth == "u8"
         else decoded
     )
@@ -150,7 +151,7 @@ def read_avif(path: Path, kind: Format, check: Check) -> Decoded:
     """Read an AVIF file; Pillow reduces it to 8 bits."""
     decoded = read(path, kind, check)
     deep = (coding := _search(AV1_CODING, path)) and coding[0] & HIGH_BIT_DEPTH
-    return decoded.with_note("Its 10 or 12 bits are reduced to 8.") if deep else decoded
+    return decoded.with_note(_("Its 10 or 12 bits are reduced to 8.")) if deep else decoded
 
 
 def _search(pattern: re.Pattern[bytes], path: Path) -> bytes:

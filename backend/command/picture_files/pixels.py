@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from gettext import gettext as _
 from typing import Any
 
 import numpy as np
@@ -80,7 +81,7 @@ def in_channels(pixels: Pixels, held: Collection[str]) -> Pixels:
     colours, alpha = split_alpha(pixels)
     wider = Pixels(np.concatenate([np.repeat(colours, 3 // pixels.colours, axis=-1), alpha], axis=-1))
     if wider.channels not in held:
-        raise ValueError("this format holds no transparency")
+        raise ValueError(_("this format holds no transparency"))
     return wider
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from gettext import gettext as _
 from pathlib import Path
 
 from atelier_shared.messages import MAX_SIDE_PX
@@ -42,21 +43,23 @@ def read(path: Path, max_megapixels: float = MAX_MEGAPIXELS) -> Decoded:
 
     def check(width: int, height: int) -> None:
         if width < 1 or height < 1:
-            raise ValueError("it has no pixels")
+            raise ValueError(_("it has no pixels"))
         if max(width, height) > MAX_SIDE_PX:
-            raise ValueError(f"its longer side has more than {MAX_SIDE_PX} pixels")
+            raise ValueError(_("its longer side has more than {count} pixels").format(count=MAX_SIDE_PX))
         if width * height > max_megapixels * 1e6:
-            raise PictureFileError(
-                f"{path} has {width * height / 1e6:.0f} megapixels, above the limit of {max_megapixels:g}. "
-                f"If you trust the file, raise the limit with --max-megapixels."
+            template = _(
+                "{file} has {count} megapixels, above the limit of {limit}. "
+                "If you trust the file, raise the limit with --max-megapixels."
             )
+            megapixels, limit = f"{width * height / 1e6:.0f}", f"{max_megapixels:g}"
+            raise PictureFileError(template, file=path, count=megapixels, limit=limit)
 
     with reading(path), seekable(path) as file, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         kind = identify(file)
         decoded = _with_usable_profile(READERS.get(kind.name, pillow_reading.read)(file, kind, check))
     if any("corrupt" in str(each.message).lower() for each in caught):
-        decoded = decoded.with_note("Its damaged metadata is left out.")
+        decoded = decoded.with_note(_("Its damaged metadata is left out."))
     return decoded
 
 
@@ -72,4 +75,4 @@ def _with_usable_profile(decoded: Decoded) -> Decoded:
     except DAMAGED:
         pass
     without = replace(decoded, metadata=replace(decoded.metadata, profile=None))
-    return without.with_note("Its colour profile does not fit the picture and is left out.")
+    return without.with_note(_("Its colour profile does not fit the picture and is left out."))

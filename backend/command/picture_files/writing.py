@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from gettext import gettext as _
 from pathlib import Path
 from typing import Any
 
@@ -50,14 +51,15 @@ class Encoding:
         notes = []
         depth = self.depth(pixels.depth)
         if pixels.depth != depth and pixels.depth != "u8" and depth != "f32":
-            bits = "float values" if pixels.depth == "f32" else "16 bits"
-            notes.append(
-                f"{self.format.name} holds {8 * DTYPES[depth].itemsize} bits: the {bits} are reduced."
-            )
+            text = _("{format} holds {count} bits: the 16 bits are reduced.")
+            if pixels.depth == "f32":
+                text = _("{format} holds {count} bits: the float values are reduced.")
+            notes.append(text.format(format=self.format.name, count=8 * DTYPES[depth].itemsize))
         if self.format.name == "GIF":
-            notes.append("GIF holds at most 256 colours, and no partial transparency.")
+            notes.append(_("GIF holds at most 256 colours, and no partial transparency."))
         if lost := found.lost_in(self.format.metadata, self.format.longest):
-            notes.append(f"Not kept in {self.format.name}: {', '.join(lost)}.")
+            text = _("Not kept in {format}: {names}.")
+            notes.append(text.format(format=self.format.name, names=", ".join(lost)))
         return notes
 
 

@@ -243,7 +243,7 @@ def job_event(message: Message) -> Queued | Progress | Result | AtelierError | N
         case Queued() | Progress() | Result():
             return message
         case Failed():
-            return JobFailed(message.reason, message.sentence)
+            return JobFailed(message.reason, message.template, **message.values)
         case Cancelled():
             return JobCancelled("The job was cancelled.")
         case Refused():

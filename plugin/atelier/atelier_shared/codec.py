@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .errors import ProtocolError
@@ -40,6 +40,8 @@ def _pack_value(value: Any, pixels: list[Frame]) -> Any:
         return {"filter": value.name, **dataclasses.asdict(value)}
     if isinstance(value, Region):
         return dataclasses.asdict(value)
+    if isinstance(value, Mapping):
+        return dict(value)
     if isinstance(value, tuple):
         return [_pack_value(item, pixels) for item in value]
     return value
@@ -118,6 +120,13 @@ def _request(value: Any, _: list[Frame]) -> Request:
     return REQUESTS[fields.pop("filter")](**fields)
 
 
+def _texts(value: Any, _: list[Frame]) -> dict[str, str]:
+    texts = dict(value)
+    if not all(isinstance(text, str) for text in texts.values()):
+        raise TypeError("a value is not a text")
+    return texts
+
+
 def _plain(value: Any, _: list[Frame]) -> Any:
     return value
 
@@ -130,6 +139,7 @@ _UNPACK: dict[str, Callable[[Any, list[Frame]], Any]] = {
     "previous": _previous,
     "region": _region,
     "request": _request,
+    "values": _texts,
 }
 _PLAIN_TYPES: dict[Any, type] = {"int": int, "str": str, "bool": bool}
 

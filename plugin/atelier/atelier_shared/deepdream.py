@@ -37,7 +37,7 @@ class DeepDream(PaintingRequest):
 
     name = "deepdream"
     command = "dream"
-    purpose = "amplify the patterns that a network recognises in a picture"
+    purpose = N_("amplify the patterns that a network recognises in a picture")
     picture_missing = N_("Choose a guide picture first.")
     conditions = (
         Condition(("layers",), "objective", ("activation", "guide")),

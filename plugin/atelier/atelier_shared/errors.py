@@ -11,12 +11,11 @@ AtelierError
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 
 class AtelierError(Exception):
-    """An error with a sentence for the user.
-
-    The sentence is `template.format(**values)`. The plug-in formats a translation of `template` instead.
-    """
+    """An error with a sentence for the user: `template.format(**values)`."""
 
     def __init__(self, template: str, **values: object) -> None:
         super().__init__(template.format(**values) if values else template)
@@ -46,7 +45,28 @@ class JobCancelled(AtelierError):
 class JobFailed(AtelierError):
     """A job without a picture; `reason` is a code for programs."""
 
-    def __init__(self, reason: str, sentence: str) -> None:
-        """Store a reason code for programs and a sentence for the user."""
-        super().__init__(sentence)
+    def __init__(self, reason: str, template: str, **values: object) -> None:
+        """Store a reason code for programs and the parts of a sentence for the user."""
+        super().__init__(template, **values)
         self.reason = reason
+
+
+class Wrong(ValueError):
+    """An unsuitable value, with a sentence for the user like an AtelierError's."""
+
+    def __init__(self, template: str, **values: object) -> None:
+        super().__init__(template.format(**values) if values else template)
+        self.template, self.values = template, values
+
+
+def translated(error: AtelierError | Wrong, translate: Callable[[str], str], **values: object) -> str:
+    """Return an error's sentence and those of the errors nested in it, translated by `translate`.
+
+    `values` replace the error's own.
+    """
+    template, filled_in = translate(error.template), error.values | values
+    texts = {
+        name: translated(value, translate) if isinstance(value, Wrong) else value
+        for name, value in filled_in.items()
+    }
+    return template.format(**texts) if texts else template

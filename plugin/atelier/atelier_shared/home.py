@@ -39,6 +39,8 @@ MODELS_FOLDER = "models"
 THUMBNAILS_FOLDER = "thumbnails"
 STYLES_FOLDER = "styles"
 """Pictures in the gallery's styles, named by them, such as `great wave.jpg`."""
+TRANSLATIONS_FOLDER = "locale"
+"""The catalogues of the command line; the plug-in's own are in its folder, as GIMP requires."""
 
 MAX_JSON_BYTES = 1_000_000
 

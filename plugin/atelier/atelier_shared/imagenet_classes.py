@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Sequence
 
 from .deferred_translation import N_
-from .settings import Wrong
+from .errors import Wrong
 
 MOST_SUGGESTIONS = 8
 LEAST_SIMILARITY = 0.5

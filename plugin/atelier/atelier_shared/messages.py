@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import ClassVar, NamedTuple
 
 from .errors import ProtocolError
@@ -15,6 +17,7 @@ from .request import Request
 PROTOCOL_VERSION = 4
 MAX_SIDE_PX = 2**19
 CONTEXT_PX = 96
+NAME_IN_BRACES = re.compile(r"\{(\w+)\}")
 
 Frame = bytes | bytearray | memoryview
 
@@ -225,12 +228,22 @@ class Result(Message):
 
 @dataclass(frozen=True)
 class Failed(Message):
-    """Backend: the job failed, with a reason code for programs and a sentence for the user."""
+    """Backend: the job failed, with a reason code for programs and a sentence for the user.
+
+    The sentence is `template` with the names in braces replaced by `values`, so that it can be translated.
+    """
 
     type = "failed"
     job: int
     reason: str
-    sentence: str
+    template: str
+    values: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Check that the template names the values and has no other braces; raise a ValueError if not."""
+        rest = NAME_IN_BRACES.sub("", self.template)
+        if set(NAME_IN_BRACES.findall(self.template)) != set(self.values) or "{" in rest or "}" in rest:
+            raise ValueError("the template does not fit its values")
 
 
 @dataclass(frozen=True)

@@ -12,20 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from .deferred_translation import N_
+from .errors import Wrong
 
 LONGEST_TEXT = 1000
 """Characters of a text setting."""
-
-
-class Wrong(ValueError):
-    """A text that cannot be parsed.
-
-    The message is `template` filled in with `values`, so that a translation can be filled in as well.
-    """
-
-    def __init__(self, template: str, **values: object) -> None:
-        super().__init__(template.format(**values))
-        self.template, self.values = template, values
 
 
 class WrongSetting(Wrong):

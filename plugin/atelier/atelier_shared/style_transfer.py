@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from .deferred_translation import N_
+from .errors import Wrong
 from .gallery_styles import GALLERY
 from .networks import NETWORKS, STYLE_TRANSFER, network_options
 from .request import (
@@ -58,7 +59,7 @@ class StyleTransfer(PaintingRequest):
 
     name = "style-transfer"
     command = "style"
-    purpose = "paint a picture in the style of another"
+    purpose = N_("paint a picture in the style of another")
     picture_missing = N_("Choose a style picture first.")
     conditions = (
         Condition(
@@ -290,9 +291,8 @@ class StyleTransfer(PaintingRequest):
         """
         weights = weights_in_order(self.style_weights) or [1.0] * count
         if len(weights) != count:
-            raise ValueError(
-                f"There are {len(weights)} weights for {count} style pictures. Give one weight for each."
-            )
+            template = N_("There are {weights} weights for {count} style pictures. Give one weight for each.")
+            raise Wrong(template, weights=len(weights), count=count)
         return weights
 
     def work(self, width: int, height: int) -> float:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 from .deferred_translation import N_
+from .errors import Wrong
 from .gallery_styles import GALLERY
-from .settings import Wrong
 
 
 def weights_by_name(text: str) -> dict[str, float]:

@@ -36,7 +36,7 @@ class Visualise(PaintingRequest):
 
     name = "visualise"
     command = "visualise"
-    purpose = "show what a network looks for: classes of things side by side, or all channels of a layer"
+    purpose = N_("show what a network looks for: classes of things side by side, or all channels of a layer")
     needs_content = False
     conditions = (
         Condition(("classes",), "units", ("classes",)),

@@ -66,7 +66,7 @@ def make_layers(
     Gimp.displays_flush()
     for each in dict.fromkeys((*(result.note for result in results), note)):
         if each:
-            Gimp.message(each)
+            Gimp.message(_(each))
     return made
 
 

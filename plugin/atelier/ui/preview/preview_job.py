@@ -96,7 +96,7 @@ class PreviewJob:
             case Result(picture=picture):
                 self._has_picture = True
                 self._show_picture(picture, not self._previews)
-                self._continue(message.note)
+                self._continue(_(message.note))
             case JobFailed() if self._previews:  # the next one may need another network
                 self._continue("")
             case AtelierError():
