@@ -21,7 +21,7 @@ AGAIN = "run docs/make_translations.py"
 VALUE = re.compile(r"\{\w*\}|%\(\w+\)[rs]|%s")
 LAYER = re.compile(r"[A-Za-z]+\d?_\d\w*")
 """The name of a network's layer, such as relu1_1."""
-COMMAND = re.compile(rf"install\.py|atelier [a-z]+\b|(?<![\w-])--?[a-z][\w-]*|{LAYER.pattern}")
+COMMAND = re.compile(r"install\.py|atelier [a-z]+\b|(?<![\w}-])--?[a-z][\w-]*|" + LAYER.pattern)
 MNEMONIC = re.compile(r"_\w")
 PLURALS = re.compile(r"nplurals=(\d+); plural=(.+);")
 FULL_STOPS = (".", "。")
