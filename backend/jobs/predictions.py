@@ -9,13 +9,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from atelier_shared.deferred_translation import N_
+from atelier_shared.errors import Wrong
 from atelier_shared.home import install_command
 from atelier_shared.messages import Region
 
 from .picture_arrays import inside
 from .picture_tensors import VisibleImage
 
-NO_OPENCV = "Animations need the package opencv-python-headless. Run '{command}'."
+NO_OPENCV = N_("Animations need the package opencv-python-headless. Run '{install}'.")
 
 
 class Prediction(NamedTuple):
@@ -51,7 +53,7 @@ def predict(content: Tensor, previous: Tensor, result: VisibleImage, region: Reg
     try:
         from ..animation import coherence
     except ImportError as error:
-        raise ValueError(NO_OPENCV.format(command=install_command("--video"))) from error
+        raise Wrong(NO_OPENCV, install=install_command("--video")) from error
     before = as_array(previous)
     after, known = before.copy(), np.zeros(before.shape[:2], np.float32)
     after[inside(region)], known[inside(region)] = as_array(result.image), 1
