@@ -18,8 +18,9 @@ import sys
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
+from .output import report
 from .paths import INDEX_NOTE, Plan
-from .process import InstallError, report
+from .process import InstallError
 
 CARDS = {
     "cuda": "NVIDIA graphics cards",

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from atelier_shared.home import replacing
 
+from .output import report
 from .paths import WINDOWS, Home
-from .process import report
 from .tracked_files import is_ours, make_folder, track
 from .translations import compile_translations
 

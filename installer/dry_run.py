@@ -11,9 +11,9 @@ from backend.command import gimp_installations
 from backend.command.gimp_installations import Gimp
 
 from .environment import backend_state, is_needed, needs_new_environment
+from .output import report
 from .packages import lock_entries, state
 from .paths import Home, Plan
-from .process import report
 from .service import unit_file
 from .tracked_files import is_ours, tracked_paths
 

@@ -22,9 +22,11 @@ from atelier_shared.home import NOTE_OF_THE_HOME, check_home
 from backend.command import gimp_installations
 
 from .builds import check_requested_device, note_index, noted_index
+from .output import log_to
 from .packages import install_packages, installed_packages, repair_packages, state
 from .paths import CHECKOUT, WINDOWS, Home, Plan
-from .process import InstallError, environment, explain_failure, pip, report, run
+from .process import InstallError, environment, explain_failure, pip, run
+from .progress import LongStep
 from .tracked_files import remove, track
 
 PACKAGES_NOTE, BACKEND_NOTE = "requirements.lock", "backend.txt"
@@ -33,8 +35,10 @@ BACKEND_SOURCES = ("pyproject.toml", "README.md", "LICENSE", "backend", "plugin"
 IGNORED = shutil.ignore_patterns("__pycache__", "*.egg-info", "*.po", "*.pot")
 
 
-def make_home(home: Home) -> None:
-    """Make the home folder for this user alone; an empty folder that others could use becomes private too.
+def make_home(home: Home, *, verbose: bool = False) -> None:
+    """Make the home folder for this user alone, and begin the log in it.
+
+    An empty folder that others could use becomes private too.
 
     Raises:
         InstallError: others may have changed the files in it.
@@ -46,6 +50,7 @@ def make_home(home: Home) -> None:
         check_home(home.folder)
     except BackendUnavailable as error:
         raise InstallError(str(error)) from error
+    log_to(home.install_log, verbose=verbose)
 
 
 def make_environment(plan: Plan) -> None:
@@ -122,27 +127,25 @@ def make_venv(home: Home) -> None:
             f"{sys.executable} has no 'venv' module. Install it (on Debian and Ubuntu the package "
             "python3-venv), and run install.py again."
         )
-    report(f"Making an environment with Python {platform.python_version()} …")
-    run([sys.executable, "-I", "-m", "venv", "--without-pip", str(home.venv)])
-    run([str(home.python), "-I", "-m", "ensurepip"])  # by itself, because venv hides the error
+    with LongStep(f"Making an environment with Python {platform.python_version()}"):
+        run([sys.executable, "-I", "-m", "venv", "--without-pip", str(home.venv)])
+        run([str(home.python), "-I", "-m", "ensurepip"])  # by itself, because venv hides the error
 
 
 def fill_environment(plan: Plan) -> None:
     """Install the packages and the backend if they are missing, outdated or damaged."""
     with step_done_once(plan.home, PACKAGES_NOTE, state()) as needed:
         if needed:
-            report("Installing the packages. PyTorch takes some minutes …")
             install_packages(plan)
         else:
             check_requested_device(plan, installed_packages(plan))
     if plan.repair:
-        report("Checking the files of the packages …")
         repair_packages(plan)
         (plan.home.venv / BACKEND_NOTE).unlink(missing_ok=True)
     with step_done_once(plan.home, BACKEND_NOTE, backend_state(plan)) as needed:
         if needed:
-            report("Installing the backend …")
-            install_backend(plan)
+            with LongStep("Installing the backend"):
+                install_backend(plan)
 
 
 @contextlib.contextmanager
@@ -171,7 +174,7 @@ def backend_state(plan: Plan) -> str:
 def install_backend(plan: Plan) -> None:
     """Install the backend and the command line, built from a copy to keep the checkout clean."""
     remove_backend(plan.home)
-    options = ("--no-deps", "--no-index", "--no-build-isolation", "--force-reinstall", "--quiet")
+    options = ("--no-deps", "--no-index", "--no-build-isolation", "--force-reinstall")
     if plan.link:
         pip(plan, "install", *options, "--editable", str(CHECKOUT))
     else:

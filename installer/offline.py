@@ -16,9 +16,10 @@ from atelier_shared.home import MODELS_FOLDER, replacing
 
 from .builds import note_index
 from .environment import make_environment, make_home
+from .output import report
 from .packages import download_packages
 from .paths import WHEELS_FOLDER, Home, Plan
-from .process import InstallError, report
+from .process import InstallError
 from .weights import fetch_weights
 
 KIND_FILE = "kind.txt"
@@ -26,7 +27,7 @@ KIND_FILE = "kind.txt"
 
 def prepare(plan: Plan, folder: Path) -> None:
     """Install the environment and the weights here, and fill the folder with them."""
-    make_home(plan.home)
+    make_home(plan.home, verbose=plan.verbose)
     make_environment(plan)
     fetch_weights(plan)
     report(f"Filling {folder} …")

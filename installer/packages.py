@@ -16,16 +16,20 @@ import json
 import re
 import subprocess
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from .builds import check_build
+from .output import report
 from .paths import CHECKOUT, Plan
-from .process import InstallError, explain_failure, pip, report
+from .process import InstallError, Reader, explain_failure, ignore, pip
+from .progress import LongStep, Packages
 
 REQUIREMENTS = CHECKOUT / "requirements.txt"
 LOCK = CHECKOUT / "requirements.lock"
 TORCH = ("torch", "torchvision")
+BAR_OPTIONS = ("--progress-bar", "raw")
+"""For a pip of the lock; an old one has no such bar."""
 CUDA = (
     *("cuda-bindings", "cuda-pathfinder", "cuda-toolkit"),
     *(f"nvidia-{name}" for name in ("cublas", "cuda-cupti", "cuda-nvrtc", "cuda-runtime", "cufft", "cufile")),
@@ -83,10 +87,11 @@ def state() -> str:
 
 def install_packages(plan: Plan) -> None:
     """Install missing packages; pip first, because an old pip has no dry run with a report."""
-    run_pip_on(plan, [line for line in pins(plan) if line.startswith("pip==")], "install", "--quiet")
-    missing = missing_packages(plan)
+    with LongStep("Looking up the packages"):
+        run_pip_on(plan, [line for line in pins(plan) if line.startswith("pip==")], "install")
+        missing = missing_packages(plan)
     check_build(plan, missing)
-    run_pip_on(plan, missing, "install")
+    show_pip_on(plan, missing, "Installing the packages. PyTorch takes some minutes", "install")
     note_packages(plan)
 
 
@@ -108,10 +113,12 @@ def note_packages(plan: Plan) -> None:
 
 def repair_packages(plan: Plan) -> None:
     """Reinstall packages with missing or changed files. pip need not know their files."""
-    damaged = damaged_packages(plan)
+    with LongStep("Checking the files of the packages"):
+        damaged = damaged_packages(plan)
     for package in damaged:
-        report(f"Replacing the damaged package {package}.")
-    run_pip_on(plan, damaged, "install", "--ignore-installed")
+        report(f"The package {package} is damaged and will be replaced.")
+    if damaged:
+        show_pip_on(plan, damaged, "Replacing damaged packages", "install", "--ignore-installed")
 
 
 def damaged_packages(plan: Plan) -> list[str]:
@@ -127,7 +134,9 @@ def damaged_packages(plan: Plan) -> list[str]:
 
 def download_packages(plan: Plan, folder: Path) -> None:
     """Download the wheels of all packages into a folder, for computers of the same kind."""
-    run_pip_on(plan, missing_packages(plan, "--ignore-installed"), "download", "--dest", str(folder))
+    with LongStep("Looking up the packages"):
+        needed = missing_packages(plan, "--ignore-installed")
+    show_pip_on(plan, needed, "Downloading the packages", "download", "--dest", str(folder))
 
 
 def missing_packages(plan: Plan, *more: str) -> list[str]:
@@ -135,14 +144,23 @@ def missing_packages(plan: Plan, *more: str) -> list[str]:
     with tempfile.TemporaryDirectory(prefix="atelier-") as folder:
         found, constraints = Path(folder, "report.json"), Path(folder, "constraints.txt")
         constraints.write_text("\n".join(pins(plan)), encoding="utf-8")
-        options = ("--dry-run", "--quiet", "--report", str(found), "--constraint", str(constraints), *more)
+        options = ("--dry-run", "--report", str(found), "--constraint", str(constraints), *more)
         pip(plan, "install", *options, *index_options(plan), "--requirement", str(REQUIREMENTS))
         packages = json.loads(found.read_text(encoding="utf-8"))["install"]
     return [normalised(f"{p['metadata']['name']}=={p['metadata']['version']}") for p in packages]
 
 
-def run_pip_on(plan: Plan, packages: Iterable[str], *command: str) -> None:
+def show_pip_on(plan: Plan, packages: Sequence[str], text: str, *command: str) -> None:
+    """Run pip on packages as `run_pip_on` does, with a bar below a text."""
+    progress = Packages(plan.home.venv, len(packages))
+    with LongStep(text, progress):
+        run_pip_on(plan, packages, *command, *BAR_OPTIONS, read=progress.read)
+
+
+def run_pip_on(plan: Plan, packages: Iterable[str], *command: str, read: Reader = ignore) -> None:
     """Install or download packages, given as name==version, by their hashes in the lock.
+
+    `read` takes the lines of pip's output.
 
     Raises:
         InstallError: a package is not in the lock, or its file's hash is not in the lock.
@@ -158,9 +176,9 @@ def run_pip_on(plan: Plan, packages: Iterable[str], *command: str) -> None:
         with tempfile.TemporaryDirectory(prefix="atelier-") as folder:
             file = Path(folder, LOCK.name)
             file.write_text("\n".join(locked), encoding="utf-8")
-            pip(plan, *command, *as_listed, "--require-hashes", "--requirement", str(file))
+            pip(plan, *command, *as_listed, "--require-hashes", "--requirement", str(file), read=read)
     if unlocked:
-        pip(plan, *command, *as_listed, *index_options(plan), *unlocked)
+        pip(plan, *command, *as_listed, *index_options(plan), *unlocked, read=read)
 
 
 def may_be_unlocked(package: str, plan: Plan) -> bool:

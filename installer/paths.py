@@ -10,6 +10,7 @@ from pathlib import Path
 from atelier_shared.home import (
     COMMAND_FOLDER,
     CONNECTION_FILE,
+    INSTALL_LOG,
     KERNELS_FILE,
     LOCK_FILE,
     LOG_FILE,
@@ -106,6 +107,11 @@ class Home:
         return self.folder / SELF_CHECK_LOG
 
     @property
+    def install_log(self) -> Path:
+        """The installer's complete log."""
+        return self.folder / INSTALL_LOG
+
+    @property
     def backend_log(self) -> Path:
         """The backend's messages."""
         return self.folder / LOG_FILE
@@ -134,7 +140,8 @@ class Home:
         environments = (self.venv, self.earlier_venv, self.with_new_venv().venv)
         kept = (self.models, self.thumbnails, self.styles, self.translations)
         folders = (*environments, *kept, self.command.parent)
-        made = (self.picture, self.log, self.plugin_fingerprint, self.outside, self.backend_log)
+        logs = (self.log, self.install_log, self.backend_log)
+        made = (self.picture, self.plugin_fingerprint, self.outside, *logs)
         notes = (
             *(SLOWNESS_FILE, STYLES_FILE, PRESETS_FILE, KERNELS_FILE, CONNECTION_FILE, LOCK_FILE),
             INDEX_NOTE,
@@ -161,6 +168,7 @@ class Plan:
     upgrade: bool = False
     repair: bool = False
     service: bool = False
+    verbose: bool = False
 
     @property
     def torch_device(self) -> str:

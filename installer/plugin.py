@@ -17,8 +17,10 @@ from backend.command import gimp_installations
 from backend.command.gimp_installations import Gimp
 
 from .environment import IGNORED
+from .output import report
 from .paths import CHECKOUT, WINDOWS, Home, Plan
-from .process import InstallError, report
+from .process import InstallError
+from .progress import LongStep
 from .self_check import run_gimp
 from .tracked_files import make_folder, remove, signature, track
 from .translations import SOURCES, compile_translations
@@ -49,8 +51,8 @@ def install_plugin(plan: Plan, found: list[Gimp]) -> None:
 
 def make_profile(gimp: Gimp, home: Home) -> None:
     """Start a new GIMP once, because only GIMP itself imports older settings into its profile."""
-    report(f"Starting {gimp} once to make its profile …")
-    run_gimp(gimp, "", home)
+    with LongStep(f"Starting {gimp} once to make its profile"):
+        run_gimp(gimp, "", home)
 
 
 def place_plugin(target: Path, plan: Plan, *, shebang: str | None = None) -> None:

@@ -7,13 +7,17 @@ import os
 import platform
 import re
 import subprocess
-import sys
+import threading
 import urllib.parse
 import urllib.request
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import IO, TypeAlias
 
+from .output import log_output
 from .paths import WHEELS_FOLDER, Home, Plan
+
+Reader: TypeAlias = Callable[[str], object]
 
 PIP_DEFAULTS = {"PIP_RETRIES": "5", "PIP_TIMEOUT": "60", "PIP_RESUME_RETRIES": "20"}
 
@@ -46,10 +50,14 @@ class InstallError(Exception):
     """The installation cannot continue; the text explains the problem and its solution."""
 
 
-def pip(plan: Plan, *arguments: str) -> None:
-    """Run the environment's pip."""
+def ignore(line: str) -> None:
+    """Read a line of a program's output without using it."""
+
+
+def pip(plan: Plan, *arguments: str, read: Reader = ignore) -> None:
+    """Run the environment's pip; `read` takes the lines of its output."""
     command = [str(plan.home.python), "-I", "-m", "pip", "--disable-pip-version-check", *arguments]
-    run(command, **pip_settings(plan))
+    run(command, read, **pip_settings(plan))
 
 
 def pip_settings(plan: Plan) -> dict[str, str]:
@@ -60,22 +68,34 @@ def pip_settings(plan: Plan) -> dict[str, str]:
     return {**settings, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": (plan.offline / WHEELS_FOLDER).as_uri()}
 
 
-def run(command: Sequence[str], **variables: str) -> None:
-    """Run a program and print its errors; raise InstallError with the reason if it fails."""
+def run(command: Sequence[str], read: Reader = ignore, **variables: str) -> None:
+    """Run a program and log its output; raise InstallError with the reason if it fails.
+
+    `read` takes the lines of its standard output.
+    """
     errors: deque[str] = deque(maxlen=40)
     with subprocess.Popen(
         command,
         env={**os.environ, **variables},
+        stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         encoding="utf-8",
         errors="replace",
     ) as process:
-        assert process.stderr is not None
-        for line in process.stderr:
-            print(line, end="", file=sys.stderr, flush=True)
-            errors.append(line)
+        thread = threading.Thread(target=log_lines, args=(process.stderr, errors.append))
+        thread.start()
+        log_lines(process.stdout, read)
+        thread.join()
     if process.returncode:
         raise InstallError(explain_failure("".join(errors)))
+
+
+def log_lines(stream: IO[str] | None, read: Reader) -> None:
+    """Log the lines of a stream, and pass them on."""
+    assert stream is not None
+    for line in stream:
+        log_output(line)
+        read(line)
 
 
 def explain_failure(output: str) -> str:
@@ -112,14 +132,3 @@ def explain_os_error(error: OSError) -> str:
 def environment(home: Home) -> dict[str, str]:
     """Return the environment variables with `home` as Atelier's home."""
     return {**os.environ, "ATELIER_HOME": str(home.folder)}
-
-
-def report(text: str) -> None:
-    """Print a line without buffering."""
-    print(text, flush=True)
-
-
-def fail(explanation: str) -> int:
-    """Print the reason of a failure, and return the exit status for it."""
-    print(f"install.py: {explanation}", file=sys.stderr, flush=True)
-    return 1

@@ -14,7 +14,8 @@ from atelier_shared.home import open_log
 from backend.command.gimp_installations import Gimp
 
 from .paths import CHECKOUT, Home, Plan
-from .process import InstallError, report, run
+from .process import InstallError, run
+from .progress import LongStep
 
 PHOTO = CHECKOUT / "samples" / "chelsea.jpg"
 STYLE = CHECKOUT / "samples" / "starry_night.jpg"
@@ -56,21 +57,23 @@ sys.exit(0 if photo.size == picture.size and change > 10 else 1)
 def run_self_check(plan: Plan, found: list[Gimp]) -> None:
     """Paint a sample in the style of another: in every GIMP found, otherwise from the command line."""
     for gimp in found:
-        report(f"{gimp} paints {PHOTO.name} in the style of {STYLE.name} …")
         plan.home.picture.unlink(missing_ok=True)
-        paint_in_gimp(gimp, plan)
-        check_painted(plan.home)
+        with LongStep(f"{gimp} paints {PHOTO.name} in the style of {STYLE.name}"):
+            paint_in_gimp(gimp, plan)
+            check_painted(plan.home)
     if not found:
-        report(f"The command line paints {PHOTO.name} in the style of {STYLE.name} …")
         plan.home.picture.unlink(missing_ok=True)
-        paint_from_the_command_line(plan)
-        check_painted(plan.home)
+        with LongStep(f"The command line paints {PHOTO.name} in the style of {STYLE.name}"):
+            paint_from_the_command_line(plan)
+            check_painted(plan.home)
 
 
 def measure_speed(plan: Plan) -> None:
     """Run the default methods briefly: the dialogs estimate times by the speeds noted."""
-    report("Measuring this computer's speed …")
-    with tempfile.TemporaryDirectory(prefix="atelier-") as folder:
+    with (
+        LongStep("Measuring this computer's speed"),
+        tempfile.TemporaryDirectory(prefix="atelier-") as folder,
+    ):
         for command in SPEED_TESTS:
             options = ["--device", plan.torch_device, "-o", str(Path(folder, f"{command[0]}.png"))]
             run([str(plan.home.python), "-I", "-m", "backend.command.cli", *command, *options])

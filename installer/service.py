@@ -10,8 +10,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from .output import report
 from .paths import Home
-from .process import report
 from .tracked_files import is_ours, make_folder, remove, signature, track
 
 UNIT = """\

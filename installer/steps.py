@@ -21,9 +21,10 @@ from .command import install_command
 from .dry_run import installation, preparation, print_preview, removal
 from .environment import make_environment, make_home
 from .offline import open_folder, prepare
+from .output import fail, print_any_character, report
 from .paths import Home, Plan
 from .plugin import install_plugin
-from .process import InstallError, explain_os_error, fail, report
+from .process import InstallError, explain_os_error
 from .self_check import measure_speed, run_self_check
 from .service import update_service
 from .thumbnails import make_thumbnails
@@ -33,6 +34,7 @@ from .weights import fetch_weights
 
 def main() -> int:
     """Install or uninstall, and return the exit status."""
+    print_any_character()
     options = parse_options()
     folder = absolute(os.environ.get("ATELIER_HOME") or "~/.atelier")
     home = Home(folder)
@@ -47,7 +49,7 @@ def main() -> int:
         explanation = "Stopped. Run install.py again to continue."
     with contextlib.suppress(OSError):
         folder.rmdir()  # succeeds if it is empty
-    return fail(explanation)
+    return fail(explanation, home.install_log)
 
 
 def run_options(options: argparse.Namespace, home: Home) -> None:
@@ -84,6 +86,7 @@ def plan_of(options: argparse.Namespace, home: Home) -> Plan:
         upgrade=options.upgrade,
         repair=options.repair,
         service=options.service,
+        verbose=options.verbose,
     )
 
 
@@ -141,6 +144,9 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument(
         "--service", action="store_true", help="keep a backend running with systemd, for a GIMP in a sandbox"
     )
+    parser.add_argument(
+        "--verbose", action="store_true", help="print the output of pip and other programs too, as in the log"
+    )
     parser.add_argument("--dry-run", action="store_true", help="describe the steps without doing them")
     parser.add_argument("--uninstall", action="store_true", help="remove everything installed")
     return parser.parse_args()
@@ -154,7 +160,7 @@ def absolute(path: str) -> Path:
 def install(plan: Plan) -> None:
     """Run every step; the last line printed is the path of the self-check's picture."""
     found = find_gimps(plan)
-    make_home(plan.home)
+    make_home(plan.home, verbose=plan.verbose)
     if plan.offline:
         open_folder(plan.offline, plan.home)
     make_environment(plan)

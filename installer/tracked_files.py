@@ -8,8 +8,8 @@ from pathlib import Path
 
 from atelier_shared.home import NOTE_OF_THE_HOME
 
+from .output import report
 from .paths import Home
-from .process import report
 
 
 def track(path: Path, home: Home) -> None:

