@@ -124,8 +124,8 @@ def make_venv(home: Home) -> None:
     """Make an empty environment with pip."""
     if importlib.util.find_spec("ensurepip") is None:
         raise InstallError(
-            f"{sys.executable} has no 'venv' module. Install it (on Debian and Ubuntu the package "
-            "python3-venv), and run install.py again."
+            f"{sys.executable} cannot make environments, because its modules venv and ensurepip are not "
+            "complete. On Debian and Ubuntu, run 'sudo apt install python3-venv'. Then run install.py again."
         )
     with LongStep(f"Making an environment with Python {platform.python_version()}"):
         run([sys.executable, "-I", "-m", "venv", "--without-pip", str(home.venv)])

@@ -12,8 +12,11 @@ STYLES_PHOTO = CHECKOUT / "samples" / "coffee.jpg"
 
 def make_thumbnails(plan: Plan) -> None:
     """Make missing, damaged and outdated thumbnails of styles and presets, and style pictures."""
-    progress = Steps()
-    with LongStep("Making the thumbnails of styles and presets", progress):
-        for module, photo in (("thumbnails", PHOTO), ("style_pictures", STYLES_PHOTO)):
-            arguments = ("-I", "-m", f"backend.command.{module}", str(photo), str(plan.home.folder))
+    for pictures, module, photo in (
+        ("thumbnails of styles and presets", "thumbnails", PHOTO),
+        ("style pictures", "style_pictures", STYLES_PHOTO),
+    ):
+        arguments = ("-I", "-m", f"backend.command.{module}", str(photo), str(plan.home.folder))
+        progress = Steps()
+        with LongStep(f"Making the {pictures}", progress):
             run([str(plan.home.python), *arguments], progress.read)

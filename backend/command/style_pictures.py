@@ -9,7 +9,9 @@ outlines and plain areas. Undamaged pictures with the right settings are kept.
 
 from __future__ import annotations
 
+import functools
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -26,8 +28,10 @@ STYLE_PX = 768
 QUALITY = 92
 
 
-def make(photo: Path, home: Path) -> list[Path]:
+def make(photo: Path, home: Path, report: Callable[[str], object] = print) -> list[Path]:
     """Make the missing, damaged and outdated style pictures of a photo, and return their files.
+
+    `report` takes a line of progress after each one.
 
     Raises:
         OSError: the photo cannot be read, or a picture cannot be written.
@@ -45,10 +49,11 @@ def make(photo: Path, home: Path) -> list[Path]:
         content = picture.convert("RGB").resize(
             (round(picture.width * scale), round(picture.height * scale)), Image.Resampling.LANCZOS
         )
-    for file, request in missing.items():
+    for number, (file, request) in enumerate(missing.items(), start=1):
         with replacing(file) as draft:
             style = painted(content, request, home / MODELS_FOLDER)
             style.save(draft, "jpeg", quality=QUALITY, comment=as_json(request))
+        report(f"Progress {number} of {len(missing)}")
     return list(missing)
 
 
@@ -64,4 +69,4 @@ def _is_current(file: Path, request: StyleTransfer) -> bool:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)  # several wait for each other on a busy computer
-    make(Path(sys.argv[1]), Path(sys.argv[2]))
+    make(Path(sys.argv[1]), Path(sys.argv[2]), functools.partial(print, flush=True))

@@ -627,6 +627,7 @@ def test_a_dry_run_without_an_installation_makes_nothing(user: Path) -> None:
         ("ERROR: Could not install packages: [Errno 28] No space left on device", "disk is full"),
         ("ERROR: No matching distribution found for torch==2.13.0", "64-bit Python"),
         ("ERROR: [Errno 30] Read-only file system: '/x'", "ATELIER_HOME"),
+        ("FileNotFoundError: no certificates\nsubprocess.CalledProcessError: Command ...", "certificates$"),
         ("working …\natelier: The style picture is empty; choose another.", "^The style picture is empty"),
     ],
 )
@@ -682,6 +683,20 @@ def test_a_python_without_venv_is_reported(home: Home, monkeypatch: pytest.Monke
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     with pytest.raises(InstallError, match="python3-venv"):
         environment.make_venv(home)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("version", ["3.0", "3.2"])
+def test_debian_s_python_without_the_package_python3_venv_is_reported(user: Path, version: str) -> None:
+    """The roots of the GIMPs have Debian's Python 3.13 and 3.14, and not this package."""
+    enter = str(prepared(f"gimp-{version}") / "enter")
+    assert run(enter, "python3", "-c", "import ensurepip").returncode == 1
+    done = run(enter, "python3", str(CHECKOUT / "install.py"))
+    assert done.returncode == 1
+    assert "/usr/bin/python3 cannot make environments" in done.stderr
+    assert "run 'sudo apt install python3-venv'. Then run install.py again." in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert [file.name for file in (user / ".atelier").iterdir()] == ["install.log"]
 
 
 def test_an_unchanged_photo_fails_the_self_check(home: Home) -> None:

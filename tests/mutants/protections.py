@@ -290,8 +290,8 @@ MUTANTS = (
     Mutant(
         "the hash of each package",
         "installer/packages.py",
-        '*as_listed, "--require-hashes", "--requirement", str(file))',
-        "*as_listed, *map(pin, locked))",
+        '*as_listed, "--require-hashes", "--requirement", str(file), read=read)',
+        "*as_listed, *map(pin, locked), read=read)",
         (PACKAGES, "another_hash"),
     ),
     # Faults
