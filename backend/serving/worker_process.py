@@ -25,7 +25,7 @@ from atelier_shared.messages import (
     Submit,
 )
 
-from ..compat import allocator
+from ..compat import allocator, primitive_caches
 from .worker_pipe import WorkerPipe
 
 Run = Callable[[Submit], Generator[Message, bool | None, None]]
@@ -51,6 +51,7 @@ def work(end: socket.socket, load: Load) -> None:
     """Run the jobs arriving through `end`, until the server closes it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C in the server's terminal is for the server
     allocator.share_one_arena()
+    primitive_caches.limit()
     pipe = WorkerPipe(end)
     try:
         with _beating(pipe):
