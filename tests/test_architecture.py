@@ -51,7 +51,9 @@ MAY_IMPORT = {
         " backend.style"
         " backend.visualise backend.weights atelier_shared"
     ),
-    "backend.serving": "zmq backend.compat.allocator backend.compat.open_files atelier_shared",
+    "backend.serving": (
+        "zmq backend.compat.allocator backend.compat.open_files backend.compat.primitive_caches atelier_shared"
+    ),
     "backend.__main__": (
         "zmq filelock backend.compat.allocator backend.compat.open_files backend.jobs backend.serving"
         " atelier_shared"
