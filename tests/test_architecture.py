@@ -52,7 +52,8 @@ MAY_IMPORT = {
         " backend.visualise backend.weights atelier_shared"
     ),
     "backend.serving": (
-        "zmq backend.compat.allocator backend.compat.open_files backend.compat.primitive_caches atelier_shared"
+        "zmq backend.compat.allocator backend.compat.open_files backend.compat.primitive_caches"
+        " atelier_shared"
     ),
     "backend.__main__": (
         "zmq filelock backend.compat.allocator backend.compat.open_files backend.jobs backend.serving"
