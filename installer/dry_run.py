@@ -51,7 +51,7 @@ def environment(plan: Plan) -> Iterator[str]:
     venv, is_new = plan.home.venv, needs_new_environment(plan)
     if is_new:
         yield f"make a new environment with Python {platform.python_version()} in {venv}"
-    if is_new or is_needed(venv / "requirements.lock", state()):
+    if is_new or is_needed(venv / "requirements.lock", state(plan)):
         source = plan.offline or plan.torch_index or "pip's package index"
         yield f"install PyTorch and the required ones of {len(lock_entries())} other packages from {source}"
     if plan.repair and not is_new:

@@ -134,7 +134,7 @@ def make_venv(home: Home) -> None:
 
 def fill_environment(plan: Plan) -> None:
     """Install the packages and the backend if they are missing, outdated or damaged."""
-    with step_done_once(plan.home, PACKAGES_NOTE, state()) as needed:
+    with step_done_once(plan.home, PACKAGES_NOTE, state(plan)) as needed:
         if needed:
             install_packages(plan)
         else:

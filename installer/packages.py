@@ -1,6 +1,7 @@
 """The environment's packages: exact versions, verified by hash.
 
-requirements.txt lists Atelier's direct requirements. requirements.lock adds the indirect ones, with the
+requirements.txt lists Atelier's direct requirements, requirements-video.txt those of animations.
+requirements.lock adds the indirect ones, with the
 hashes of all their files for every system and Python; its first lines give the command for making it.
 A dry run of pip finds the builds for this computer. The lock cannot name torch's builds from other package
 indices, such as 2.13.0+cpu: these, and the packages that only they require, are the only ones without a hash.
@@ -21,11 +22,12 @@ from pathlib import Path
 
 from .builds import check_build
 from .output import report
-from .paths import CHECKOUT, Plan
+from .paths import CHECKOUT, Home, Plan
 from .process import InstallError, Reader, explain_failure, ignore, pip
 from .progress import LongStep, Packages
 
 REQUIREMENTS = CHECKOUT / "requirements.txt"
+VIDEO_REQUIREMENTS = CHECKOUT / "requirements-video.txt"
 LOCK = CHECKOUT / "requirements.lock"
 TORCH = ("torch", "torchvision")
 BAR_OPTIONS = ("--progress-bar", "raw")
@@ -80,9 +82,19 @@ for package in importlib.metadata.distributions():
 """Scripts, which are outside of the packages' folder, are not checked: Atelier runs none but its own."""
 
 
-def state() -> str:
+def requirements(plan: Plan) -> list[Path]:
+    """Return the files of the direct requirements."""
+    return [REQUIREMENTS, VIDEO_REQUIREMENTS] if plan.video else [REQUIREMENTS]
+
+
+def state(plan: Plan) -> str:
     """Return the texts that determine the packages of an environment."""
-    return REQUIREMENTS.read_text(encoding="utf-8") + LOCK.read_text(encoding="utf-8")
+    return "".join(file.read_text(encoding="utf-8") for file in (*requirements(plan), LOCK))
+
+
+def has_video(home: Home) -> bool:
+    """Return whether the packages for animations are installed already."""
+    return home.packages.exists() and "\nav==" in "\n" + home.packages.read_text(encoding="utf-8")
 
 
 def install_packages(plan: Plan) -> None:
@@ -144,8 +156,9 @@ def missing_packages(plan: Plan, *more: str) -> list[str]:
     with tempfile.TemporaryDirectory(prefix="atelier-") as folder:
         found, constraints = Path(folder, "report.json"), Path(folder, "constraints.txt")
         constraints.write_text("\n".join(pins(plan)), encoding="utf-8")
+        files = [word for file in requirements(plan) for word in ("--requirement", str(file))]
         options = ("--dry-run", "--report", str(found), "--constraint", str(constraints), *more)
-        pip(plan, "install", *options, *index_options(plan), "--requirement", str(REQUIREMENTS))
+        pip(plan, "install", *options, *index_options(plan), *files)
         packages = json.loads(found.read_text(encoding="utf-8"))["install"]
     return [normalised(f"{p['metadata']['name']}=={p['metadata']['version']}") for p in packages]
 

@@ -164,6 +164,7 @@ class Plan:
     device: str = "auto"
     torch_index: str | None = None
     official_weights: bool = False
+    video: bool = False
     offline: Path | None = None
     upgrade: bool = False
     repair: bool = False

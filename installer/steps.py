@@ -22,6 +22,7 @@ from .dry_run import installation, preparation, print_preview, removal
 from .environment import make_environment, make_home
 from .offline import open_folder, prepare
 from .output import fail, print_any_character, report
+from .packages import has_video
 from .paths import Home, Plan
 from .plugin import install_plugin
 from .process import InstallError, explain_os_error
@@ -82,6 +83,7 @@ def plan_of(options: argparse.Namespace, home: Home) -> Plan:
         device=options.device,
         torch_index=torch_index_of(options, home),
         official_weights=options.official_weights,
+        video=options.video or has_video(home),
         offline=options.offline,
         upgrade=options.upgrade,
         repair=options.repair,
@@ -123,6 +125,11 @@ def parse_options() -> argparse.Namespace:
     )
     parser.add_argument(
         "--official-weights", action="store_true", help="also download torchvision's own networks"
+    )
+    parser.add_argument(
+        "--video",
+        action="store_true",
+        help="also install OpenCV and PyAV, for animations and videos, now and in later runs",
     )
     parser.add_argument(
         "--upgrade",

@@ -63,9 +63,13 @@ MAY_IMPORT = {
         "numpy PIL OpenImageIO pillow_heif resvg_py backend.jobs.picture_arrays atelier_shared.errors"
         " atelier_shared.messages"
     ),
+    "backend.command.clips": (
+        "numpy PIL av backend.jobs.picture_arrays backend.command.picture_files atelier_shared.errors"
+        " atelier_shared.home atelier_shared.messages"
+    ),
     "backend.command": (
         "torch numpy PIL filelock shtab tqdm backend.__main__ backend.compat backend.jobs backend.weights"
-        " backend.command.picture_files atelier_shared"
+        " backend.command.clips backend.command.picture_files atelier_shared"
     ),
     "installer": "backend.command.gimp_installations atelier_shared.errors atelier_shared.home",
     "install": "installer",

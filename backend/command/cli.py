@@ -20,6 +20,7 @@ from atelier_shared.deepdream import FRAMES
 from atelier_shared.errors import AtelierError, translated
 from atelier_shared.imagenet_classes import CLASSES, similar_classes
 from atelier_shared.networks import GROUPS, network_layers
+from atelier_shared.request import PaintingRequest
 from atelier_shared.visualise import BLANK_SIDE
 
 from . import arguments, doctor
@@ -72,10 +73,12 @@ def version() -> str:
 
 def _make(options: argparse.Namespace) -> int:
     """Make all pictures; report options and file names that cannot work before the work begins."""
-    from . import contact_sheet, output_names, painting, progress, report
+    from . import animating, contact_sheet, output_names, painting, progress, report
     from .picture_files import formats
 
     request = arguments.request_of(options)
+    if getattr(options, "animation", None) is not None and animating.is_animation(options):
+        return _animate(options, request)
     _check_output(options)
     if options.sheet:
         contact_sheet.check(options.sheet)
@@ -104,6 +107,25 @@ def _make(options: argparse.Namespace) -> int:
     if options.sheet and any(outcome.outputs for outcome in outcomes):
         contact_sheet.write(options.sheet, outcomes, options.max_megapixels)
     return 1 if any(outcome.error for outcome in outcomes) else 0
+
+
+def _animate(options: argparse.Namespace, request: PaintingRequest) -> int:
+    """Make an animation of a clip, or of pictures that are its frames."""
+    from . import animating, painting, progress, report
+    from .picture_files import formats
+
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(SIGNALLED + number))  # removes drafts
+    display = progress.display(1, quiet=options.quiet)
+    chosen = formats.by_name(options.format) if options.format else None
+    pictures = painting.PictureRun(options, request, display, chosen)
+    (styles,) = painting.styles_of(options) if not getattr(options, "each_style", False) else [()]
+    run, piece = animating.run_of(pictures, styles)
+    try:
+        outcome = run.make(piece)
+    finally:
+        display.close()
+    report.print_outcome(outcome, request, options)
+    return 1 if outcome.error else 0
 
 
 def _check_output(options: argparse.Namespace) -> None:

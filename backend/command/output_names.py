@@ -6,7 +6,7 @@ import glob
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from gettext import gettext as _
 from pathlib import Path
@@ -32,6 +32,8 @@ class PlannedResult:
 def contents(paths: Sequence[Path]) -> list[Path]:
     """Return the files that paths name: a folder stands for the pictures in it, `*` for any part of a name.
 
+    Files of a folder or a pattern are in natural order.
+
     Raises:
         AtelierError: a folder or pattern has no picture.
     """
@@ -41,15 +43,26 @@ def contents(paths: Sequence[Path]) -> list[Path]:
 
 def _files_of(path: Path) -> list[Path]:
     if path.is_dir():
-        files = sorted(file for file in path.iterdir() if _is_picture(file))
+        files = natural_order(file for file in path.iterdir() if _is_picture(file))
     elif not path.exists() and glob.has_magic(str(path)):
         start = Path(path.anchor)
-        files = sorted(file for file in start.glob(str(path.relative_to(start))) if _is_picture(file))
+        matches = start.glob(str(path.relative_to(start)))
+        files = natural_order(file for file in matches if _is_picture(file))
     else:
         return [path]
     if not files:
         raise AtelierError(_("There is no picture in {place}."), place=path)
     return files
+
+
+def natural_order(files: Iterable[Path]) -> list[Path]:
+    """Sort files by the numbers in their names: 2, 10, 100."""
+
+    def key(file: Path) -> list[tuple[int, int, str]]:
+        parts = re.split(r"(\d+)", str(file))
+        return [(0, int(part), part) if part.isdecimal() else (1, 0, part) for part in parts]
+
+    return sorted(files, key=key)
 
 
 def _is_picture(file: Path) -> bool:
@@ -78,7 +91,7 @@ def pieces(
     made: list[PlannedResult] = []
     for file in files:
         for group in styles:
-            name = _filled(pattern, _fields(file, group, len(made) + 1, ending)) if pattern else output
+            name = filled(pattern, _fields(file, group, len(made) + 1, ending)) if pattern else output
             made.append(PlannedResult(file, group, Path(folder, name)))
     _check(made, by_name=not pattern)
     return made
@@ -111,7 +124,7 @@ def _can_write(suffix: str) -> bool:
     return chosen is not None and bool(chosen.depths)
 
 
-def _filled(pattern: str, fields: Mapping[str, str]) -> str:
+def filled(pattern: str, fields: Mapping[str, str]) -> str:
     """Fill the fields of a pattern.
 
     Raises:

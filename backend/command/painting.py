@@ -9,7 +9,7 @@ import argparse
 import functools
 import itertools
 import time
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from gettext import gettext as _
 from pathlib import Path
@@ -20,7 +20,7 @@ from atelier_shared import estimate, home, launcher
 from atelier_shared.codec import MAX_PICTURES
 from atelier_shared.deepdream import FRAMES
 from atelier_shared.errors import AtelierError, BackendUnavailable, VersionMismatch, translated
-from atelier_shared.messages import Picture, Progress, Queued, Region, Result
+from atelier_shared.messages import Picture, PreviousFrame, Progress, Queued, Region, Result
 from atelier_shared.request import PaintingRequest, Request
 from atelier_shared.visualise import BLANK_SIDE
 from atelier_shared.zoom_frames import frames
@@ -96,7 +96,7 @@ class PictureRun:
             sentence = _("--jpeg-quality has no effect on {format}.")
             outcome.notes.append(sentence.format(format=encoding.format.name))
         canvas.check_savable(outputs[0], encoding)
-        pictures = self._pictures(piece, canvas, outcome) if self.request.needs_picture else []
+        pictures = self.pictures_of(piece, canvas, outcome) if self.request.needs_picture else []
         mask = canvas.load_mask(self.options.mask, self.options.max_megapixels) if self.options.mask else None
         region = mask.region if mask else canvas.whole
         content, part = canvas.content_of(region)
@@ -123,19 +123,18 @@ class PictureRun:
     ) -> Result:
         """Run a request in the backend. Ctrl+C closes the connection, and so cancels the job."""
         begun_s = time.monotonic()
-        with launcher.connect() as backend:
-            for message in backend.messages(backend.submit(request, content, region, pictures)):
-                if isinstance(message, Queued):
-                    begun_s = time.monotonic()
-                    if message.place:
-                        self.display.wait(message.place)
-                elif isinstance(message, Progress):
-                    before, count = len(outcome.outputs), getattr(self.options, FRAMES.name, 1)
-                    self.display.work(before * message.total + message.step, count * message.total)
-                elif isinstance(message, Result):
-                    outcome.seconds += time.monotonic() - begun_s
-                    return message
-        raise AssertionError("messages() ends with a Result or raises")
+        for message in messages_of(request, content, region, pictures):
+            if isinstance(message, Queued):
+                begun_s = time.monotonic()
+                if message.place:
+                    self.display.wait(message.place)
+            elif isinstance(message, Progress):
+                before, count = len(outcome.outputs), getattr(self.options, FRAMES.name, 1)
+                self.display.work(before * message.total + message.step, count * message.total)
+            elif isinstance(message, Result):
+                outcome.seconds += time.monotonic() - begun_s
+                return message
+        raise AssertionError("messages_of() ends with a Result or raises")
 
     # ── Pictures ─────────────────────────────────────────────────────────────────────────────────
 
@@ -151,7 +150,7 @@ class PictureRun:
         outcome.notes += [f"{path.name}: {note}" for note in canvas.file.notes]
         return canvas
 
-    def _pictures(self, piece: PlannedResult, content: Canvas, outcome: Outcome) -> list[Picture]:
+    def pictures_of(self, piece: PlannedResult, content: Canvas, outcome: Outcome) -> list[Picture]:
         """Return the styles or the guide, in the colours of the content, with their masks as alpha."""
         limit = self.options.max_megapixels
         if guide := getattr(self.options, "guide", None):
@@ -162,6 +161,19 @@ class PictureRun:
             style = self._loaded(path, outcome).in_colours_of(content)
             pictures.append(style.seen_through(style.load_mask(mask, limit)) if mask else style.picture)
         return pictures
+
+
+def messages_of(
+    request: Request,
+    content: Picture,
+    region: Region,
+    pictures: Sequence[Picture],
+    previous: PreviousFrame | None = None,
+) -> Generator[Queued | Progress | Result, None, None]:
+    """Submit a job and yield its messages, up to its Result. Closing the generator cancels the job."""
+    with launcher.connect() as backend:
+        job = backend.submit(request, content, region, pictures, previous=previous)
+        yield from backend.messages(job)
 
 
 @functools.lru_cache(maxsize=KEPT_IN_MEMORY)

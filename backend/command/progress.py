@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from gettext import gettext as _
@@ -10,9 +11,13 @@ from typing import Any
 from tqdm import tqdm
 
 from atelier_shared import estimate
+from atelier_shared.deferred_translation import N_
 
 LINE_EVERY_S = 5.0
 """Time between two lines, so that a log file stays short."""
+
+
+STEPS, FRAMES = N_("step {step}/{total}"), "frame {step}/{total}"
 
 
 class Quiet:
@@ -25,10 +30,11 @@ class Quiet:
     def __init__(self, count: int) -> None:
         """Expect `count` pictures."""
         self.count, self.done = count, 0
-        self.name, self.expected = "", ""
+        self.name, self.expected, self.counted = "", "", STEPS
 
-    def begin(self, name: str, expected: str) -> None:
-        """Begin a picture; `expected` is a sentence about its duration."""
+    def begin(self, name: str, expected: str, counted: str = STEPS) -> None:
+        """Begin a picture; `expected` is a sentence about its duration, `counted` is STEPS or FRAMES."""
+        self.counted = counted
         text = _("{number} of {count}, {name}") if self.count > 1 else "{name}"
         self.name = text.format(number=self.done + 1, count=self.count, name=name)
         self.expected = expected
@@ -36,8 +42,11 @@ class Quiet:
     def wait(self, place: int) -> None:
         """Show that `place` jobs run first."""
 
-    def work(self, step: int, total: int) -> None:
-        """Show the job's step."""
+    def work(self, step: float, total: int) -> None:
+        """Show the progress up to a step, or a part of it."""
+
+    def _count(self, step: float, total: int) -> str:
+        return _(self.counted).format(step=math.ceil(step), total=total)
 
     def hide(self) -> None:
         """Make room for a line of text."""
@@ -58,25 +67,25 @@ class Lines(Quiet):
         super().__init__(count)
         self.begun_s = self.next_s = 0.0
 
-    def begin(self, name: str, expected: str) -> None:
+    def begin(self, name: str, expected: str, counted: str = STEPS) -> None:
         """Begin a picture."""
-        super().begin(name, expected)
+        super().begin(name, expected, counted)
         self.begun_s = self.next_s = 0.0
 
     def wait(self, place: int) -> None:
         """Write how many jobs run first."""
         self._write(_("waiting, {count} ahead").format(count=place))
 
-    def work(self, step: int, total: int) -> None:
+    def work(self, step: float, total: int) -> None:
         """Write the first step with the expected time, later ones with the time left."""
         now_s = time.monotonic()
         if not self.begun_s:
             self.begun_s, self.next_s = now_s, now_s + LINE_EVERY_S
-            self._write(f"{_step(step, total)}. {self.expected}")
+            self._write(f"{self._count(step, total)}. {self.expected}".rstrip())
         elif now_s >= self.next_s and step < total:
             self.next_s = now_s + LINE_EVERY_S
             sentence, amount = estimate.left_in_words((now_s - self.begun_s) / step * (total - step))
-            self._write(f"{_step(step, total)}, {_(sentence).format(count=amount)}")
+            self._write(f"{self._count(step, total)}, {_(sentence).format(count=amount)}")
 
     def _write(self, text: str) -> None:
         sys.stderr.write(f"{self.name}: {text}\n")
@@ -92,9 +101,9 @@ class Bar(Quiet):
         self.bar: tqdm[Any] = tqdm(total=count, leave=False, bar_format="{desc}")
         self.is_running = False
 
-    def begin(self, name: str, expected: str) -> None:
+    def begin(self, name: str, expected: str, counted: str = STEPS) -> None:
         """Show the picture's name."""
-        super().begin(name, expected)
+        super().begin(name, expected, counted)
         self.bar.set_description_str(self.name)
 
     def wait(self, place: int) -> None:
@@ -102,13 +111,13 @@ class Bar(Quiet):
         waiting = _("waiting, {count} ahead").format(count=place)
         self.bar.set_description_str(f"{self.name}: {waiting}")
 
-    def work(self, step: int, total: int) -> None:
+    def work(self, step: float, total: int) -> None:
         """Move the bar; the first step starts its clock and shows the expected time."""
         if not self.is_running:
             self.bar.bar_format = "{desc} {percentage:3.0f}%|{bar}| [{elapsed}<{remaining}]"
             self.bar.reset()
             self.is_running = True
-        hint = self.expected if step <= 1 else _step(step, total)
+        hint = self.expected if self.expected and step <= 1 else self._count(step, total)
         self.bar.set_description_str(f"{self.name}: {hint}", refresh=False)
         self.bar.n = self.done + step / total
         self.bar.refresh()
@@ -120,10 +129,6 @@ class Bar(Quiet):
     def close(self) -> None:
         """Remove the bar."""
         self.bar.close()
-
-
-def _step(step: int, total: int) -> str:
-    return _("step {step}/{total}").format(step=step, total=total)
 
 
 def display(count: int, *, quiet: bool) -> Quiet:

@@ -40,7 +40,8 @@ def requirements(lines: list[str]) -> list[Requirement]:
     return [Requirement(line.partition(" #")[0]) for line in lines if line and not line.startswith("#")]
 
 
-DIRECT = requirements(packages.REQUIREMENTS.read_text().splitlines())
+FILES = (packages.REQUIREMENTS, packages.VIDEO_REQUIREMENTS)
+DIRECT = requirements([line for file in FILES for line in file.read_text().splitlines()])
 LOCKED = requirements([packages.pin(entry) for entry in packages.lock_entries()])
 
 
@@ -131,6 +132,7 @@ def plan(tmp_path: Path, pip_alone: Path, monkeypatch: pytest.MonkeyPatch) -> Pl
     (tmp_path / "wheels").mkdir()
     monkeypatch.setattr(packages, "LOCK", tmp_path / "requirements.lock")
     monkeypatch.setattr(packages, "REQUIREMENTS", tmp_path / "requirements.txt")
+    monkeypatch.setattr(packages, "VIDEO_REQUIREMENTS", tmp_path / "requirements-video.txt")
     for name, value in {
         "PIP_CONFIG_FILE": os.devnull,
         "PIP_NO_INDEX": "1",
@@ -163,6 +165,7 @@ def make_packages(folder: Path) -> None:
     lines = [make_wheel(wheels, "painter", "Requires-Dist: brush\n"), make_wheel(wheels, "brush")]
     packages.LOCK.write_text("# made by hand\n" + "".join(lines))
     packages.REQUIREMENTS.write_text("painter==1.0\n")
+    packages.VIDEO_REQUIREMENTS.write_text("av==1.0\n")
 
 
 def module_of(plan: Plan, name: str) -> Path:
@@ -177,6 +180,18 @@ def test_indirect_requirements_are_installed(plan: Plan, tmp_path: Path) -> None
     assert module_of(plan, "brush").exists()
     assert packages.missing_packages(plan) == []
     assert packages.damaged_packages(plan) == []
+
+
+def test_the_packages_of_animations_are_installed_on_request_and_kept(plan: Plan, tmp_path: Path) -> None:
+    make_packages(tmp_path)
+    with packages.LOCK.open("a") as lock:
+        lock.write(make_wheel(tmp_path / "wheels", "av"))
+    packages.install_packages(plan)
+    assert not module_of(plan, "av").exists() and not packages.has_video(plan.home)
+    with_video = dataclasses.replace(plan, video=True)
+    assert packages.state(with_video) != packages.state(plan)
+    packages.install_packages(with_video)
+    assert module_of(plan, "av").exists() and packages.has_video(plan.home)
 
 
 def test_a_package_with_another_hash_is_refused(plan: Plan, tmp_path: Path) -> None:
