@@ -20,7 +20,9 @@ from types import FrameType
 import zmq
 from filelock import FileLock, Timeout
 
-from atelier_shared.errors import BackendUnavailable
+from atelier_shared import remote
+from atelier_shared.deferred_translation import N_
+from atelier_shared.errors import AtelierError
 from atelier_shared.home import LOCK_FILE, MODELS_FOLDER, atelier_home, check_home
 from atelier_shared.launcher import Connection
 from atelier_shared.signing import KEY_BYTES
@@ -41,20 +43,32 @@ def main(arguments: list[str] | None = None) -> int:
     """Run a backend until it is stopped or idle, and return the exit status."""
     options = _options().parse_args(arguments)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO)
-    _on_ending_signals(_end)
+    end_on_signals()
     os.umask(0o077)  # notes and logs are for this user only
     home = atelier_home()
     try:
         home.mkdir(parents=True, exist_ok=True)
         check_home(home)
+        _check_machine()
         with lock_of(home):
             _serve(home / MODELS_FOLDER, 60 * options.idle)
     except Timeout:
         logging.info("a backend is already running")
-    except BackendUnavailable as error:
+    except AtelierError as error:
         logging.error("%s", error)
         return 1
     return 0
+
+
+def _check_machine() -> None:
+    """Raise AtelierError if another machine computes: no backend takes its place unnoticed."""
+    if machine := remote.machine():
+        raise AtelierError(_COMPUTES_ELSEWHERE, machine=machine)
+
+
+def end_on_signals() -> None:
+    """Exit in order when a signal asks for the end."""
+    _on_ending_signals(_end)
 
 
 def _on_ending_signals(handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> None:
@@ -76,6 +90,12 @@ def lock_of(home: Path, *, wait_s: float = 0) -> FileLock:
 
 def _options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="atelier serve", description="Run Atelier's backend.")
+    parser.add_argument(
+        "--print-connection",
+        action="store_true",
+        help="start a backend in the background unless one is running, and print how to reach it, with its "
+        "secret key: for 'atelier remote' on another computer",
+    )
     parser.add_argument(
         "--idle",
         type=float,
@@ -110,6 +130,10 @@ def load_filters(models: Path) -> Run:
 
     return functools.partial(run.run, models=models)
 
+
+_COMPUTES_ELSEWHERE = N_(
+    "{machine} computes for this computer. 'atelier remote --off' uses this computer again."
+)
 
 if __name__ == "__main__":
     # Imported by its full name, because the worker process imports `load_filters` by that name.

@@ -27,11 +27,14 @@ def print_preview(sentences: Iterable[str]) -> None:
 
 def installation(plan: Plan, found: Sequence[Gimp]) -> Iterator[str]:
     """Describe an installation."""
-    yield from (*environment(plan), *weights(plan), *thumbnails(plan), *plugins(found))
+    painting = () if plan.client else (*weights(plan), *thumbnails(plan))
+    yield from (*environment(plan), *painting, *plugins(found))
     if plan.service:
         yield f"keep a backend running with systemd, as {unit_file()}"
-    yield f"link the command {plan.home.command} and paint {plan.home.picture}"
-    yield "measure this computer's speed"
+    yield f"link the command {plan.home.command}"
+    if not plan.client:
+        yield f"paint {plan.home.picture}"
+        yield "measure this computer's speed"
 
 
 def preparation(plan: Plan, folder: Path) -> Iterator[str]:
@@ -53,7 +56,8 @@ def environment(plan: Plan) -> Iterator[str]:
         yield f"make a new environment with Python {platform.python_version()} in {venv}"
     if is_new or is_needed(venv / "requirements.lock", state(plan)):
         source = plan.offline or plan.torch_index or "pip's package index"
-        yield f"install PyTorch and the required ones of {len(lock_entries())} other packages from {source}"
+        packages = f"the required ones of {len(lock_entries())} packages"
+        yield f"install {packages}{'' if plan.client else ', among them PyTorch,'} from {source}"
     if plan.repair and not is_new:
         yield "check all files of the installed packages, and replace damaged packages"
     if is_new or plan.repair or is_needed(venv / "backend.txt", backend_state(plan)):

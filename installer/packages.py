@@ -32,6 +32,8 @@ LOCK = CHECKOUT / "requirements.lock"
 TORCH = ("torch", "torchvision")
 BAR_OPTIONS = ("--progress-bar", "raw")
 """For a pip of the lock; an old one has no such bar."""
+COMPUTING = (*TORCH, "safetensors")
+"""The packages that a client of another machine's backend does without."""
 CUDA = (
     *("cuda-bindings", "cuda-pathfinder", "cuda-toolkit"),
     *(f"nvidia-{name}" for name in ("cublas", "cuda-cupti", "cuda-nvrtc", "cuda-runtime", "cufft", "cufile")),
@@ -82,14 +84,16 @@ for package in importlib.metadata.distributions():
 """Scripts, which are outside of the packages' folder, are not checked: Atelier runs none but its own."""
 
 
-def requirements(plan: Plan) -> list[Path]:
-    """Return the files of the direct requirements."""
-    return [REQUIREMENTS, VIDEO_REQUIREMENTS] if plan.video else [REQUIREMENTS]
-
-
 def state(plan: Plan) -> str:
     """Return the texts that determine the packages of an environment."""
-    return "".join(file.read_text(encoding="utf-8") for file in (*requirements(plan), LOCK))
+    return requirements(plan) + LOCK.read_text(encoding="utf-8")
+
+
+def requirements(plan: Plan) -> str:
+    """Return the lines of the direct requirements, for a client without the packages that compute."""
+    files = [REQUIREMENTS, VIDEO_REQUIREMENTS] if plan.video else [REQUIREMENTS]
+    lines = "".join(file.read_text(encoding="utf-8") for file in files).splitlines(keepends=True)
+    return "".join(line for line in lines if not (plan.client and line.partition("==")[0] in COMPUTING))
 
 
 def has_video(home: Home) -> bool:
@@ -156,9 +160,10 @@ def missing_packages(plan: Plan, *more: str) -> list[str]:
     with tempfile.TemporaryDirectory(prefix="atelier-") as folder:
         found, constraints = Path(folder, "report.json"), Path(folder, "constraints.txt")
         constraints.write_text("\n".join(pins(plan)), encoding="utf-8")
-        files = [word for file in requirements(plan) for word in ("--requirement", str(file))]
         options = ("--dry-run", "--report", str(found), "--constraint", str(constraints), *more)
-        pip(plan, "install", *options, *index_options(plan), *files)
+        direct = Path(folder, REQUIREMENTS.name)
+        direct.write_text(requirements(plan), encoding="utf-8")
+        pip(plan, "install", *options, *index_options(plan), "--requirement", str(direct))
         packages = json.loads(found.read_text(encoding="utf-8"))["install"]
     return [normalised(f"{p['metadata']['name']}=={p['metadata']['version']}") for p in packages]
 

@@ -18,6 +18,9 @@ from atelier_shared.home import (
     PACKAGES_FILE,
     PLUGIN_FILE,
     PRESETS_FILE,
+    REMOTE_FILE,
+    REMOTE_SLOWNESS_FILE,
+    REMOTE_STATE_FILE,
     SELF_CHECK_LOG,
     SLOWNESS_FILE,
     STYLES_FILE,
@@ -144,7 +147,7 @@ class Home:
         made = (self.picture, self.plugin_fingerprint, self.outside, *logs)
         notes = (
             *(SLOWNESS_FILE, STYLES_FILE, PRESETS_FILE, KERNELS_FILE, CONNECTION_FILE, LOCK_FILE),
-            INDEX_NOTE,
+            *(REMOTE_FILE, REMOTE_STATE_FILE, REMOTE_SLOWNESS_FILE, INDEX_NOTE),
         )
         files = (*made, *(self.folder / name for name in notes))
         drafts = (self.folder.glob(f".{file.stem}-*{file.suffix}") for file in files)
@@ -156,7 +159,7 @@ class Plan:
     """The options of a run.
 
     `offline` is the folder in place of the network, `torch_index` the package index of torch, given or
-    noted, unless it is the usual one.
+    noted, unless it is the usual one. A `client` leaves the pictures to another machine.
     """
 
     home: Home
@@ -170,6 +173,7 @@ class Plan:
     repair: bool = False
     service: bool = False
     verbose: bool = False
+    client: bool = False
 
     @property
     def torch_device(self) -> str:

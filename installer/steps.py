@@ -89,6 +89,7 @@ def plan_of(options: argparse.Namespace, home: Home) -> Plan:
         repair=options.repair,
         service=options.service,
         verbose=options.verbose,
+        client=options.client,
     )
 
 
@@ -149,6 +150,11 @@ def parse_options() -> argparse.Namespace:
         "--offline", type=absolute, metavar="FOLDER", help="install from such a folder without a network"
     )
     parser.add_argument(
+        "--client",
+        action="store_true",
+        help="leave out PyTorch and the networks: another machine makes the pictures (atelier remote)",
+    )
+    parser.add_argument(
         "--service", action="store_true", help="keep a backend running with systemd, for a GIMP in a sandbox"
     )
     parser.add_argument(
@@ -165,20 +171,24 @@ def absolute(path: str) -> Path:
 
 
 def install(plan: Plan) -> None:
-    """Run every step; the last line printed is the path of the self-check's picture."""
+    """Run every step; the last line printed is the path of the self-check's picture, or the next step."""
     found = find_gimps(plan)
     make_home(plan.home, verbose=plan.verbose)
     if plan.offline:
         open_folder(plan.offline, plan.home)
     make_environment(plan)
-    fetch_weights(plan)
-    make_thumbnails(plan)
+    if not plan.client:
+        fetch_weights(plan)
+        make_thumbnails(plan)
     install_plugin(plan, found)
     install_command(plan.home)
     update_service(plan.home, requested=plan.service)
-    run_self_check(plan, found)
-    measure_speed(plan)
-    report(str(plan.home.picture))
+    if plan.client:
+        report("Now run 'atelier remote user@host' with the machine that makes the pictures.")
+    else:
+        run_self_check(plan, found)
+        measure_speed(plan)
+        report(str(plan.home.picture))
 
 
 def find_gimps(plan: Plan) -> list[Gimp]:

@@ -5,8 +5,8 @@
     python3 tests/run.py PYTEST'S ARGUMENTS  pytest alone, for example a file, -k WORDS or -x
 
 On a fresh machine it makes, outside the checkout in ~/.cache/atelier-tests (ATELIER_TEST_CACHE names
-another folder): an environment with the pinned packages, the real weights, and a real GIMP 3.0 and 3.2.
-That takes some minutes, once.
+another folder): an environment with the pinned packages, the real weights, an SSH server, and a real
+GIMP 3.0 and 3.2. That takes some minutes, once.
 
 The three checks run side by side and regardless of each other. The exit status is 0 only if all pass. The
 tests are divided among several processes, as tests/conftest.py describes; with pytest's arguments they run
@@ -117,7 +117,8 @@ def prepare() -> None:
     CACHE.mkdir(parents=True, exist_ok=True)
     with (CACHE / "lock").open("w") as lock, ThreadPoolExecutor() as pool:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        jobs = [pool.submit(make_environment), *(pool.submit(get_gimp, version) for version in GIMP_VERSIONS)]
+        jobs = [pool.submit(make_environment), pool.submit(get_sshd)]
+        jobs += [pool.submit(get_gimp, version) for version in GIMP_VERSIONS]
         for job in jobs:
             job.result()
 
@@ -168,6 +169,11 @@ def get_gimp(version: str) -> None:
     """Unpack a GIMP of a version, or of a newer one if Debian has moved on."""
     gimp_root = CHECKOUT / "tests" / "gimp" / "gimp_root.py"
     _run(f"GIMP {version}", sys.executable, gimp_root, version, CACHE / f"gimp-{version}")
+
+
+def get_sshd() -> None:
+    """Unpack an SSH server."""
+    _run("an SSH server", sys.executable, CHECKOUT / "tests" / "remote" / "get_sshd.py", CACHE / "sshd")
 
 
 def _run(what: str, *command: str | Path) -> None:

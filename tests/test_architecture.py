@@ -59,6 +59,7 @@ MAY_IMPORT = {
         "zmq filelock backend.compat.allocator backend.compat.open_files backend.jobs backend.serving"
         " atelier_shared"
     ),
+    "backend.remote": "filelock backend.__main__ backend.serving.published_connection atelier_shared",
     "backend.command.picture_files": (
         "numpy PIL OpenImageIO pillow_heif resvg_py backend.jobs.picture_arrays atelier_shared.errors"
         " atelier_shared.messages"
@@ -68,8 +69,8 @@ MAY_IMPORT = {
         " atelier_shared.home atelier_shared.messages"
     ),
     "backend.command": (
-        "torch numpy PIL filelock shtab tqdm backend.__main__ backend.compat backend.jobs backend.weights"
-        " backend.command.clips backend.command.picture_files atelier_shared"
+        "torch numpy PIL filelock shtab tqdm backend.__main__ backend.compat backend.jobs backend.remote"
+        " backend.weights backend.command.clips backend.command.picture_files atelier_shared"
     ),
     "installer": "backend.command.gimp_installations atelier_shared.errors atelier_shared.home",
     "install": "installer",
@@ -85,6 +86,7 @@ MUST_NOT_REACH = {
     "backend.visualise": "gi zmq PIL atelier_shared.messages",
     "backend.animation": "gi zmq torch PIL atelier_shared",
     "backend.jobs": "gi zmq",
+    "backend.remote.ssh": "gi torch numpy zmq",
     "install": "gi zmq torch torchvision numpy PIL safetensors tqdm filelock",
 }
 

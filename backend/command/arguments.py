@@ -96,6 +96,7 @@ def parser(version: str = "") -> Parser:
     )
     commands.add_parser("serve", help=_("run the backend in this terminal, for a GIMP in a sandbox"))
     commands.add_parser("stop", help=_("stop the running backend"))
+    _add_remote(commands)
     examine = commands.add_parser("doctor", help=_("check the installation, and print how to fix problems"))
     bundle_help = _("also write a zip file for a bug report")
     examine.add_argument("--bundle", type=Path, metavar="FILE", help=bundle_help)
@@ -107,6 +108,16 @@ def parser(version: str = "") -> Parser:
     completion.add_argument("shell", choices=SHELLS, metavar="SHELL", help=", ".join(SHELLS))
     commands.add_parser("man", help=_("print the manual page: atelier man | man -l -"))
     return whole
+
+
+def _add_remote(commands: Any) -> None:
+    """Add the command `remote`."""
+    text = _("have another machine compute, through ssh; without arguments, print which machine computes")
+    remote = commands.add_parser("remote", help=text)
+    chosen = remote.add_mutually_exclusive_group()
+    machine = _("the machine, as for ssh; Atelier must be installed there")
+    chosen.add_argument("machine", nargs="?", default="", metavar="USER@HOST", help=machine)
+    chosen.add_argument("--off", action="store_true", help=_("compute on this computer again"))
 
 
 def _add_files(command: argparse.ArgumentParser, request: type[PaintingRequest]) -> None:

@@ -157,7 +157,20 @@ def _serve(words: list[str]) -> int:
     """Run a backend; without --idle among the words it runs until it is stopped."""
     from .. import __main__ as backend_main
 
+    if "--print-connection" in words:
+        return _print_connection()
     return backend_main.main(["--idle", "inf", *words])
+
+
+def _print_connection() -> int:
+    from . import remote
+
+    try:
+        print(remote.connection())
+        return 0
+    except AtelierError as error:
+        print(f"atelier: {error}", file=sys.stderr)
+        return 1
 
 
 def _layers(options: argparse.Namespace) -> int:
@@ -176,6 +189,16 @@ def _stop(_options: argparse.Namespace) -> int:
     from .stop_backend import stop_backend
 
     print(_("The backend has stopped.") if stop_backend() else _("No backend is running."))
+    return 0
+
+
+def _remote(options: argparse.Namespace) -> int:
+    from . import remote
+
+    if options.off:
+        print(remote.use_this_computer())
+    else:
+        print(remote.use(options.machine) if options.machine else remote.state())
     return 0
 
 
@@ -215,6 +238,7 @@ COMMANDS = {
     "layers": _layers,
     "classes": _classes,
     "stop": _stop,
+    "remote": _remote,
     "doctor": _doctor,
     "completion": _completion,
     "man": _man,

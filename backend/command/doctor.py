@@ -7,6 +7,7 @@ Torch is imported by the checks of it, because the other commands of `atelier` s
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.util
 import os
 import platform
 import random
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 from gettext import gettext as _
 from pathlib import Path
 
-from atelier_shared import launcher
+from atelier_shared import launcher, remote
 from atelier_shared.errors import AtelierError, translated
 from atelier_shared.home import (
     COMMAND_FOLDER,
@@ -105,24 +106,38 @@ def _version(package: str) -> str:
 def examine_device() -> Finding:
     """Report the default compute device."""
     name = _("device")
+    if machine := _machine_without_torch():
+        return Finding(name, True, _("{machine} computes.").format(machine=machine))
     try:
-        import torch
-
-        from ..compat import devices
-
-        device = devices.choose("auto")
+        return Finding(name, True, default_device())
     except IMPORT_ERRORS as error:
         problem = _("PyTorch cannot be loaded ({reason}).").format(reason=_first_line(error))
         return Finding(name, False, problem + _install_again())
+
+
+def default_device() -> str:
+    """Return a sentence with the name of the default compute device; it loads PyTorch."""
+    import torch
+
+    from ..compat import devices
+
+    device = devices.choose("auto")
     if device.type == "cuda":
-        return Finding(name, True, f"cuda, {torch.cuda.get_device_name(device)}.")
+        return f"cuda, {torch.cuda.get_device_name(device)}."
     text = _("{device}, with {count} processor threads.")
-    return Finding(name, True, text.format(device=device.type, count=torch.get_num_threads()))
+    return text.format(device=device.type, count=torch.get_num_threads())
+
+
+def _machine_without_torch() -> str:
+    """Return the machine that computes for an installation without PyTorch; otherwise an empty text."""
+    return "" if importlib.util.find_spec("torch") else remote.machine()
 
 
 def examine_weights(models: Path) -> Finding:
     """Check that the networks' weights are present and undamaged; torchvision's own are optional."""
     name = _("weights")
+    if machine := _machine_without_torch():
+        return Finding(_("weights"), True, _("They are on {machine}.").format(machine=machine))
     try:
         from ..weights import sources, store
     except IMPORT_ERRORS as error:
@@ -152,6 +167,9 @@ def examine_backend() -> Finding:
         return Finding(name, False, translated(error, _))
     if bytes(results[-1].picture.pixels) != picture.pixels:
         return Finding(name, False, _("The identity test returned different pixels.") + _install_again())
+    if backend.machine:
+        answers = _("It answers on {machine} and passes the identity test.")
+        return Finding(name, True, answers.format(machine=backend.machine))
     return Finding(name, True, _("It answers and passes the identity test."))
 
 

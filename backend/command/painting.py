@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from atelier_shared import estimate, home, launcher
+from atelier_shared import estimate, home, launcher, remote
 from atelier_shared.codec import MAX_PICTURES
 from atelier_shared.deepdream import FRAMES
 from atelier_shared.errors import AtelierError, BackendUnavailable, VersionMismatch, translated
@@ -214,4 +214,8 @@ def expected(request: PaintingRequest, content: Picture, count: int) -> str:
     slowness = estimate.read_slowness(home.atelier_home())
     seconds = estimate.estimate(request, content.width, content.height, slowness)
     sentence, amount = estimate.in_words(None if seconds is None else count * seconds)
-    return _(sentence).format(count=amount)
+    expected = _(sentence).format(count=amount)
+    machine = remote.machine()
+    if machine and seconds is None:
+        return _("{machine} computes.").format(machine=machine)
+    return _("{expected}, on {machine}").format(expected=expected, machine=machine) if machine else expected

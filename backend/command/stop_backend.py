@@ -10,7 +10,7 @@ from gettext import gettext as _
 
 from filelock import Timeout
 
-from atelier_shared import home, launcher
+from atelier_shared import home, launcher, remote
 from atelier_shared.errors import AtelierError, BackendSilent, VersionMismatch
 
 from ..__main__ import lock_of
@@ -34,6 +34,9 @@ def stop_backend() -> bool:
 
 def _request_end() -> bool:
     """Ask the backend to end, and return True once another one may start."""
+    connection = launcher.read_connection()
+    if connection and connection.machine:
+        return False  # that backend stays; the process of the tunnel to it is ended
     try:
         client = launcher.connect_if_running()
         if client is None:
@@ -52,20 +55,20 @@ def _kill() -> bool:
     Only a live backend holds the lock. Without that check, the process number in a leftover connection
     file could belong to another program by now.
     """
-    connection = _connection_of_holder()
-    if connection is None:
+    process = _process_of_holder()
+    if process is None:
         return False
     for ending in (signal.SIGTERM, getattr(signal, "SIGKILL", signal.SIGTERM)):
         with contextlib.suppress(ProcessLookupError):
-            os.kill(connection.pid, ending)
+            os.kill(process, ending)
         if is_lock_free(within_s=SIGNAL_S):
             return True
     template = _("The backend (process {process}) cannot be stopped. Restart the computer.")
-    raise AtelierError(template, process=connection.pid)
+    raise AtelierError(template, process=process)
 
 
-def _connection_of_holder() -> launcher.Connection | None:
-    """Return the connection of the backend that holds the lock; None if nobody does.
+def _process_of_holder() -> int | None:
+    """Return the process of the backend, or of the connection to another machine, that holds the lock.
 
     Raises:
         AtelierError: it has lost its connection file and cannot write it again.
@@ -73,7 +76,9 @@ def _connection_of_holder() -> launcher.Connection | None:
     deadline = time.monotonic() + RESTORE_S
     while not is_lock_free(within_s=0):
         if connection := launcher.read_connection():
-            return connection
+            return connection.pid
+        if (connecting := remote.connecting_process()) is not None:
+            return connecting
         if time.monotonic() > deadline:
             template = _(
                 "A backend is running, but it cannot write {file}. "

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from atelier_shared.estimate import LEAST, job_name, read_slowness
-from atelier_shared.home import SLOWNESS_FILE, write_json_object
+from atelier_shared.estimate import LEAST, MAX_BYTES, job_name, valid_slowness
+from atelier_shared.home import SLOWNESS_FILE, read_json_object, write_json_object
 
 RECENT = 9
 """Jobs that are kept of each kind and magnitude."""
@@ -20,7 +20,7 @@ def note(home: Path, kind: str, seconds: float, usual_s: float) -> None:
     """
     if min(seconds, usual_s) < LEAST:
         return
-    slowness = read_slowness(home)
+    slowness = valid_slowness(read_json_object(home / SLOWNESS_FILE, MAX_BYTES))
     name = job_name(kind, usual_s)
     recent = [*slowness.pop(name, []), round(seconds / usual_s, DIGITS)][-RECENT:]
     slowness[name] = recent

@@ -588,3 +588,10 @@ def test_a_full_disk_is_reported_and_no_partial_environment_stays(
         "InstallError: The disk is full. Free some space and run install.py again.",
         "left:",
     ], done
+
+
+def test_a_client_is_installed_without_the_packages_that_compute(tmp_path: Path) -> None:
+    whole, client = (packages.requirements(Plan(Home(tmp_path), client=each)) for each in (False, True))
+    left_out = {line.partition("==")[0] for line in {*whole.splitlines()} - {*client.splitlines()}}
+    assert left_out == {"torch", "torchvision", "safetensors"}
+    assert packages.state(Plan(Home(tmp_path))) != packages.state(Plan(Home(tmp_path), client=True))

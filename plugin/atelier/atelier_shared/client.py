@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import secrets
@@ -56,21 +57,34 @@ SEND_S = 60.0
 class BackendClient:
     """A connection to a running backend. A context manager that closes it."""
 
-    def __init__(self, port: int, key: bytes, *, timeout_s: float = HANDSHAKE_S) -> None:
+    def __init__(
+        self,
+        port: int,
+        key: bytes,
+        *,
+        backend_port: int | None = None,
+        machine: str = "",
+        timeout_s: float = HANDSHAKE_S,
+    ) -> None:
         """Connect to the backend on a loopback port and check its proof of knowing `key`.
+
+        Behind a tunnel, `backend_port` is the backend's own port and `machine` the name of its computer.
 
         Raises:
             VersionMismatch: the backend uses another version of the protocol.
             ProtocolError: another program listens on the port.
             OSError: the port is closed, or the backend does not answer in time.
         """
-        self._port, self._key = port, key
+        self._connect_again = functools.partial(
+            BackendClient, port, key, backend_port=backend_port, machine=machine, timeout_s=PROBE_S
+        )
+        self.machine = machine
         self._jobs = itertools.count(1)
         self._dealer = Dealer(
             "127.0.0.1",
             port,
             PLAIN_USERNAME,
-            plain_password(key, port),
+            plain_password(key, backend_port or port),
             timeout_s=timeout_s,
             max_frame_bytes=PIECE_BYTES,
             max_message_bytes=MAX_GREETING_BYTES,
@@ -205,9 +219,9 @@ class BackendClient:
     def _lost_error(self) -> BackendSilent:
         """Create the error for a lost connection: a live backend drops one when it has too little memory."""
         try:
-            BackendClient(self._port, self._key, timeout_s=PROBE_S).close()
+            self._connect_again().close()
         except (OSError, ProtocolError):
-            return BackendSilent(_GONE)
+            return BackendSilent(_LOST, machine=self.machine) if self.machine else BackendSilent(_GONE)
         return BackendSilent(_DROPPED)
 
     # ── For an event loop ────────────────────────────────────────────────────────────────────────
@@ -264,6 +278,10 @@ _VERSIONS_DIFFER = N_(
 _GONE = N_(
     "Atelier's backend stopped before the picture was finished. "
     "Run the filter again; this restarts the backend."
+)
+_LOST = N_(
+    "The connection to {machine} was lost before the picture was finished. "
+    "Run the filter again; Atelier connects again by itself."
 )
 _DROPPED = N_(
     "Atelier's backend dropped the connection, most likely because memory ran out. "

@@ -14,7 +14,8 @@ from pathlib import Path
 from statistics import median_low
 
 from .deferred_translation import N_
-from .home import SLOWNESS_FILE, read_json_object
+from .home import read_json_object
+from .remote import slowness_file
 from .request import PaintingRequest
 
 MAX_BYTES = 64 * 1024
@@ -79,8 +80,13 @@ def _device_of(name: str) -> str:
 
 
 def read_slowness(home: Path) -> dict[str, list[float]]:
-    """Return the notes in Atelier's home folder, without damaged entries."""
-    return dict(_valid(read_json_object(home / SLOWNESS_FILE, MAX_BYTES).items()))
+    """Return the notes in Atelier's home folder about the machine that computes, without damaged entries."""
+    return valid_slowness(read_json_object(slowness_file(home), MAX_BYTES))
+
+
+def valid_slowness(notes: Mapping[str, object]) -> dict[str, list[float]]:
+    """Return notes without damaged entries."""
+    return dict(_valid(notes.items()))
 
 
 def _valid(notes: Iterable[tuple[str, object]]) -> Iterable[tuple[str, list[float]]]:

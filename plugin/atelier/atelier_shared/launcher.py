@@ -2,7 +2,7 @@
 
 Once a backend has bound its port, it writes port and key into the connection file in Atelier's home
 folder, readable only by its user. It holds a lock while it runs, so of several started at once only
-one stays.
+one stays. If another machine computes, the process that connects to it takes the backend's place.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from . import remote
 from .client import BackendClient
 from .deferred_translation import N_
-from .errors import BackendUnavailable, ProtocolError, VersionMismatch
+from .errors import AtelierError, BackendUnavailable, ProtocolError, VersionMismatch
 from .home import (
     atelier_home,
     backend_python,
@@ -36,6 +37,8 @@ from .home import (
 START_S = 120.0
 RETRY_S = 0.05
 RESTART_S = 1.0
+PATIENCE_S = 8.0
+"""Time for a lost connection to another machine to be made again, before its problem is reported."""
 LOG_BYTES = 1_000_000
 CONNECTION_BYTES = 4096
 WINDOWS_DETACHED = getattr(subprocess, "CREATE_NO_WINDOW", 0) | getattr(
@@ -48,25 +51,39 @@ FOREIGN_VARIABLES = ("LD_", "DYLD_", "PYTHON", "GI_", "GIO_", "GTK_", "GDK_", "G
 
 @dataclass(frozen=True)
 class Connection:
-    """A backend's port and process, and the key shared with its clients, as hex digits."""
+    """A backend's port and process, and the key shared with its clients, as hex digits.
+
+    For a backend on another machine `port` and `pid` are those of the tunnel to it, `backend_port` is its
+    own port there and `machine` the machine's name.
+    """
 
     port: int
     pid: int
     key: str
+    backend_port: int | None = None
+    machine: str = ""
 
     def is_valid(self) -> bool:
         """Return whether the values are in range. A signal to the pid -1 would reach every process."""
-        numbers = type(self.port) is type(self.pid) is int and 0 < self.port < 2**16 and 0 < self.pid < 2**31
-        return numbers and isinstance(self.key, str) and re.fullmatch("[0-9a-f]{64}", self.key) is not None
+        ports = (self.port, self.port if self.backend_port is None else self.backend_port)
+        numbers = all(map(_is_port, ports)) and type(self.pid) is int and 0 < self.pid < 2**31
+        texts = isinstance(self.key, str) and isinstance(self.machine, str)
+        return numbers and texts and re.fullmatch("[0-9a-f]{64}", self.key) is not None
 
     def open(self) -> BackendClient:
         """Connect to the backend. Raises as BackendClient does."""
-        return BackendClient(self.port, bytes.fromhex(self.key))
+        key = bytes.fromhex(self.key)
+        return BackendClient(self.port, key, backend_port=self.backend_port, machine=self.machine)
+
+
+def _is_port(value: object) -> bool:
+    return type(value) is int and 0 < value < 2**16
 
 
 def write_connection(connection: Connection) -> None:
     """Write the connection file, readable only by this user."""
-    write_privately(connection_file(), json.dumps(asdict(connection)))
+    fields = {name: value for name, value in asdict(connection).items() if value not in (None, "")}
+    write_privately(connection_file(), json.dumps(fields))
 
 
 def read_connection() -> Connection | None:
@@ -149,39 +166,57 @@ def connect(*, waiting: Callable[[], None] = lambda: None, timeout_s: float = ST
         if time.monotonic() >= start_at and (process is None or process.poll() == 0):
             process = start_backend()
             start_at = time.monotonic() + RESTART_S
+        if problem := process and _remote_problem(process, start_at):
+            raise BackendUnavailable(problem.template, **problem.values)
         if (process and process.poll()) or time.monotonic() > deadline:
             raise BackendUnavailable(_CANNOT_START, log=log_file())
         waiting()
         time.sleep(RETRY_S)
 
 
+def _remote_problem(process: subprocess.Popen[bytes], started_at: float) -> AtelierError | None:
+    """Return why another machine cannot be reached, once `process` has failed.
+
+    Its status is 0 if an earlier process connects already; that one gets PATIENCE_S to succeed.
+    """
+    is_patient = process.poll() == 0 and time.monotonic() < started_at + PATIENCE_S
+    return None if process.poll() is None or is_patient else remote.problem()
+
+
 def start_backend() -> subprocess.Popen[bytes]:
-    """Start a backend; it outlives this process, its terminal, and GIMP.
+    """Start a backend, or the connection to the machine that computes.
+
+    It outlives this process, its terminal, and GIMP.
 
     Raises:
         BackendUnavailable: this process is sandboxed, the backend is not installed, other users can write
             to its folder, or the system refused to start it or to write its log; the text is the remedy.
     """
+    try:
+        machine = remote.machine()
+    except AtelierError as error:
+        raise BackendUnavailable(error.template, **error.values) from error
     if sandbox := _sandbox():
-        raise BackendUnavailable(_SANDBOXED, sandbox=sandbox)
+        command = f"atelier remote {machine}" if machine else "atelier serve"
+        raise BackendUnavailable(_SANDBOXED, sandbox=sandbox, command=command)
     try:
         if not backend_python().exists():
             raise BackendUnavailable(_NOT_INSTALLED, home=atelier_home(), install=install_command())
         check_home(atelier_home())
-        process = _start_process()
+        process = _start_process("backend.remote" if machine else "backend")
     except OSError as error:
         raise _refusal(error.filename or backend_python(), error) from error
     threading.Thread(target=process.wait, daemon=True).start()  # prevents a zombie process
     return process
 
 
-def _start_process() -> subprocess.Popen[bytes]:
-    """Start the backend with -I, so that it imports nothing from its working folder."""
+def _start_process(module: str) -> subprocess.Popen[bytes]:
+    """Start a module of the backend with -I, so that it imports nothing from its working folder."""
     file = log_file()
     is_short = file.exists() and file.stat().st_size <= LOG_BYTES
     with open_log(file, append=is_short) as log:
         return subprocess.Popen(
-            [backend_python(), "-I", "-m", "backend"],
+            [backend_python(), "-I", "-m", module],
             cwd=atelier_home(),
             env=clean_environment(),
             stdin=subprocess.DEVNULL,
@@ -213,7 +248,7 @@ def _sandbox() -> str | None:
 _CANNOT_START = N_("Atelier's backend could not be started. See {log}, or run 'atelier doctor' for advice.")
 _SANDBOXED = N_(
     "GIMP runs in a {sandbox} and is not allowed to start Atelier's backend. "
-    "Run 'atelier serve' in a terminal, then run the filter again."
+    "Run '{command}' in a terminal, then run the filter again."
 )
 _NOT_PRIVATE = N_(
     "{file} is not trusted, because it is not a regular file that only you can read and write. "

@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 from gi.repository import Gdk, Gimp, GimpUi, GObject, Gtk
 
-from atelier_shared import estimate
+from atelier_shared import estimate, remote
 from atelier_shared.errors import AtelierError, JobCancelled
 from atelier_shared.request import PaintingRequest
 from host import cutouts
@@ -27,7 +27,7 @@ from host.session_results import SessionResult, add_session_result, session_resu
 from host.source_pictures import SourcePicture
 from host.suitability import Unsuitable
 from host.task import Task, task_of
-from host.translation import _
+from host.translation import _, translated
 
 from .gallery.entries import has_gallery, recorded_arguments, set_arguments
 from .gallery.gallery import Gallery
@@ -182,10 +182,18 @@ class FilterDialog:
         """Return the expected duration as a sentence, or the error in the settings."""
         try:
             seconds = self._estimate(task_of(self._config, self._chosen))
+            machine = remote.machine()
         except Unsuitable as error:
             return str(error)
+        except AtelierError as error:
+            return translated(error)
         sentence, count = estimate.in_words(seconds)
-        return _(sentence).format(count=count)
+        expected = _(sentence).format(count=count)
+        if machine and seconds is None:
+            return _("{machine} computes.").format(machine=machine)
+        return (
+            _("{expected}, on {machine}").format(expected=expected, machine=machine) if machine else expected
+        )
 
     def _estimate(self, task: Task) -> float | None:
         return task.seconds(*cutouts.size_to_send(self._layer))

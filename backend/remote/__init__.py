@@ -1,0 +1,1 @@
+"""The connection to a backend on another machine, through the system's ssh."""
