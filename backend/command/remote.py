@@ -1,4 +1,4 @@
-"""The command `atelier remote`, and `atelier serve --print-connection`, which it runs on the machine."""
+"""The command `atelier remote`, and its counterpart there, `atelier serve --print-connection`."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The process that keeps a connection to another machine's backend, in the place of a backend here.
+"""A process with a connection to another machine's backend, in the place of a backend here.
 
-It holds the local backend's lock, so that no backend starts on this computer, and writes the connection
-file for the tunnel. A lost tunnel is opened again. When the other backend ends, because it is idle or was
+It holds the local backend's lock, so no backend starts on this computer, and writes the connection file
+for the tunnel. A lost tunnel is opened again. When the other backend ends, because it is idle or was
 stopped, this process ends too; the next job starts both again.
 """
 
@@ -38,7 +38,7 @@ class BackendEnded(Exception):
 
 
 def keep(machine: str) -> None:
-    """Connect to the backend of `machine`, and again whenever the tunnel is lost, until that backend ends.
+    """Connect to the backend of `machine`, and again whenever the tunnel is lost, until its end.
 
     Problems are noted for `launcher`.
 

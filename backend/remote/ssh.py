@@ -29,9 +29,9 @@ from atelier_shared.launcher import Connection
 from atelier_shared.messages import PROTOCOL_VERSION
 
 CONNECT_S, ALIVE_S, ALIVE_COUNT = 10, 3, 2
-"""A machine that does not answer for ALIVE_S · (ALIVE_COUNT + 1) seconds counts as lost."""
+"""A machine without an answer for ALIVE_S · (ALIVE_COUNT + 1) seconds counts as lost."""
 ASK_S = 180.0
-"""Time for the other machine to start its backend, which loads PyTorch, and to answer."""
+"""Time for the other machine to start its backend with PyTorch, and to answer."""
 ALONE = (
     "-T",
     "-x",
@@ -40,10 +40,10 @@ ALONE = (
     *("-o", "ControlPath=none"),
     *("-o", "RemoteCommand=none"),
 )
-"""No terminal, no forwarded display or agent, and a connection of its own, which ends with this process."""
+"""No terminal, no forwarded display or agent, and a connection of its own; it ends with this process."""
 PRINT_CONNECTION = "exec sh -c '\"${ATELIER_HOME:-$HOME/.atelier}/bin/atelier\" serve --print-connection'"
 ECHO = "exec cat"
-"""The tunnel's command: it shows that the tunnel is open, measures it, and ends when its input is closed,
+"""The tunnel's command: it proves an open tunnel, measures it, and ends when its input is closed,
 also because this process was killed."""
 PROBE_BYTES = 1 << 19
 SLOW_BITS_PER_S = 100e6
@@ -53,7 +53,7 @@ NOT_FOUND, SSH_FAILED = 127, 255
 
 
 class Unreachable(AtelierError):
-    """A failure that may pass: the network or the machine is down."""
+    """A temporary failure: the network or the machine is down."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class RemoteBackend:
 
 
 def ask(machine: str, *, may_prompt: bool = False) -> RemoteBackend:
-    """Return the backend of a machine, which starts one if none is running.
+    """Return the backend of a machine. The machine starts one if none is running.
 
     Args:
         machine: its name for ssh, such as user@host.
@@ -206,7 +206,7 @@ def _write(ssh: subprocess.Popen[bytes], content: bytes) -> None:
 
 
 def bits_per_second(open_tunnel: Tunnel) -> float:
-    """Measure the rate of a tunnel, there and back, with bytes that cannot be compressed."""
+    """Measure the rate of a tunnel, there and back, with random bytes, because ssh may compress others."""
     assert open_tunnel.ssh.stdout
     started = time.monotonic()
     writer = threading.Thread(target=_write, args=(open_tunnel.ssh, secrets.token_bytes(PROBE_BYTES)))

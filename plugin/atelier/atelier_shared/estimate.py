@@ -80,7 +80,7 @@ def _device_of(name: str) -> str:
 
 
 def read_slowness(home: Path) -> dict[str, list[float]]:
-    """Return the notes in Atelier's home folder about the machine that computes, without damaged entries."""
+    """Return the notes in Atelier's home folder about the computing machine, without damaged entries."""
     return valid_slowness(read_json_object(slowness_file(home), MAX_BYTES))
 
 

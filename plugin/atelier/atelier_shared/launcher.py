@@ -2,7 +2,7 @@
 
 Once a backend has bound its port, it writes port and key into the connection file in Atelier's home
 folder, readable only by its user. It holds a lock while it runs, so of several started at once only
-one stays. If another machine computes, the process that connects to it takes the backend's place.
+one stays. If another machine computes, a connecting process takes the backend's place.
 """
 
 from __future__ import annotations
@@ -177,14 +177,14 @@ def connect(*, waiting: Callable[[], None] = lambda: None, timeout_s: float = ST
 def _remote_problem(process: subprocess.Popen[bytes], started_at: float) -> AtelierError | None:
     """Return why another machine cannot be reached, once `process` has failed.
 
-    Its status is 0 if an earlier process connects already; that one gets PATIENCE_S to succeed.
+    Its status is 0 if an earlier process connects already; it gets PATIENCE_S to succeed.
     """
     is_patient = process.poll() == 0 and time.monotonic() < started_at + PATIENCE_S
     return None if process.poll() is None or is_patient else remote.problem()
 
 
 def start_backend() -> subprocess.Popen[bytes]:
-    """Start a backend, or the connection to the machine that computes.
+    """Start a backend, or the connection to the computing machine.
 
     It outlives this process, its terminal, and GIMP.
 

@@ -29,7 +29,7 @@ LONGEST_NAME = 255
 
 
 def machine() -> str:
-    """Return the name of the machine that computes, as given to ssh; empty for this computer.
+    """Return the name of the computing machine, as given to ssh; empty for this computer.
 
     Raises:
         AtelierError: the note is damaged. Without a name, this computer must not compute instead.
@@ -44,7 +44,7 @@ def machine() -> str:
 
 
 def is_machine(name: str) -> bool:
-    """Return whether a text can be the name of a machine; ssh would take one with a hyphen as an option."""
+    """Return whether a text can be the name of a machine. With a hyphen first, ssh takes it as an option."""
     return 0 < len(name) <= LONGEST_NAME and name.isprintable() and " " not in name and name[0] != "-"
 
 
@@ -65,7 +65,7 @@ def set_machine(name: str) -> None:
 
 
 def problem() -> AtelierError | None:
-    """Return why the machine cannot be reached, as noted by the process that connects to it."""
+    """Return why the machine cannot be reached, as noted by the connecting process."""
     note = read_json_object(atelier_home() / REMOTE_STATE_FILE)
     template, values = note.get("template"), note.get("values")
     if isinstance(template, str) and isinstance(values, dict):
@@ -75,13 +75,13 @@ def problem() -> AtelierError | None:
 
 
 def connecting_process() -> int | None:
-    """Return the number of the process that connects to the machine, or did so last."""
+    """Return the number of the latest process with a connection to the machine."""
     pid = read_json_object(atelier_home() / REMOTE_STATE_FILE).get("pid")
     return pid if type(pid) is int and 0 < pid < 2**31 else None
 
 
 def note_state(error: AtelierError | None) -> None:
-    """Note that this process connects to the machine, and why it cannot be reached; None if it can."""
+    """Note this process as connecting, and why the machine cannot be reached; None if it can."""
     note: dict[str, object] = {"pid": os.getpid()}
     if error:
         values = {name: str(value) for name, value in error.values.items()}
@@ -95,7 +95,7 @@ def note_slowness(notes: Mapping[str, object]) -> None:
 
 
 def slowness_file(home: Path) -> Path:
-    """Return the file with the speed of the machine that computes."""
+    """Return the file with the speed of the computing machine."""
     return home / (REMOTE_SLOWNESS_FILE if (home / REMOTE_FILE).exists() else SLOWNESS_FILE)
 
 
