@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import platform
+
 import torch
 
 from atelier_shared.deferred_translation import N_
@@ -22,7 +24,20 @@ def choose(name: str) -> torch.device:
         name = next(filter(is_available, ACCELERATORS), "cpu")
     if not is_available(name):
         raise Wrong(N_("This computer has no {name} device for PyTorch. Choose another device."), name=name)
+    torch.backends.cudnn.allow_tf32 = False  # PyTorch's default rounds convolutions unasked
     return torch.device(name)
+
+
+def identity(device: torch.device) -> str:
+    """Return the name of an accelerator with the versions of its driver or system and of PyTorch."""
+    if device.type == "cuda":
+        name, driver = torch.cuda.get_device_name(device), torch.version.cuda or torch.version.hip
+    elif device.type == "xpu":
+        properties = torch.xpu.get_device_properties(device)
+        name, driver = properties.name, properties.driver_version
+    else:
+        name, driver = platform.machine(), platform.release()
+    return f"{device.type} {name}, {driver}, torch {torch.__version__}"
 
 
 def is_available(name: str) -> bool:

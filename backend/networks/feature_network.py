@@ -17,6 +17,7 @@ from atelier_shared.deferred_translation import N_
 from atelier_shared.errors import Wrong
 
 from .cpu import convolution
+from .fast_paths import EXACT
 from .receptive_fields import Reach, reaches
 
 
@@ -28,6 +29,8 @@ class FeatureNetwork(nn.Module):
         body: the layers in order of depth, by name.
         minimum_px: shortest side of the smallest image it accepts.
         classes: the names of the classes, if its last layer is a classifier.
+
+    `path` is the arithmetic of its convolutions. Features always have the type of the image.
     """
 
     def __init__(
@@ -38,6 +41,7 @@ class FeatureNetwork(nn.Module):
         self.body = body
         self.minimum_px = minimum_px
         self.classes = tuple(classes)
+        self.path = EXACT
         self.eval().requires_grad_(False)
 
     @property
@@ -59,6 +63,11 @@ class FeatureNetwork(nn.Module):
             height, width = image.shape[-2:]
             template = N_("The network takes pictures of at least {least} px, not {width} × {height} px.")
             raise Wrong(template, least=self.minimum_px, width=width, height=height)
+        with self.path.arithmetic(image.device):
+            found = self._compute(image, layers, last)
+        return {name: values.to(image.dtype) for name, values in found.items()}
+
+    def _compute(self, image: Tensor, layers: Sequence[str], last: str) -> dict[str, Tensor]:
         found: dict[str, Tensor] = {}
         values = self.normalise(image)
         for name, layer in convolution.steps(self.body, layers):

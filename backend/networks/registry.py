@@ -21,9 +21,10 @@ from atelier_shared.networks import NETWORKS, Normalisation
 
 from ..weights import store
 from ..weights.convert import DECODER_CONVOLUTIONS, Tensors
-from . import torchvision_models
+from . import fast_paths, torchvision_models
 from .cpu import convolution
 from .cpu.benchmark import winograd_is_faster
+from .fast_paths import EXACT, FastPath
 from .feature_network import FeatureNetwork, Normalise
 from .style_painter import Painter
 from .style_predictor import STYLE_LENGTH, StylePredictor
@@ -39,21 +40,36 @@ def load_network(
 ) -> FeatureNetwork:
     """Load the feature network called `name`, one of `NETWORKS`, onto `device`.
 
-    Without `accelerated` it consists of torch's own modules only. This exact mode is the reference for the
-    fast kernels in tests and benchmarks; no request uses it, because the fast kernels differ from it only
-    by rounding.
+    Without `accelerated` it consists of torch's own modules only, in float32. This exact mode is the
+    reference for the fast kernels in tests and benchmarks; no request uses it, because the fast kernels
+    differ from it only by rounding. On a graphics card the fast path is chosen by measurement, see
+    `fast_paths`.
 
     Raises:
         MissingWeights: its weights are not in `models`.
     """
+    build = functools.partial(_build_on, name, models, device, pooling)
+    if not accelerated:
+        return build(EXACT)
+    results_file = models.parent / KERNELS_FILE
+    if device.type == "cpu":
+        is_faster = functools.cache(functools.partial(winograd_is_faster, results_file=results_file))
+        network = build(EXACT)
+        convolution.accelerate(network.body, is_faster)
+        return network
+    return build(fast_paths.choose(name, NETWORKS[name].defaults.dream, build, device, results_file))
+
+
+def _build_on(
+    name: str, models: Path, device: torch.device, pooling: Literal["max", "average"], path: FastPath
+) -> FeatureNetwork:
     network = build_network(name, store.load(name, models))
     if pooling == "average":
         torchvision_models.use_average_pooling(network.body)
     network.to(device)
-    if accelerated:
-        results_file = models.parent / KERNELS_FILE
-        is_faster = functools.cache(functools.partial(winograd_is_faster, results_file=results_file))
-        convolution.accelerate(network.body, is_faster)
+    network.path = path
+    if path.channels_last:
+        convolution.accelerate(network.body, lambda *_: False)
     return network
 
 

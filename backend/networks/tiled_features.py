@@ -20,6 +20,7 @@ from atelier_shared.sizes import Size
 
 from ..imaging.resize import size_of
 from ..imaging.tiles import Rectangle, Tile, tile_side, tiles
+from .fast_paths import FastPath
 from .feature_network import FeatureNetwork
 
 
@@ -40,11 +41,12 @@ class FeatureTile:
     """The features of one tile of a picture.
 
     `pieces` has by layer the features of the tile without its halo. The other attributes serve to
-    propagate gradients: the tile's image with the halo, (1, 3, H, W), its features with the halo,
-    (1, C, h, w) by layer, and where the pieces lie in them.
+    propagate gradients: the network's arithmetic, the tile's image with the halo, (1, 3, H, W), its
+    features with the halo, (1, C, h, w) by layer, and where the pieces lie in them.
     """
 
     pieces: dict[str, Piece]
+    _path: FastPath
     _tile: Tile
     _image: Tensor
     _features: dict[str, Tensor]
@@ -59,7 +61,8 @@ class FeatureTile:
         """
         outputs = [self._features[layer] for layer in gradients]
         padded = [self._pad_with_halo(layer, gradient) for layer, gradient in gradients.items()]
-        (gradient,) = torch.autograd.grad(outputs, self._image, padded)
+        with self._path.arithmetic(self._image.device):
+            (gradient,) = torch.autograd.grad(outputs, self._image, padded)
         self._tile.outer.of(total).add_(gradient)
 
     def _pad_with_halo(self, layer: str, gradient: Tensor) -> Tensor:
@@ -124,7 +127,7 @@ class TiledFeatures:
             layer: _piece(places[layer].of(values.detach()), part_visible, self._strides[layer])
             for layer, values in features.items()
         }
-        return FeatureTile(pieces, tile, part, features, places)
+        return FeatureTile(pieces, self._network.path, tile, part, features, places)
 
 
 def _piece(features: Tensor, visible: Tensor | None, stride: int) -> Piece:

@@ -22,6 +22,7 @@ from backend.compat import devices
 from backend.compat.torchvision_import import torchvision
 from backend.imaging.style_image import Style
 from backend.jobs import dispatch, run
+from backend.networks import fast_paths
 from backend.networks.tile_moments import mean_and_variance
 from backend.weights import convert, store
 
@@ -130,6 +131,19 @@ def test_every_operator_has_a_kernel_on_every_accelerator(
         "cuda": set(),
     }
     assert not accelerator.types & {torch.float64, torch.complex128}, "MPS has no such types"
+
+
+@pytest.mark.parametrize("name", ["channels-last", "tf32"])
+def test_a_fast_path_has_kernels_on_every_accelerator(
+    name: str, accelerator: Accelerator, models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The third one, bfloat16, has no meaning on an accelerator without values."""
+    dispatch.forget_networks()
+    monkeypatch.setattr(fast_paths, "choose", lambda *_: fast_paths.CANDIDATES[name])
+    run_to_the_end(FINE, models)
+    dispatch.forget_networks()
+    own = {operator for operator in accelerator.operators if not is_composite(operator)}
+    assert all(own <= set(kernels) for kernels in KERNELS.values())
 
 
 def test_the_tables_of_kernels_are_those_of_the_installed_pytorch() -> None:
