@@ -15,6 +15,8 @@ from pathlib import Path
 import psutil
 from filelock import FileLock
 
+from installer.translations import compile_translations
+
 PLUGIN = Path(__file__).parents[2] / "plugin" / "atelier"
 PYTHON_PATH = {"PYTHONPATH": f"{Path(__file__).parent}:{PLUGIN}"}
 """Lets code in GIMP import the modules of the tests and of the plug-in."""
@@ -100,6 +102,17 @@ def make_profile(gimp: Gimp, *, few_plugins: bool) -> None:
     shutil.copytree(_used_profile(gimp, few_plugins), gimp.profile)
     ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
     shutil.copytree(PLUGIN, gimp.profile / "plug-ins" / "atelier", ignore=ignored)
+
+
+def add_languages(gimp: Gimp, folder: Path) -> dict[str, str]:
+    """Compile the plug-in's translations, and return the variables with which LANGUAGE chooses one.
+
+    gettext ignores LANGUAGE in the locale C.UTF-8, the only one in this GIMP. A copy by another name is made
+    in `folder`.
+    """
+    compile_translations(gimp.profile / "plug-ins" / "atelier" / "locale")
+    shutil.copytree(gimp.folder / "root/usr/lib/locale/C.utf8", folder / "en_US.utf8")
+    return {"LOCPATH": str(folder), "LC_ALL": "en_US.UTF-8"}
 
 
 def _used_profile(gimp: Gimp, few_plugins: bool) -> Path:

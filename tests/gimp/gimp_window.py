@@ -38,7 +38,8 @@ T = TypeVar("T")
 class GimpWindow:
     """A running GIMP that shows one photo; screenshots go into a folder of their own.
 
-    `scale` enlarges the screen and everything on it, `text_scale` only the text.
+    `scale` enlarges the screen and everything on it, `text_scale` only the text; `variables` are further
+    ones of GIMP's environment.
     """
 
     def __init__(
@@ -49,17 +50,19 @@ class GimpWindow:
         scale: int = 1,
         size: tuple[int, int] = (WIDTH, HEIGHT),
         text_scale: float = 1.0,
+        variables: Mapping[str, str] | None = None,
     ) -> None:
         self.gimp, self._photo, self._screenshots = gimp, photo, screenshots
         self._described, self._code = gimp.user / "image.json", gimp.user / "code.py"
         self._ticks = gimp.user / "ticks.jsonl"
+        self._language = gimp.user / "language.txt"
         self._question, self._answer = gimp.user / "question.txt", gimp.user / "answer.json"
         files = {"IMAGE": self._described, "CODE": self._code, "PHOTO": photo, "TICKS": self._ticks}
-        files |= {"QUESTION": self._question, "ANSWER": self._answer}
+        files |= {"QUESTION": self._question, "ANSWER": self._answer, "LANGUAGE": self._language}
         names = {f"ATELIER_TEST_{name}": str(file) for name, file in files.items()}
         self.width, self.height = scale * size[0], scale * size[1]
         looks = {"GDK_SCALE": str(scale), "GDK_DPI_SCALE": str(text_scale), "PYTHONPATH": str(TICK)}
-        self._environment = {**gimp.environment, **names, **looks}
+        self._environment = {**gimp.environment, **names, **looks, **(variables or {})}
         self._processes = ExitStack()
         self._shots = self._questions = 0
 
@@ -144,6 +147,10 @@ class GimpWindow:
                 )
             time.sleep(POLL_S)
         return value
+
+    def set_language(self, language: str) -> None:
+        """Set the language of the filters' next dialogs; GIMP itself stays English."""
+        self._language.write_text(language)
 
     def confirm(self, title: str) -> None:
         """Press Return until the window with a title is gone."""

@@ -40,10 +40,6 @@ from .settings_form import settings_form
 from .status_line import StatusLine
 
 SPACING_PX = 12
-WIDE_PX = 1280
-"""Least width of a screen for the preview, the gallery and the advanced settings side by side, with text of
-the usual size."""
-USUAL_DPI = 96
 RESET, FINISH_EARLY = 1, 2
 """Responses; RESET is the one that GIMP uses."""
 CANCEL_RESPONSES = (Gtk.ResponseType.CANCEL, Gtk.ResponseType.CLOSE, Gtk.ResponseType.DELETE_EVENT)
@@ -88,24 +84,32 @@ class FilterDialog:
         left.pack_start(self._strip, False, False, 0)
         self._body.pack_start(left, True, True, 0)
         self._body.pack_start(self._settings, False, True, 0)
-        if form.advanced:
-            self._place_advanced(form.advanced, gallery)
         self._settings.show()
         self._body.show()
         content = self._dialog.get_content_area()
         content.pack_start(self._body, True, True, 0)
         content.pack_start(self._status_line, False, False, 0)
+        if form.advanced:
+            self._place_advanced(form.advanced, gallery)
 
     def _place_advanced(self, advanced: Gtk.Widget, gallery: Gtk.Widget | None) -> None:
-        """Place the advanced settings in their own column; on a narrow screen, instead of the gallery."""
-        if _screen_width() >= WIDE_PX * _text_scale():
+        """Place the advanced settings in their own column, or instead of the gallery if that is too wide."""
+        self._body.pack_start(advanced, False, True, 0)
+        if self._width_with(advanced) <= _screen_width():
             self._disabled_in_a_run.append(advanced)
-            self._body.pack_start(advanced, False, True, 0)
             advanced.connect("hide", self._shrink)
             return
+        self._body.remove(advanced)
         self._settings.pack_start(advanced, True, True, 0)
         if gallery:
             advanced.bind_property("visible", gallery, "visible", GObject.BindingFlags.INVERT_BOOLEAN)
+
+    def _width_with(self, hidden: Gtk.Widget) -> int:
+        """Return the dialog's width with a hidden widget, which depends on language and text size."""
+        hidden.show()
+        _least, width = self._dialog.get_preferred_width()
+        hidden.hide()
+        return int(width)
 
     def _shrink(self, advanced: Gtk.Widget) -> None:
         """Take back the width of a hidden column."""
@@ -294,11 +298,6 @@ class FilterDialog:
             return False
         self._run.cancel()
         return True
-
-
-def _text_scale() -> float:
-    """Return the user's scale of text."""
-    return float(max(1.0, Gdk.Screen.get_default().get_resolution() / USUAL_DPI))
 
 
 def _screen_width() -> int:

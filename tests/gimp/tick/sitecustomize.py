@@ -4,7 +4,8 @@ Python imports this module at start if its folder is in PYTHONPATH. It acts only
 running filter. A GLib timeout ticks there. Each late tick adds a line of JSON to the file named by
 ATELIER_TEST_TICKS: the monotonic time of the tick before, the delay, and the stack during the delay.
 The delay does not count the time that this thread or GIMP's waited for a processor: the filter waits for
-GIMP's answers. `dialog_texts` reports the texts.
+GIMP's answers. `dialog_texts` reports the texts. The file named by
+ATELIER_TEST_LANGUAGE sets the language.
 """
 
 from __future__ import annotations
@@ -58,5 +59,8 @@ def record_late_ticks(file: str) -> None:
 if is_filter() and "ATELIER_TEST_TICKS" in os.environ:
     from dialog_texts import answer_questions
 
+    language = Path(os.environ["ATELIER_TEST_LANGUAGE"])
+    if language.exists():
+        os.environ["LANGUAGE"] = language.read_text()
     record_late_ticks(os.environ["ATELIER_TEST_TICKS"])
     answer_questions(Path(os.environ["ATELIER_TEST_QUESTION"]), Path(os.environ["ATELIER_TEST_ANSWER"]))
