@@ -137,7 +137,7 @@ class DeepDream(PaintingRequest):
     )
     coherence: float = coherence_setting()
     further_iterations: int = number(
-        2,
+        1,
         1,
         500,
         N_("Iterations of further frames"),
