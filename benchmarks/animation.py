@@ -83,16 +83,18 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=10)
     parser.add_argument("--methods", nargs="*", default=["fast", "light", "gallery", "fine", "dream"])
     parser.add_argument("--clips", nargs="*", default=["bikes", "synth"])
+    parser.add_argument("--no-whole", action="store_true", help="leave out the cuts and the zoom")
     options = parser.parse_args()
     torch.set_num_threads(1)
     options.folder.mkdir(parents=True, exist_ok=True)
-    if options.clip:
+    if options.clip and not options.no_whole:
         print_cuts(options.clip)
     for name in options.clips:
         clip = bikes(options.clip, options.frames) if name == "bikes" else synth(options.frames)
         for method in options.methods:
             compare(name, method, clip, options.models, options.folder)
-    print_zoom(options.models)
+    if not options.no_whole:
+        print_zoom(options.models)
 
 
 # ── Clips ────────────────────────────────────────────────────────────────────────────────────────

@@ -122,6 +122,10 @@ def _animate(options: argparse.Namespace, request: PaintingRequest) -> int:
     run, piece = animating.run_of(pictures, styles)
     try:
         outcome = run.make(piece)
+    except KeyboardInterrupt:
+        display.close()
+        report.complain(animating.KEPT)
+        raise
     finally:
         display.close()
     report.print_outcome(outcome, request, options)

@@ -212,8 +212,8 @@ def styles_of(options: argparse.Namespace) -> list[tuple[Path, ...]]:
 def expected(request: PaintingRequest, content: Picture, count: int) -> str:
     """Return a sentence with the expected time for `count` frames."""
     slowness = estimate.read_slowness(home.atelier_home())
-    seconds = estimate.estimate(request, content.width, content.height, slowness)
-    sentence, amount = estimate.in_words(None if seconds is None else count * seconds)
+    seconds = estimate.estimate_frames(request, content.width, content.height, slowness, count)
+    sentence, amount = estimate.in_words(seconds)
     expected = _(sentence).format(count=amount)
     machine = remote.machine()
     if machine and seconds is None:

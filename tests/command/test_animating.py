@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -232,6 +233,36 @@ def test_a_damaged_frame_is_named_and_the_finished_ones_are_kept(home: Path, tmp
     assert "The finished frames are kept" in done.stderr
     assert (tmp_path / "out.apng.frames" / "000002.png").exists()
     assert not (tmp_path / "out.apng").exists()
+
+
+def test_on_a_full_disk_finished_frames_are_kept(home: Path, tmp_path: Path) -> None:
+    """The limit of a file's size lets single frames be written, and not all of them together."""
+    folder, out = numbered(tmp_path / "in", list(range(1, 7))), tmp_path / "out.apng"
+    words = ["style", folder, *LIGHT, "-o", out]
+    limit = 20_000
+    done = subprocess.run(
+        command(*words),
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+    )
+    assert done.returncode == 1
+    assert f"{out} cannot be written" in done.stderr and "The finished frames are kept" in done.stderr
+    assert not out.exists()
+    assert "6 of 6 frames were finished before" in made(*words).stderr
+    assert out.stat().st_size > limit
+
+
+def test_ctrl_c_keeps_the_finished_frames(home: Path, tmp_path: Path) -> None:
+    folder, out = numbered(tmp_path / "in", list(range(1, 9))), tmp_path / "out.apng"
+    words = ["style", folder, *LIGHT, "-o", out]
+    process = subprocess.Popen(command(*words), stderr=subprocess.PIPE, text=True, env=os.environ)
+    eventually((tmp_path / "out.apng.frames" / "000002.png").exists, "two frames are finished")
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate()
+    assert process.returncode == 130
+    assert "The finished frames are kept" in said and "cancelled" in said
+    assert "frames were finished before" in made(*words).stderr
 
 
 def test_a_folder_of_others_is_not_emptied(home: Path, tmp_path: Path) -> None:

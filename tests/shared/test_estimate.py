@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from atelier_shared.deepdream import DeepDream
-from atelier_shared.estimate import MAX_BYTES, estimate, in_words, read_slowness
+from atelier_shared.estimate import MAX_BYTES, estimate, estimate_frames, in_words, read_slowness
 from atelier_shared.home import SLOWNESS_FILE
 from atelier_shared.request import PaintingRequest
 from atelier_shared.requests import Identity
@@ -47,6 +47,15 @@ def test_work_is_pixels_times_steps_over_all_sizes(
 def test_a_better_quality_is_more_work() -> None:
     draft, good, best = (StyleTransfer(quality=q).work(6000, 4000) for q in ("draft", "good", "best"))
     assert draft < good < best
+
+
+def test_frames_of_a_zoom_after_the_first_take_their_share_of_its_time() -> None:
+    request = DeepDream(iterations=10, further_iterations=2, octaves=1, size=1000, device="cpu")
+    slowness = {f"{request.kind_of_job('cpu')} 1e0": [2.0]}
+    one, ten = (estimate_frames(request, 1000, 500, slowness, count) for count in (1, 10))
+    assert one == estimate(request, 1000, 500, slowness)
+    assert one is not None and ten == pytest.approx(one * (1 + 9 * 0.2))
+    assert estimate_frames(request, 1000, 500, {}, 10) is None
 
 
 def test_kinds_of_jobs_differ_only_in_what_affects_speed() -> None:

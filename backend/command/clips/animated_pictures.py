@@ -131,7 +131,7 @@ def _milliseconds(frames: Iterable[StoredFrame], unit_ms: int = 1) -> Iterator[t
 
 def _write_gif(file: BinaryIO, frames: Iterable[StoredFrame], _count: int, loops: int) -> None:
     for path, duration in _milliseconds(frames, unit_ms=10):
-        with Image.open(path) as image:
+        with Image.open(path, formats=("PNG",)) as image:
             if not file.tell():
                 file.write(b"GIF89a" + struct.pack("<HHBBB", *image.size, 0, 0, 0))
                 if loops != 1:
@@ -157,7 +157,7 @@ def _write_webp(file: BinaryIO, frames: Iterable[StoredFrame], _count: int, loop
     flags_at, flags = 0, WEBP_ANIMATION
     for path, duration in _milliseconds(frames):
         chunks = dict(_webp_chunks(path.read_bytes()))
-        with Image.open(path) as image:
+        with Image.open(path, formats=("WEBP",)) as image:
             size = b"".join((side - 1).to_bytes(3, "little") for side in image.size)
             flags |= WEBP_ALPHA if image.has_transparency_data else 0
         if not flags_at:

@@ -56,6 +56,18 @@ def estimate(request: PaintingRequest, width: int, height: int, slowness: Slowne
     return usual_s * median_low(recent) if recent else None
 
 
+def estimate_frames(
+    request: PaintingRequest, width: int, height: int, slowness: Slowness, count: int
+) -> float | None:
+    """Return the seconds that the frames of a zoom will take; those after the first take fewer steps."""
+    first = estimate(request, width, height, slowness)
+    if first is None or count == 1:
+        return first
+    further = request.for_next_frame()
+    share = further.usual_seconds(width, height) / max(request.usual_seconds(width, height), LEAST)
+    return first * (1 + (count - 1) * share)
+
+
 def _most_similar(usual_s: float, slowness: Slowness) -> list[Sequence[float]]:
     """Return the notes of jobs whose magnitude is nearest to that of a job."""
     distance = {name: abs(_magnitude(usual_s) - _magnitude_of(name)) for name in slowness}

@@ -39,8 +39,7 @@ class Task:
     def seconds(self, width: int, height: int) -> float | None:
         """Estimate the duration for content of a size; return None if no such job was measured yet."""
         slowness = estimate.read_slowness(home.atelier_home())
-        seconds = estimate.estimate(self.request, width, height, slowness)
-        return None if seconds is None else seconds * self.frames
+        return estimate.estimate_frames(self.request, width, height, slowness, self.frames)
 
     def record(self) -> str:
         """Return the settings as JSON, for the parasite of the new layers."""
