@@ -61,8 +61,8 @@ MAY_IMPORT = {
     ),
     "backend.remote": "filelock backend.__main__ backend.serving.published_connection atelier_shared",
     "backend.command.picture_files": (
-        "numpy PIL OpenImageIO pillow_heif resvg_py backend.jobs.picture_arrays atelier_shared.errors"
-        " atelier_shared.messages"
+        "numpy PIL OpenImageIO pillow_heif resvg_py backend.jobs.picture_arrays atelier_shared.colour_space"
+        " atelier_shared.errors atelier_shared.messages"
     ),
     "backend.command.clips": (
         "numpy PIL av backend.jobs.picture_arrays backend.command.picture_files atelier_shared.errors"

@@ -24,7 +24,7 @@ from atelier_shared.deepdream import FRAMES
 from atelier_shared.errors import AtelierError, translated
 from atelier_shared.messages import Picture, PreviousFrame, Progress, Queued, Region, Result
 
-from ..jobs.picture_arrays import as_array, as_picture
+from ..jobs.picture_arrays import as_array, like
 from . import output_names, progress
 from .clips import animated_pictures, video
 from .clips.clip import Clip, Frame, NumberedPictures, Selection, StoredFrame, parsed
@@ -318,7 +318,7 @@ class _Painter:
             content, part = canvas.content_of(region)
             if step.number <= done:
                 if step.number == done and request.is_coherent:
-                    result = self.work.result(step.number, content.depth)
+                    result = like(content, as_array(self.work.result(step.number, content.depth)))
                     previous = following(request, content, result)
                 continue
             result = self._compute(step, content, part, previous, total - done, step.number - 1 - done)
@@ -382,7 +382,7 @@ class _Painter:
         faded = own + (leading - own) * (place / self.run.lead_in)
         if own.dtype.kind != "f":
             faded = np.rint(faded)
-        return as_picture(faded.astype(own.dtype), result.channels, result.depth)
+        return like(result, faded.astype(own.dtype))
 
 
 def _check_alike(canvas: Canvas, first: Canvas, output: int) -> None:

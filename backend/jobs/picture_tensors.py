@@ -20,6 +20,7 @@ from atelier_shared.messages import CHANNELS, Picture
 from atelier_shared.sizes import fit
 
 from ..imaging.resize import resize, size_of
+from . import picture_arrays, primaries
 from .picture_arrays import as_array, as_picture
 
 WHITE = {"u8": 255.0, "u16": 65535.0, "f32": 1.0}
@@ -36,8 +37,9 @@ class VisibleImage(NamedTuple):
 def read(picture: Picture) -> VisibleImage:
     """Read the colours as an image tensor (1, 3, H, W), and alpha as its visibility unless fully opaque.
 
-    Gray is replicated to three channels. Float values are clamped to [0, 1]. Fully transparent pixels
-    have arbitrary colours; these are replaced by the colours of the nearest other pixels.
+    Gray is replicated to three channels. Other primaries and curves are converted to those of sRGB. Values
+    are clamped to [0, 1]. Fully transparent pixels have arbitrary colours; these are replaced by the colours
+    of the nearest other pixels.
 
     Raises:
         ValueError: a value of a float picture is infinite or not a number.
@@ -46,8 +48,10 @@ def read(picture: Picture) -> VisibleImage:
     if not np.isfinite(planes).all():
         raise Wrong(N_("The picture has infinite or undefined pixel values. Flatten or repair it first."))
     planes /= WHITE[picture.depth]
-    image = torch.from_numpy(planes).clamp_(0, 1)[None]
-    colours, alpha = image.tensor_split([_colour_channels(picture)], dim=1)
+    colours, alpha = torch.from_numpy(planes)[None].tensor_split([_colour_channels(picture)], dim=1)
+    if primaries.differ(picture):
+        colours = primaries.in_srgb(colours, picture)
+    colours, alpha = colours.clamp_(0, 1), alpha.clamp_(0, 1)
     hides = _has_alpha(picture) and bool((alpha < 1).any())
     if hides:
         colours = fill_transparent(colours, alpha)
@@ -58,13 +62,15 @@ def write(image: Tensor, like: Picture, *, opaque: bool = False) -> Picture:
     """Convert an image tensor (1, 3, H, W) to the channels and depth of `like`, a picture of its size.
 
     The alpha of `like` and the colours of its fully transparent pixels are kept bit for bit, unless
-    `opaque` is set: then alpha is 1. Gray is the Rec. 709 luma of the encoded values. Values are
-    clamped to [0, 1].
+    `opaque` is set: then alpha is 1. Gray is the Rec. 709 luma of the encoded values. Colours are converted
+    to the primaries of `like`. Values are clamped to [0, 1].
     """
     image = image.detach().to("cpu", torch.float32).clamp(0, 1)[0]
     colours = _colour_channels(like)
     if colours == 1:
         image = torch.tensordot(torch.tensor(REC_709_LUMA), image, dims=1)[None]
+    if primaries.differ(like):
+        image = primaries.in_those_of(like, _colours(like), image[None]).clamp(0, 1)[0]
     if like.depth != "f32":
         image = (image * WHITE[like.depth]).round()
     made = as_array(like).copy()
@@ -74,7 +80,7 @@ def write(image: Tensor, like: Picture, *, opaque: bool = False) -> Picture:
     elif _has_alpha(like):
         hidden = made[..., -1] <= 0
         made[hidden] = as_array(like)[hidden]
-    return as_picture(made, like.channels, like.depth)
+    return picture_arrays.like(like, made)
 
 
 def preview(image: Tensor, longest_px: int) -> Picture:
@@ -110,6 +116,12 @@ def _pull_push(image: Tensor, weight: Tensor) -> Tensor:
 
 def _sum_of_blocks(values: Tensor) -> Tensor:
     return avg_pool2d(values, 2, ceil_mode=True, divisor_override=1)
+
+
+def _colours(picture: Picture) -> Tensor:
+    """Return the colours as a tensor (1, C, H, W), in the picture's own coding."""
+    planes = np.moveaxis(as_array(picture)[..., : _colour_channels(picture)], -1, 0)
+    return torch.from_numpy(planes.astype(np.float32) / WHITE[picture.depth])[None]
 
 
 def _colour_channels(picture: Picture) -> int:

@@ -370,6 +370,25 @@ def case_a_style_file_may_be_gray_indexed_transparent_or_layered() -> None:
                 assert status == STATUS.SUCCESS, layer
 
 
+def case_a_layer_in_a_wide_profile_is_painted_like_its_twin_in_srgb() -> None:
+    """GIMP converts the photo and, for the comparison, the paintings."""
+    adobe, relative = Gimp.ColorProfile.new_rgb_adobe(), Gimp.ColorRenderingIntent.RELATIVE_COLORIMETRIC
+    for settings in ({"method": "gallery"}, {"method": "light", "style": style()}):
+        painted = []
+        for is_wide in (False, True):
+            image = Gimp.file_load(Gimp.RunMode.NONINTERACTIVE, style("coffee.jpg"))
+            image.scale(160, 106)
+            image.convert_precision(Gimp.Precision.U16_NON_LINEAR)
+            if is_wide:
+                image.convert_color_profile(adobe, relative, True)
+            status, layer = stylize(image, image.get_layers()[0], **{"size": 128, **settings})
+            assert status == STATUS.SUCCESS, layer
+            painted.append(read(layer, None, "R'G'B' u8"))
+            image.delete()
+        differences = [abs(a - b) for a, b in zip(*painted, strict=True)]
+        assert sum(differences) / len(differences) < 1.5, settings
+
+
 def case_a_large_style_is_scaled_down_and_keeps_its_colours() -> None:
     red, blue = b"\xff\x00\x00", b"\x00\x00\xff"
     file = new_picture("large.png", 1500, 600, (red * 750 + blue * 750) * 600)

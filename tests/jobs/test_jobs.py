@@ -272,6 +272,17 @@ def test_strength_mixes_the_gallery_s_painting_with_the_photo(models: Path) -> N
     assert np.abs(half - expected).max() <= 1
 
 
+@pytest.mark.parametrize("depth", DEPTH_BYTES)
+def test_without_an_effect_a_picture_of_any_colour_space_keeps_every_bit(models: Path, depth: str) -> None:
+    """Its random colours, most of them beyond sRGB, are those of Adobe RGB."""
+    adobe = (1.3983, -0.3983, 0.0, 0.0, 1.0, 0.0, 0.0, -0.0429, 1.0429)
+    values = np.random.default_rng(1).random((80, 96, 4)) * {"u8": 255, "u16": 65535, "f32": 1}[depth]
+    pixels = values.astype(DTYPES[depth]).tobytes()
+    content = Picture(96, 80, "RGBA", depth, pixels, to_srgb=adobe, gamma=2.2)
+    made = result(submit(dataclasses.replace(DREAM, strength=0), content), models).picture
+    assert made == crop(content, REGION)
+
+
 def test_a_layer_above_the_working_size_gets_strokes_of_its_own_size(models: Path) -> None:
     """The result has more of the finest detail than the enlarged painting."""
     small, large = (picture(width=side, height=side) for side in (64, 256))

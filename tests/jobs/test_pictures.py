@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import struct
 
@@ -11,6 +12,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from atelier_shared.errors import ProtocolError
 from atelier_shared.messages import CHANNELS, DEPTH_BYTES, Picture, Region
 from backend.jobs import picture_tensors
 from backend.jobs.picture_arrays import DTYPES, crop
@@ -44,6 +46,59 @@ def test_an_unchanged_image_is_written_as_the_same_picture(channels: str, depth:
         assert values_of(back) == pytest.approx(values_of(picture), abs=2e-7)
     else:
         assert bytes(back.pixels) == picture.pixels
+
+
+ADOBE_TO_SRGB = (1.3983, -0.3983, 0.0, 0.0, 1.0, 0.0, 0.0, -0.0429, 1.0429)
+
+
+@pytest.mark.parametrize("depth", DEPTH_BYTES)
+@pytest.mark.parametrize("channels", ["RGB", "RGBA"])
+def test_other_primaries_are_converted_for_the_network_and_back(channels: str, depth: str) -> None:
+    """With the curve of sRGB, its red is (220, 0, 0) in Adobe RGB, whose green is beyond sRGB."""
+    one = {"u8": 1, "u16": 257, "f32": 1 / 255}[depth]
+    colours = [(219.9, 0, 0), (0, 255, 0), (100, 100, 100)]
+    pixels = np.array([(*colour, 255)[: CHANNELS[channels]] for colour in colours]) * one
+    stored = pixels if depth == "f32" else pixels.round()
+    own = Picture(3, 1, channels, depth, stored.astype(DTYPES[depth]).tobytes(), ADOBE_TO_SRGB)
+    image = picture_tensors.read(own).image
+    seen = 255 * image[0, :, 0].T
+    assert seen.tolist() == [pytest.approx(c, abs=1) for c in ((255, 0, 0), (0, 255, 0), (100, 100, 100))]
+    back = picture_tensors.write(image, own)
+    assert back == own, "an unchanged picture keeps its colours beyond sRGB, bit for bit"
+    painted = picture_tensors.write(torch.tensor([[255, 0, 0]] * 3).T[None, :, None] / 255, own)
+    made = np.array(values_of(painted)).reshape(3, -1)[:, :3] / one
+    assert made == pytest.approx(np.array([(219.9, 0, 0)] * 3), abs=1.2)
+    slightly = picture_tensors.write((image - 0.02).clamp(0, 1), own)
+    _, green, _ = np.array(values_of(slightly)).reshape(3, -1)[:, :3] / one
+    assert green[0] < 40, "a little darker, it is still more saturated than any colour of sRGB"
+
+
+def test_every_random_picture_with_other_primaries_is_unchanged_without_an_effect() -> None:
+    for (channels, depth), gamma in itertools.product(FORMATS, (0, 1.8, 2.2)):
+        to_srgb = ADOBE_TO_SRGB if channels.startswith("RGB") else ()
+        if not (to_srgb or gamma):
+            continue  # sRGB is not converted
+        own = dataclasses.replace(random_picture(channels, depth, 64, 300), to_srgb=to_srgb, gamma=gamma)
+        assert picture_tensors.write(picture_tensors.read(own).image, own) == own
+
+
+def test_a_power_is_decoded_for_the_network_and_encoded_again() -> None:
+    own = Picture(2, 1, "Y", "u8", bytes([100, 200]), gamma=1.8)
+    image = picture_tensors.read(own).image
+    light = (np.array([100, 200]) / 255) ** 1.8
+    assert image[0, 1, 0].numpy() == pytest.approx(1.055 * light ** (1 / 2.4) - 0.055, abs=1e-4)
+    white = picture_tensors.write(torch.full_like(image, 0.5), own)
+    assert list(white.pixels) == [round(255 * 0.2140 ** (1 / 1.8))] * 2
+    with pytest.raises(ProtocolError, match="curve"):
+        Picture(1, 1, "Y", "u8", b"a", gamma=50.0)
+
+
+@pytest.mark.parametrize("to_srgb", [(0.0,) * 9, (1.0,) * 8, (float("nan"),) * 9])
+def test_unusable_primaries_are_refused(to_srgb: tuple[float, ...]) -> None:
+    with pytest.raises(ProtocolError, match="primaries"):
+        Picture(1, 1, "RGB", "u8", b"abc", to_srgb)
+    with pytest.raises(ProtocolError, match="primaries"):
+        Picture(1, 1, "Y", "u8", b"a", ADOBE_TO_SRGB)
 
 
 @pytest.mark.parametrize("depth", ["u8", "u16"])

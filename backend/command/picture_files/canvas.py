@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from atelier_shared.colour_space import Matrix
 from atelier_shared.messages import Picture, Region
 
 from ...jobs.picture_arrays import as_array, as_picture, crop, inside
@@ -66,9 +67,11 @@ class Canvas:
 
     @cached_property
     def picture(self) -> Picture:
-        """The pixels for the backend: with sRGB's curve, and straight alpha."""
-        pixels = self._coded(self.file.pixels)
-        return as_picture(pixels.values, pixels.channels, pixels.depth)
+        """The pixels for the backend: with sRGB's curve, the file's primaries, and straight alpha."""
+        own = self.file.pixels.values
+        strips = [own[start : start + STRIP_ROWS] for start in range(0, len(own), STRIP_ROWS)]
+        pixels = Pixels(np.concatenate([self._coded(Pixels(strip)).values for strip in strips]))
+        return as_picture(pixels.values, pixels.channels, pixels.depth, self._to_srgb)
 
     @property
     def whole(self) -> Region:
@@ -116,8 +119,16 @@ class Canvas:
         return mask
 
     def in_colours_of(self, other: Canvas) -> Canvas:
-        """Return the picture in the colours of another one's profile, as the backend gets them."""
+        """Return the picture such that equal colours look equal to the backend as those of another one.
+
+        The backend knows the colours of all profiles but those with tables. A picture with such a profile
+        is seen as it is, and others are converted into this profile.
+        """
         wanted = other.file.metadata.profile
+        if profiles.coding(wanted):
+            if profiles.coding(self.file.metadata.profile):
+                return self
+            wanted = None
         pixels = self._in_profile(wanted)
         return Canvas(
             replace(
@@ -145,7 +156,7 @@ class Canvas:
         if pixels.depth != "f32":
             shown = np.rint(shown)
         values = np.concatenate([colours, shown.astype(colours.dtype)], axis=-1)
-        return as_picture(values, f"{pixels.channels.removesuffix('A')}A", pixels.depth)
+        return as_picture(values, f"{pixels.channels.removesuffix('A')}A", pixels.depth, self._to_srgb)
 
     # ── Writing ──────────────────────────────────────────────────────────────────────────────────
 
@@ -205,23 +216,45 @@ class Canvas:
         return Pixels(values)
 
     def _coded(self, pixels: Pixels) -> Pixels:
-        """Return stored pixels with sRGB's curve and straight alpha; as floats if this changes them."""
-        if not (self.file.linear or self.file.premultiplied):
+        """Return stored pixels with sRGB's curve and straight alpha; with more bits if this changes them."""
+        if not (self.file.linear or self.file.premultiplied or self._coding.curves):
             return pixels
         colours, alpha = split_alpha(in_depth(pixels, "f32"))
         if self.file.premultiplied:
             colours = np.divide(colours, alpha, out=colours.copy(), where=alpha > 0)
-        return Pixels(np.concatenate([coded(colours) if self.file.linear else colours, alpha], axis=-1))
+        if self.file.linear:
+            colours = coded(colours)
+        elif self._coding.curves:
+            colours = self._coding.with_srgb_s_curve(colours, pixels.depth)
+        return in_depth(Pixels(np.concatenate([colours, alpha], axis=-1)), self._coded_depth)
 
     def _stored(self, pixels: Pixels) -> Pixels:
         """Return pixels as the file stores them: the inverse of `_coded`."""
-        if self.file.linear or self.file.premultiplied:
-            colours, alpha = split_alpha(pixels)
-            colours = light(colours) if self.file.linear else colours
+        if self.file.linear or self.file.premultiplied or self._coding.curves:
+            colours, alpha = split_alpha(in_depth(pixels, "f32"))
+            if self.file.linear:
+                colours = light(colours)
+            elif self._coding.curves:
+                colours = self._coding.with_own_curve(colours, pixels.depth)
             if self.file.premultiplied:
                 colours = colours * alpha
             pixels = Pixels(np.concatenate([colours, alpha], axis=-1))
         return in_depth(pixels, self.file.pixels.depth)
+
+    @property
+    def _coding(self) -> profiles.ProfileCoding:
+        """The coding of the profile. The values of a profile with tables are sent as they are."""
+        return profiles.coding(self.file.metadata.profile) or profiles.ProfileCoding()
+
+    @property
+    def _coded_depth(self) -> str:
+        """The depth of what `_coded` changes: 16 bits hold every value of 8 bits with another curve."""
+        is_light = self.file.linear or self.file.premultiplied
+        return "f32" if is_light or self.file.pixels.depth != "u8" else "u16"
+
+    @property
+    def _to_srgb(self) -> Matrix:
+        return self._coding.to_srgb if self.file.pixels.colours == 3 else ()
 
 
 def _for_format(pixels: Pixels, file: Decoded, format: Format) -> Pixels:

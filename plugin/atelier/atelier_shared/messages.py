@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, NamedTuple
 
+from .colour_space import Matrix, is_gamma, is_invertible
 from .errors import ProtocolError
 from .request import Request
 
@@ -29,10 +30,12 @@ DEPTH_BYTES = {"u8": 1, "u16": 2, "f32": 4}
 
 @dataclass(frozen=True)
 class Picture:
-    """Raw pixels, row by row without padding, perceptually encoded, with straight alpha.
+    """Raw pixels, row by row without padding, perceptually coded, with straight alpha.
 
     `channels` is one of CHANNELS. `depth` is u8, u16 or f32, little-endian; 1.0 in f32 is the largest
-    value of the integer depths.
+    value of the integer depths. `to_srgb` is the matrix from light in the picture's primaries to light in
+    sRGB's, row by row, if they differ. `gamma` is the exponent of the curve from the values to light; 0 is
+    sRGB's curve.
     """
 
     width: int
@@ -40,9 +43,11 @@ class Picture:
     channels: str
     depth: str
     pixels: Frame = dataclasses.field(repr=False)
+    to_srgb: Matrix = ()
+    gamma: float = 0.0
 
     def __post_init__(self) -> None:
-        """Raise ProtocolError unless the number of bytes matches size, channels and depth."""
+        """Raise ProtocolError unless the pixels match size, channels and depth, and the matrix is usable."""
         if self.channels not in CHANNELS or self.depth not in DEPTH_BYTES:
             raise ProtocolError(f"Unknown picture format: {self.channels!r}, {self.depth!r}.")
         if not (0 < self.width <= MAX_SIDE_PX and 0 < self.height <= MAX_SIDE_PX):
@@ -50,6 +55,11 @@ class Picture:
         expected = self.width * self.height * self.pixel_bytes
         if len(self.pixels) != expected:
             raise ProtocolError(f"A picture has {len(self.pixels)} bytes instead of {expected}.")
+        object.__setattr__(self, "to_srgb", tuple(self.to_srgb))
+        if self.to_srgb and not (self.channels.startswith("RGB") and is_invertible(self.to_srgb)):
+            raise ProtocolError("A picture has unusable primaries.")
+        if not is_gamma(self.gamma):
+            raise ProtocolError("A picture has an unusable curve.")
 
     @property
     def pixel_bytes(self) -> int:

@@ -62,7 +62,7 @@ def cut_out(layer: Gimp.Layer, poll: Poll = no_poll) -> tuple[Cutout, Picture, R
     kind = ImageKind(image.get_base_type(), image.get_precision(), image.get_color_profile())
     mask = mask_of(layer, box_in_layer, poll)
     cutout = Cutout(layer, state_of(layer), kind, box_in_layer, coding, mask)
-    content = Picture(around.width, around.height, coding.channels, coding.depth, pixels)
+    content = coding.picture(around.width, around.height, pixels)
     return cutout, content, box.within(around)
 
 

@@ -1,6 +1,6 @@
 """Pixel formats of GIMP's drawables, and access to their pixels.
 
-Pixels travel in the layer's own colour space and, where the protocol has it, in the layer's own coding.
+Pixels travel with the layer's own primaries and, where the protocol has it, in the layer's own coding.
 Pixels left unchanged by a filter come back bit by bit. Drawables are read and written in strips. The
 callback `poll` runs after each strip, for example to keep a window responsive.
 """
@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 from gi.repository import Babl, Gegl, Gimp
 
-from atelier_shared.messages import Frame, Region
+from atelier_shared.colour_space import Matrix, colour_space
+from atelier_shared.messages import Frame, Picture, Region
 
 from .suitability import LAYER_CHANGED, Unsuitable
 from .translation import _
@@ -32,11 +33,17 @@ def no_poll() -> None:
 
 @dataclass(frozen=True)
 class Coding:
-    """A pixel format: the channels and depth of a Picture, and the name of the equal babl format."""
+    """A pixel format: channels, depth, primaries and curve of a Picture, and the equal babl format's name."""
 
     channels: str
     depth: str
     babl: str
+    to_srgb: Matrix = ()
+    gamma: float = 0.0
+
+    def picture(self, width: int, height: int, pixels: Frame) -> Picture:
+        """Return pixels in this format as a picture."""
+        return Picture(width, height, self.channels, self.depth, pixels, self.to_srgb, self.gamma)
 
 
 STORED_PERCEPTUALLY = {
@@ -45,6 +52,7 @@ STORED_PERCEPTUALLY = {
     Gimp.Precision.U16_NON_LINEAR: ("u16", "'"),
     Gimp.Precision.U16_PERCEPTUAL: ("u16", "~"),
 }
+OWN_CURVE = "'"
 CONVERTED = ("f32", "~")
 """Depth and curve for all other precisions. babl's ~ is sRGB's curve in every colour space."""
 BABL_MODELS = {"Y": "Y{0}", "YA": "Y{0}A", "RGB": "R{0}G{0}B{0}", "RGBA": "R{0}G{0}B{0}A"}
@@ -54,19 +62,26 @@ OPAQUE = {"u8": b"\xff", "u16": b"\xff\xff", "f32": array("f", [1.0]).tobytes()}
 
 
 def coding_for(layer: Gimp.Layer, *, alpha: bool) -> Coding:
-    """Return a lossless perceptual coding of a layer's pixels, in its colour space.
+    """Return a lossless coding of a layer's pixels, with a perceptual curve and the layer's primaries.
 
-    Layers of 8 or 16 bits with a perceptual curve keep their own coding. Linear light, floats and
-    32-bit integers are converted to perceptual floats.
+    Layers of 8 or 16 bits with such a curve keep their own coding. Other curves, linear light, floats and
+    32-bit integers are converted to floats with sRGB's curve.
     """
     image = layer.get_image()
     depth, curve = STORED_PERCEPTUALLY.get(image.get_precision(), CONVERTED)
-    if image.get_effective_color_profile().is_linear():
+    profile = image.get_effective_color_profile()
+    space = colour_space(bytes(profile.get_icc_profile()))
+    gamma = space.gamma if space and curve == OWN_CURVE else 0.0
+    if profile.is_linear() or gamma is None:
         depth, curve = CONVERTED
+        gamma = 0.0
     channels = ("Y" if layer.is_gray() else "RGB") + ("A" if alpha else "")
     encoding = f"{BABL_MODELS[channels].format(curve)} {BABL_TYPES[depth]}"
-    space = Babl.format_get_space(layer.get_format())
-    return Coding(channels, depth, Babl.get_name(Babl.format_with_space(encoding, space)))
+    babl_space = Babl.format_get_space(layer.get_format())
+    to_srgb = space.to_srgb if space and not layer.is_gray() else ()
+    return Coding(
+        channels, depth, Babl.get_name(Babl.format_with_space(encoding, babl_space)), to_srgb, gamma
+    )
 
 
 # ── Reading and writing ──────────────────────────────────────────────────────────────────────────

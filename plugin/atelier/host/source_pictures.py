@@ -155,4 +155,4 @@ def _flattened(image: Gimp.Image, name: str, poll: Poll) -> Picture:
     coding = coding_for(flat, alpha=flat.has_alpha())
     width, height = flat.get_width(), flat.get_height()
     pixels = read_pixels(flat, Region(0, 0, width, height), coding.babl, poll)
-    return Picture(width, height, coding.channels, coding.depth, pixels)
+    return coding.picture(width, height, pixels)
