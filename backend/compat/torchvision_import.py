@@ -1,4 +1,4 @@
-"""The only import of torchvision; it also succeeds if torchvision's compiled operators cannot be loaded.
+"""The only import of torchvision: quick, and also successful if its compiled operators cannot be loaded.
 
 Use it as `from ..compat.torchvision_import import torchvision`.
 
@@ -10,22 +10,50 @@ stay absent; Atelier does not use them.
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import ModuleType
+
 import torch
 
 SCHEMAS = (
     "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
     "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
 )
+COMPILER = "torch._dynamo"
 
-try:
-    import torchvision
-except RuntimeError as error:
-    if "torchvision::nms does not exist" not in str(error):
-        raise
-    # The definitions exist only as long as this library object.
-    _library = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
-    for schema in SCHEMAS:
-        _library.define(schema)  # type: ignore[no-untyped-call]
-    import torchvision
+
+@contextmanager
+def _without_compiler() -> Iterator[None]:
+    """Spare torchvision the import of PyTorch's compiler, which takes half of a worker's start and 70 MB.
+
+    torchvision only wants a function that its operator roi_align asks whether it can be compiled. In its
+    place is one that says no. The compiler can still be imported afterwards.
+    """
+    if COMPILER in sys.modules:
+        yield
+        return
+    compiler, functions = ModuleType(COMPILER), ModuleType(f"{COMPILER}.utils")
+    functions.is_compile_supported = lambda *_: False  # type: ignore[attr-defined]
+    sys.modules |= {module.__name__: module for module in (compiler, functions)}
+    try:
+        yield
+    finally:
+        for module in (compiler, functions):
+            del sys.modules[module.__name__]
+
+
+with _without_compiler():
+    try:
+        import torchvision
+    except RuntimeError as error:
+        if "torchvision::nms does not exist" not in str(error):
+            raise
+        # The definitions exist only as long as this library object.
+        _library = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
+        for schema in SCHEMAS:
+            _library.define(schema)  # type: ignore[no-untyped-call]
+        import torchvision
 
 __all__ = ["torchvision"]

@@ -13,6 +13,9 @@ import torch
 from backend.compat import torchvision_import
 
 CHECKOUT = Path(__file__).parents[2]
+AS_THE_BACKEND = os.environ | {
+    "PYTHONPATH": os.pathsep.join([str(CHECKOUT), str(CHECKOUT / "plugin/atelier")])
+}
 
 
 def import_torchvision(fake_torchvision: Path, source: str) -> subprocess.CompletedProcess[str]:
@@ -43,6 +46,26 @@ def test_networks_of_torchvision_run() -> None:
 def test_operators_are_defined_only_if_the_binary_is_not_loaded() -> None:
     loaded = torchvision_import.torchvision.extension._has_ops()
     assert hasattr(torchvision_import, "_library") is not loaded
+
+
+@pytest.mark.slow
+def test_the_compiler_is_not_imported_and_works_afterwards() -> None:
+    source = """
+import sys
+from backend.jobs import run
+print("torch._dynamo" in sys.modules)
+import torch
+print(int(torch.compile(lambda x: x + 1, backend="eager")(torch.ones(1))))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", source],
+        cwd=CHECKOUT,
+        env=AS_THE_BACKEND,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == ["False", "2"]
 
 
 @pytest.mark.slow
