@@ -1,8 +1,8 @@
 """A limit for what PyTorch keeps of its convolutions.
 
 On the processor, PyTorch's convolutions come from oneDNN, which compiles a primitive (a kernel) for each
-size of picture. Two caches keep 1024 of them. A worker that paints pictures of many sizes would grow by
-a hundred megabytes.
+size of picture. Two caches keep 1024 of them: pictures of many sizes would make a worker grow by a hundred
+megabytes.
 """
 
 from __future__ import annotations
