@@ -36,7 +36,7 @@ from atelier_shared.style_transfer import StyleTransfer
 SAMPLES = Path(__file__).parents[1] / "samples"
 STYLE_PX = 1024
 LAYER = 4000, 2667
-DELAY_S = 0.2
+DELAY_S = 0.12
 """The same as in `ui.preview.pane`, which cannot be imported without Gtk."""
 ROUNDS = 3
 WANTED_S = 1.0

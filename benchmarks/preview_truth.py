@@ -37,7 +37,7 @@ from atelier_shared.style_transfer import StyleTransfer
 STYLE = Path(__file__).parents[1] / "samples" / "starry_night.jpg"
 GALLERY_STYLES = ("great wave", "woodcut")
 BLUR_PX = 8
-DELAY_S = 0.2
+DELAY_S = 0.12
 """The same as in `ui.preview.pane`, which cannot be imported without Gtk."""
 MEDIAN_WANTED, MOST_WANTED, FIRST_WANTED_S = 12.0, 20.0, 1.0
 

@@ -40,8 +40,8 @@ from ui.gallery.entries import list_entries
 from ui.gallery.file_chooser import _small_picture
 from ui.gallery.gallery import Gallery
 from ui.preview.excerpt import Excerpt, excerpt_of
-from ui.preview.pane import PreviewPane
-from ui.preview.rendering import dimmed, jpeg_of, original_pixbuf, pixbuf_of, result_pixbuf
+from ui.preview.pane import PreviewPane, selected_part
+from ui.preview.rendering import dimmed, original_pixbuf, picture_of, pixbuf_of, result_pixbuf
 from ui.preview.view import WHOLE, View
 from ui.results_strip import ResultsStrip
 from ui.run_progress import RunProgress
@@ -706,12 +706,9 @@ def case_a_gallery_reads_the_history_once_per_listing() -> None:
 # ── The results of this session ──────────────────────────────────────────────────────────────────
 
 
-def plain_jpeg(*colour: int) -> bytes:
-    return jpeg_of(pixbuf_of(Picture(16, 8, "RGB", "u8", bytes(colour) * 128)))
-
-
 def result_of(name: str, **settings: Any) -> SessionResult:
-    return SessionResult(name, {"filter": "style-transfer", **settings}, plain_jpeg(255, 0, 0))
+    picture = Picture(16, 8, "RGB", "u8", bytes(COLOUR) * 128)
+    return SessionResult(name, {"filter": "style-transfer", **settings}, picture)
 
 
 def case_the_results_of_a_session_are_kept_in_gimp() -> None:
@@ -720,7 +717,7 @@ def case_the_results_of_a_session_are_kept_in_gimp() -> None:
         for number in range(MOST_RESULTS + 2):
             add_session_result("style-transfer", result_of(f"number {number}", seed=number))
         Gimp.attach_parasite(Gimp.Parasite.new("atelier-result-style-transfer-99", 0, b"[1"))
-        Gimp.attach_parasite(Gimp.Parasite.new("atelier-result-style-transfer-x", 0, b"{}\n"))
+        Gimp.attach_parasite(Gimp.Parasite.new("atelier-result-style-transfer-x", 0, b"{}"))
         kept = session_results("style-transfer")
         assert [result.record["seed"] for result in kept] == list(range(MOST_RESULTS + 1, 1, -1))
         assert kept[-1] == result_of("number 2", seed=2)
@@ -738,7 +735,7 @@ def case_a_result_in_the_strip_is_compared_and_restored() -> None:
     row, button = strip._row, strip._button
     assert strip.get_visible() and not button.get_sensitive()
     row.select_path(Gtk.TreePath.new_from_indices([1]))
-    assert [(pixbuf.get_width(), pixbuf.get_height()) for pixbuf in compared] == [(16, 8)]
+    assert [picture_of(pixbuf) for pixbuf in compared] == [results[1].picture]
     button.clicked()
     row.item_activated(Gtk.TreePath.new_from_indices([0]))
     assert restored == [results[1], results[0]]
@@ -746,6 +743,17 @@ def case_a_result_in_the_strip_is_compared_and_restored() -> None:
     assert compared[-1] is None and not button.get_sensitive()
     strip.destroy()
     assert not ResultsStrip([], compared.append, restored.append).get_visible()
+
+
+def case_the_picture_of_a_result_has_its_colours_with_and_without_alpha() -> None:
+    for alpha in (False, True):
+        with layer_of(alpha=alpha) as layer:
+            layer.invert(False)
+            picture = picture_of(selected_part(layer, PREVIEW_PX))
+            assert (picture.width, picture.height, picture.channels) == (PREVIEW_PX, 204, "RGB")
+            assert pixel(picture, 300, 100) == (255, 255, 255)
+            red, _green, blue = pixel(picture, 40, 100)
+            assert red < blue
 
 
 def case_the_preview_is_compared_with_a_result() -> None:

@@ -12,7 +12,7 @@ from atelier_shared.presets import PRESETS
 from atelier_shared.request import LARGEST_PREVIEW_PX, PREVIEW_PX, Preview
 from atelier_shared.requests import Identity
 from atelier_shared.sizes import fit
-from atelier_shared.style_transfer import StyleTransfer
+from atelier_shared.style_transfer import QUICK_PIXELS, STYLE_SHARE, StyleTransfer, quick_px
 
 LAYER = 4000, 2000
 PRESETTED = {name: replace(DeepDream(), **preset.settings) for name, preset in PRESETS.items()}  # type: ignore[arg-type]
@@ -34,7 +34,7 @@ def test_a_quick_method_is_previewed_at_its_working_size(method: str) -> None:
 def test_fast_is_previewed_by_fast_and_then_at_its_working_size() -> None:
     request = StyleTransfer(method="fast", style_size=2.0, colours="matched", style_weights="2, 1")
     assert request.previews(*LAYER) == [
-        Preview(replace(request, size=PREVIEW_PX), PREVIEW_PX),
+        Preview(replace(request, size=quick_px(*LAYER)), quick_px(*LAYER)),
         Preview(replace(request, size=1024), 1024),
     ]
 
@@ -42,9 +42,17 @@ def test_fast_is_previewed_by_fast_and_then_at_its_working_size() -> None:
 def test_fine_is_previewed_by_its_starting_picture_and_then_by_its_own_steps() -> None:
     request = StyleTransfer(iterations=70, content_layers="relu3_1")
     assert request.previews(*LAYER) == [
-        Preview(replace(request, method="fast", size=PREVIEW_PX), PREVIEW_PX),
+        Preview(replace(request, method="fast", size=quick_px(*LAYER)), quick_px(*LAYER)),
         Preview(replace(request, size=PREVIEW_PX), PREVIEW_PX),
     ]
+
+
+@pytest.mark.parametrize("sides", [(600, 600), (1200, 800), (4000, 500), (20, 3000)])
+def test_a_quick_preview_by_fast_has_about_the_same_number_of_pixels(sides: tuple[int, int]) -> None:
+    width, height = sides
+    scale = quick_px(width, height) / max(sides)
+    with_style = width * scale * height * scale + STYLE_SHARE * quick_px(width, height) ** 2
+    assert with_style == pytest.approx(QUICK_PIXELS, rel=0.01)
 
 
 def test_a_preview_is_no_larger_than_a_thumbnail_of_gimp() -> None:

@@ -7,21 +7,25 @@ file, and end with GIMP.
 from __future__ import annotations
 
 import json
+import zlib
 from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from gi.repository import Gimp
 
-MOST_RESULTS = 12
+from atelier_shared.messages import Picture
+
+MOST_RESULTS = 8
+RGB_BYTES = 3
 
 
 class SessionResult(NamedTuple):
-    """A result: its layer's name, the settings as in the layer's parasite, and a small JPEG picture."""
+    """A result: its layer's name, the settings as in the layer's parasite, and a small 8-bit RGB picture."""
 
     name: str
     record: Mapping[str, Any]
-    jpeg: bytes
+    picture: Picture
 
 
 def session_results(filter_name: str) -> list[SessionResult]:
@@ -52,14 +56,19 @@ def _keys(filter_name: str) -> Sequence[str]:
 
 def _encode(result: SessionResult) -> bytes:
     """Return JSON in ASCII: GIMP's Python takes no other bytes as a parasite's data."""
-    return json.dumps({**result._asdict(), "jpeg": b64encode(result.jpeg).decode()}).encode()
+    picture = result.picture
+    pixels = b64encode(zlib.compress(bytes(picture.pixels), level=1)).decode()
+    fields = {"name": result.name, "record": result.record, "size": [picture.width, picture.height]}
+    return json.dumps({**fields, "rgb": pixels}).encode()
 
 
 def _decode(data: bytes) -> SessionResult | None:
     """Return the result in a parasite; None if another program has written it."""
     try:
         fields = json.loads(data)
-        result = SessionResult(str(fields["name"]), dict(fields["record"]), b64decode(fields["jpeg"]))
-    except (ValueError, LookupError, TypeError):
+        name, record, (width, height) = str(fields["name"]), dict(fields["record"]), fields["size"]
+        pixels = zlib.decompress(b64decode(fields["rgb"]))
+        is_complete = len(pixels) == width * height * RGB_BYTES > 0
+    except (ValueError, LookupError, TypeError, zlib.error):
         return None
-    return result
+    return SessionResult(name, record, Picture(width, height, "RGB", "u8", pixels)) if is_complete else None

@@ -15,7 +15,7 @@ from gi.repository import Gdk, Gimp, GimpUi, GObject, Gtk
 
 from atelier_shared import estimate, remote
 from atelier_shared.errors import AtelierError, JobCancelled
-from atelier_shared.request import PaintingRequest
+from atelier_shared.request import PREVIEW_PX, PaintingRequest
 from host import cutouts
 from host.error_report import Failure, error_details
 from host.event_loop_client import EventLoopClient
@@ -33,8 +33,8 @@ from .gallery.entries import has_gallery, recorded_arguments, set_arguments
 from .gallery.gallery import Gallery
 from .gallery.recent import add_recent
 from .preview.pane import PreviewPane, selected_part
-from .preview.rendering import jpeg_of
-from .results_strip import PICTURE_PX, ResultsStrip
+from .preview.rendering import picture_of
+from .results_strip import ResultsStrip
 from .run_progress import RunProgress
 from .settings_form import settings_form
 from .status_line import StatusLine
@@ -224,20 +224,20 @@ class FilterDialog:
             self._set_running(True)
             try:
                 made = make_layers(task, self._layer, self._pictures, self._client, self._run)
+                self._add_to_strip(task, made)
             finally:
                 self._run = None
                 self._set_running(False)
         add_recent(task.pictures)
-        self._add_to_strip(task, made)
         return made
 
     def _add_to_strip(self, task: Task, made: Gimp.Layer) -> None:
         """Keep a result for the strip of the next dialog."""
         try:
-            jpeg = jpeg_of(selected_part(made, PICTURE_PX))
+            picture = picture_of(selected_part(made, PREVIEW_PX))
         except Unsuitable:  # the selection was moved off the layer during the run
             return
-        result = SessionResult(task.layer_name(task.frames), json.loads(task.record()), jpeg)
+        result = SessionResult(task.layer_name(task.frames), json.loads(task.record()), picture)
         add_session_result(task.request.name, result)
 
     def _show_failure(self, failure: Failure) -> None:

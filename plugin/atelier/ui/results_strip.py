@@ -9,10 +9,8 @@ from gi.repository import GdkPixbuf, GLib, Gtk
 from host.session_results import SessionResult
 from host.translation import _
 
-from .preview.rendering import pixbuf_of_jpeg, scaled_into
+from .preview.rendering import pixbuf_of, scaled_into
 
-PICTURE_PX = 512
-"""Longest side of a result's kept picture: about that of a preview in a dialog of the usual size."""
 THUMBNAIL_PX = 48
 PADDING_PX = 3
 SPACING_PX = 6
@@ -35,8 +33,7 @@ class ResultsStrip(Gtk.Box):  # type: ignore[misc]  # gi has no types
     ) -> None:
         super().__init__(spacing=SPACING_PX)
         self._results, self._compare, self._restore = results, compare, restore
-        self._pixbufs = [pixbuf_of_jpeg(result.jpeg) for result in results]
-        self._row = _row_of_pictures(results, self._pixbufs)
+        self._row = _row_of_pictures(results)
         self._button = Gtk.Button.new_from_icon_name("document-revert-symbolic", Gtk.IconSize.BUTTON)
         self._button.set_tooltip_text(_("Bring back the settings of the selected result"))
         self._button.set_valign(Gtk.Align.CENTER)
@@ -56,7 +53,7 @@ class ResultsStrip(Gtk.Box):  # type: ignore[misc]  # gi has no types
     def _selection_changed(self, row: Gtk.IconView) -> None:
         selected = row.get_selected_items()
         self._button.set_sensitive(bool(selected))
-        self._compare(self._pixbufs[_index(selected[0])] if selected else None)
+        self._compare(pixbuf_of(self._results[_index(selected[0])].picture) if selected else None)
 
     def _restore_clicked(self, _button: Gtk.Button) -> None:
         (selected,) = self._row.get_selected_items()
@@ -70,11 +67,11 @@ def _index(path: Gtk.TreePath) -> int:
     return int(path.get_indices()[0])
 
 
-def _row_of_pictures(results: Sequence[SessionResult], pixbufs: Sequence[GdkPixbuf.Pixbuf]) -> Gtk.IconView:
+def _row_of_pictures(results: Sequence[SessionResult]) -> Gtk.IconView:
     store = Gtk.ListStore(GdkPixbuf.Pixbuf, str)
     hint = _("Click to compare it with the preview; double-click to bring back its settings")
-    for result, pixbuf in zip(results, pixbufs, strict=True):
-        thumbnail = scaled_into(pixbuf, THUMBNAIL_PX, THUMBNAIL_PX)
+    for result in results:
+        thumbnail = scaled_into(pixbuf_of(result.picture), THUMBNAIL_PX, THUMBNAIL_PX)
         store.append([thumbnail, GLib.markup_escape_text(f"{result.name}\n{hint}")])
     row = Gtk.IconView(
         model=store,

@@ -22,6 +22,7 @@ from .name_search import add_name_search
 
 SPACING_PX = 6
 ADVANCED_WIDTH_PX, ADVANCED_HEIGHT_PX = 340, 230
+LABEL_CHARACTERS = 18
 LOW_DEFAULT = 0.25
 """A slider gets a curve if its default lies in this part of its range or below."""
 
@@ -41,7 +42,7 @@ def settings_form(
     for setting in chosen.settings:
         control = _control(dialog, setting)
         if isinstance(control, GimpUi.Labeled):
-            labels.add_widget(control.get_label())
+            _add_label(labels, control.get_label())
         if setting.name in chosen.suggestions:
             control.attach(_suggestions_button(config, chosen, setting), 2, 0, 1, 1)
         if setting.name in chosen.searched_names:
@@ -55,6 +56,14 @@ def settings_form(
     _disable_without_effect(dialog, config, chosen)
     form.show_all()
     return SettingsForm(form, advanced)
+
+
+def _add_label(labels: Gtk.SizeGroup, label: Gtk.Label) -> None:
+    """Give a label the width of the others, and break a long one into lines."""
+    if len(label.get_text()) > LABEL_CHARACTERS:
+        label.set_line_wrap(True)
+        label.set_max_width_chars(LABEL_CHARACTERS)
+    labels.add_widget(label)
 
 
 def _advanced_button(advanced: Gtk.Widget) -> Gtk.ToggleButton:
@@ -75,7 +84,7 @@ def _advanced(
     advanced_pictures = (each for each in chosen.picture_arguments if each.is_advanced)
     for position, argument in enumerate(advanced_pictures):
         row, label = file_row(config, argument)
-        labels.add_widget(label)
+        _add_label(labels, label)
         box.pack_start(row, False, False, 0)
         box.reorder_child(row, position)
     scrolled = dialog.fill_scrolled_window("advanced-scrolled", "advanced-box")

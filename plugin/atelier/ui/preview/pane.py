@@ -33,7 +33,7 @@ from .rendering import (
 )
 from .view import WHOLE, View
 
-DELAY_S = 0.2
+DELAY_S = 0.12
 """A preview is requested when nothing has changed for this long."""
 MAX_STYLE_PX = 2048
 """Longest side of the style pictures of a preview. Up to this size, a run finds them in the cache."""

@@ -5,7 +5,7 @@ They are put together by GdkPixbuf, because GIMP 3.0 may be installed without th
 
 from __future__ import annotations
 
-from gi.repository import GdkPixbuf, Gio, GLib
+from gi.repository import GdkPixbuf, GLib
 
 from atelier_shared.messages import Picture, Region
 from atelier_shared.sizes import Size
@@ -16,7 +16,7 @@ CHECK_PX, LIGHT_CHECK, DARK_CHECK = 8, 0x999999, 0x666666
 DIM_ALPHA, DIM_COLOUR = 140, 0x808080
 LINE_PX, LINE_COLOUR = 2, 0xFFFFFFFF
 GREY = 0x808080FF
-JPEG_QUALITY = "90"
+RGB_BYTES = 3
 
 
 def original_pixbuf(excerpt: Excerpt) -> GdkPixbuf.Pixbuf:
@@ -111,16 +111,18 @@ def pixbuf_of(picture: Picture) -> GdkPixbuf.Pixbuf:
     return GdkPixbuf.Pixbuf.new_from_bytes(data, colours, has_alpha, 8, *size, stride)
 
 
-def jpeg_of(pixbuf: GdkPixbuf.Pixbuf) -> bytes:
-    """Return a pixbuf as a JPEG file."""
-    _saved, jpeg = pixbuf.save_to_bufferv("jpeg", ["quality"], [JPEG_QUALITY])
-    return bytes(jpeg)
+def picture_of(pixbuf: GdkPixbuf.Pixbuf) -> Picture:
+    """Convert an opaque pixbuf to an 8-bit RGB picture.
 
-
-def pixbuf_of_jpeg(jpeg: bytes) -> GdkPixbuf.Pixbuf:
-    """Decode a JPEG file of `jpeg_of`."""
-    stream = Gio.MemoryInputStream.new_from_bytes(GLib.Bytes.new(jpeg))
-    return GdkPixbuf.Pixbuf.new_from_stream(stream, None)
+    A pixbuf on a checkerboard has an alpha channel with some versions of GdkPixbuf.
+    """
+    width, height, stride = pixbuf.get_width(), pixbuf.get_height(), pixbuf.get_rowstride()
+    channels, padded = pixbuf.get_n_channels(), pixbuf.read_pixel_bytes().get_data()
+    rows = (padded[stride * y : stride * y + channels * width] for y in range(height))
+    with_alpha, pixels = b"".join(rows), bytearray(RGB_BYTES * width * height)
+    for colour in range(RGB_BYTES):
+        pixels[colour::RGB_BYTES] = with_alpha[colour::channels]
+    return Picture(width, height, "RGB", "u8", bytes(pixels))
 
 
 def _masked(pixbuf: GdkPixbuf.Pixbuf, mask: bytes) -> GdkPixbuf.Pixbuf:
