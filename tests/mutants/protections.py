@@ -8,6 +8,7 @@ ATTACK, FAULTS, SERVER = (f"tests/serving/test_{name}.py" for name in ("attack",
 LAUNCHER, ZMTP = "tests/shared/test_launcher.py", "tests/shared/test_zmtp.py"
 WEIGHTS, PICKLE = "tests/weights/test_weights.py", "tests/weights/test_numpy_pickle.py"
 ONNX, FIDELITY = "tests/weights/test_onnx_reader.py", "tests/command/test_fidelity.py"
+REMOTE = "tests/remote/test_remote.py"
 PACKAGES, INSTALL = "tests/installer/test_packages.py", "tests/installer/test_install.py"
 SHARED = "plugin/atelier/atelier_shared"
 AUTHENTICATION = "backend/serving/authentication.py"
@@ -205,8 +206,8 @@ MUTANTS = (
     Mutant(
         "nothing is imported from the home",
         f"{SHARED}/launcher.py",
-        '[backend_python(), "-I", "-m", "backend"]',
-        '[backend_python(), "-m", "backend"]',
+        '[backend_python(), "-I", "-m", module]',
+        '[backend_python(), "-m", module]',
         (LAUNCHER, "no_module_is_imported"),
     ),
     Mutant(
@@ -434,5 +435,33 @@ MUTANTS = (
         'models.glob(f"{DOWNLOADS}*")',
         'models.glob("no such folder")',
         (WEIGHTS, "drafts_and_downloads"),
+    ),
+    Mutant(
+        "a tunnel listens on the loopback only",
+        "backend/remote/ssh.py",
+        'f"127.0.0.1:{port}:127.0.0.1:{remote_port}"',
+        'f"0.0.0.0:{port}:127.0.0.1:{remote_port}"',
+        (REMOTE, "the_other_machine_makes"),
+    ),
+    Mutant(
+        "no backend here while another machine computes",
+        "backend/__main__.py",
+        "        _check_machine()\n",
+        "",
+        (REMOTE, "no_backend_starts_here"),
+    ),
+    Mutant(
+        "a damaged note of the machine",
+        f"{SHARED}/remote.py",
+        "        raise AtelierError(_DAMAGED, file=file)\n",
+        '        return ""\n',
+        (REMOTE, "damaged_note"),
+    ),
+    Mutant(
+        "the name of a machine is no option of ssh",
+        f"{SHARED}/remote.py",
+        ' and name[0] != "-"',
+        "",
+        (REMOTE, "take_for_an_option"),
     ),
 )

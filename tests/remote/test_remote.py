@@ -189,6 +189,19 @@ def test_a_silent_network_is_reported_within_seconds(here: Path, server: SshServ
     assert_works()
 
 
+def test_a_lost_machine_is_reported_and_used_again_once_it_is_back(here: Path, server: SshServer) -> None:
+    assert use() == 0
+    server.become_unreachable()
+    own_ssh(here).kill()
+    lost = time.monotonic()
+    with pytest.raises(BackendUnavailable, match=f"{HOST} cannot be reached"):
+        launcher.connect()
+    assert time.monotonic() - lost < launcher.START_S / 2
+    server.reset()
+    eventually(lambda: launcher.connect_if_running() is not None, "the tunnel is open again")
+    assert_works()
+
+
 def test_a_killed_connecting_process_leaves_no_tunnel(here: Path, server: SshServer) -> None:
     assert use() == 0
     (keeper,) = backends_of(here)

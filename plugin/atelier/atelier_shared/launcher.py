@@ -156,30 +156,31 @@ def connect(*, waiting: Callable[[], None] = lambda: None, timeout_s: float = ST
         BackendUnavailable: no backend could be started, or other users may have read or written the
             connection file; the text is the remedy.
     """
-    deadline = time.monotonic() + timeout_s
+    began_at = time.monotonic()
+    deadline = began_at + timeout_s
     process: subprocess.Popen[bytes] | None = None
     start_at = 0.0
     while True:
         client = connect_if_running()
         if client:
             return client
-        if time.monotonic() >= start_at and (process is None or process.poll() == 0):
-            process = start_backend()
-            start_at = time.monotonic() + RESTART_S
-        if problem := process and _remote_problem(process, start_at):
+        if problem := process and _remote_problem(process, began_at):
             raise BackendUnavailable(problem.template, **problem.values)
         if (process and process.poll()) or time.monotonic() > deadline:
             raise BackendUnavailable(_CANNOT_START, log=log_file())
+        if time.monotonic() >= start_at and (process is None or process.poll() == 0):
+            process = start_backend()
+            start_at = time.monotonic() + RESTART_S
         waiting()
         time.sleep(RETRY_S)
 
 
-def _remote_problem(process: subprocess.Popen[bytes], started_at: float) -> AtelierError | None:
+def _remote_problem(process: subprocess.Popen[bytes], began_at: float) -> AtelierError | None:
     """Return why another machine cannot be reached, once `process` has failed.
 
     Its status is 0 if an earlier process connects already; it gets PATIENCE_S to succeed.
     """
-    is_patient = process.poll() == 0 and time.monotonic() < started_at + PATIENCE_S
+    is_patient = process.poll() == 0 and time.monotonic() < began_at + PATIENCE_S
     return None if process.poll() is None or is_patient else remote.problem()
 
 
