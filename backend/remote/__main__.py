@@ -25,7 +25,8 @@ def main() -> int:
     try:
         check_home(home)
         with lock_of(home):
-            keeper.keep(remote.machine())
+            if machine := remote.machine():  # otherwise it was unset meanwhile
+                keeper.keep(machine)
     except Timeout:
         logging.info("a connection or a backend exists already")
     except AtelierError as error:

@@ -198,7 +198,7 @@ def test_a_lost_machine_is_reported_and_used_again_once_it_is_back(here: Path, s
         launcher.connect()
     assert time.monotonic() - lost < launcher.START_S / 2
     server.reset()
-    eventually(lambda: launcher.connect_if_running() is not None, "the tunnel is open again")
+    eventually(lambda: launcher.read_connection() is not None, "the tunnel is open again")
     assert_works()
 
 
