@@ -21,7 +21,7 @@ from gimp_session import Gimp, last_values, make_profile, save_settings, setting
 from gimp_window import SETTLE_S, TRIES, GimpWindow
 from PIL import Image
 
-from atelier_shared import launcher
+from atelier_shared import launcher, remote
 from atelier_shared.client import BackendClient
 from atelier_shared.deepdream import FRAMES, DeepDream
 from atelier_shared.messages import Picture, Region
@@ -317,6 +317,21 @@ def test_the_preview_follows_the_settings(window: GimpWindow) -> None:
     assert wait_for_preview(window, dialog) == woodcut, "the preview differs from the first one of this style"
     window.press("Escape")
     window.wait_for_end(title_of(STYLE))
+
+
+def test_the_dialog_names_the_machine_that_computes(window: GimpWindow, home: Path) -> None:
+    """The backend of this computer is running already and stands in for that machine's."""
+    launcher.connect().close()
+    remote.set_machine("user@gpu")
+    try:
+        open_dialog(window, STYLE, method="gallery")
+        texts = window.visible_texts()
+        window.take_screenshot("machine")
+        assert any(text.endswith("on user@gpu") or text == "user@gpu computes." for text in texts), texts
+        window.press("Escape")
+        window.wait_for_end(title_of(STYLE))
+    finally:
+        remote.set_machine("")
 
 
 def test_settings_are_reset_and_saved_and_a_style_becomes_a_favourite(window: GimpWindow, home: Path) -> None:
