@@ -243,9 +243,10 @@ def _versions() -> str:
 
 
 def _without_secrets(text: str) -> str:
-    """Replace keys of backends, passwords in addresses, and the names of users in paths."""
+    """Replace keys of backends, passwords in addresses, and the names of users in paths and of machines."""
     text = re.sub("[0-9a-f]{64}", "(a key)", text).replace(str(Path.home()), "~")
     text = re.sub(r"://[^\s/@]+@", "://(a password)@", text)
+    text = re.sub(r"[\w.+-]+@[\w.-]*\w", "(a user's machine)", text)
     return re.sub(USERS_FOLDERS, r"\1(a user)", text)
 
 

@@ -239,6 +239,7 @@ def test_the_bundle_contains_neither_the_key_nor_the_name_of_the_user(
 @pytest.mark.parametrize(
     ("line", "kept"),
     [
+        ("connected to jane.doe@gpu.example, port 5.", "connected to (a user's machine), port 5."),
         (
             "proxy http://me:secret@proxy.example:8080 refused",
             "proxy http://(a password)@proxy.example:8080 refused",
