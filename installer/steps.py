@@ -20,6 +20,7 @@ from .builds import CARDS, noted_index
 from .command import install_command
 from .dry_run import installation, preparation, print_preview, removal
 from .environment import make_environment, make_home
+from .extension import make_extension
 from .offline import open_folder, prepare
 from .output import fail, print_any_character, report
 from .packages import has_video
@@ -60,6 +61,8 @@ def run_options(options: argparse.Namespace, home: Home) -> None:
         print_preview(describe(options, plan))
     elif options.uninstall:
         uninstall(home)
+    elif options.make_extension:
+        make_extension(options.make_extension)
     elif options.prepare_offline:
         prepare(plan, options.prepare_offline)
     else:
@@ -153,6 +156,12 @@ def parse_options() -> argparse.Namespace:
         "--client",
         action="store_true",
         help="leave out PyTorch and the networks: another machine makes the pictures (atelier remote)",
+    )
+    parser.add_argument(
+        "--make-extension",
+        type=absolute,
+        metavar="FILE",
+        help="write the plug-in and this installer as an extension of GIMP (.gex), and install nothing",
     )
     parser.add_argument(
         "--service", action="store_true", help="keep a backend running with systemd, for a GIMP in a sandbox"

@@ -101,9 +101,9 @@ class PictureRun:
         region = mask.region if mask else canvas.whole
         content, part = canvas.content_of(region)
         outcome.notes += [
-            f"{piece.content.name}: {note}" for note in canvas.notes(region) + canvas.losses(encoding)
+            f"{_name_of(piece)}: {note}" for note in canvas.notes(region) + canvas.losses(encoding)
         ]
-        self.display.begin(piece.content.name, expected(self.request, content, len(outputs)))
+        self.display.begin(_name_of(piece), expected(self.request, content, len(outputs)))
         compute = functools.partial(self._compute, pictures=pictures, outcome=outcome)
         results = frames(compute, self.request, content, part, len(outputs))
         for output, result in zip(outputs, results, strict=True):
@@ -180,6 +180,11 @@ def messages_of(
 def load(path: Path, max_megapixels: float) -> Canvas:
     """Read a picture, unless it is one of the last ones read."""
     return Canvas.load(path, max_megapixels)
+
+
+def _name_of(piece: PlannedResult) -> str:
+    """Return the name of the content; that of the output for a picture made from nothing."""
+    return piece.output.name if piece.content is BLANK else piece.content.name
 
 
 def _own_format(canvas: Canvas, output: Path) -> Format | None:

@@ -93,13 +93,15 @@ def started(gimp: Gimp, code: str, env: Mapping[str, str] | None = None) -> Iter
             running.kill()
 
 
-def make_profile(gimp: Gimp, *, few_plugins: bool) -> None:
+def make_profile(gimp: Gimp, *, few_plugins: bool, plugin: bool = True) -> None:
     """Make a profile with the plug-in and all or few of GIMP's own; with few, GIMP starts much faster.
 
     The profile is a copy of one that GIMP has used before, in which it has noted its plug-ins, so that it
     asks only ours what it offers.
     """
     shutil.copytree(_used_profile(gimp, few_plugins), gimp.profile)
+    if not plugin:
+        return
     ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
     shutil.copytree(PLUGIN, gimp.profile / "plug-ins" / "atelier", ignore=ignored)
 

@@ -4,6 +4,7 @@ AtelierError
  ├─ ProtocolError           the other side violated the protocol
  │   └─ VersionMismatch     … because it uses another version of it
  ├─ BackendUnavailable      no backend is running, and none could be started
+ │   └─ BackendMissing      … because it is not installed
  ├─ BackendSilent           a backend stopped answering
  ├─ JobCancelled            the user cancelled the job
  └─ JobFailed               the backend could not make the picture
@@ -32,6 +33,10 @@ class VersionMismatch(ProtocolError):
 
 class BackendUnavailable(AtelierError):
     """No running backend, and none could be started."""
+
+
+class BackendMissing(BackendUnavailable):
+    """No installed backend."""
 
 
 class BackendSilent(AtelierError):

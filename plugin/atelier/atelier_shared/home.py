@@ -19,7 +19,10 @@ from .deferred_translation import N_
 from .errors import BackendUnavailable
 
 NOTE_OF_THE_HOME = "atelier-home.txt"
-"""Beside the folder `atelier_shared`: the installer notes the home, and in a second line its own folder."""
+"""Beside the folder `atelier_shared`: the installer notes the home, and in a second line its own folder.
+
+In GIMP's extension the first line is empty, and the second one is relative to the folder of the note.
+"""
 INSTALLER = "install.py"
 CONNECTION_FILE = "connection.json"
 LOCK_FILE = "backend.lock"
@@ -61,14 +64,16 @@ def atelier_home() -> Path:
     if home := os.environ.get("ATELIER_HOME"):
         return Path(home).expanduser().absolute()
     noted = _read_note()
-    return Path(noted[0]) if noted else Path.home() / ".atelier"
+    return Path(noted[0]) if noted and noted[0] else Path.home() / ".atelier"
 
 
 def installer() -> Path | None:
     """Return the install.py that has installed this package, or None if it is not known or was moved."""
     noted = _read_note()
-    file = Path(noted[1], INSTALLER) if len(noted) > 1 else None
-    return file if file and file.is_file() else None
+    if len(noted) < 2:
+        return None
+    file = Path(__file__).parent.parent.joinpath(noted[1], INSTALLER).resolve()
+    return file if file.is_file() else None
 
 
 def install_command(option: str = "") -> str:

@@ -22,7 +22,7 @@ from pathlib import Path
 from . import remote
 from .client import BackendClient
 from .deferred_translation import N_
-from .errors import AtelierError, BackendUnavailable, ProtocolError, VersionMismatch
+from .errors import AtelierError, BackendMissing, BackendUnavailable, ProtocolError, VersionMismatch
 from .home import (
     atelier_home,
     backend_python,
@@ -202,7 +202,7 @@ def start_backend() -> subprocess.Popen[bytes]:
         raise BackendUnavailable(_SANDBOXED, sandbox=sandbox, command=command)
     try:
         if not backend_python().exists():
-            raise BackendUnavailable(_NOT_INSTALLED, home=atelier_home(), install=install_command())
+            raise BackendMissing(_NOT_INSTALLED, home=atelier_home(), install=install_command())
         check_home(atelier_home())
         process = _start_process("backend.remote" if machine else "backend")
     except OSError as error:

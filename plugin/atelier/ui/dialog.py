@@ -11,10 +11,11 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import TypeAlias
 
-from gi.repository import Gdk, Gimp, GimpUi, GObject, Gtk
+from gi.repository import Gdk, Gimp, GimpUi, GLib, GObject, Gtk
 
 from atelier_shared import estimate, remote
-from atelier_shared.errors import AtelierError, JobCancelled
+from atelier_shared.errors import AtelierError, BackendMissing, JobCancelled
+from atelier_shared.home import installer
 from atelier_shared.request import PREVIEW_PX, PaintingRequest
 from host import cutouts
 from host.error_report import Failure, error_details
@@ -32,6 +33,7 @@ from host.translation import _, translated
 from .gallery.entries import has_gallery, recorded_arguments, set_arguments
 from .gallery.gallery import Gallery
 from .gallery.recent import add_recent
+from .install_dialog import offer_installation
 from .preview.pane import PreviewPane, selected_part
 from .preview.rendering import picture_of
 from .results_strip import ResultsStrip
@@ -56,7 +58,7 @@ class FilterDialog:
         GimpUi.init(procedure.get_name())
         self._config, self._chosen, self._layer = config, chosen, layer
         self._run: RunProgress | None = None
-        self._is_closed = False
+        self._is_closed = self._has_offered = False
         self._client = EventLoopClient(self._backend_changed)
         self._pictures = PictureCache(layer)
         self._dialog = GimpUi.ProcedureDialog.new(procedure, config, _(chosen.title))
@@ -176,6 +178,16 @@ class FilterDialog:
 
     def _backend_changed(self) -> None:
         self._preview.refresh_soon()
+        if isinstance(self._client.state, BackendMissing) and not self._has_offered:
+            self._has_offered = True
+            GLib.idle_add(self._offer_installation, self._client.state)
+
+    def _offer_installation(self, missing: BackendMissing) -> bool:
+        """Offer to install a missing backend, once, if its installer is known."""
+        file = installer()
+        if file and offer_installation(self._dialog, missing, file):
+            self._client.start()
+        return bool(GLib.SOURCE_REMOVE)
 
     def _focused(self, _dialog: Gtk.Dialog, _event: Gdk.Event) -> bool:
         """Preview again if the layer or the selection was changed in GIMP's window."""
