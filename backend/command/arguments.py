@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import re
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from gettext import gettext as _
 from pathlib import Path
@@ -244,6 +245,8 @@ def parse(arguments: Sequence[str], version: str = "") -> argparse.Namespace:
     if arguments and arguments[0] in PICTURE_COMMANDS:
         (commands,) = (each for each in whole._actions if isinstance(each, argparse._SubParsersAction))
         command: Parser = commands.choices[arguments[0]]
+        if sys.version_info < (3, 14):  # earlier ones remove "usage: " by its length, also from a translation
+            command.usage = command.format_usage().removeprefix(_("usage: "))
         return command.parse_intermixed_args(list(arguments[1:]))
     return whole.parse_args(list(arguments))
 

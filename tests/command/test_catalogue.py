@@ -23,6 +23,7 @@ STYLE = ["style", "missing.jpg", "--style", "missing.jpg", "-o", "out.png"]
     [
         (["--help"], "Aufruf: atelier"),
         (["--help"], "die Installation prüfen und sagen, wie Probleme zu beheben sind"),
+        (["dream", "--help"], "Aufruf: atelier dream "),
         (["dream", "--help"], "Wie viel vom Traum zum Bild hinzukommt, 0.0 bis 1.0 (Vorgabe: 1.0)"),
         (["style", "a.jpg"], "diese Argumente fehlen: -o/--output"),
         ([*STYLE, "--strenght", "1"], "unbekannte Argumente: --strenght 1. Meinten Sie --strength?"),
