@@ -14,6 +14,7 @@ from pathlib import Path
 
 from atelier_shared.settings import Choice, Number, Setting
 from host.filters import FILTERS, Filter, PictureArgument
+from host.layers_as_frames import LAYERS_AS_FRAMES
 
 FOLDER = Path(__file__).parents[1] / "plugin" / "atelier" / "help" / "en"
 PREFIX = "plug-in-atelier-"
@@ -65,6 +66,14 @@ ABOUT = {
         " upper left corner. <code>atelier classes</code> in a terminal lists the 1000 classes.</p>"
     ),
 }
+FRAMES_HELP = """
+<h2>Animations</h2>
+<p>With several layers, <b>Layers as frames</b> says which of them are the frames of an animation, from bottom
+to top. Each frame follows the motion from the one before it. The result is a new image: <i>Filters ▸
+Animation ▸ Playback</i> plays it, <i>File ▸ Export As…</i> writes it as GIF or WebP, with the durations in
+the layers' names, such as (100ms). Run <code>python3 install.py --video</code> in a terminal before the first
+animation.</p>
+"""
 PREVIEW = """
 <h2>The preview</h2>
 <p>The preview is made by the same method as the result. A quick picture comes first; it is refined while
@@ -122,6 +131,7 @@ def index(filters: Mapping[str, Filter]) -> str:
 def page(name: str, chosen: Filter) -> str:
     steps = "\n".join(f"<li>{escape(step)}</li>" for step in FIRST_STEPS[name])
     rows = "\n".join(table_rows(chosen))
+    frames = FRAMES_HELP.lstrip() if LAYERS_AS_FRAMES in chosen.settings else ""
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -137,7 +147,7 @@ def page(name: str, chosen: Filter) -> str:
 </ol>
 {ABOUT[name]}
 {PREVIEW.strip()}
-<h2>Settings</h2>
+{frames}<h2>Settings</h2>
 <table>
 <tr><th>Setting</th><th>Effect</th><th>Values</th></tr>
 {rows}

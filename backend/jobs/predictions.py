@@ -38,6 +38,14 @@ class Prediction(NamedTuple):
     amount: float
 
 
+def require_opencv() -> None:
+    """Raise a ValueError that names the remedy if OpenCV is not installed."""
+    try:
+        from ..animation import motion  # noqa: F401
+    except ImportError as error:
+        raise Wrong(NO_OPENCV, install=install_command("--video")) from error
+
+
 def predict(content: Tensor, previous: Tensor, result: VisibleImage, region: Region) -> Prediction | None:
     """Predict a frame from the one before; None if a new scene begins with it.
 
@@ -50,10 +58,9 @@ def predict(content: Tensor, previous: Tensor, result: VisibleImage, region: Reg
     Raises:
         ValueError: OpenCV is not installed.
     """
-    try:
-        from ..animation import coherence
-    except ImportError as error:
-        raise Wrong(NO_OPENCV, install=install_command("--video")) from error
+    require_opencv()
+    from ..animation import coherence
+
     before = as_array(previous)
     after, known = before.copy(), np.zeros(before.shape[:2], np.float32)
     after[inside(region)], known[inside(region)] = as_array(result.image), 1

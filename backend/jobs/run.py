@@ -20,7 +20,7 @@ from ..compat import devices
 from ..imaging import colours
 from ..imaging.step import Steps
 from ..weights.store import MissingWeights
-from . import dispatch, job_pictures, picture_tensors, timings
+from . import dispatch, job_pictures, picture_tensors, predictions, timings
 from .picture_arrays import crop
 
 PREVIEW_PX = 256
@@ -56,6 +56,8 @@ def run(submit: Submit, models: Path) -> Messages:
         MemoryError: not even the smallest tiles fit into the processor's memory.
     """
     if not isinstance(submit.request, PaintingRequest):  # the identity test
+        if submit.previous:
+            predictions.require_opencv()
         yield Result(submit.job, crop(submit.content, submit.region))
         return
     try:

@@ -20,10 +20,12 @@ from host.arguments import declare_arguments, given_pictures
 from host.error_report import Failure
 from host.event_loop_client import EventLoopClient
 from host.filters import FILTERS, Filter
+from host.frame_layers import Target
+from host.layers_as_frames import LAYERS_AS_FRAMES
 from host.picture_cache import PictureCache
 from host.progress_reporter import ProgressReporter
 from host.run import make_layers
-from host.suitability import Unsuitable, single_layer
+from host.suitability import Unsuitable
 from host.task import task_of
 from host.translation import _, translated
 
@@ -45,7 +47,7 @@ class Atelier(Gimp.PlugIn):  # type: ignore[misc]  # gi has no types
         chosen = FILTERS[name]
         procedure = Gimp.ImageProcedure.new(self, name, Gimp.PDBProcType.PLUGIN, run, None)
         procedure.set_image_types("RGB*, GRAY*")
-        procedure.set_sensitivity_mask(Gimp.ProcedureSensitivityMask.DRAWABLE)
+        procedure.set_sensitivity_mask(_sensitivity(chosen))
         procedure.set_menu_label(_(chosen.menu_label))
         procedure.add_menu_path("<Image>/Filters/" + _("_Neural"))
         procedure.set_documentation(_(chosen.blurb), _(chosen.blurb), name)
@@ -55,6 +57,13 @@ class Atelier(Gimp.PlugIn):  # type: ignore[misc]  # gi has no types
             "result", _("Result"), _("The new layer"), True, GObject.ParamFlags.READWRITE
         )
         return procedure
+
+
+def _sensitivity(chosen: Filter) -> Gimp.ProcedureSensitivityMask:
+    """Return the numbers of selected layers with an enabled menu entry: one, or also several."""
+    mask = Gimp.ProcedureSensitivityMask
+    takes_frames = LAYERS_AS_FRAMES in chosen.extra_settings
+    return mask.DRAWABLE | mask.DRAWABLES if takes_frames else mask.DRAWABLE
 
 
 # ── A run ────────────────────────────────────────────────────────────────────────────────────────
@@ -104,15 +113,16 @@ def _run(
     drawables: Sequence[Gimp.Drawable],
     config: Gimp.ProcedureConfig,
 ) -> Gimp.Layer:
-    chosen, layer = FILTERS[procedure.get_name()], single_layer(image, drawables)
+    chosen, target = FILTERS[procedure.get_name()], Target(image, drawables)
+    target.check(takes_frames=LAYERS_AS_FRAMES in chosen.extra_settings)
     if run_mode == Gimp.RunMode.INTERACTIVE:
         from ui.dialog import FilterDialog  # loads Gtk, which other calls do not need
 
-        with FilterDialog(procedure, config, chosen, layer) as dialog:
+        with FilterDialog(procedure, config, chosen, target) as dialog:
             return dialog.make_layer(attempt)
     if run_mode == Gimp.RunMode.NONINTERACTIVE and given_pictures(config, chosen):
         _apply_picture_settings(config, chosen)
-    return _run_without_dialog(config, chosen, layer)
+    return _run_without_dialog(config, chosen, target)
 
 
 def _apply_picture_settings(config: Gimp.ProcedureConfig, chosen: Filter) -> None:
@@ -123,8 +133,8 @@ def _apply_picture_settings(config: Gimp.ProcedureConfig, chosen: Filter) -> Non
             config.set_property(name, value)
 
 
-def _run_without_dialog(config: Gimp.ProcedureConfig, chosen: Filter, layer: Gimp.Layer) -> Gimp.Layer:
-    task = task_of(config, chosen)
+def _run_without_dialog(config: Gimp.ProcedureConfig, chosen: Filter, target: Target) -> Gimp.Layer:
+    task, layer = task_of(config, chosen, target), target.layer
     with (
         ProgressReporter(task.title, task.frames) as status_bar,
         closing(EventLoopClient(lambda: None)) as client,

@@ -1,4 +1,5 @@
-"""Tests run inside GIMP, in one session: every scene, and every function named `case_…`.
+"""Tests run inside GIMP, in one session: every scene, and every function named `case_…`, also of
+`animation_cases`.
 
 `test_in_gimp.py` starts them and reads the outcomes. Only GIMP's Python can import this module.
 """
@@ -46,8 +47,10 @@ MANY_ITEMS = 200
 
 def main() -> None:
     """Run all scenes and cases."""
+    import animation_cases  # imports this module
+
     scenes = {name: functools.partial(check_scene, scene) for name, scene in SCENES.items()}
-    write_outcomes(scenes | cases_in(globals()))
+    write_outcomes(scenes | cases_in(globals()) | cases_in(vars(animation_cases)))
 
 
 # ── Calls, as from a script ───────────────────────────────────────────────────────────────────────

@@ -22,7 +22,7 @@ PYTHON_PATH = {"PYTHONPATH": f"{Path(__file__).parent}:{PLUGIN}"}
 """Lets code in GIMP import the modules of the tests and of the plug-in."""
 KEPT_VARIABLES = ("OMP_NUM_THREADS",)
 """tests/run.py sets it for the backends."""
-FEW_PLUGINS = ("python-eval", "file-png", "file-jpeg", "file-tiff")
+FEW_PLUGINS = ("python-eval", "file-png", "file-jpeg", "file-tiff", "file-gif-export", "file-webp")
 # No welcome dialog and no question about a colour profile may cover the image window.
 SETTINGS = """
 (show-welcome-dialog no)

@@ -543,7 +543,7 @@ def case_text_settings_have_suggestions_for_the_network() -> None:
     for name, chosen in FILTERS.items():
         procedure, config = config_of(name)
         dialog = GimpUi.ProcedureDialog.new(procedure, config, "")
-        form = settings_form(dialog, config, chosen)
+        form = settings_form(dialog, config, chosen, {})
         for setting in (each for each in chosen.settings if each.name in chosen.suggestions):
             control = dialog.get_widget(argument_name(setting), GObject.TYPE_NONE)
             for network in ("squeezenet", "vgg16"):
@@ -563,7 +563,7 @@ def case_a_control_without_effect_says_when_it_has_one() -> None:
     chosen = FILTERS["plug-in-atelier-style-transfer"]
     procedure, config = config_of("plug-in-atelier-style-transfer")
     dialog = GimpUi.ProcedureDialog.new(procedure, config, "")
-    settings_form(dialog, config, chosen)
+    settings_form(dialog, config, chosen, {})
     control = dialog.get_widget("smoothness", GObject.TYPE_NONE)
     config.set_property("method", "fine")
     assert "only with" not in control.get_tooltip_text()
@@ -573,11 +573,42 @@ def case_a_control_without_effect_says_when_it_has_one() -> None:
     dialog.destroy()
 
 
+def case_only_the_layers_that_apply_can_be_chosen_as_frames() -> None:
+    chosen = FILTERS["plug-in-atelier-deepdream"]
+    procedure, config = config_of("plug-in-atelier-deepdream")
+    config.set_property("layers-as-frames", "group")
+    dialog = GimpUi.ProcedureDialog.new(procedure, config, "")
+    form = settings_form(dialog, config, chosen, {"this": "One reason.", "group": "Another."})
+    control = dialog.get_widget("layers-as-frames", GObject.TYPE_NONE)
+    assert config.get_property("layers-as-frames") == "selected", "a choice that does not apply is replaced"
+    assert control.get_visible()
+    assert "All layers of the group: Another." in control.get_tooltip_text()
+    choice = Gimp.param_spec_choice_get_choice(config.find_property("layers-as-frames"))
+    applies = {value: choice.is_valid(value) for value in ("this", "selected", "group", "image")}
+    assert applies == {"this": False, "selected": True, "group": False, "image": True}
+    assert not dialog.get_widget("frames", GObject.TYPE_NONE).get_sensitive(), "a zoom has a single layer"
+    form.basic.destroy()
+    dialog.destroy()
+
+
+def case_without_layers_for_frames_there_is_no_choice() -> None:
+    chosen = FILTERS["plug-in-atelier-deepdream"]
+    procedure, config = config_of("plug-in-atelier-deepdream")
+    config.set_property("layers-as-frames", "image")
+    dialog = GimpUi.ProcedureDialog.new(procedure, config, "")
+    reasons = dict.fromkeys(("selected", "group", "image"), "A reason.")
+    form = settings_form(dialog, config, chosen, reasons)
+    assert config.get_property("layers-as-frames") == "this"
+    assert not dialog.get_widget("layers-as-frames", GObject.TYPE_NONE).get_visible()
+    form.basic.destroy()
+    dialog.destroy()
+
+
 def case_a_slider_has_its_default_within_reach() -> None:
     for name, chosen in FILTERS.items():
         procedure, config = config_of(name)
         dialog = GimpUi.ProcedureDialog.new(procedure, config, "")
-        settings_form(dialog, config, chosen)
+        settings_form(dialog, config, chosen, {})
         for setting in chosen.settings:
             if not (isinstance(setting, Number) and isinstance(setting.default, float)):
                 continue

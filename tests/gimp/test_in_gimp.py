@@ -11,6 +11,7 @@ import pytest
 from conftest import PICTURE, WHOLE, eventually, is_at_work, processes_with
 from gimp_scenes import SCENES
 from gimp_session import PYTHON_PATH, Gimp, filter_of, started
+from PIL import Image, ImageSequence
 
 from atelier_shared import launcher
 from atelier_shared.messages import Result
@@ -20,13 +21,24 @@ TESTS = Path(__file__).parent
 START_S, END_S = 120.0, 60.0
 DREAM_FOR_LONG = "import gimp_cases; gimp_cases.dream_for_long_and_then_briefly()"
 DREAM_FRAMES = "import gimp_cases; gimp_cases.dream_frames_until_killed()"
-CASES = re.findall(r"^def (case_\w+)", (TESTS / "gimp_cases.py").read_text(encoding="utf-8"), re.MULTILINE)
+CASES = [
+    case
+    for file in ("gimp_cases.py", "animation_cases.py")
+    for case in re.findall(r"^def (case_\w+)", (TESTS / file).read_text(encoding="utf-8"), re.MULTILINE)
+]
+DURATIONS_MS = [100, 40, 250]
 
 
 @pytest.fixture(scope="module")
-def outcomes(gimp: Gimp, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder with the outcomes and the files that the cases write."""
+    return tmp_path_factory.mktemp("outcomes")
+
+
+@pytest.fixture(scope="module")
+def outcomes(gimp: Gimp, folder: Path) -> dict[str, str]:
     """The outcome of every scene and case, by name: a traceback, or an empty text if it has passed."""
-    file = tmp_path_factory.mktemp("outcomes") / "outcomes.json"
+    file = folder / "outcomes.json"
     env = {**PYTHON_PATH, "OUTCOMES": str(file)}
     done = gimp.run_python("import gimp_cases; gimp_cases.main()", env=env, timeout_s=900)
     assert done.returncode == 0, done.stderr
@@ -38,6 +50,26 @@ def outcomes(gimp: Gimp, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
 def test_in_gimp(outcomes: dict[str, str], name: str) -> None:
     if outcomes[name]:
         pytest.fail(outcomes[name], pytrace=False)
+
+
+@pytest.mark.parametrize("ending", ["gif", "webp"])
+def test_gimp_exports_an_animation_with_its_durations(
+    outcomes: dict[str, str], folder: Path, ending: str
+) -> None:
+    assert not outcomes["case_an_animation_is_a_new_image_that_gimp_exports"]
+    with Image.open(folder / f"animation.{ending}") as exported:
+        frames = [frame.copy() for frame in ImageSequence.Iterator(exported)]
+        durations = [_duration(exported, number) for number in range(len(frames))]
+    assert durations == DURATIONS_MS
+    assert {frame.size for frame in frames} == {(96, 64)}
+    assert len({frame.convert("RGBA").tobytes() for frame in frames}) == len(DURATIONS_MS)
+
+
+def _duration(exported: Image.Image, number: int) -> int:
+    """Return the duration of a frame in milliseconds."""
+    exported.seek(number)
+    exported.load()
+    return int(exported.info["duration"])
 
 
 NOT_INSTALLED = """

@@ -81,6 +81,18 @@ image.set_selected_layers([photo])
 Gimp.Selection.none(image)
 Gimp.displays_flush()
 """
+THREE_FRAMES = """
+from gi.repository import Gimp
+(image,) = Gimp.get_images()
+(photo,) = image.get_layers()
+for duration in (40, 250):
+    copy = photo.copy()
+    image.insert_layer(copy, None, 0)
+    copy.set_name(f"frame ({duration}ms) (combine)")
+    copy.set_offsets(duration, 20)
+image.set_selected_layers([photo])
+Gimp.displays_flush()
+"""
 CLIPBOARD = """
 import gi
 gi.require_versions({{"Gdk": "3.0", "Gtk": "3.0"}})
@@ -643,6 +655,44 @@ def test_stop_and_keep_adds_the_picture_so_far(window: GimpWindow) -> None:
     (made,) = window.layers()[: len(window.layers()) - len(before["layers"])]
     assert made["settings"]["iterations"] == LONG["iterations"]
     assert made["pixels"] != before["layers"][0]["pixels"]
+    undo(window, before)
+
+
+def test_layers_are_frames_and_one_undo_restores_them(window: GimpWindow) -> None:
+    window.run_python(THREE_FRAMES)
+    before = window.image()
+    open_dialog(window, STYLE, **QUICK, layers_as_frames="image", output="replace")
+    window.take_screenshot("layers-as-frames")
+    window.press("alt+u")
+    window.wait_for_end(title_of(STYLE), JOB_S)
+    made = window.layers()
+    photo = before["layers"][-1]["name"]
+    names = ["frame (250ms) (replace)", "frame (40ms) (replace)", f"{photo} (replace)"]
+    assert [layer["name"] for layer in made] == names
+    assert {tuple(layer["box"]) for layer in made} == {tuple(before["layers"][-1]["box"])}
+    assert len({layer["pixels"] for layer in made}) == 3
+    undo(window, before)
+
+
+def is_running(window: GimpWindow) -> bool:
+    return any(text.startswith(("DeepDream: ", "Cancelling…")) for text in window.visible_texts())
+
+
+def test_cancel_leaves_all_frames_and_stop_keeps_the_first(window: GimpWindow) -> None:
+    window.run_python(THREE_FRAMES)
+    before = window.image()
+    open_dialog(window, DREAM, **LONG, layers_as_frames="image", output="replace")
+    for end in ("Escape", "alt+k"):
+        window.press("alt+u")
+        wait_for_text(window, "DeepDream: frame 1 of 3, step ")
+        assert window.image() == before
+        window.press(end)
+        if end == "Escape":
+            window.wait_until(lambda: not is_running(window), "the run has ended")
+            assert window.image() == before
+    window.wait_for_end(title_of(DREAM), JOB_S)
+    assert window.layers()[:-1] == before["layers"][:-1]
+    assert window.layers()[-1]["settings"]["iterations"] == LONG["iterations"]
     undo(window, before)
 
 

@@ -18,6 +18,7 @@ from PIL import Image
 from atelier_shared.deepdream import DeepDream
 from atelier_shared.messages import PreviousFrame, Region, Result, Submit
 from atelier_shared.request import PaintingRequest
+from atelier_shared.requests import Identity
 from atelier_shared.style_transfer import StyleTransfer
 from backend.jobs import run
 from backend.jobs.picture_arrays import as_array, as_picture, crop
@@ -173,3 +174,6 @@ def test_without_opencv_the_error_names_the_remedy(models: Path, monkeypatch: py
     previous = PreviousFrame(as_picture(first, "RGB", "u8"), as_picture(first, "RGB", "u8"))
     with pytest.raises(ValueError, match=r"install.py --video"):
         made_of(METHODS["light"], second, previous, models)
+    probe = Submit(1, Identity(), as_picture(second, "RGB", "u8"), WHOLE, previous=previous)
+    with pytest.raises(ValueError, match=r"install.py --video"):
+        list(run.run(probe, models))

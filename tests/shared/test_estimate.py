@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -192,3 +193,16 @@ def test_an_unwritable_folder_is_ignored(tmp_path: Path) -> None:
 def test_durations_are_rounded(seconds: float | None, sentence: str) -> None:
     template, count = in_words(seconds)
     assert template.format(count=count) == sentence
+
+
+def test_the_further_frames_of_an_animation_take_their_share_of_the_first() -> None:
+    dream = DeepDream(iterations=8, further_iterations=2, octaves=1, largest_octave="working")
+    assert dream.further_share(1000, 500) == 1 / 4
+    fine = StyleTransfer(method="fine", further_iterations=2, iterations=100, size=1000)
+    assert 0 < fine.further_share(1000, 500) < 1 / 2
+    for request in (
+        StyleTransfer(method="fast"),
+        replace(fine, coherence=0.0),
+        StyleTransfer(strength=0.0),
+    ):
+        assert request.further_share(1000, 500) == 1

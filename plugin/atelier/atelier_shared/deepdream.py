@@ -227,6 +227,10 @@ class DeepDream(PaintingRequest):
         """Whether each frame of an animation follows the one before it."""
         return self.coherence > 0
 
+    def further_share(self, width: int, height: int) -> float:
+        """Return the work of each further frame of an animation, in proportion to the first one's."""
+        return self.for_next_frame().work(width, height) / self.work(width, height)
+
     def for_frame(self, number: int) -> DeepDream:
         """Return the same with another seed for each frame, so that the network's grid does not add up."""
         return replace(self, seed=(self.seed + number) % (LARGEST_SEED + 1))

@@ -59,13 +59,11 @@ def estimate(request: PaintingRequest, width: int, height: int, slowness: Slowne
 def estimate_frames(
     request: PaintingRequest, width: int, height: int, slowness: Slowness, count: int
 ) -> float | None:
-    """Return the seconds that the frames of a zoom will take; those after the first take fewer steps."""
+    """Return the seconds that the frames of a zoom or an animation will take."""
     first = estimate(request, width, height, slowness)
     if first is None or count == 1:
         return first
-    further = request.for_next_frame()
-    share = further.usual_seconds(width, height) / max(request.usual_seconds(width, height), LEAST)
-    return first * (1 + (count - 1) * share)
+    return first * (1 + (count - 1) * request.further_share(width, height))
 
 
 def _most_similar(usual_s: float, slowness: Slowness) -> list[Sequence[float]]:

@@ -148,6 +148,10 @@ class PaintingRequest(Request):
         """Return the usual duration of a job on `width` × `height` pixels."""
         return self.work(width, height) / self.usual_speed
 
+    def further_share(self, width: int, height: int) -> float:
+        """Return the work of each further frame of an animation, in proportion to the first one's."""
+        return 1.0
+
     def picture_weights(self, count: int) -> Sequence[float]:
         """Return the weights of `count` pictures beside the layer.
 

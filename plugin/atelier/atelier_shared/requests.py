@@ -12,7 +12,10 @@ from .visualise import Visualise
 
 @dataclass(frozen=True)
 class Identity(Request):
-    """Return the picture unchanged: a test of everything except the networks."""
+    """Return the picture unchanged: a test of everything except the networks.
+
+    With the previous frame of an animation, it fails if the backend cannot estimate motion.
+    """
 
     name = "identity"
 

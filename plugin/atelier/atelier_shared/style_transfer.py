@@ -275,6 +275,14 @@ class StyleTransfer(PaintingRequest):
         finest = fitted_pixels(width, height, self.working_px)
         return max(1, round(FURTHER_WORK * self._painting_work(width, height) / finest))
 
+    def further_share(self, width: int, height: int) -> float:
+        """Return the work of each further frame of an animation, in proportion to the first one's."""
+        first = self.work(width, height)
+        if self.method != "fine" or not (self.is_coherent and first):
+            return 1.0
+        painting = self.further_steps(width, height) * fitted_pixels(width, height, self.working_px)
+        return (painting + self._repainting_work(width, height)) / first
+
     @property
     def picture_px(self) -> int:
         """Longest side, in pixels, at which a style picture is useful."""

@@ -12,11 +12,12 @@ from atelier_shared.gallery_styles import GALLERY
 from atelier_shared.imagenet_classes import CLASSES
 from atelier_shared.networks import Grouped, network_layers
 from atelier_shared.presets import PRESETS, Preset
-from atelier_shared.request import PaintingRequest
+from atelier_shared.request import Condition, PaintingRequest
 from atelier_shared.settings import Setting, settings
 from atelier_shared.style_transfer import StyleTransfer
 from atelier_shared.visualise import Visualise
 
+from .layers_as_frames import LAYERS_AS_FRAMES, THIS
 from .output import OUTPUT_SETTINGS
 
 
@@ -68,6 +69,12 @@ class Filter:
         """All settings, in the order of the dialog."""
         return (*settings(self.request), *self.extra_settings)
 
+    @property
+    def conditions(self) -> tuple[Condition, ...]:
+        """Which settings have an effect only with certain values of another one."""
+        no_zoom = Condition((FRAMES.name,), LAYERS_AS_FRAMES.name, (THIS,))
+        return (*self.request.conditions, *([no_zoom] if FRAMES in self.extra_settings else []))
+
     def is_basic(self, setting: Setting) -> bool:
         """Return whether a setting has its place above Advanced in the dialog."""
         return not self.basic or setting.name in self.basic
@@ -103,8 +110,9 @@ FILTERS = {
         N_("Style Transfer"),
         N_("_Style Transfer…"),
         N_("Paint the layer in the style of another picture, as a new layer"),
-        basic=("method", "quality", "strength", "style_size", "colours"),
+        basic=("method", "quality", "strength", "style_size", "colours", LAYERS_AS_FRAMES.name),
         picture_arguments=STYLES,
+        extra_settings=(LAYERS_AS_FRAMES, *OUTPUT_SETTINGS),
         suggestions={
             "content_layers": network_layers,
             "style_layers": network_layers,
@@ -116,9 +124,12 @@ FILTERS = {
         N_("DeepDream"),
         N_("_DeepDream…"),
         N_("Strengthen the features that a neural network detects in the layer, as a new layer"),
-        basic=("objective", "layers", "imagenet_class", "strength", "iterations", "octaves"),
+        basic=(
+            *("objective", "layers", "imagenet_class", "strength", "iterations", "octaves"),
+            LAYERS_AS_FRAMES.name,
+        ),
         picture_arguments=GUIDES,
-        extra_settings=(FRAMES, *OUTPUT_SETTINGS),
+        extra_settings=(FRAMES, LAYERS_AS_FRAMES, *OUTPUT_SETTINGS),
         presets=PRESETS,
         set_by_picture={"objective": "guide"},
         suggestions={"layers": network_layers},

@@ -42,6 +42,11 @@ def mask_of(layer: Gimp.Layer, box: Region, poll: Poll) -> CutoutMask | None:
     return _mask_as_stored(own, box, poll) if own else None
 
 
+def selection_mask(image: Gimp.Image, box: Region, poll: Poll) -> CutoutMask | None:
+    """Return the soft selection in a box of the canvas; None if nothing is selected."""
+    return None if Gimp.Selection.is_empty(image) else _mask_as_stored(image.get_selection(), box, poll)
+
+
 def _product(one: array[float], other: array[float], poll: Poll) -> bytes:
     """Multiply two masks."""
     product = array("f")

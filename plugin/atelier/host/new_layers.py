@@ -18,7 +18,7 @@ from atelier_shared.errors import ProtocolError
 from atelier_shared.home import install_command
 from atelier_shared.messages import Frame, Picture
 
-from .cutouts import Cutout
+from .cutouts import Area, Cutout, ImageKind
 from .layer_pixels import OPAQUE, Poll, coding_for, no_poll, slices, write_pixels
 from .layer_state import is_in_place
 from .output import BLEND_MODE, Output
@@ -56,30 +56,42 @@ def destination_of(cutout: Cutout, output: Output) -> Iterator[Destination]:
         _found, x, y = layer.get_offsets()
         yield Destination(layer.get_image(), x + box.x, y + box.y, layer, output)
         return
-    base, precision, profile = cutout.kind
-    image = Gimp.Image.new_with_precision(box.width, box.height, base, precision)
-    if profile:
-        image.set_color_profile(profile)
-    try:
+    with new_image(cutout.kind, box.width, box.height) as image:
         yield Destination(image, 0, 0, None, output)
+
+
+@contextmanager
+def new_image(kind: ImageKind, width: int, height: int) -> Iterator[Gimp.Image]:
+    """Yield a new image; delete it if the block raises."""
+    image = kind.new_image(width, height)
+    try:
+        yield image
     except BaseException:
         image.delete()
         raise
 
 
+def show_image(image: Gimp.Image) -> None:
+    """Open a window for a new image, unless GIMP has no windows."""
+    if Gimp.default_display():
+        Gimp.Display.new(image)
+
+
 def new_layer(
-    destination: Destination, cutout: Cutout, picture: Picture, name: str, settings: str, poll: Poll = no_poll
+    destination: Destination, area: Area, picture: Picture, name: str, settings: str, poll: Poll = no_poll
 ) -> Gimp.Layer:
     """Return a complete layer, not yet in its image; `settings` go into its parasite.
 
     Raises:
-        ProtocolError: the picture does not have the cutout's size and coding.
+        ProtocolError: the picture does not have the area's size and coding.
     """
-    _check_picture(cutout, picture)
-    layer = _empty_layer(destination, cutout, name)
+    _check_picture(area, picture)
+    layer = _empty_layer(destination, area, name)
     try:
-        _attach_parasites(layer, settings, destination.source)
-        _fill(layer, cutout, picture, poll)
+        attach_settings(layer, settings)
+        if destination.source:
+            _attach(layer, SOURCE_PARASITE, _tattoo(destination.source))
+        _fill(layer, area, picture, poll)
     except BaseException:
         layer.delete()
         raise
@@ -148,20 +160,18 @@ def settings_of(layer: Gimp.Layer) -> dict[str, Any]:
 # ── A layer ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def _check_picture(cutout: Cutout, picture: Picture) -> None:
-    expected = (cutout.box.width, cutout.box.height, cutout.coding.channels, cutout.coding.depth)
+def _check_picture(area: Area, picture: Picture) -> None:
+    expected = (area.box.width, area.box.height, area.coding.channels, area.coding.depth)
     if (picture.width, picture.height, picture.channels, picture.depth) != expected:
         sentence = _("The backend returned a picture of a wrong format. Run '{install}' again.")
         raise ProtocolError(sentence.format(install=install_command()))
 
 
-def _empty_layer(destination: Destination, cutout: Cutout, name: str) -> Gimp.Layer:
-    """Return an empty layer of a cutout's size."""
-    image, box, kinds = destination.image, cutout.box, Gimp.ImageType
-    kind = kinds.GRAYA_IMAGE if cutout.kind.base == Gimp.ImageBaseType.GRAY else kinds.RGBA_IMAGE
-    layer = Gimp.Layer.new(
-        image, name, box.width, box.height, kind, destination.output.opacity, _mode(destination)
-    )
+def _empty_layer(destination: Destination, area: Area, name: str) -> Gimp.Layer:
+    """Return an empty layer of an area's size."""
+    image, box, opacity = destination.image, area.box, destination.output.opacity
+    layer_type = area.kind.layer_type
+    layer = Gimp.Layer.new(image, name, box.width, box.height, layer_type, opacity, _mode(destination))
     layer.set_offsets(destination.x, destination.y)
     return layer
 
@@ -173,20 +183,23 @@ def _mode(destination: Destination) -> Gimp.LayerMode:
     return getattr(Gimp.LayerMode, name.upper())
 
 
-def _attach_parasites(layer: Gimp.Layer, settings: str, source: Gimp.Layer | None) -> None:
+def attach_settings(layer: Gimp.Layer, settings: str) -> None:
+    """Store the settings that made a layer in its parasite."""
+    _attach(layer, SETTINGS_PARASITE, settings.encode())
+
+
+def _attach(layer: Gimp.Layer, name: str, data: bytes) -> None:
     flags = Gimp.PARASITE_PERSISTENT | Gimp.PARASITE_UNDOABLE
-    layer.attach_parasite(Gimp.Parasite.new(SETTINGS_PARASITE, flags, settings.encode()))
-    if source:
-        layer.attach_parasite(Gimp.Parasite.new(SOURCE_PARASITE, flags, _tattoo(source)))
+    layer.attach_parasite(Gimp.Parasite.new(name, flags, data))
 
 
-def _fill(layer: Gimp.Layer, cutout: Cutout, picture: Picture, poll: Poll) -> None:
-    """Write the pixels of a layer, and the cutout's mask if there is one."""
+def _fill(layer: Gimp.Layer, area: Area, picture: Picture, poll: Poll) -> None:
+    """Write the pixels of a layer, and the area's mask if there is one."""
     write_pixels(layer, coding_for(layer, alpha=True).babl, _pixels_with_alpha(picture, poll), poll)
-    if cutout.mask is not None:
+    if area.mask is not None:
         mask = layer.create_mask(Gimp.AddMaskType.WHITE)
         layer.add_mask(mask)
-        write_pixels(mask, cutout.mask.babl, cutout.mask.pixels, poll)
+        write_pixels(mask, area.mask.babl, area.mask.pixels, poll)
 
 
 def _pixels_with_alpha(picture: Picture, poll: Poll) -> Frame:

@@ -52,5 +52,10 @@ class Output(NamedTuple):
     mode: str = BLEND_MODE.default
     opacity: float = OPACITY.default
 
+    @property
+    def is_blended(self) -> bool:
+        """Whether a new layer lets the layers below it show through."""
+        return self.opacity < OPACITY.high or self.mode not in (BLEND_MODE.default, "normal")
+
 
 DEFAULT_OUTPUT = Output()

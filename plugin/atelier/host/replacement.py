@@ -20,7 +20,7 @@ def replace_pixels(cutout: Cutout, picture: Picture) -> bool:
     False, with the layer unchanged, if it is locked or the picture no longer fits.
     """
     layer = cutout.layer
-    if not is_in_place(layer, cutout.state) or _is_locked(layer):
+    if not is_in_place(layer, cutout.state) or is_locked(layer):
         return False
     image = layer.get_image()
     image.undo_group_start()
@@ -50,7 +50,7 @@ def _write(cutout: Cutout, picture: Picture) -> bool:
     return is_done
 
 
-def _is_locked(item: Gimp.Item) -> bool:
+def is_locked(item: Gimp.Item) -> bool:
     """Return whether the pixels of an item, or of a group around it, are locked."""
     parent = item.get_parent()
-    return bool(item.get_lock_content()) or (parent is not None and _is_locked(parent))
+    return bool(item.get_lock_content()) or (parent is not None and is_locked(parent))

@@ -5,43 +5,23 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Protocol
 
 from gi.repository import Gimp
 
 from atelier_shared.errors import JobCancelled
-from atelier_shared.messages import Picture, Progress, Queued, Region, Result
+from atelier_shared.messages import Picture, Region, Result
 from atelier_shared.request import Request
 from atelier_shared.zoom_frames import frames
 
+from .animation import make_animation
 from .cutouts import Cutout, cut_out
 from .event_loop_client import EventLoopClient
-from .new_layers import OPENED_AS_IMAGE, Destination, destination_of, insert, new_layer
+from .monitor import RunMonitor
+from .new_layers import OPENED_AS_IMAGE, Destination, destination_of, insert, new_layer, show_image
 from .picture_cache import PictureCache
 from .replacement import NOT_REPLACED, replace_pixels
 from .task import Task
 from .translation import _
-
-
-class RunMonitor(Protocol):
-    """The display of a run's progress, and the means to end the run."""
-
-    @property
-    def finishes_early(self) -> bool:
-        """Whether the run is to end with the picture as it is now."""
-
-    def poll(self) -> None:
-        """Handle events; called every few hundredths of a second while pixels are read and written.
-
-        Raises:
-            JobCancelled: the user has cancelled the run.
-        """
-
-    def job_started(self, job: int) -> None:
-        """Accept the number of the job for the next frame."""
-
-    def progressed(self, frame: int, message: Queued | Progress) -> None:
-        """Show the progress of a frame, counted from 0."""
 
 
 def make_layers(
@@ -52,7 +32,8 @@ def make_layers(
     Layers are created only after the last frame is computed. GIMP's Cancel button kills the plug-in, and
     GIMP would keep layers that are not yet in an image.
 
-    If the layer has changed too much meanwhile, the result becomes a new image.
+    If the layer has changed too much meanwhile, the result becomes a new image. Layers as frames become one
+    unless they are replaced.
 
     Raises:
         JobCancelled: the user has cancelled the run.
@@ -60,14 +41,22 @@ def make_layers(
         The image is unchanged in all these cases.
     """
     styles = [cache.for_run(each, task.request.picture_px, monitor.poll) for each in task.pictures]
+    make = make_animation if task.layers else functools.partial(_make, layer)
+    made, notes = make(task, styles, client, monitor)
+    Gimp.displays_flush()
+    for note in dict.fromkeys(filter(None, notes)):
+        Gimp.message(_(note))
+    return made
+
+
+def _make(
+    layer: Gimp.Layer, task: Task, styles: Sequence[Picture], client: EventLoopClient, monitor: RunMonitor
+) -> tuple[Gimp.Layer, Sequence[str]]:
+    """Filter a layer; return the last new layer, and notes for the user."""
     cutout, content, region = cut_out(layer, monitor.poll)
     results = _compute(task, client, monitor, styles, content, region)
     made, note = _output(task, cutout, results, monitor)
-    Gimp.displays_flush()
-    for each in dict.fromkeys((*(result.note for result in results), note)):
-        if each:
-            Gimp.message(_(each))
-    return made
+    return made, [*(result.note for result in results), note]
 
 
 def _compute(
@@ -106,10 +95,9 @@ def _output(
     with destination_of(cutout, task.output) as destination:
         *_others, made = _insert_layers(task, cutout, destination, results, monitor)
     if destination.source:
-        return made, _(NOT_REPLACED) if replaces else ""
-    if Gimp.default_display():  # a GIMP without windows has none
-        Gimp.Display.new(destination.image)
-    return made, "" if task.output.place == "image" else _(OPENED_AS_IMAGE)
+        return made, NOT_REPLACED if replaces else ""
+    show_image(destination.image)
+    return made, "" if task.output.place == "image" else OPENED_AS_IMAGE
 
 
 def _insert_layers(

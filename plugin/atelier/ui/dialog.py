@@ -21,6 +21,7 @@ from host import cutouts
 from host.error_report import Failure, error_details
 from host.event_loop_client import EventLoopClient
 from host.filters import Filter
+from host.frame_layers import Target
 from host.picture_cache import PictureCache
 from host.progress_reporter import ProgressReporter
 from host.run import make_layers
@@ -53,10 +54,11 @@ class FilterDialog:
     """The dialog and its connection to the backend; a context manager that closes both."""
 
     def __init__(
-        self, procedure: Gimp.Procedure, config: Gimp.ProcedureConfig, chosen: Filter, layer: Gimp.Layer
+        self, procedure: Gimp.Procedure, config: Gimp.ProcedureConfig, chosen: Filter, target: Target
     ) -> None:
         GimpUi.init(procedure.get_name())
-        self._config, self._chosen, self._layer = config, chosen, layer
+        self._config, self._chosen, self._target = config, chosen, target
+        self._layer = layer = target.layer
         self._run: RunProgress | None = None
         self._is_closed = self._has_offered = False
         self._client = EventLoopClient(self._backend_changed)
@@ -77,7 +79,8 @@ class FilterDialog:
     def _lay_out(self) -> None:
         """Place the preview above the strip, the gallery above the settings, and the advanced ones beside."""
         gallery = Gallery(self._config, self._chosen).view if has_gallery(self._chosen) else None
-        form = settings_form(self._dialog, self._config, self._chosen)
+        against_frames = self._target.reasons_against()
+        form = settings_form(self._dialog, self._config, self._chosen, against_frames)
         if gallery:
             self._settings.pack_start(gallery, True, True, 0)
         self._settings.pack_start(form.basic, False, False, 0)
@@ -166,8 +169,11 @@ class FilterDialog:
 
     def _current_request(self) -> tuple[PaintingRequest, Sequence[SourcePicture]]:
         cutouts.size_to_send(self._layer)
-        task = task_of(self._config, self._chosen)
+        task = self._task()
         return task.request, task.pictures
+
+    def _task(self) -> Task:
+        return task_of(self._config, self._chosen, self._target)
 
     def _config_changed(self, *_changed: object) -> None:
         self._status_line.show_message(self._expected_duration())
@@ -197,7 +203,7 @@ class FilterDialog:
     def _expected_duration(self) -> str:
         """Return the expected duration as a sentence, or the error in the settings."""
         try:
-            seconds = self._estimate(task_of(self._config, self._chosen))
+            seconds = self._estimate(self._task())
             machine = remote.machine()
         except Unsuitable as error:
             return str(error)
@@ -212,6 +218,8 @@ class FilterDialog:
         )
 
     def _estimate(self, task: Task) -> float | None:
+        if task.layers:
+            return task.seconds(*cutouts.canvas_size_to_send(self._target.image))
         return task.seconds(*cutouts.size_to_send(self._layer))
 
     # ── A run ────────────────────────────────────────────────────────────────────────────────────
@@ -221,7 +229,7 @@ class FilterDialog:
 
         Raises the errors of `make_layers`.
         """
-        task = task_of(self._config, self._chosen)
+        task = self._task()
         if isinstance(self._client.state, AtelierError):
             self._client.start()
         with ProgressReporter(task.title, task.frames) as status_bar:
@@ -249,7 +257,8 @@ class FilterDialog:
             picture = picture_of(selected_part(made, PREVIEW_PX))
         except Unsuitable:  # the selection was moved off the layer during the run
             return
-        result = SessionResult(task.layer_name(task.frames), json.loads(task.record()), picture)
+        name = task.name if task.layers else task.layer_name(task.frames)
+        result = SessionResult(name, json.loads(task.record()), picture)
         add_session_result(task.request.name, result)
 
     def _show_failure(self, failure: Failure) -> None:

@@ -6,7 +6,7 @@ The basic settings are always visible. A button, Advanced, shows the others.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from gi.repository import Gimp, GimpUi, GObject, Gtk, Pango
@@ -15,9 +15,11 @@ from atelier_shared.networks import GROUPS
 from atelier_shared.settings import Choice, Number, Setting
 from host.arguments import argument_name
 from host.filters import Filter
+from host.layers_as_frames import LAYERS_AS_FRAMES
 from host.translation import _
 
 from .file_row import descendants, file_row
+from .frame_choice import offer_frame_layers
 from .name_search import add_name_search
 
 SPACING_PX = 6
@@ -35,9 +37,15 @@ class SettingsForm(NamedTuple):
 
 
 def settings_form(
-    dialog: GimpUi.ProcedureDialog, config: Gimp.ProcedureConfig, chosen: Filter
+    dialog: GimpUi.ProcedureDialog,
+    config: Gimp.ProcedureConfig,
+    chosen: Filter,
+    against_frames: Mapping[str, str],
 ) -> SettingsForm:
-    """Return the controls; the advanced ones are hidden."""
+    """Return the controls; the advanced ones are hidden.
+
+    `against_frames`: the choices of LAYERS_AS_FRAMES that do not apply, each with the reason.
+    """
     labels = Gtk.SizeGroup(mode=Gtk.SizeGroupMode.HORIZONTAL)
     for setting in chosen.settings:
         control = _control(dialog, setting)
@@ -55,6 +63,9 @@ def settings_form(
         form.pack_start(_advanced_button(advanced), False, False, 0)
     _disable_without_effect(dialog, config, chosen)
     form.show_all()
+    if LAYERS_AS_FRAMES in chosen.settings:
+        control = dialog.get_widget(argument_name(LAYERS_AS_FRAMES), GObject.TYPE_NONE)
+        offer_frame_layers(control, config, against_frames)
     return SettingsForm(form, advanced)
 
 
@@ -147,7 +158,7 @@ def _disable_without_effect(
 ) -> None:
     """Make each control insensitive while its setting has no effect. Its tooltip then gives the reason."""
     by_name = {setting.name: setting for setting in chosen.settings}
-    for condition in chosen.request.conditions:
+    for condition in chosen.conditions:
         depends_on = by_name[condition.depends_on]
         for name in condition.settings:
             values = Gimp.ValueArray.new(len(condition.values))
