@@ -245,7 +245,7 @@ class Window:
         self.request, self.sources, self.requests = request, sources, list[tuple[Any, bool]]()
         self.client = EventLoopClient(lambda: self.pane.refresh_soon())
         self.submit = self.client.submit
-        self.client.submit = self._counting_submit  # type: ignore[assignment,method-assign]
+        self.client.submit = self._counting_submit  # type: ignore[method-assign]
         self.pane = PreviewPane(layer, PictureCache(layer), self.client, self._current_request)
         self.window = Gtk.Window()
         self.window.add(self.pane)
@@ -257,9 +257,9 @@ class Window:
             raise self.request
         return self.request, self.sources
 
-    def _counting_submit(self, request: Any, *arguments: Any, is_preview: bool = False) -> int:
-        self.requests.append((request, is_preview))
-        return self.submit(request, *arguments, is_preview=is_preview)
+    def _counting_submit(self, request: Any, *arguments: Any, **options: Any) -> int:
+        self.requests.append((request, options.get("is_preview", False)))
+        return self.submit(request, *arguments, **options)
 
     @property
     def submitted(self) -> int:
