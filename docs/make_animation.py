@@ -19,7 +19,7 @@ from PIL import Image, ImageSequence
 
 DOCS = Path(__file__).parent
 PHOTO, STYLE = (DOCS.parent / "samples" / name for name in ("chelsea.jpg", "starry_night.jpg"))
-SECONDS, RATE = 10, 8
+SECONDS, RATE = 10, 5
 SIZE = (240, 160)
 GAP, SHOWN = 4, 6
 """Pixels between pictures, and frames of the contact sheet."""

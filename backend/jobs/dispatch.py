@@ -51,6 +51,8 @@ NOISE = {"fast": 0.05, "content": 0.05, "noise": 0.8}
 KEPT = {"fine": 1.0, "fast": 1.0, "gallery": 0.5, "light": 0.5}
 """Share of the working size up to which the repainting keeps the painting. The strokes of fine and fast stay
 as they are; with the other two, crisper new strokes replace the finest."""
+FRESH_ITERATIONS = 3
+"""More iterations of a dream where none is carried over from the previous frame, as in new parts."""
 TEXTURE_SHARE = 0.5
 """Share of the robustness and smoothness for channels: they respond to textures, finer than things."""
 
@@ -147,14 +149,18 @@ def _dream(request: DeepDream, pictures: Pictures, models: Path, tile_scale: flo
     if request.largest_octave == "layer":
         _keep_memory_for(size_of(pictures.content))
     network = _load_network(request.network, models, pictures.content.device, pooling="max")
-    prediction = pictures.prediction
-    image = pictures.content if prediction is None else _carried_over(request, pictures.content, prediction)
+    image, visible, iterations = pictures.content, pictures.visible, request.iterations
+    if prediction := pictures.prediction:
+        iterations = request.further_iterations + FRESH_ITERATIONS
+        fresh = 1 - request.coherence * prediction.reliability * FRESH_ITERATIONS / iterations
+        image = _carried_over(request, image, prediction)
+        visible = fresh if visible is None else visible * fresh
     settings = deepdream.DreamSettings(
         size=request.size,
         octaves=request.octaves,
         octave_scale=request.octave_scale,
         to_full_size=request.largest_octave == "layer",
-        iterations=request.iterations if prediction is None else request.further_iterations,
+        iterations=iterations,
         step_size=request.step_size,
         jitter=request.jitter,
         smoothing=request.smoothing,
@@ -166,7 +172,7 @@ def _dream(request: DeepDream, pictures: Pictures, models: Path, tile_scale: flo
         _dream_objective(request, network, pictures.styles),
         settings,
         network=network,
-        visible=pictures.visible,
+        visible=visible,
         tile_scale=tile_scale,
     )
     last = yield from _renumbered(dreaming, lambda step: step)
