@@ -23,8 +23,9 @@ MOST_KEPT = 0.95
 """Largest share of the prediction in a blend; errors of the motion fade away in some twenty frames."""
 DETAIL_SIGMA, POWER_SIGMA = 1.5, 8.0
 """Deviations, in pixels, of the filters that separate the detail and average its power."""
-LARGEST_GAIN = 1.1
-"""Most by which a frame's detail is amplified; more amplifies the errors of the warping."""
+LARGEST_ADDITION = 0.5
+"""Most of the own result's detail that is added where the blend has lost power. Amplifying the blend's own
+detail instead makes grain of the errors of warping."""
 LEAST_POWER = 1e-8
 
 
@@ -69,17 +70,19 @@ def blend(own: Array, predicted: Array, share: Array) -> Array:
     `share`: (H, W), from 0, the own result, to 1, as much of the prediction as its errors allow.
     """
     blended = own + (MOST_KEPT * share)[..., None] * (predicted - own)
-    coarse = _blurred(blended, DETAIL_SIGMA)
-    detail = blended - coarse
-    wanted, present = (_local_power(each) for each in (own - _blurred(own, DETAIL_SIGMA), detail))
-    gain = np.minimum(LARGEST_GAIN, np.sqrt(wanted / present))[..., None]
-    sharp: Array = np.clip(coarse + gain * detail, 0, 1)
+    present, wanted = (each - _blurred(each, DETAIL_SIGMA) for each in (blended, own))
+    power = _local_mean(wanted * wanted) + LEAST_POWER
+    missing = np.maximum(0, 1 - _local_mean(present * present) / power)
+    likeness = np.maximum(0, _local_mean(present * wanted) / power)
+    # the power of present + amplitude * wanted is that of wanted
+    amplitude = np.minimum(LARGEST_ADDITION, np.sqrt(likeness**2 + missing) - likeness)[..., None]
+    sharp: Array = np.clip(blended + amplitude * wanted, 0, 1).astype(np.float32)
     return sharp
 
 
-def _local_power(detail: Array) -> Array:
-    """Average the squares of a detail (H, W, 3) around each pixel, (H, W)."""
-    return _blurred(np.square(detail).mean(axis=-1), POWER_SIGMA) + np.float32(LEAST_POWER)
+def _local_mean(product: Array) -> Array:
+    """Average the product of two details (H, W, 3) around each pixel, (H, W)."""
+    return _blurred(product.mean(axis=-1), POWER_SIGMA)
 
 
 def _blurred(image: Array, sigma: float) -> Array:
