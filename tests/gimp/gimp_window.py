@@ -178,7 +178,12 @@ class GimpWindow:
             (opened,) = self.wait_until(lambda: set(self._windows()) - known, "a menu opens")
             known.add(opened)
             left, top, width, height = self.box_of(opened)
-            self.click_at(left + width // 2, top + round(entry * height))
+            place = left + width // 2, top + round(entry * height)
+            self.click_at(*place)
+        for _attempt in range(TRIES):  # a menu that has just opened may ignore a click
+            time.sleep(SETTLE_S)
+            if opened in self._windows():
+                self.click_at(*place)
 
     def click(self, text: str, times: int = 1, button: int = 1) -> None:
         """Click in the filter's dialog on a text, or on something with a tooltip, that begins with `text`."""
