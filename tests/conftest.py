@@ -10,6 +10,7 @@ import contextlib
 import os
 import re
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -110,6 +111,11 @@ def stop_backend(home: Path) -> None:
         with contextlib.suppress(psutil.NoSuchProcess):  # it may have ended by itself
             backend.terminate()
     eventually(lambda: not processes_with("ATELIER_HOME", home), "no process of the installation is left")
+
+
+def heed_interrupts() -> None:
+    """A shell starts background jobs with SIGINT ignored, and programs inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def eventually(holds: Callable[[], bool], what: str, within_s: float = EVENTUALLY_S) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import eventually, installed_in
+from conftest import eventually, heed_interrupts, installed_in
 from made_clips import DURATIONS_MS, audio_hash, frames, sound_video
 from numpy.typing import NDArray
 from PIL import Image
@@ -256,7 +256,9 @@ def test_on_a_full_disk_finished_frames_are_kept(home: Path, tmp_path: Path) -> 
 def test_ctrl_c_keeps_the_finished_frames(home: Path, tmp_path: Path) -> None:
     folder, out = numbered(tmp_path / "in", list(range(1, 9))), tmp_path / "out.apng"
     words = ["style", folder, *LIGHT, "-o", out]
-    process = subprocess.Popen(command(*words), stderr=subprocess.PIPE, text=True, env=os.environ)
+    process = subprocess.Popen(
+        command(*words), stderr=subprocess.PIPE, text=True, env=os.environ, preexec_fn=heed_interrupts
+    )
     eventually((tmp_path / "out.apng.frames" / "000002.png").exists, "two frames are finished")
     process.send_signal(signal.SIGINT)
     _, said = process.communicate()

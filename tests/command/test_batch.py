@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from backend_jobs import begin
-from conftest import eventually, installed_in
+from conftest import eventually, heed_interrupts, installed_in
 from PIL import Image
 
 from atelier_shared import launcher
@@ -291,11 +291,6 @@ def test_a_terminated_command_leaves_no_file(home: Path, photos: Path, tmp_path:
         running.terminate()
     assert running.returncode == 128 + signal.SIGTERM
     assert names(tmp_path / "drafts") == [] and names(out) == ["pipe.png"]
-
-
-def heed_interrupts() -> None:
-    """A shell starts background jobs with SIGINT ignored, and programs inherit that."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def test_a_cancelled_batch_lists_what_is_made(home: Path, photos: Path, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from collections.abc import Callable
 class AtelierError(Exception):
     """An error with a sentence for the user: `template.format(**values)`."""
 
-    def __init__(self, template: str, **values: object) -> None:
+    def __init__(self, template: str, /, **values: object) -> None:
         super().__init__(template.format(**values) if values else template)
         self.template, self.values = template, values
 
@@ -50,7 +50,7 @@ class JobCancelled(AtelierError):
 class JobFailed(AtelierError):
     """A job without a picture; `reason` is a code for programs."""
 
-    def __init__(self, reason: str, template: str, **values: object) -> None:
+    def __init__(self, reason: str, template: str, /, **values: object) -> None:
         """Store a reason code for programs and the parts of a sentence for the user."""
         super().__init__(template, **values)
         self.reason = reason
@@ -59,12 +59,12 @@ class JobFailed(AtelierError):
 class Wrong(ValueError):
     """An unsuitable value, with a sentence for the user like an AtelierError's."""
 
-    def __init__(self, template: str, **values: object) -> None:
+    def __init__(self, template: str, /, **values: object) -> None:
         super().__init__(template.format(**values) if values else template)
         self.template, self.values = template, values
 
 
-def translated(error: AtelierError | Wrong, translate: Callable[[str], str], **values: object) -> str:
+def translated(error: AtelierError | Wrong, translate: Callable[[str], str], /, **values: object) -> str:
     """Return an error's sentence and those of the errors nested in it, translated by `translate`.
 
     `values` replace the error's own.
