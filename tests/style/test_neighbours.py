@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from atelier_shared.networks import DefaultLayers
 from backend.imaging.style_image import Style
+from backend.networks.fast_paths import EXACT
 from backend.networks.tiled_features import Piece, TiledFeatures
 from backend.style import neighbours
 from backend.style.neighbours import feature_banks, nearest_neighbours
@@ -15,6 +16,8 @@ from backend.style.neighbours import feature_banks, nearest_neighbours
 
 class Pixels(nn.Module):
     """A network whose one layer is the picture itself."""
+
+    path = EXACT
 
     def features(self, image: Tensor, layers: list[str]) -> dict[str, Tensor]:
         return dict.fromkeys(layers, image)
