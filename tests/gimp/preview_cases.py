@@ -35,6 +35,8 @@ from host.progress_reporter import ProgressReporter
 from host.session_results import MOST_RESULTS, SessionResult, add_session_result, session_results
 from host.suitability import Unsuitable
 from host.task import Task
+from ui import settings_form as settings_form_module
+from ui.file_row import descendants
 from ui.gallery import recent
 from ui.gallery.entries import list_entries
 from ui.gallery.file_chooser import _small_picture
@@ -58,7 +60,23 @@ STARRY_NIGHT = Path(__file__).parents[2] / "samples" / "starry_night.jpg"
 def main() -> None:
     """Run all cases and write their outcomes."""
     GimpUi.init("atelier-tests")
+    keep_choices_of_closed_dialogs()
     write_outcomes(cases_in(globals()))
+
+
+def keep_choices_of_closed_dialogs() -> None:
+    """Keep the controls of LAYERS_AS_FRAMES alive, because there are many dialogs in this process.
+
+    GIMP draws the controls of a choice again when its sensitive options change, also those that are gone:
+    then it crashes. The plug-in has a process for each dialog.
+    """
+    kept, offer_frame_layers = list[Any](), settings_form_module.offer_frame_layers
+
+    def keeping(control: Any, *rest: Any) -> None:
+        kept.extend([control, *descendants(control)])
+        offer_frame_layers(control, *rest)
+
+    settings_form_module.offer_frame_layers = keeping
 
 
 # ── Layers ───────────────────────────────────────────────────────────────────────────────────────
