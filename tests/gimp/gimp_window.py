@@ -27,6 +27,7 @@ GIMP = "GIMP$"
 """The end of the title of GIMP's window."""
 START_S, WINDOW_S, POLL_S = 180.0, 60.0, 0.2
 TAKEN_S = 15.0  # until a pressed key has had its effect
+MENU_S = 5.0  # until a click in a menu has had its effect
 END_S = 10.0
 SETTLE_S = 1.0  # no event shows that a window has been drawn
 TRIES = 3
@@ -172,18 +173,30 @@ class GimpWindow:
 
         An entry is given by its place in the height of its menu, from 0 at the top to 1.
         """
-        known = set(self._windows())
-        self.click_at(*bar)
+        known, place = set(self._windows()), bar
         for entry in entries:
-            (opened,) = self.wait_until(lambda: set(self._windows()) - known, "a menu opens")
+            opened = self._menu_opened_at(place, known)
             known.add(opened)
             left, top, width, height = self.box_of(opened)
             place = left + width // 2, top + round(entry * height)
+        self._click_until(place, lambda: opened not in self._windows(), "the menu is closed")
+
+    def _menu_opened_at(self, place: tuple[int, int], known: set[str]) -> str:
+        """Click at a place until a window opens that is not in `known`; return it."""
+        self._click_until(place, lambda: set(self._windows()) - known, "a menu opens")
+        (opened,) = set(self._windows()) - known
+        return opened
+
+    def _click_until(self, place: tuple[int, int], has_effect: Callable[[], object], what: str) -> None:
+        """Click at a place until it has its effect; a menu that has just opened may ignore a click."""
+        for attempt in range(TRIES):
             self.click_at(*place)
-        for _attempt in range(TRIES):  # a menu that has just opened may ignore a click
-            time.sleep(SETTLE_S)
-            if opened in self._windows():
-                self.click_at(*place)
+            try:
+                self.wait_until(has_effect, what, MENU_S)
+                return
+            except TimeoutError:
+                if attempt == TRIES - 1:
+                    raise
 
     def click(self, text: str, times: int = 1, button: int = 1) -> None:
         """Click in the filter's dialog on a text, or on something with a tooltip, that begins with `text`."""

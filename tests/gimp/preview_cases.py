@@ -10,7 +10,7 @@ import os
 import shutil
 import time
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ from host.progress_reporter import ProgressReporter
 from host.session_results import MOST_RESULTS, SessionResult, add_session_result, session_results
 from host.suitability import Unsuitable
 from host.task import Task
+from ui import frame_choice
 from ui import settings_form as settings_form_module
 from ui.file_row import descendants
 from ui.gallery import recent
@@ -70,13 +71,13 @@ def keep_choices_of_closed_dialogs() -> None:
     GIMP draws the controls of a choice again when its sensitive options change, also those that are gone:
     then it crashes. The plug-in has a process for each dialog.
     """
-    kept, offer_frame_layers = list[Any](), settings_form_module.offer_frame_layers
+    kept, offer_frame_layers = list[Any](), frame_choice.offer_frame_layers
 
-    def keeping(control: Any, *rest: Any) -> None:
+    def keeping(control: Any, config: Any, reasons: Mapping[str, str]) -> None:
         kept.extend([control, *descendants(control)])
-        offer_frame_layers(control, *rest)
+        offer_frame_layers(control, config, reasons)
 
-    settings_form_module.offer_frame_layers = keeping
+    vars(settings_form_module)["offer_frame_layers"] = keeping
 
 
 # ── Layers ───────────────────────────────────────────────────────────────────────────────────────
