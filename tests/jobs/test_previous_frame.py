@@ -93,7 +93,12 @@ def sharpness(result: Pixels) -> float:
     return float((gray - cv2.GaussianBlur(gray, (0, 0), 1.5)).std())
 
 
-@pytest.mark.parametrize("method", METHODS)
+def cases(*methods: str) -> list[Any]:
+    """Return test cases of methods; those of *fine* take seconds."""
+    return [pytest.param(each, marks=pytest.mark.slow if "fine" in each else ()) for each in methods]
+
+
+@pytest.mark.parametrize("method", cases(*METHODS))
 def test_results_follow_the_motion_and_stay_sharp(models: Path, method: str) -> None:
     request, given = METHODS[method], frames(4)
     coherent = animated(request, given, models)
@@ -105,7 +110,7 @@ def test_results_follow_the_motion_and_stay_sharp(models: Path, method: str) -> 
     assert 0.85 < amounts[0] / amounts[1] < 1.2
 
 
-@pytest.mark.parametrize("method", ["fast", "fine", "dream"])
+@pytest.mark.parametrize("method", cases("fast", "fine", "dream"))
 def test_coherence_is_a_matter_of_degree(models: Path, method: str) -> None:
     request, given = METHODS[method], frames(2)
     results = [animated(replace(request, coherence=c), given, models)[1] for c in (0.0, 0.5, 1.0)]
@@ -113,7 +118,7 @@ def test_coherence_is_a_matter_of_degree(models: Path, method: str) -> None:
     assert 0 < np.abs(half - alone).mean() < np.abs(full - alone).mean()
 
 
-@pytest.mark.parametrize("method", ["fine", "dream"])
+@pytest.mark.parametrize("method", cases("fine", "dream"))
 def test_further_frames_have_their_own_number_of_iterations(models: Path, method: str) -> None:
     request, given = METHODS[method], frames(2)
     few, many = (animated(replace(request, further_iterations=n), given, models) for n in (1, 4))
@@ -121,7 +126,7 @@ def test_further_frames_have_their_own_number_of_iterations(models: Path, method
     assert (few[1] != many[1]).any()
 
 
-@pytest.mark.parametrize("method", ["fast", "fine", "dream"])
+@pytest.mark.parametrize("method", cases("fast", "fine", "dream"))
 def test_a_new_scene_is_independent_of_the_last_one(models: Path, method: str) -> None:
     request = METHODS[method]
     cat, other = frames(1)[0], np.ascontiguousarray(photograph("coffee")[:HEIGHT, :WIDTH])
@@ -129,7 +134,7 @@ def test_a_new_scene_is_independent_of_the_last_one(models: Path, method: str) -
     assert (after_a_cut == as_array(made_of(request, other, None, models).picture)).all()
 
 
-@pytest.mark.parametrize("method", ["fast", "fine", "dream"])
+@pytest.mark.parametrize("method", cases("fast", "fine", "dream"))
 def test_a_part_of_the_frames_follows_the_motion_as_well(models: Path, method: str) -> None:
     """Only the part of the previous result is known, so its surroundings add nothing to it."""
     request, given = METHODS[method], frames(3)
