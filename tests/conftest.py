@@ -82,6 +82,16 @@ def installed_in(home: Path, models: Path) -> Path:
     return home
 
 
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Iterator[Path]:
+    """Return an installation with one backend for all clients of a module; some modules have their own."""
+    home = installed_in(tmp_path_factory.mktemp("home"), models)
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("ATELIER_HOME", str(home))
+        yield home
+        stop_backend(home)
+
+
 def processes_with(variable: str, value: Path) -> list[psutil.Process]:
     """Return the other processes that have an environment variable of that value."""
     found = []

@@ -2,9 +2,9 @@
 
     python -m backend.command.style_pictures PHOTO HOME
 
-Each is the photo, painted by the gallery method, in HOME/styles, with its settings in the JPEG's comment.
-A photo and not a texture, because faces and other shapes keep more of their form in a style that has
-outlines and plain areas. Undamaged pictures with the right settings are kept.
+Each is the photo, painted by the gallery method, in HOME/styles. A photo and not a texture, because faces
+and other shapes keep more of their form in a style that has outlines and plain areas. Undamaged pictures
+with the right settings are kept.
 """
 
 from __future__ import annotations
@@ -15,17 +15,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 
 from atelier_shared.gallery_styles import GALLERY
-from atelier_shared.home import MODELS_FOLDER, STYLES_FOLDER, replacing
+from atelier_shared.home import MODELS_FOLDER, STYLES_FOLDER
 from atelier_shared.style_transfer import StyleTransfer
 
-from .thumbnails import as_json, painted
+from .made_pictures import make_missing, painted
 
 STYLE_PX = 768
 """Longest side, smaller than the usual working size, so that its strokes are seen in the result."""
-QUALITY = 92
 
 
 def make(photo: Path, home: Path, report: Callable[[str], object] = print) -> list[Path]:
@@ -43,28 +42,9 @@ def make(photo: Path, home: Path, report: Callable[[str], object] = print) -> li
         folder / f"{name}.jpg": StyleTransfer(method="gallery", gallery_style=name, size=STYLE_PX)
         for name in GALLERY
     }
-    missing = {file: request for file, request in requests.items() if not _is_current(file, request)}
     with Image.open(photo, formats=["JPEG"]) as picture:
-        scale = STYLE_PX / max(picture.size)
-        content = picture.convert("RGB").resize(
-            (round(picture.width * scale), round(picture.height * scale)), Image.Resampling.LANCZOS
-        )
-    for number, (file, request) in enumerate(missing.items(), start=1):
-        with replacing(file) as draft:
-            style = painted(content, request, home / MODELS_FOLDER)
-            style.save(draft, "jpeg", quality=QUALITY, comment=as_json(request))
-        report(f"Progress {number} of {len(missing)}")
-    return list(missing)
-
-
-def _is_current(file: Path, request: StyleTransfer) -> bool:
-    """Return True if a style picture is undamaged and has these settings."""
-    try:
-        with Image.open(file, formats=["JPEG"]) as picture:
-            picture.load()
-            return picture.info.get("comment") == as_json(request).encode()
-    except (OSError, ValueError, SyntaxError):  # Pillow's errors for missing and damaged files
-        return False
+        content = ImageOps.contain(picture.convert("RGB"), (STYLE_PX, STYLE_PX), Image.Resampling.LANCZOS)
+    return make_missing(requests, functools.partial(painted, content, models=home / MODELS_FOLDER), report)
 
 
 if __name__ == "__main__":

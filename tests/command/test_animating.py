@@ -8,12 +8,11 @@ import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import eventually, heed_interrupts, installed_in
+from conftest import eventually, heed_interrupts
 from made_clips import DURATIONS_MS, audio_hash, frames, sound_video
 from numpy.typing import NDArray
 from PIL import Image
@@ -23,16 +22,6 @@ from backend.command.clips import animated_pictures, video
 STYLE = Path(__file__).parents[2] / "samples" / "starry_night.jpg"
 LIGHT: list[str | Path] = ["--style", STYLE, "--method", "light", "--size", "64"]
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Iterator[Path]:
-    """Return an installation with one backend for all commands of this module."""
-    home = installed_in(tmp_path_factory.mktemp("home"), models)
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("ATELIER_HOME", str(home))
-        yield home
-        atelier("stop")
 
 
 def command(*words: str | Path) -> list[str]:

@@ -14,13 +14,12 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from backend_jobs import begin
-from conftest import eventually, heed_interrupts, installed_in
+from conftest import eventually, heed_interrupts
 from PIL import Image
 
 from atelier_shared import launcher
@@ -31,16 +30,6 @@ SAMPLES = Path(__file__).parents[2] / "samples"
 STYLE, OTHER_STYLE = SAMPLES / "starry_night.jpg", SAMPLES / "coffee.jpg"
 GALLERY: list[str | Path] = ["--method", "gallery", "--size", "64"]
 FAST: list[str | Path] = ["--method", "fast", "--size", "64"]
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Iterator[Path]:
-    """Return an installation with one backend for all commands of this module."""
-    home = installed_in(tmp_path_factory.mktemp("home"), models)
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("ATELIER_HOME", str(home))
-        yield home
-        atelier("stop")
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import socket
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,16 +28,6 @@ SAMPLES = Path(__file__).parents[2] / "samples"
 PHOTO, STYLE = SAMPLES / "chelsea.jpg", SAMPLES / "starry_night.jpg"
 BROKEN_OFF, NOT_A_NUMBER = "broken-off.png", "not-a-number.tiff"
 QUICK_DREAM = ["--size", "128", "--octaves", "1", "--iterations", "3"]
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Iterator[Path]:
-    """Return an installation with one backend for all commands of this module."""
-    home = installed_in(tmp_path_factory.mktemp("home"), models)
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("ATELIER_HOME", str(home))
-        yield home
-        atelier("stop")
 
 
 def atelier(*words: str | Path) -> subprocess.CompletedProcess[str]:

@@ -1,7 +1,8 @@
-"""The thumbnails of built-in styles and presets: complete, undamaged, and made only when needed."""
+"""Thumbnails, and style pictures in the gallery's styles: complete, undamaged, and made only when needed."""
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,12 @@ from atelier_shared.deepdream import DeepDream
 from atelier_shared.gallery_styles import GALLERY
 from atelier_shared.presets import PRESETS
 from atelier_shared.style_transfer import StyleTransfer
-from backend.command import thumbnails
+from backend.command import style_pictures, thumbnails
+from backend.command.style_pictures import STYLE_PX
 from backend.command.thumbnails import THUMBNAIL_PX, make, requests
 
-PHOTO = Path(__file__).parents[2] / "samples" / "chelsea.jpg"
+SAMPLES = Path(__file__).parents[2] / "samples"
+PHOTO, STYLES_PHOTO = SAMPLES / "chelsea.jpg", SAMPLES / "coffee.jpg"
 STYLE, OTHER, PRESET = "style-woodcut.png", "style-great-wave.png", "preset-snouts.png"
 
 
@@ -28,7 +31,8 @@ def home(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Limit the thumbnails to three, because all are made in the same way."""
+    """Limit the thumbnails to three and the styles to two, because all are made in the same way."""
+    monkeypatch.setattr(style_pictures, "GALLERY", ("woodcut", "great wave"))
     every = requests()
     monkeypatch.setattr(
         thumbnails, "requests", lambda: {name: every[name] for name in (STYLE, OTHER, PRESET)}
@@ -90,3 +94,34 @@ def test_a_failed_write_leaves_no_file(home: Path, monkeypatch: pytest.MonkeyPat
     with pytest.raises(OSError, match="disk is full"):
         make(PHOTO, home)
     assert files_in(home) == {name: content for name, content in before.items() if name != STYLE}
+
+
+def test_style_pictures_are_paintings_of_the_photo(home: Path) -> None:
+    assert {file.name for file in style_pictures.make(STYLES_PHOTO, home)} == {
+        "woodcut.jpg",
+        "great wave.jpg",
+    }
+    with Image.open(STYLES_PHOTO) as photo:
+        pictures = [photo.convert("RGB").resize((STYLE_PX, STYLE_PX * photo.height // photo.width))]
+    for name in ("woodcut", "great wave"):
+        with Image.open(home / "styles" / f"{name}.jpg") as style:
+            pictures.append(style.convert("RGB"))
+    for one, another in pairwise(pictures):
+        assert one.size == another.size
+        assert max(ImageStat.Stat(ImageChops.difference(one, another)).mean) > 20
+
+
+@pytest.mark.parametrize("harm", ["missing", "cut off", "of other settings"])
+def test_only_missing_damaged_and_outdated_style_pictures_are_made(home: Path, harm: str) -> None:
+    style_pictures.make(STYLES_PHOTO, home)
+    file, other = home / "styles" / "woodcut.jpg", home / "styles" / "great wave.jpg"
+    before = file.read_bytes()
+    if harm == "missing":
+        file.unlink()
+    elif harm == "cut off":
+        file.write_bytes(before[:2000])
+    else:
+        file.write_bytes(other.read_bytes())
+    assert style_pictures.make(STYLES_PHOTO, home) == [file]
+    assert file.read_bytes() == before
+    assert style_pictures.make(STYLES_PHOTO, home) == []
