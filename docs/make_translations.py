@@ -4,7 +4,7 @@
     python3 docs/make_translations.py de         prints the texts that a language lacks
 
 Run it after every change of a text. It needs xgettext, msgmerge and msgattrib, from the package `gettext`.
-A text whose English has changed is lacking. `python3 install.py` compiles the translations.
+A text counts as untranslated after its English has changed. `python3 install.py` compiles the translations.
 """
 
 from __future__ import annotations

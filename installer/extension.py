@@ -25,7 +25,10 @@ from .translations import CATALOGUE, SOURCES, mo_file, translations
 
 IDENTIFIER = "org.atelier.Atelier"
 PLUGIN = "plugin/atelier"
-CONTENT = (*BACKEND_SOURCES, INSTALLER, "installer", "requirements.txt", "requirements.lock", "samples")
+CONTENT = (
+    *(*BACKEND_SOURCES, INSTALLER, "installer", "samples"),
+    *("requirements.txt", "requirements-video.txt", "requirements.lock"),
+)
 LEFT_OUT = ("__pycache__", ".egg-info", ".mo", NOTE_OF_THE_HOME)
 EXECUTABLE, PLAIN = 0o100755 << 16, 0o100644 << 16
 LOCAL_MODE, UNIX = (0x6C78, 7, 0b101), 3 << 8

@@ -31,7 +31,7 @@ VIDEO_REQUIREMENTS = CHECKOUT / "requirements-video.txt"
 LOCK = CHECKOUT / "requirements.lock"
 TORCH = ("torch", "torchvision")
 BAR_OPTIONS = ("--progress-bar", "raw")
-"""For a pip of the lock; an old one has no such bar."""
+"""For the locked version of pip; older ones lack this option."""
 COMPUTING = (*TORCH, "safetensors")
 """The packages that a client of another machine's backend does without."""
 CUDA = (
@@ -107,7 +107,8 @@ def install_packages(plan: Plan) -> None:
         run_pip_on(plan, [line for line in pins(plan) if line.startswith("pip==")], "install")
         missing = missing_packages(plan)
     check_build(plan, missing)
-    show_pip_on(plan, missing, "Installing the packages. PyTorch takes some minutes", "install")
+    hint = "" if plan.client else ". PyTorch takes some minutes"
+    show_pip_on(plan, missing, f"Installing the packages{hint}", "install")
     note_packages(plan)
 
 
@@ -133,8 +134,7 @@ def repair_packages(plan: Plan) -> None:
         damaged = damaged_packages(plan)
     for package in damaged:
         report(f"The package {package} is damaged and will be replaced.")
-    if damaged:
-        show_pip_on(plan, damaged, "Replacing damaged packages", "install", "--ignore-installed")
+    show_pip_on(plan, damaged, "Replacing damaged packages", "install", "--ignore-installed")
 
 
 def damaged_packages(plan: Plan) -> list[str]:
@@ -169,7 +169,9 @@ def missing_packages(plan: Plan, *more: str) -> list[str]:
 
 
 def show_pip_on(plan: Plan, packages: Sequence[str], text: str, *command: str) -> None:
-    """Run pip on packages as `run_pip_on` does, with a bar below a text."""
+    """Run pip on packages, if there are any, as `run_pip_on` does, with a bar below a text."""
+    if not packages:
+        return
     progress = Packages(plan.home.venv, len(packages))
     with LongStep(text, progress):
         run_pip_on(plan, packages, *command, *BAR_OPTIONS, read=progress.read)

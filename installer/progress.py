@@ -52,12 +52,9 @@ class Steps:
 
 
 class Packages(Steps):
-    """Progress of pip with `count` packages: first all are downloaded, then all are unpacked into `venv`.
+    """Progress of pip with `count` packages: first all are downloaded, then all are unpacked into `venv`."""
 
-    With no count, pip looks up packages, and their number is unknown.
-    """
-
-    def __init__(self, venv: Path, count: int = 0) -> None:
+    def __init__(self, venv: Path, count: int) -> None:
         super().__init__()
         self.venv, self.count = venv, count
         self.begun, self.name = 0, ""
@@ -75,8 +72,6 @@ class Packages(Steps):
     @property
     def part(self) -> float | None:
         """The part that is done; downloading counts as half of the work."""
-        if not self.count:
-            return None
         if self.unpacked_before is not None:
             return 0.5 + self._unpacked() / self.count / 2
         return max(0.0, self.begun - 1 + (super().part or 0)) / self.count / 2

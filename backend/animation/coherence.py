@@ -18,7 +18,7 @@ import numpy as np
 from .motion import Array, motion_between, warp
 
 TOLERANCE = 0.06
-"""Difference of a frame to the warped previous one, in [0, 1], at which the reliability falls to 1/e."""
+"""Mean difference between a frame and the warped previous one at which the reliability is 1/e."""
 MOST_KEPT = 0.95
 """Largest share of the prediction in a blend; errors of the motion fade away in some twenty frames."""
 DETAIL_SIGMA, POWER_SIGMA = 1.5, 8.0
@@ -67,7 +67,7 @@ def predict(
 def blend(own: Array, predicted: Array, share: Array) -> Array:
     """Blend a frame's own result (H, W, 3) with the predicted one, with the detail of `own`.
 
-    `share`: (H, W), from 0, the own result, to 1, as much of the prediction as its errors allow.
+    `share`: (H, W) in [0, 1]. 0 keeps `own`; 1 takes the share MOST_KEPT of the prediction.
     """
     blended = own + (MOST_KEPT * share)[..., None] * (predicted - own)
     present, wanted = (each - _blurred(each, DETAIL_SIGMA) for each in (blended, own))

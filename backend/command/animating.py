@@ -39,7 +39,7 @@ from .picture_files.writing import Encoding
 ANIMATED_SUFFIXES = (".gif", ".webp", ".apng")
 USUAL_RATE = 25.0
 LOOP_FRAMES = 12
-"""Frames before the first one of a seamless loop: from the last frames on, the motion leads into it."""
+"""Frames of the clip's end, computed before the first frame so that a loop continues their motion."""
 ALL_SOUND = (Fraction(0), Fraction(10**9))
 KEPT = "The finished frames are kept; the same command goes on with them."
 
@@ -50,7 +50,7 @@ KEPT = "The finished frames are kept; the same command goes on with them."
 def is_animation(options: argparse.Namespace) -> bool:
     """Return whether a call makes an animation rather than pictures of their own.
 
-    It does with --animation, with a video, and with several frames for one file of an animation.
+    True with --animation, for a video, and for several frames with one animation file as output.
     """
     if options.animation or any(video.is_video(path) for path in options.contents):
         return True
@@ -145,7 +145,7 @@ def _numbered_outputs(source: Clip, count: int, styles: tuple[Path, ...], pictur
 
 
 class PlannedFrame(NamedTuple):
-    """A frame to compute, counted from 1. The first ones of a seamless loop only lead to it: `output` is 0.
+    """A frame to compute, counted from 1. Frames computed only to lead into a seamless loop have `output` 0.
 
     Attributes:
         number: among all frames to compute.
@@ -315,9 +315,11 @@ class _Painter:
             _check_alike(canvas, first, step.output)
             if step.output:
                 durations.append(step.frame.seconds)
+            if step.number < done:
+                continue
             content, part = canvas.content_of(region)
-            if step.number <= done:
-                if step.number == done and request.is_coherent:
+            if step.number == done:
+                if request.is_coherent:
                     result = like(content, as_array(self.work.result(step.number, content.depth)))
                     previous = following(request, content, result)
                 continue
@@ -356,8 +358,8 @@ class _Painter:
                 elif isinstance(message, Progress):
                     pictures.display.work(done + message.step / message.total, left)
                 elif isinstance(message, Result):
-                    if message.note and message.note not in self.outcome.notes:
-                        self.outcome.notes.append(message.note)
+                    if message.note and _(message.note) not in self.outcome.notes:
+                        self.outcome.notes.append(_(message.note))
                     return message.picture
         raise AssertionError("messages_of() ends with a Result or raises")
 

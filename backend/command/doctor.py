@@ -137,7 +137,7 @@ def examine_weights(models: Path) -> Finding:
     """Check that the networks' weights are present and undamaged; torchvision's own are optional."""
     name = _("weights")
     if machine := _machine_without_torch():
-        return Finding(_("weights"), True, _("They are on {machine}.").format(machine=machine))
+        return Finding(name, True, _("They are on {machine}.").format(machine=machine))
     try:
         from ..weights import sources, store
     except IMPORT_ERRORS as error:

@@ -91,7 +91,7 @@ def pieces(
     made: list[PlannedResult] = []
     for file in files:
         for group in styles:
-            name = filled(pattern, _fields(file, group, len(made) + 1, ending)) if pattern else output
+            name = _filled(pattern, _fields(file, group, len(made) + 1, ending)) if pattern else output
             made.append(PlannedResult(file, group, Path(folder, name)))
     _check(made, by_name=not pattern)
     return made
@@ -124,7 +124,7 @@ def _can_write(suffix: str) -> bool:
     return chosen is not None and bool(chosen.depths)
 
 
-def filled(pattern: str, fields: Mapping[str, str]) -> str:
+def _filled(pattern: str, fields: Mapping[str, str]) -> str:
     """Fill the fields of a pattern.
 
     Raises:

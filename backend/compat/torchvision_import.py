@@ -26,10 +26,10 @@ COMPILER = "torch._dynamo"
 
 @contextmanager
 def _without_compiler() -> Iterator[None]:
-    """Spare torchvision the import of PyTorch's compiler: half of a worker's start, and 70 MB.
+    """Skip torchvision's import of PyTorch's compiler, which takes time and memory at every start.
 
-    Only torchvision's operator roi_align wants the compiler, for a function to ask about itself. In its
-    place is a function that says no. The compiler can still be imported afterwards.
+    Only torchvision's operator roi_align imports it, to check whether compilation is supported. A stub
+    answers False. The compiler can still be imported afterwards.
     """
     if COMPILER in sys.modules:
         yield

@@ -52,7 +52,7 @@ KEPT = {"fine": 1.0, "fast": 1.0, "gallery": 0.5, "light": 0.5}
 """Share of the working size up to which the repainting keeps the painting. The strokes of fine and fast stay
 as they are; with the other two, crisper new strokes replace the finest."""
 FRESH_ITERATIONS = 3
-"""More iterations of a dream where none is carried over from the previous frame, as in new parts."""
+"""Additional iterations where no dream is carried over, such as in newly visible parts."""
 TEXTURE_SHARE = 0.5
 """Share of the robustness and smoothness for channels: they respond to textures, finer than things."""
 
@@ -187,7 +187,7 @@ def _carried_over(request: DeepDream, content: Tensor, prediction: Prediction) -
 
 
 def _in_amount(request: DeepDream, content: Tensor, prediction: Prediction, image: Tensor) -> Tensor:
-    """Reduce a dream to the amount of the previous frame's, because dreams upon dreams add up."""
+    """Scale a dream to the amount of the previous frame's. Otherwise it grows from frame to frame."""
     if request.keeps_colours:  # as the previous result does
         image = colours.with_colours_of(image, content)
     return deepdream.with_amount(image, content, prediction.region, prediction.amount)

@@ -14,9 +14,9 @@ from atelier_shared.messages import Picture
 ROWS = 256
 """Rows to convert at a time, to limit the memory for light."""
 FAR = 0.2
-"""Change of a colour from which on nothing of its saturation beyond sRGB is kept."""
+"""A colour that changes by this much or more loses its saturation beyond sRGB."""
 UNCHANGED = 1e-6
-"""Change by rounding alone."""
+"""A smaller change is rounding."""
 SRGB = 0.0
 """The gamma that stands for sRGB's curve."""
 

@@ -28,7 +28,7 @@ from . import ssh
 FIRST_PAUSE_S, LONGEST_PAUSE_S, GIVE_UP_S = 1.0, 30.0, 600.0
 """Pauses between attempts to open a lost tunnel, each twice the last, and the time after which it ends."""
 ENDING_S = 2.0
-"""Time in which ssh ends after its connection; if it does not, the backend has ended and not the tunnel."""
+"""Time for ssh to end after a lost tunnel. If it still runs then, the backend has ended instead."""
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ class BackendEnded(Exception):
 
 
 def keep(machine: str) -> None:
-    """Connect to the backend of `machine`, and again whenever the tunnel is lost, until its end.
+    """Keep a tunnel to the backend of `machine` open until that backend ends.
 
     Problems are noted for `launcher`.
 

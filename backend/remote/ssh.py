@@ -43,8 +43,8 @@ ALONE = (
 """No terminal, no forwarded display or agent, and a connection of its own; it ends with this process."""
 PRINT_CONNECTION = "exec sh -c '\"${ATELIER_HOME:-$HOME/.atelier}/bin/atelier\" serve --print-connection'"
 ECHO = "exec cat"
-"""The tunnel's command: it proves an open tunnel, measures it, and ends when its input is closed,
-also because this process was killed."""
+"""Runs at the other end. Its echo shows that the tunnel is open, and measures its rate. It ends when
+its input is closed, even if this process was killed."""
 PROBE_BYTES = 1 << 19
 SLOW_BITS_PER_S = 100e6
 """Below this, ssh compresses: zlib makes the pixels of a photo a quarter to a half shorter."""

@@ -52,9 +52,8 @@ def nearest_neighbours(
 ) -> list[PiecesByLayer]:
     """Return the targets: for each position of each tile its nearest neighbour in the bank of the layer.
 
-    It is the neighbour of the mean of two features, the content's and the first image's. In plain areas
-    all of the content's features are alike and would have the same neighbour; with the strokes of the first
-    image they have several.
+    It is the neighbour of the mean of two features, the content's and the first image's. In plain areas the
+    content's features are alike and would share one neighbour. The strokes of the first image vary them.
     Differs from Kolkin et al. 2022: they use the features of the image alone, which distorts faces.
 
     Args:

@@ -637,7 +637,7 @@ def test_a_picture_in_a_wide_profile_is_painted_like_its_twin_in_srgb(
 def test_a_picture_in_a_wide_profile_keeps_every_bit_without_an_effect(
     tmp_path: Path, name: str, dtype: Any
 ) -> None:
-    """Its colours need not be in sRGB. Outside of a mask and where nothing changes, no bit does."""
+    """Its colours may be beyond sRGB. Outside of the mask, or without an effect, no bit changes."""
     values = noise(40, 50, 3, dtype=dtype)
     icc = b"x\0\0" + zlib.compress(WIDE[name])
     if dtype == np.uint8:

@@ -601,7 +601,8 @@ def case_only_the_layers_that_apply_can_be_chosen_as_frames() -> None:
     control = dialog.get_widget("layers-as-frames", GObject.TYPE_NONE)
     assert config.get_property("layers-as-frames") == "selected", "a choice that does not apply is replaced"
     assert control.get_visible()
-    assert "All layers of the group: Another." in control.get_tooltip_text()
+    for widget in (control, *descendants(control)):
+        assert "All layers of the group: Another." in widget.get_tooltip_text()
     choice = Gimp.param_spec_choice_get_choice(config.find_property("layers-as-frames"))
     applies = {value: choice.is_valid(value) for value in ("this", "selected", "group", "image")}
     assert applies == {"this": False, "selected": True, "group": False, "image": True}

@@ -94,7 +94,7 @@ def sharpness(result: Pixels) -> float:
 
 
 def cases(*methods: str) -> list[Any]:
-    """Return test cases of methods; those of *fine* take seconds."""
+    """Return test cases of methods; the quick run leaves out those of *fine*, which take seconds."""
     return [pytest.param(each, marks=pytest.mark.slow if "fine" in each else ()) for each in methods]
 
 

@@ -373,7 +373,7 @@ def _copied(
 
 
 def _is_within(at: Fraction, span: tuple[Fraction, Fraction]) -> bool:
-    """Return whether a time is in a span; a span from the start includes the encoder's delay before it."""
+    """Return whether a time is in a span. A span from 0 includes negative times: the encoder's delay."""
     return at < span[1] and (at >= span[0] or span[0] == 0)
 
 

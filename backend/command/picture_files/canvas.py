@@ -68,9 +68,11 @@ class Canvas:
     @cached_property
     def picture(self) -> Picture:
         """The pixels for the backend: with sRGB's curve, the file's primaries, and straight alpha."""
-        own = self.file.pixels.values
-        strips = [own[start : start + STRIP_ROWS] for start in range(0, len(own), STRIP_ROWS)]
-        pixels = Pixels(np.concatenate([self._coded(Pixels(strip)).values for strip in strips]))
+        pixels = self.file.pixels
+        if self._is_recoded:
+            own = pixels.values
+            strips = (own[start : start + STRIP_ROWS] for start in range(0, len(own), STRIP_ROWS))
+            pixels = Pixels(np.concatenate([self._coded(Pixels(strip)).values for strip in strips]))
         return as_picture(pixels.values, pixels.channels, pixels.depth, self._to_srgb)
 
     @property
@@ -217,7 +219,7 @@ class Canvas:
 
     def _coded(self, pixels: Pixels) -> Pixels:
         """Return stored pixels with sRGB's curve and straight alpha; with more bits if this changes them."""
-        if not (self.file.linear or self.file.premultiplied or self._coding.curves):
+        if not self._is_recoded:
             return pixels
         colours, alpha = split_alpha(in_depth(pixels, "f32"))
         if self.file.premultiplied:
@@ -230,7 +232,7 @@ class Canvas:
 
     def _stored(self, pixels: Pixels) -> Pixels:
         """Return pixels as the file stores them: the inverse of `_coded`."""
-        if self.file.linear or self.file.premultiplied or self._coding.curves:
+        if self._is_recoded:
             colours, alpha = split_alpha(in_depth(pixels, "f32"))
             if self.file.linear:
                 colours = light(colours)
@@ -242,13 +244,18 @@ class Canvas:
         return in_depth(pixels, self.file.pixels.depth)
 
     @property
+    def _is_recoded(self) -> bool:
+        """Whether the backend gets other values than the file's."""
+        return bool(self.file.linear or self.file.premultiplied or self._coding.curves)
+
+    @property
     def _coding(self) -> profiles.ProfileCoding:
         """The coding of the profile. The values of a profile with tables are sent as they are."""
         return profiles.coding(self.file.metadata.profile) or profiles.ProfileCoding()
 
     @property
     def _coded_depth(self) -> str:
-        """The depth of what `_coded` changes: 16 bits hold every value of 8 bits with another curve."""
+        """The depth after `_coded`: 16 bits hold all 8-bit values without loss under another curve."""
         is_light = self.file.linear or self.file.premultiplied
         return "f32" if is_light or self.file.pixels.depth != "u8" else "u16"
 

@@ -53,7 +53,7 @@ class ProfileCoding:
 def _mapped(
     colours: NDArray[np.float32], depth: str, curves: list[tuple[NDArray[Any], NDArray[Any]]]
 ) -> NDArray[np.float32]:
-    """Map each channel by a curve, given as values and their results; values beyond 0 to 1 stay."""
+    """Map each channel by a curve, given as values and their results; floats beyond 0 to 1 stay."""
     made = colours.copy()
     for channel, (given, result) in zip(np.moveaxis(made, -1, 0), curves, strict=True):
         if depth == "f32":
@@ -61,7 +61,8 @@ def _mapped(
             channel[inside] = np.interp(channel[inside], given, result)
         else:
             table = np.interp(GRID, given, result).astype(np.float32)
-            channel[...] = table[np.rint(channel * np.float32(GRID.size - 1)).astype(np.uint16)]
+            levels = np.rint(channel.clip(0, 1) * np.float32(GRID.size - 1))
+            channel[...] = table[levels.astype(np.uint16)]
     return made
 
 

@@ -56,8 +56,8 @@ _measured_here: set[tuple[Path, str]] = set()
 def winograd_is_faster(in_channels: int, out_channels: int, pixels: int, results_file: Path) -> bool:
     """Return whether `winograd` is faster for images of `in_channels` and about `pixels` pixels.
 
-    A missing result, or one of a busy computer, is measured and written to `results_file`, if it can be
-    written.
+    If the result is missing or was measured on a busy computer, measure it and save it in `results_file`
+    if possible.
     """
     side = min(MAX_PX, 2 ** int(math.log2(pixels) / 2))
     threads, results = torch.get_num_threads(), read_json_object(results_file)

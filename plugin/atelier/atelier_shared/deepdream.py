@@ -236,7 +236,7 @@ class DeepDream(PaintingRequest):
         return replace(self, seed=(self.seed + number) % (LARGEST_SEED + 1))
 
     def for_next_frame(self) -> DeepDream:
-        """Return the request to dream on upon the last frame: fewer steps, other shifts, not from noise."""
+        """Return the request that continues from the last frame: fewer steps, other shifts, no noise."""
         return replace(self.for_frame(1), start="picture", iterations=self.further_iterations)
 
     def subject(self, picture_name: str) -> str:

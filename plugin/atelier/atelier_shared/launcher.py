@@ -178,7 +178,7 @@ def connect(*, waiting: Callable[[], None] = lambda: None, timeout_s: float = ST
 def _remote_problem(process: subprocess.Popen[bytes], began_at: float) -> AtelierError | None:
     """Return why another machine cannot be reached, once `process` has failed.
 
-    Its status is 0 if an earlier process connects already; it gets PATIENCE_S to succeed.
+    Status 0: another process is already connecting. It has PATIENCE_S to succeed.
     """
     is_patient = process.poll() == 0 and time.monotonic() < began_at + PATIENCE_S
     return None if process.poll() is None or is_patient else remote.problem()

@@ -148,8 +148,8 @@ class Refused(Message):
 class Submit(Message):
     """Client: filter `region` of `content`; the rest of `content` is context for the network.
 
-    A preview does not wait for the jobs that are none. With `previous`, the result follows the motion from
-    the previous frame of an animation.
+    A preview does not wait for jobs that are not previews. With `previous`, the result follows the motion
+    from the previous frame of an animation.
     """
 
     type = "submit"

@@ -37,7 +37,7 @@ PIXEL = Picture(1, 1, "Y", "u8", b"\0")
 
 
 class NewFrame(NamedTuple):
-    """A finished frame: its layer's name, the result, and the picture before, for blending with it."""
+    """A finished frame: its layer's name, the result, and the unfiltered picture to blend it with."""
 
     name: str
     result: Result
@@ -119,7 +119,7 @@ def _output(
 
 
 def _add(frame: NewFrame, task: Task, destination: Destination, area: Area, monitor: RunMonitor) -> None:
-    """Add a frame above the others; blend it with the frame before if the result does not cover that."""
+    """Add a frame above the others, blended with its unfiltered picture unless the result covers it."""
     image, record = destination.image, task.record()
     layer = new_layer(destination, area, frame.result.picture, frame.name, record, monitor.poll)
     image.insert_layer(layer, None, 0)

@@ -47,9 +47,12 @@ class BackendInstallation:
         self._read_on()
 
     def cancel(self) -> None:
-        """Stop install.py. It removes incomplete parts and ends; `on_end` is not called."""
-        self._on_end = lambda _error: None
-        self._process.send_signal(signal.SIGINT)
+        """Stop install.py. It removes incomplete parts and ends; nothing is reported any more."""
+        self._on_progress, self._on_end = lambda _text, _part: None, lambda _error: None
+        if sys.platform == "win32":
+            self._process.force_exit()  # GLib sends no signals there
+        else:
+            self._process.send_signal(signal.SIGINT)
 
     def _read_on(self) -> None:
         self._output.read_bytes_async(PIECE_BYTES, GLib.PRIORITY_DEFAULT, None, self._read)

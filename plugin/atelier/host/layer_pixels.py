@@ -1,6 +1,6 @@
 """Pixel formats of GIMP's drawables, and access to their pixels.
 
-Pixels travel with the layer's own primaries and, where the protocol has it, in the layer's own coding.
+Pixels are sent with the layer's own primaries and, where the protocol has it, in the layer's own coding.
 Pixels left unchanged by a filter come back bit by bit. Drawables are read and written in strips. The
 callback `poll` runs after each strip, for example to keep a window responsive.
 """

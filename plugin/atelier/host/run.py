@@ -32,8 +32,8 @@ def make_layers(
     Layers are created only after the last frame is computed. GIMP's Cancel button kills the plug-in, and
     GIMP would keep layers that are not yet in an image.
 
-    If the layer has changed too much meanwhile, the result becomes a new image. Layers as frames become one
-    unless they are replaced.
+    If the layer has changed too much meanwhile, the result becomes a new image. An animation also becomes a
+    new image, unless it replaces its frames.
 
     Raises:
         JobCancelled: the user has cancelled the run.

@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 
 from gi.repository import Gimp
 
+from atelier_shared.errors import ProtocolError
 from atelier_shared.messages import Picture
 
 MOST_RESULTS = 8
-RGB_BYTES = 3
 
 
 class SessionResult(NamedTuple):
@@ -66,9 +66,8 @@ def _decode(data: bytes) -> SessionResult | None:
     """Return the result in a parasite; None if another program has written it."""
     try:
         fields = json.loads(data)
-        name, record, (width, height) = str(fields["name"]), dict(fields["record"]), fields["size"]
-        pixels = zlib.decompress(b64decode(fields["rgb"]))
-        is_complete = len(pixels) == width * height * RGB_BYTES > 0
-    except (ValueError, LookupError, TypeError, zlib.error):
+        width, height = fields["size"]
+        picture = Picture(width, height, "RGB", "u8", zlib.decompress(b64decode(fields["rgb"])))
+        return SessionResult(str(fields["name"]), dict(fields["record"]), picture)
+    except (ValueError, LookupError, TypeError, zlib.error, ProtocolError):
         return None
-    return SessionResult(name, record, Picture(width, height, "RGB", "u8", pixels)) if is_complete else None

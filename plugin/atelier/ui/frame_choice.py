@@ -26,7 +26,8 @@ def offer_frame_layers(control: Gtk.Widget, config: Gimp.ProcedureConfig, reason
     if applicable and config.get_property(argument) not in applicable:
         config.set_property(argument, applicable[0])
     explained = (f"{_(LAYERS_AS_FRAMES.options[value])}: {reason}" for value, reason in reasons.items())
+    tooltip = "\n\n".join((_(LAYERS_AS_FRAMES.help), *explained))
     for widget in (control, *descendants(control)):
-        widget.set_tooltip_text("\n\n".join((_(LAYERS_AS_FRAMES.help), *explained)))
+        widget.set_tooltip_text(tooltip)
     control.set_visible(len(applicable) > 1)
     control.set_no_show_all(True)

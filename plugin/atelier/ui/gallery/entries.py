@@ -6,7 +6,7 @@ Choosing an entry sets arguments of the filter; the arguments in turn determine 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from gi.repository import Gimp, Gio, GLib
@@ -19,6 +19,7 @@ from atelier_shared.style_transfer import StyleTransfer
 from host.arguments import argument_name, given_picture, given_pictures
 from host.filters import Filter, PictureArgument
 from host.layer_tree import layers_in
+from host.layers_as_frames import LAYERS_AS_FRAMES
 from host.new_layers import settings_of
 from host.source_pictures import SourcePicture
 from host.translation import _
@@ -44,10 +45,9 @@ RESTORING = ("own", "result")
 class Entry:
     """An item of the gallery.
 
-    A built-in style or preset has `settings`: argument values by argument name. So have saved settings
-    ("own") and the layers made by the filter ("result"), with their `kind`. Any other entry has a
-    `picture` and its `kind`, as in PictureArgument. A built-in style has a `style_picture` for the other
-    methods, if the installer has made it.
+    A built-in style or preset has `settings`: argument values by argument name. Saved settings ("own") and
+    layers made by the filter ("result") have `settings` and a `kind`. Any other entry has a `picture` and its
+    `kind`, as in PictureArgument.
     """
 
     key: str
@@ -57,7 +57,6 @@ class Entry:
     settings: Mapping[str, Any] = field(default_factory=dict)
     kind: str = ""
     picture: SourcePicture | None = None
-    style_picture: Gio.File | None = None
 
     @property
     def can_be_favourite(self) -> bool:
@@ -155,8 +154,7 @@ def _built_in_entries(chosen: Filter) -> Iterator[Entry]:
 
 def _style_entry(name: str) -> Entry:
     settings = {"method": "gallery", "gallery-style": name}
-    entry, file = _built_in_entry("style", name, GALLERY[name], settings), style_picture(name)
-    return replace(entry, style_picture=Gio.File.new_for_path(str(file)) if file.exists() else None)
+    return _built_in_entry("style", name, GALLERY[name], settings)
 
 
 def _built_in_entry(kind: str, name: str, label: str, settings: Mapping[str, Any]) -> Entry:
@@ -212,12 +210,14 @@ def recorded_arguments(chosen: Filter, recorded: Mapping[str, Any]) -> dict[str,
 
 
 def arguments_of(chosen: Filter, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return every argument of a filter, from settings and URIs of local files.
+    """Return the arguments of a filter, except its layers, from settings and URIs of local files.
 
     Missing and invalid values, which a foreign image can contain, are replaced by the defaults.
     """
     settings = {
-        argument_name(each): _valid(each, values.get(argument_name(each))) for each in chosen.settings
+        argument_name(each): _valid(each, values.get(argument_name(each)))
+        for each in chosen.settings
+        if each is not LAYERS_AS_FRAMES
     }
     files = {
         argument.name: Gio.File.new_for_uri(uri)
@@ -256,13 +256,21 @@ def choose(config: Gimp.ProcedureConfig, chosen: Filter, entry: Entry) -> None:
         values |= _picture_arguments(chosen, entry.picture, entry.kind)
         if not _uses_picture(config, chosen):
             values |= chosen.set_by_picture or {"method": StyleTransfer.method}
-    elif entry.style_picture and _uses_picture(config, chosen):
-        values |= _picture_arguments(chosen, entry.style_picture, "file")
+    elif picture := _style_picture_of(entry, config, chosen):
+        values |= _picture_arguments(chosen, picture, "file")
         del values["method"]
     set_arguments(config, values)
 
 
-def _picture_arguments(chosen: Filter, picture: SourcePicture, kind: str) -> dict[str, SourcePicture | None]:
+def _style_picture_of(entry: Entry, config: Gimp.ProcedureConfig, chosen: Filter) -> Gio.File | None:
+    """Return the style picture of a gallery style, for a method other than Gallery."""
+    name = entry.settings.get("gallery-style", "") if entry.group == DEFAULT_GROUP else ""
+    return style_picture(name) if name and _uses_picture(config, chosen) else None
+
+
+def _picture_arguments(
+    chosen: Filter, picture: SourcePicture | None, kind: str
+) -> dict[str, SourcePicture | None]:
     """Return the gallery's arguments for pictures; all other kinds get None."""
     return {each.name: picture if each.kind == kind else None for each in _arguments(chosen)}
 
@@ -272,8 +280,9 @@ def follow_method(config: Gimp.ProcedureConfig, chosen: Filter) -> None:
     given, name = given_pictures(config, chosen), config.get_property("gallery-style")
     if not _uses_picture(config, chosen):
         style = next((gallery_style_of(each) for each in given if isinstance(each, Gio.File)), "")
-        set_arguments(config, {"gallery-style": style} if style else {})
-    elif not given and (picture := _style_entry(name).style_picture):
+        if style:  # moved, not copied: otherwise it would come back after another choice
+            set_arguments(config, {**_picture_arguments(chosen, None, ""), "gallery-style": style})
+    elif not given and (picture := style_picture(name)):
         set_arguments(config, _picture_arguments(chosen, picture, "file"))
 
 
