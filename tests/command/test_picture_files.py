@@ -13,6 +13,7 @@ from PIL import Image, ImageCms
 
 from atelier_shared.messages import MAX_SIDE_PX, Picture, Region
 from backend.command.picture_files import Canvas, PictureFileError
+from backend.command.picture_files.profiles import GRID, ProfileCoding
 
 MODES = ["L", "LA", "RGB", "RGBA", "I;16"]
 
@@ -284,3 +285,11 @@ def test_a_mask_becomes_alpha_of_16_bits(tmp_path: Path) -> None:
     seen = canvas.seen_through(canvas.load_mask(tmp_path / "mask.png"))
     assert (seen.channels, seen.depth) == ("YA", "u16")
     assert np.frombuffer(seen.pixels, "<u2").tolist() == [30_000, 0, 40_000, 65_535]
+
+
+@pytest.mark.parametrize("depth", ["u8", "u16", "f32"])
+def test_colours_slightly_above_white_do_not_become_black(depth: str) -> None:
+    """They arise when premultiplied colours are divided by their alpha."""
+    colours = np.full((1, 1, 3), 1.01, np.float32)
+    adobe_rgb = ProfileCoding(curves=(GRID**2.2,) * 3)
+    assert adobe_rgb.with_srgb_s_curve(colours, depth).min() >= 1

@@ -685,6 +685,7 @@ def case_settings_are_saved_under_names_and_restored() -> None:
     (entry,) = (
         each for each in list_entries("own", FILTERS[name], recent.read_history()) if each.name == "My own"
     )
+    assert "layers-as-frames" not in entry.settings, "the layers are chosen for each run"
     gallery._choose(entry)
     assert (config.get_property("method"), config.get_property("strength")) == ("fast", 0.25)
     assert config.get_property("style").equal(style)
@@ -769,6 +770,10 @@ def case_the_results_of_a_session_are_kept_in_gimp() -> None:
             add_session_result("style-transfer", result_of(f"number {number}", seed=number))
         Gimp.attach_parasite(Gimp.Parasite.new("atelier-result-style-transfer-99", 0, b"[1"))
         Gimp.attach_parasite(Gimp.Parasite.new("atelier-result-style-transfer-x", 0, b"{}"))
+        fields = {"name": "", "record": {}, "size": [-1, -1], "rgb": "eJxLTEoGAAJNASc="}
+        Gimp.attach_parasite(
+            Gimp.Parasite.new("atelier-result-style-transfer-98", 0, json.dumps(fields).encode())
+        )
         kept = session_results("style-transfer")
         assert [result.record["seed"] for result in kept] == list(range(MOST_RESULTS + 1, 1, -1))
         assert kept[-1] == result_of("number 2", seed=2)

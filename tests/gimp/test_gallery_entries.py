@@ -74,7 +74,7 @@ try:
     config.set_property("gallery-style", "embers")
     follow_method(config, style)
     assert config.get_property("gallery-style") == "woodcut"
-    config.set_property("style", None)
+    assert config.get_property("style") is None, "otherwise it would come back after another choice"
     config.set_property("gallery-style", "dusk")
     config.set_property("method", "fast")
     follow_method(config, style)

@@ -47,6 +47,7 @@ def test_the_extension_contains_the_plugin_and_the_installer(gex: Path) -> None:
         "installer/steps.py",
         "backend/__main__.py",
         "requirements.lock",
+        *(file.name for file in CHECKOUT.glob("requirements*.txt")),
         "samples/coffee.jpg",
     )
     assert {f"{IDENTIFIER}/{name}" for name in wanted} <= set(names)
