@@ -30,7 +30,7 @@ def make_missing(
     make: Callable[[AnyRequest], Image.Image],
     report: Callable[[str], object],
 ) -> list[Path]:
-    """Make the pictures that are missing, damaged or of another request, and return their files.
+    """Make the missing, damaged and outdated pictures, and return their files.
 
     `make` returns the picture of a request. `report` takes a line of progress after each picture.
 

@@ -217,10 +217,6 @@ def styles_of(options: argparse.Namespace) -> list[tuple[Path, ...]]:
 def expected(request: PaintingRequest, content: Picture, count: int) -> str:
     """Return a sentence with the expected time for `count` frames."""
     slowness = estimate.read_slowness(home.atelier_home())
-    seconds = estimate.estimate_frames(request, content.width, content.height, slowness, count)
-    sentence, amount = estimate.in_words(seconds)
-    expected = _(sentence).format(count=amount)
-    machine = remote.machine()
-    if machine and seconds is None:
-        return _("{machine} computes.").format(machine=machine)
-    return _("{expected}, on {machine}").format(expected=expected, machine=machine) if machine else expected
+    width, height = content.width, content.height
+    seconds = estimate.estimate_frames(request, width, height, slowness, count, is_zoom=True)
+    return estimate.expectation(seconds, remote.machine(), _)

@@ -1,4 +1,4 @@
-"""Style pictures in the gallery's styles, for the methods of style transfer that need a style picture.
+"""Style pictures in the gallery's styles, for the other methods of style transfer.
 
     python -m backend.command.style_pictures PHOTO HOME
 

@@ -53,10 +53,19 @@ def test_a_better_quality_is_more_work() -> None:
 def test_frames_of_a_zoom_after_the_first_take_their_share_of_its_time() -> None:
     request = DeepDream(iterations=10, further_iterations=2, octaves=1, size=1000, device="cpu")
     slowness = {f"{request.kind_of_job('cpu')} 1e0": [2.0]}
-    one, ten = (estimate_frames(request, 1000, 500, slowness, count) for count in (1, 10))
+    one, ten = (estimate_frames(request, 1000, 500, slowness, count, is_zoom=True) for count in (1, 10))
     assert one == estimate(request, 1000, 500, slowness)
     assert one is not None and ten == pytest.approx(one * (1 + 9 * 0.2))
-    assert estimate_frames(request, 1000, 500, {}, 10) is None
+    assert estimate_frames(request, 1000, 500, {}, 10, is_zoom=True) is None
+
+
+def test_independent_frames_of_an_animation_take_the_time_of_the_first() -> None:
+    coherent = DeepDream(iterations=10, further_iterations=2, octaves=1, size=1000, device="cpu")
+    slowness = {f"{coherent.kind_of_job('cpu')} 1e0": [2.0]}
+    one = estimate(coherent, 1000, 500, slowness)
+    for request, share in ((coherent, 0.2), (replace(coherent, coherence=0.0), 1.0)):
+        ten = estimate_frames(request, 1000, 500, slowness, 10, is_zoom=False)
+        assert one is not None and ten == pytest.approx(one * (1 + 9 * share))
 
 
 def test_kinds_of_jobs_differ_only_in_what_affects_speed() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import median_low
 
@@ -57,13 +57,17 @@ def estimate(request: PaintingRequest, width: int, height: int, slowness: Slowne
 
 
 def estimate_frames(
-    request: PaintingRequest, width: int, height: int, slowness: Slowness, count: int
+    request: PaintingRequest, width: int, height: int, slowness: Slowness, count: int, *, is_zoom: bool
 ) -> float | None:
-    """Return the seconds that the frames of a zoom or an animation will take."""
+    """Return the seconds that the frames of a zoom or an animation will take.
+
+    Each frame of a zoom starts from the one before, also without coherence.
+    """
     first = estimate(request, width, height, slowness)
     if first is None or count == 1:
         return first
-    return first * (1 + (count - 1) * request.further_share(width, height))
+    share = request.further_share(width, height) if is_zoom or request.is_coherent else 1.0
+    return first * (1 + (count - 1) * share)
 
 
 def _most_similar(usual_s: float, slowness: Slowness) -> list[Sequence[float]]:
@@ -111,6 +115,17 @@ def _is_slowness(value: object) -> bool:
 
 
 # ── In words ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def expectation(seconds: float | None, machine: str, translate: Callable[[str], str]) -> str:
+    """Return the expected duration as a translated sentence, with the machine unless it is this one."""
+    if machine and seconds is None:
+        return translate(N_("{machine} computes.")).format(machine=machine)
+    sentence, count = in_words(seconds)
+    expected = translate(sentence).format(count=count)
+    if not machine:
+        return expected
+    return translate(N_("{expected}, on {machine}")).format(expected=expected, machine=machine)
 
 
 def in_words(seconds: float | None) -> tuple[str, int]:

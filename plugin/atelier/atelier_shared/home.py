@@ -40,6 +40,8 @@ PLUGIN_FILE = "plugin.txt"
 """The fingerprint of the installed plug-in."""
 SELF_CHECK_LOG = "self-check.log"
 INSTALL_LOG = "install.log"
+PYTHON = "py" if sys.platform == "win32" else "python3"
+"""The command for Python in a terminal."""
 VENV_FOLDER = "venv"
 COMMAND_FOLDER = "bin"
 MODELS_FOLDER = "models"
@@ -81,10 +83,9 @@ def install_command(option: str = "") -> str:
 
     Without a known install.py it has no path, so it is for a terminal in Atelier's folder.
     """
-    python = "py" if sys.platform == "win32" else "python3"
     path = str(installer() or INSTALLER)
     quoted = path if re.fullmatch(r"[\w@%+=:,./\\~-]+", path) else f'"{path}"'
-    return f"{python} {quoted} {option}".rstrip()
+    return f"{PYTHON} {quoted} {option}".rstrip()
 
 
 def _read_note() -> list[str]:

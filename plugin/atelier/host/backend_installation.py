@@ -11,10 +11,9 @@ from pathlib import Path
 
 from gi.repository import Gio, GLib
 
-from atelier_shared.home import backend_python
+from atelier_shared.home import PYTHON, backend_python
 from atelier_shared.launcher import clean_environment
 
-PYTHON = "py" if sys.platform == "win32" else "python3"
 PROGRESS = re.compile(r"  (?:(\d+)%  )?\d+:\d\d(?:  .*)?")
 """A line of install.py below the text of a step: the percentage, the time, and details."""
 

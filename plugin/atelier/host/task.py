@@ -46,7 +46,8 @@ class Task:
     def seconds(self, width: int, height: int) -> float | None:
         """Estimate the duration for content of a size; return None if no such job was measured yet."""
         slowness = estimate.read_slowness(home.atelier_home())
-        return estimate.estimate_frames(self.request, width, height, slowness, self.frames)
+        is_zoom = not self.layers
+        return estimate.estimate_frames(self.request, width, height, slowness, self.frames, is_zoom=is_zoom)
 
     def record(self) -> str:
         """Return the settings as JSON, for the parasite of the new layers."""

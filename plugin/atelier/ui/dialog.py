@@ -209,13 +209,7 @@ class FilterDialog:
             return str(error)
         except AtelierError as error:
             return translated(error)
-        sentence, count = estimate.in_words(seconds)
-        expected = _(sentence).format(count=count)
-        if machine and seconds is None:
-            return _("{machine} computes.").format(machine=machine)
-        return (
-            _("{expected}, on {machine}").format(expected=expected, machine=machine) if machine else expected
-        )
+        return estimate.expectation(seconds, machine, _)
 
     def _estimate(self, task: Task) -> float | None:
         if task.layers:
