@@ -172,7 +172,7 @@ def show_pip_on(plan: Plan, packages: Sequence[str], text: str, *command: str) -
     """Run pip on packages, if there are any, as `run_pip_on` does, with a bar below a text."""
     if not packages:
         return
-    progress = Packages(plan.home.venv, len(packages))
+    progress = Packages(plan.home.venv, len(packages), unpacks=command[0] == "install")
     with LongStep(text, progress):
         run_pip_on(plan, packages, *command, *BAR_OPTIONS, read=progress.read)
 

@@ -52,11 +52,15 @@ class Steps:
 
 
 class Packages(Steps):
-    """Progress of pip with `count` packages: first all are downloaded, then all are unpacked into `venv`."""
+    """Progress of pip with `count` packages: all are downloaded, then all are unpacked into `venv`.
 
-    def __init__(self, venv: Path, count: int) -> None:
+    Without `unpacks`, downloading is all of the work.
+    """
+
+    def __init__(self, venv: Path, count: int, *, unpacks: bool = True) -> None:
         super().__init__()
         self.venv, self.count = venv, count
+        self.downloading = 0.5 if unpacks else 1.0
         self.begun, self.name = 0, ""
         self.unpacked_before: int | None = None
 
@@ -71,10 +75,10 @@ class Packages(Steps):
 
     @property
     def part(self) -> float | None:
-        """The part that is done; downloading counts as half of the work."""
+        """The part that is done; downloading counts as half of an installation."""
         if self.unpacked_before is not None:
-            return 0.5 + self._unpacked() / self.count / 2
-        return max(0.0, self.begun - 1 + (super().part or 0)) / self.count / 2
+            return self.downloading + (1 - self.downloading) * self._unpacked() / self.count
+        return self.downloading * max(0.0, self.begun - 1 + (super().part or 0)) / self.count
 
     @property
     def details(self) -> str:

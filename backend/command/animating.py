@@ -30,7 +30,7 @@ from .clips import animated_pictures, video
 from .clips.clip import Clip, Frame, NumberedPictures, Selection, StoredFrame, parsed
 from .clips.work_folder import WorkFolder, state_of
 from .output_names import FIELD, PlannedResult
-from .painting import FATAL, Outcome, PictureRun, messages_of
+from .painting import FATAL, Outcome, PictureRun, messages_of, styles_of
 from .picture_files import Canvas, Mask, PictureFileError
 from .picture_files.errors import writing
 from .picture_files.safe_writing import replacing
@@ -66,7 +66,7 @@ def _names_a_clip(output: str) -> bool:
     return not FIELD.search(output) and suffix in (*ANIMATED_SUFFIXES, *video.SUFFIXES)
 
 
-def run_of(pictures: PictureRun, styles: tuple[Path, ...]) -> tuple[AnimationRun, PlannedResult]:
+def run_of(pictures: PictureRun) -> tuple[AnimationRun, PlannedResult]:
     """Return the run of an animation, and what it makes.
 
     Raises:
@@ -75,6 +75,7 @@ def run_of(pictures: PictureRun, styles: tuple[Path, ...]) -> tuple[AnimationRun
     """
     options = pictures.options
     _check(options)
+    (styles,), is_one_file = styles_of(options), _names_a_clip(options.output)
     selection = Selection(parsed("--from", options.begin), parsed("--to", options.end), options.every)
     source = _source(options)
     if isinstance(source, NumberedPictures):
@@ -84,13 +85,13 @@ def run_of(pictures: PictureRun, styles: tuple[Path, ...]) -> tuple[AnimationRun
         count = sum(1 for _ in selection.of(source.frames()))
     if not count:
         raise AtelierError("{name} has no frame from --from to --to.", name=source.name)
-    if _names_a_clip(options.output):
+    if is_one_file:
         outputs = [Path(options.output)]
         if outputs[0].suffix.lower() in video.SUFFIXES:
             video.check_writable(outputs[0])
     else:
         outputs = _numbered_outputs(source, count, styles, pictures)
-    run = AnimationRun(source, selection, count, outputs, _names_a_clip(options.output), pictures)
+    run = AnimationRun(source, selection, count, outputs, is_one_file, pictures)
     return run, PlannedResult(options.contents[0], styles, outputs[0])
 
 

@@ -118,8 +118,7 @@ def _animate(options: argparse.Namespace, request: PaintingRequest) -> int:
     display = progress.display(1, quiet=options.quiet)
     chosen = formats.by_name(options.format) if options.format else None
     pictures = painting.PictureRun(options, request, display, chosen)
-    (styles,) = painting.styles_of(options) if not getattr(options, "each_style", False) else [()]
-    run, piece = animating.run_of(pictures, styles)
+    run, piece = animating.run_of(pictures)
     try:
         outcome = run.make(piece)
     except KeyboardInterrupt:

@@ -88,9 +88,11 @@ def choose(name: str, layer: str, build: Build, device: torch.device, results_fi
     if device.type not in devices.ACCELERATORS or os.environ.get(EXACT_VARIABLE):
         return EXACT
     results, key = read_json_object(results_file), f"{devices.identity(device)}: {name}"
-    if results.get(key) not in CANDIDATES:
-        write_json_object(results_file, {**results, key: fastest(layer, build, device)})
-    return CANDIDATES.get(str(read_json_object(results_file).get(key)), EXACT)
+    chosen = str(results.get(key))
+    if chosen not in CANDIDATES:
+        chosen = fastest(layer, build, device)
+        write_json_object(results_file, {**results, key: chosen})
+    return CANDIDATES[chosen]
 
 
 def fastest(layer: str, build: Build, device: torch.device) -> str:

@@ -174,6 +174,13 @@ def test_pip_s_lines_are_read(tmp_path: Path) -> None:
     assert (pip.part, pip.details) == (0.625, "unpacking, 1 of 4 packages")
 
 
+def test_a_download_is_complete_without_unpacking(tmp_path: Path) -> None:
+    pip = progress.Packages(tmp_path, 3, unpacks=False)
+    for line in PIP_S_LINES[:-1]:
+        pip.read(f"{line}\n")
+    assert pip.part == pytest.approx(2.25 / 3)
+
+
 def unpack(site: Path, name: str) -> None:
     (site / f"{name}.dist-info").mkdir(parents=True)
     (site / f"{name}.dist-info/RECORD").touch()
