@@ -19,10 +19,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from atelier_shared.animation import following
+from atelier_shared.animation import following, is_unchanged
 from atelier_shared.deepdream import FRAMES
 from atelier_shared.errors import AtelierError, translated
 from atelier_shared.messages import Picture, PreviousFrame, Progress, Queued, Region, Result
+from atelier_shared.picture_parts import part_of
 
 from ..jobs.picture_arrays import as_array, like
 from . import output_names, progress
@@ -352,6 +353,8 @@ class _Painter:
         """Run the job of a frame in the backend; `done` of the `left` frames of this call are finished."""
         pictures = self.run.pictures
         request = pictures.request.for_frame(step.number - 1)
+        if is_unchanged(request, content):
+            return part_of(content, region)
         with closing(messages_of(request, content, region, self.styles, previous)) as messages:
             for message in messages:
                 if isinstance(message, Queued) and message.place:

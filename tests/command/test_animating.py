@@ -100,6 +100,17 @@ def test_a_dream_of_a_clip_follows_its_frames(home: Path, tmp_path: Path) -> Non
     assert change(pixels(source), pixels(out)) > 1
 
 
+def test_a_fully_transparent_frame_stays_as_it_is(home: Path, tmp_path: Path) -> None:
+    source, out = tmp_path / "in.webp", tmp_path / "out.apng"
+    images = frames(3, "RGBA")
+    images[1].putalpha(0)
+    images[0].save(source, save_all=True, append_images=images[1:], duration=100, lossless=True)
+    made("style", source, *LIGHT, "-q", "-o", out)
+    before, after = pixels(source), pixels(out)
+    assert [bool((a[..., 3] > 0).any()) for a in after] == [True, False, True]
+    assert [change([b], [a]) > 10 for b, a in zip(before, after, strict=True)] == [True, False, True]
+
+
 def test_each_frame_follows_the_one_before_it(home: Path, tmp_path: Path) -> None:
     """A resting picture with a little noise: the results of single frames flicker more."""
     random, (photo, *_) = np.random.default_rng(1), frames(1)

@@ -189,6 +189,18 @@ def case_each_frame_follows_the_one_before() -> None:
             made[0].get_image().delete()
 
 
+def case_a_fully_transparent_frame_stays_as_it_is() -> None:
+    with animation() as (image, layers):
+        for layer, name in zip(layers, ("one (replace)", "blank (replace)", "two (replace)"), strict=True):
+            layer.set_name(name)
+        write(layers[1], "R'G'B'A u8", bytes(4 * layers[1].get_width() * layers[1].get_height()))
+        wholes = [bytes(picture.pixels) for picture in frame_pictures(layers, no_poll)]
+        made = animated("style-transfer", image, layers[:1], "image", **GALLERY)
+        changed = [read(layer) != whole for layer, whole in zip(made, wholes, strict=True)]
+        assert changed == [True, False, True]
+        made[0].get_image().delete()
+
+
 def case_a_selection_masks_every_frame() -> None:
     x, y, width, height = SELECTED
     with animation() as (image, layers):

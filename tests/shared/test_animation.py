@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+import pytest
+
 from atelier_shared.animation import coherent_frames
 from atelier_shared.deepdream import DeepDream
 from atelier_shared.messages import Picture, PreviousFrame, Region, Result
@@ -52,6 +54,27 @@ def test_the_frames_of_a_dream_have_different_seeds() -> None:
     largest = 2**31 - 1
     assert [each.seed for each, _ in computed(DeepDream(seed=largest))] == [largest, 0, 1]
     assert [each for each, _ in computed(StyleTransfer(seed=4))] == [StyleTransfer(seed=4)] * 3
+
+
+@pytest.mark.parametrize("request_", [StyleTransfer(), DeepDream(start="noise")])
+def test_a_fully_transparent_frame_is_its_own_result(request_: Request) -> None:
+    def frame(alpha: int) -> Picture:
+        return Picture(2, 1, "YA", "u8", bytes([5, alpha, 6, alpha]))
+
+    asked = []
+
+    def compute(request: Request, content: Picture, _: Region, previous: PreviousFrame | None) -> Result:
+        asked.append(previous)
+        return Result(1, brighter(content))
+
+    given = [(frame(alpha), Region(1, 0, 1, 1)) for alpha in (9, 0, 9)]
+    made = [result.picture for result in coherent_frames(compute, request_, given)]
+    if request_ == StyleTransfer():
+        assert made == [brighter(frame(9)), Picture(1, 1, "YA", "u8", bytes([6, 0])), brighter(frame(9))]
+        assert asked == [None, None]
+    else:  # noise covers transparent pixels
+        assert made[1] == brighter(frame(0))
+        assert len(asked) == 3
 
 
 def test_frames_are_computed_one_at_a_time() -> None:

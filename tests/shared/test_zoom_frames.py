@@ -9,7 +9,7 @@ import pytest
 from atelier_shared.deepdream import DeepDream
 from atelier_shared.messages import Picture, Region, Result
 from atelier_shared.request import Request
-from atelier_shared.zoom_frames import frames, with_part
+from atelier_shared.zoom_frames import frames
 
 CONTENT = Picture(4, 3, "YA", "u8", bytes(range(24)))
 PART = Region(1, 1, 2, 2)
@@ -19,18 +19,6 @@ def crop(picture: Picture, region: Region) -> bytes:
     size = picture.pixel_bytes
     starts = [(y * picture.width + region.x) * size for y in range(region.y, region.y + region.height)]
     return b"".join(bytes(picture.pixels[at : at + region.width * size]) for at in starts)
-
-
-def test_a_part_replaces_only_its_region() -> None:
-    made = with_part(CONTENT, PART, Picture(2, 2, "YA", "u8", bytes([90, 91, 92, 93, 94, 95, 96, 97])))
-    expected = bytearray(range(24))
-    expected[10:14], expected[18:22] = bytes([90, 91, 92, 93]), bytes([94, 95, 96, 97])
-    assert made == Picture(4, 3, "YA", "u8", expected)
-
-
-def test_a_part_of_full_size_replaces_the_whole() -> None:
-    other = Picture(4, 3, "YA", "u8", bytes(24))
-    assert with_part(CONTENT, Region(0, 0, 4, 3), other) is other
 
 
 @pytest.mark.parametrize("region", [PART, Region(0, 0, 4, 3)])

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterator
 
 from .messages import Picture, Region, Result
+from .picture_parts import with_part
 from .request import Request
 
 Compute = Callable[[Request, Picture, Region], Result]
@@ -20,15 +20,3 @@ def frames(
         yield result
         content = with_part(content, region, result.picture)
         request = request.for_next_frame()
-
-
-def with_part(whole: Picture, region: Region, part: Picture) -> Picture:
-    """Return `whole` with the pixels of `part`, of the same channels and depth, in `region`."""
-    if (region.width, region.height) == (whole.width, whole.height):
-        return part
-    pixels, source = bytearray(whole.pixels), memoryview(part.pixels)
-    stride, width = whole.width * whole.pixel_bytes, region.width * whole.pixel_bytes
-    start = region.y * stride + region.x * whole.pixel_bytes
-    for row in range(region.height):
-        pixels[start + row * stride : start + row * stride + width] = source[row * width : (row + 1) * width]
-    return dataclasses.replace(whole, pixels=pixels)

@@ -17,13 +17,14 @@ from atelier_shared.animation import coherent_frames
 from atelier_shared.deferred_translation import N_
 from atelier_shared.errors import JobCancelled
 from atelier_shared.messages import Picture, PreviousFrame, Region, Result
+from atelier_shared.picture_parts import part_of
 from atelier_shared.request import Request
 from atelier_shared.requests import Identity
 
 from .cutouts import Area, area_of_canvas
 from .event_loop_client import EventLoopClient
 from .frame_layers import name_of_result
-from .frame_pictures import frame_pictures, part_of
+from .frame_pictures import frame_pictures
 from .monitor import RunMonitor
 from .new_layers import Destination, attach_settings, new_image, new_layer, show_image
 from .output import DEFAULT_OUTPUT
@@ -37,11 +38,11 @@ PIXEL = Picture(1, 1, "Y", "u8", b"\0")
 
 
 class NewFrame(NamedTuple):
-    """A finished frame: its layer's name, the result, and the unfiltered picture to blend it with."""
+    """A finished frame: its layer's name, the result, and the unfiltered picture if they are blended."""
 
     name: str
     result: Result
-    before: Picture
+    before: Picture | None
 
 
 def make_animation(
@@ -51,11 +52,12 @@ def make_animation(
 
     GIMP's images are unchanged until the last frame is computed. Raises the errors of `make_layers`.
     """
-    area = area_of_canvas(task.layers[0], monitor.poll)
+    image, area = task.layers[0].get_image(), area_of_canvas(task.layers[0], monitor.poll)
+    size = image.get_width(), image.get_height()
     if task.request.is_coherent:
         _check_motion(client, monitor)
     frames = list(_compute(task, area, styles, client, monitor))
-    made, note = _output(task, area, frames, monitor)
+    made, note = _output(task, area, size, frames, monitor)
     return made, [*(frame.result.note for frame in frames), note]
 
 
@@ -73,37 +75,43 @@ def _compute(
 ) -> Iterator[NewFrame]:
     """Yield the finished frames; if the run finishes early, at least the first one as it is then."""
     names = [name_of_result(layer.get_name()) for layer in task.layers]
-    wholes = list[Picture]()
+    is_blended = _is_blended(task, area)
+    number, whole = -1, PIXEL
 
     def compute(request: Request, content: Picture, region: Region, previous: PreviousFrame | None) -> Result:
-        progressed = functools.partial(monitor.progressed, len(wholes) - 1)
+        progressed = functools.partial(monitor.progressed, number)
         return client.result_of(request, content, region, styles, progressed, monitor.job_started, previous)
 
     def contents() -> Iterator[tuple[Picture, Region]]:
+        nonlocal number, whole
         for whole in frame_pictures(task.layers, monitor.poll):
-            wholes.append(whole)
+            number += 1
             around = area.box.with_context(whole.width, whole.height)
             yield part_of(whole, around), area.box.within(around)
 
     try:
-        for number, result in enumerate(coherent_frames(compute, task.request, contents())):
+        for result in coherent_frames(compute, task.request, contents()):
             if number == 0 or not monitor.finishes_early:
-                yield NewFrame(names[number], result, wholes[number])
+                yield NewFrame(names[number], result, whole if is_blended else None)
             if monitor.finishes_early:
                 break
     except JobCancelled:
-        if not (monitor.finishes_early and len(wholes) > 1):
+        if not (monitor.finishes_early and number > 0):
             raise
+
+
+def _is_blended(task: Task, area: Area) -> bool:
+    """Return whether the unfiltered frames are visible in the animation."""
+    return area.mask is not None or task.output.is_blended
 
 
 # ── Output ───────────────────────────────────────────────────────────────────────────────────────
 
 
 def _output(
-    task: Task, area: Area, frames: Sequence[NewFrame], monitor: RunMonitor
+    task: Task, area: Area, size: tuple[int, int], frames: Sequence[NewFrame], monitor: RunMonitor
 ) -> tuple[Gimp.Layer, str]:
     """Give the frames to GIMP; return the layer of the last one, and a note if it had to go elsewhere."""
-    size = frames[0].before.width, frames[0].before.height
     replaces = task.output.place == "replace"
     with new_image(area.kind, *size) as image:
         image.undo_disable()
@@ -123,7 +131,7 @@ def _add(frame: NewFrame, task: Task, destination: Destination, area: Area, moni
     image, record = destination.image, task.record()
     layer = new_layer(destination, area, frame.result.picture, frame.name, record, monitor.poll)
     image.insert_layer(layer, None, 0)
-    if area.mask is None and not task.output.is_blended:
+    if frame.before is None:
         return
     whole = Region(0, 0, frame.before.width, frame.before.height)
     canvas = dataclasses.replace(area, box=whole, mask=None)

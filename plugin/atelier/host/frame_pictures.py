@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 from gi.repository import Gimp
 
@@ -55,13 +54,3 @@ def _picture_of(layer: Gimp.Layer, below: Picture | None, poll: Poll) -> Picture
     finally:
         image.delete()
     return coding.picture(width, height, pixels)
-
-
-def part_of(picture: Picture, region: Region) -> Picture:
-    """Return a region of a picture."""
-    if (region.width, region.height) == (picture.width, picture.height):
-        return picture
-    source, size = memoryview(picture.pixels), picture.pixel_bytes
-    starts = (((region.y + row) * picture.width + region.x) * size for row in range(region.height))
-    rows = (source[start : start + region.width * size] for start in starts)
-    return replace(picture, width=region.width, height=region.height, pixels=b"".join(rows))
