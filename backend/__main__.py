@@ -6,6 +6,7 @@ One backend runs per home folder: a second one finds the lock taken and exits.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import functools
 import importlib
 import logging
@@ -23,10 +24,18 @@ from filelock import FileLock, Timeout
 from atelier_shared import remote
 from atelier_shared.deferred_translation import N_
 from atelier_shared.errors import AtelierError
-from atelier_shared.home import LOCK_FILE, MODELS_FOLDER, atelier_home, check_home
+from atelier_shared.home import (
+    LOCK_FILE,
+    MODELS_FOLDER,
+    SCHEDULER_CERTIFICATE_FILE,
+    atelier_home,
+    check_home,
+)
 from atelier_shared.launcher import Connection
 from atelier_shared.signing import KEY_BYTES
 
+from .cluster import address, certificates, scheduler
+from .cluster.address import Address
 from .compat import allocator, open_files
 from .serving.authentication import AuthenticatedRouter
 from .serving.published_connection import published
@@ -50,9 +59,13 @@ def main(arguments: list[str] | None = None) -> int:
         home.mkdir(parents=True, exist_ok=True)
         check_home(home)
         _check_machine()
+        place = address.parse(options.scheduler) if options.scheduler else None
         with lock_of(home):
-            _serve(home / MODELS_FOLDER, 60 * options.idle)
+            _serve(home, 60 * options.idle, place)
     except Timeout:
+        if options.scheduler:
+            logging.error("a backend is already running; end it with 'atelier stop'")
+            return 1
         logging.info("a backend is already running")
     except AtelierError as error:
         logging.error("%s", error)
@@ -97,6 +110,11 @@ def _options() -> argparse.ArgumentParser:
         "secret key: for 'atelier remote' on another computer",
     )
     parser.add_argument(
+        "--scheduler",
+        metavar="tls://HOST:PORT",
+        help="be the scheduler of a cluster: listen on this address for workers, which run the jobs",
+    )
+    parser.add_argument(
         "--idle",
         type=float,
         metavar="MINUTES",
@@ -106,22 +124,29 @@ def _options() -> argparse.ArgumentParser:
     return parser
 
 
-def _serve(models: Path, idle_s: float) -> None:
+def _serve(home: Path, idle_s: float, place: Address | None) -> None:
+    """Serve clients; with the place of a scheduler, the workers of its cluster run the jobs."""
     allocator.share_one_arena()
     open_files.raise_limit()
     key = secrets.token_bytes(KEY_BYTES)
-    with zmq.Context() as context, AuthenticatedRouter(context, key) as router:
-        load = functools.partial(load_filters, models)
-        worker, second = LocalWorker(load), LocalWorker(load, starts_at_once=False)
-        try:
-            server = Server(router, key, worker.start, second.start, idle_s=idle_s)
-            with published(Connection(router.port, os.getpid(), key.hex()), on_lost=server.stop):
-                logging.info("process %d is listening on port %d", os.getpid(), router.port)
-                server.serve()
-        finally:
-            worker.close()
-            second.close()
-            logging.info("ended")
+    with (
+        zmq.Context() as context,
+        AuthenticatedRouter(context, key) as router,
+        contextlib.ExitStack() as parts,
+    ):
+        parts.callback(logging.info, "ended")
+        load = functools.partial(load_filters, home / MODELS_FOLDER)
+        main = None if place else parts.enter_context(contextlib.closing(LocalWorker(load)))
+        second = parts.enter_context(contextlib.closing(LocalWorker(load, starts_at_once=False)))
+        server = Server(router, key, main.start if main else None, second.start, idle_s=idle_s)
+        if place:
+            tls = certificates.scheduler_context(home / SCHEDULER_CERTIFICATE_FILE)
+            port = parts.enter_context(scheduler.listening(place, tls, server.join, server.leave))
+            logging.info("workers can connect to %s", place._replace(port=port))
+        connection = Connection(router.port, os.getpid(), key.hex(), is_scheduler=place is not None)
+        with published(connection, on_lost=server.stop):
+            logging.info("process %d is listening on port %d", os.getpid(), router.port)
+            server.serve()
 
 
 def load_filters(models: Path) -> Run:

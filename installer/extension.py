@@ -27,7 +27,7 @@ IDENTIFIER = "org.atelier.Atelier"
 PLUGIN = "plugin/atelier"
 CONTENT = (
     *(*BACKEND_SOURCES, INSTALLER, "installer", "samples"),
-    *("requirements.txt", "requirements-video.txt", "requirements.lock"),
+    *("requirements.txt", "requirements-video.txt", "requirements-cluster.txt", "requirements.lock"),
 )
 LEFT_OUT = ("__pycache__", ".egg-info", ".mo", NOTE_OF_THE_HOME)
 EXECUTABLE, PLAIN = 0o100755 << 16, 0o100644 << 16

@@ -1,8 +1,8 @@
 """The environment's packages: exact versions, verified by hash.
 
-requirements.txt lists Atelier's direct requirements, requirements-video.txt those of animations.
-requirements.lock adds the indirect ones, with the
-hashes of all their files for every system and Python; its first lines give the command for making it.
+requirements.txt lists Atelier's direct requirements, requirements-video.txt those of animations, and
+requirements-cluster.txt those of a cluster. requirements.lock adds the indirect ones, with the hashes of
+all their files for every system and Python; its first lines give the command for making it.
 A dry run of pip finds the builds for this computer. The lock cannot name torch's builds from other package
 indices, such as 2.13.0+cpu: these, and the packages that only they require, are the only ones without a hash.
 
@@ -28,6 +28,7 @@ from .progress import LongStep, Packages
 
 REQUIREMENTS = CHECKOUT / "requirements.txt"
 VIDEO_REQUIREMENTS = CHECKOUT / "requirements-video.txt"
+CLUSTER_REQUIREMENTS = CHECKOUT / "requirements-cluster.txt"
 LOCK = CHECKOUT / "requirements.lock"
 TORCH = ("torch", "torchvision")
 BAR_OPTIONS = ("--progress-bar", "raw")
@@ -91,14 +92,25 @@ def state(plan: Plan) -> str:
 
 def requirements(plan: Plan) -> str:
     """Return the lines of the direct requirements, for a client without the packages that compute."""
-    files = [REQUIREMENTS, VIDEO_REQUIREMENTS] if plan.video else [REQUIREMENTS]
+    extras = {VIDEO_REQUIREMENTS: plan.video, CLUSTER_REQUIREMENTS: plan.cluster}
+    files = [REQUIREMENTS, *(file for file, is_wanted in extras.items() if is_wanted)]
     lines = "".join(file.read_text(encoding="utf-8") for file in files).splitlines(keepends=True)
     return "".join(line for line in lines if not (plan.client and line.partition("==")[0] in COMPUTING))
 
 
 def has_video(home: Home) -> bool:
     """Return whether the packages for animations are installed already."""
-    return home.packages.exists() and "\nav==" in "\n" + home.packages.read_text(encoding="utf-8")
+    return _is_noted("av", home)
+
+
+def has_cluster(home: Home) -> bool:
+    """Return whether the packages for a cluster are installed already."""
+    return _is_noted("cryptography", home)
+
+
+def _is_noted(package: str, home: Home) -> bool:
+    noted = home.packages.read_text(encoding="utf-8") if home.packages.exists() else ""
+    return f"\n{package}==" in "\n" + noted
 
 
 def install_packages(plan: Plan) -> None:

@@ -21,6 +21,7 @@ from atelier_shared.home import (
     REMOTE_FILE,
     REMOTE_SLOWNESS_FILE,
     REMOTE_STATE_FILE,
+    SCHEDULER_CERTIFICATE_FILE,
     SELF_CHECK_LOG,
     SLOWNESS_FILE,
     STYLES_FILE,
@@ -28,6 +29,7 @@ from atelier_shared.home import (
     THUMBNAILS_FOLDER,
     TRANSLATIONS_FOLDER,
     VENV_FOLDER,
+    WORKER_CERTIFICATE_FILE,
 )
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -148,6 +150,7 @@ class Home:
         notes = (
             *(SLOWNESS_FILE, STYLES_FILE, PRESETS_FILE, KERNELS_FILE, CONNECTION_FILE, LOCK_FILE),
             *(REMOTE_FILE, REMOTE_STATE_FILE, REMOTE_SLOWNESS_FILE, INDEX_NOTE),
+            *(SCHEDULER_CERTIFICATE_FILE, WORKER_CERTIFICATE_FILE),
         )
         files = (*made, *(self.folder / name for name in notes))
         drafts = (self.folder.glob(f".{file.stem}-*{file.suffix}") for file in files)
@@ -168,6 +171,7 @@ class Plan:
     torch_index: str | None = None
     official_weights: bool = False
     video: bool = False
+    cluster: bool = False
     offline: Path | None = None
     upgrade: bool = False
     repair: bool = False

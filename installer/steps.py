@@ -23,7 +23,7 @@ from .environment import make_environment, make_home
 from .extension import make_extension
 from .offline import open_folder, prepare
 from .output import fail, print_any_character, report
-from .packages import has_video
+from .packages import has_cluster, has_video
 from .paths import Home, Plan
 from .plugin import install_plugin
 from .process import InstallError, explain_os_error
@@ -87,6 +87,7 @@ def plan_of(options: argparse.Namespace, home: Home) -> Plan:
         torch_index=torch_index_of(options, home),
         official_weights=options.official_weights,
         video=options.video or has_video(home),
+        cluster=options.cluster or has_cluster(home),
         offline=options.offline,
         upgrade=options.upgrade,
         repair=options.repair,
@@ -134,6 +135,11 @@ def parse_options() -> argparse.Namespace:
         "--video",
         action="store_true",
         help="also install OpenCV and PyAV, for animations and videos, now and in later runs",
+    )
+    parser.add_argument(
+        "--cluster",
+        action="store_true",
+        help="also install cryptography, for the certificates of a cluster, now and in later runs",
     )
     parser.add_argument(
         "--upgrade",

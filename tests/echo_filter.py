@@ -13,10 +13,11 @@ from atelier_shared.messages import Message, Progress, Result, Submit
 from backend.compat import allocator
 from backend.serving.worker_process import Run
 
-ECHO, ENDLESS, RAISE, CRASH, KILLED, NO_MEMORY, HANG, LONG_ERROR, SLOW, HOARD, SLUGGISH = range(11)
+ECHO, ENDLESS, RAISE, CRASH, KILLED, NO_MEMORY, HANG, LONG_ERROR, SLOW, HOARD, SLUGGISH, BRIEF = range(12)
 SLOW_START_S = 9.0
 SLUGGISH_STEP_S = 40.0
 SLOW_STEP_S = 11.0
+BRIEF_S = 0.25
 HOARDED_BYTES = 100_000_000
 FINISHING = 10**6
 """The step reported by the stubborn filter after it was asked to finish early."""
@@ -54,6 +55,8 @@ def run(submit: Submit) -> Generator[Message, bool | None, None]:
         os.kill(os.getpid(), signal.SIGSTOP)
     elif seed == SLOW:
         time.sleep(SLOW_STEP_S)
+    elif seed == BRIEF:
+        time.sleep(BRIEF_S)
     elif seed == SLUGGISH:
         yield Progress(submit.job, 1, 2)
         time.sleep(SLUGGISH_STEP_S)

@@ -34,7 +34,11 @@ CACHE = Path(os.environ.get("ATELIER_TEST_CACHE") or Path.home() / ".cache" / "a
 VENV, MODELS = CACHE / "venv", CACHE / "models"
 PYTHON = VENV / "bin" / "python"
 REQUIREMENTS = tuple(
-    CHECKOUT / name for name in ("requirements.txt", "requirements-video.txt", "tests/requirements.txt")
+    CHECKOUT / name
+    for name in (
+        *("requirements.txt", "requirements-video.txt", "requirements-cluster.txt"),
+        "tests/requirements.txt",
+    )
 )
 NETWORKS = CHECKOUT / "plugin" / "atelier" / "atelier_shared" / "networks.py"
 GIMP_VERSIONS = ("3.0", "3.2")

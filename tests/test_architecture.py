@@ -55,8 +55,14 @@ MAY_IMPORT = {
         "zmq backend.compat.allocator backend.compat.open_files backend.compat.primitive_caches"
         " atelier_shared"
     ),
+    "backend.cluster": (
+        "cryptography backend.serving.server backend.serving.worker backend.serving.worker_pipe"
+        " backend.serving.worker_process atelier_shared.codec atelier_shared.messages atelier_shared.home "
+        + SENTENCES
+    ),
     "backend.__main__": (
-        "zmq filelock backend.compat.allocator backend.compat.open_files backend.jobs backend.serving"
+        "zmq filelock backend.cluster backend.compat.allocator backend.compat.open_files backend.jobs"
+        " backend.serving"
         " atelier_shared"
     ),
     "backend.remote": "filelock backend.__main__ backend.serving.published_connection atelier_shared",
@@ -69,7 +75,8 @@ MAY_IMPORT = {
         " atelier_shared.home atelier_shared.messages"
     ),
     "backend.command": (
-        "torch numpy PIL filelock shtab tqdm backend.__main__ backend.compat backend.jobs backend.remote"
+        "torch numpy PIL filelock shtab tqdm backend.__main__ backend.cluster backend.compat backend.jobs"
+        " backend.remote"
         " backend.weights backend.command.clips backend.command.picture_files atelier_shared"
     ),
     "installer": "backend.command.gimp_installations atelier_shared.errors atelier_shared.home",
@@ -81,6 +88,7 @@ MUST_NOT_REACH = {
     "atelier": "zmq torch numpy PIL backend",
     "atelier_shared": "gi",
     "backend.serving": "gi torch numpy backend.jobs",
+    "backend.cluster": "gi torch numpy backend.jobs",
     "backend.style": "gi zmq PIL atelier_shared.messages",
     "backend.dream": "gi zmq PIL atelier_shared.messages",
     "backend.visualise": "gi zmq PIL atelier_shared.messages",

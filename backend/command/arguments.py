@@ -98,6 +98,7 @@ def parser(version: str = "") -> Parser:
     commands.add_parser("serve", help=_("run the backend in this terminal, for a GIMP in a sandbox"))
     commands.add_parser("stop", help=_("stop the running backend"))
     _add_remote(commands)
+    _add_cluster(commands)
     examine = commands.add_parser("doctor", help=_("check the installation, and print how to fix problems"))
     bundle_help = _("also write a zip file for a bug report")
     examine.add_argument("--bundle", type=Path, metavar="FILE", help=bundle_help)
@@ -119,6 +120,16 @@ def _add_remote(commands: Any) -> None:
     machine = _("the machine, as for ssh; Atelier must be installed there")
     chosen.add_argument("machine", nargs="?", default="", metavar="USER@HOST", help=machine)
     chosen.add_argument("--off", action="store_true", help=_("compute on this computer again"))
+
+
+def _add_cluster(commands: Any) -> None:
+    """Add the commands `cluster` and `worker`."""
+    cluster = commands.add_parser("cluster", help=_("make the certificates of a cluster of machines"))
+    cluster.add_argument(
+        "action", choices=["new"], metavar="new", help=_("for the scheduler and its workers")
+    )
+    worker = commands.add_parser("worker", help=_("run the jobs of a cluster's scheduler in this terminal"))
+    worker.add_argument("scheduler", metavar="tls://HOST:PORT", help=_("its address"))
 
 
 def _add_files(command: argparse.ArgumentParser, request: type[PaintingRequest]) -> None:

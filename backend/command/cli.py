@@ -205,6 +205,20 @@ def _remote(options: argparse.Namespace) -> int:
     return 0
 
 
+def _cluster(_options: argparse.Namespace) -> int:
+    from . import cluster
+
+    print(cluster.new())
+    return 0
+
+
+def _worker(options: argparse.Namespace) -> int:
+    from . import cluster
+
+    cluster.work(options.scheduler)
+    return 0
+
+
 def _doctor(options: argparse.Namespace) -> int:
     if options.sbom:
         from . import sbom
@@ -242,6 +256,8 @@ COMMANDS = {
     "classes": _classes,
     "stop": _stop,
     "remote": _remote,
+    "cluster": _cluster,
+    "worker": _worker,
     "doctor": _doctor,
     "completion": _completion,
     "man": _man,

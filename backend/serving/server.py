@@ -1,7 +1,7 @@
 """The backend's message loop: it queues clients' jobs, has workers run them, and relays their messages.
 
-Jobs run one at a time in the order of arrival. Previews do not wait for the others: a second worker makes
-them while the main one is busy.
+Jobs run in the order of arrival, as many at a time as there are workers: one on a computer by itself.
+Previews do not wait for the others: a second worker of this computer makes them while the others are busy.
 
 Sources: docs/protocol.md; the ZeroMQ Guide, chapter 4, for heartbeats.
 """
@@ -54,6 +54,8 @@ MAX_CLIENTS = 256
 MAX_WAITING = 64
 MAX_WAITING_BYTES = 2**30
 """Limit of the waiting jobs' pictures in memory; a single waiting job may have more."""
+MOST_ATTEMPTS = 3
+"""Workers that may be lost during a job. It is likely that the job itself has ended these."""
 
 Start = Callable[[Submit, Callable[[Message], None]], Callable[[EndRequest], None]]
 """Starts a job with a receiver for its messages; returns a function for requests to end it early."""
@@ -81,6 +83,7 @@ class Job:
         place: the place in the queue, as last sent to the client; 0 for a running job.
         is_interrupted: whether a preview was stopped to begin again in the second worker.
         is_unwanted: whether the client has ended it early.
+        attempts: how often it was begun by a worker that was lost.
     """
 
     client: Client
@@ -89,6 +92,7 @@ class Job:
     place: int = 0
     is_interrupted: bool = False
     is_unwanted: bool = False
+    attempts: int = 0
 
     @property
     def picture_bytes(self) -> int:
@@ -107,24 +111,25 @@ class Slot:
 class Server:
     """The message loop. It runs until a client stops it, or no job has arrived for `idle_s`.
 
-    `start` starts a job in the main worker, `start_preview` in the second one.
+    `start` starts a job in the main worker, `start_preview` in the second one. Without a main worker, jobs
+    wait for workers that `join`.
     """
 
     def __init__(
         self,
         connections: AuthenticatedRouter,
         key: bytes,
-        start: Start,
+        start: Start | None,
         start_preview: Start,
         *,
         idle_s: float,
     ) -> None:
         self._connections, self._key, self._idle_s = connections, key, idle_s
-        self._main, self._second = Slot(start), Slot(start_preview)
+        self._main, self._second = [Slot(start)] if start else [], Slot(start_preview)
         self._router = connections.router
         self._clients: dict[bytes, Client] = {}
         self._waiting: deque[Job] = deque()
-        self._reports: queue.SimpleQueue[tuple[Job, Message]] = queue.SimpleQueue()
+        self._calls: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._wake_reader, self._wake_writer = socket.socketpair()
         self._stopped = self._memory_returned = False
         self._active_at = time.monotonic()
@@ -141,6 +146,14 @@ class Server:
         self._stopped = True
         self._wake()
 
+    def join(self, start: Start) -> None:
+        """Add a worker, given by its function to start a job. Can be called from any thread."""
+        self._call(lambda: self._main.append(Slot(start)))
+
+    def leave(self, start: Start) -> None:
+        """Remove a worker. Another one begins its job again. Can be called from any thread."""
+        self._call(lambda: self._remove(start))
+
     def _serve(self) -> None:
         poller = zmq.Poller()
         for each in (self._router, self._wake_reader, *self._connections.event_sockets):
@@ -152,7 +165,7 @@ class Server:
             if self._router in readable:
                 self._receive()
             if self._wake_reader.fileno() in readable:
-                self._relay_reports()
+                self._run_calls()
             if time.monotonic() >= beat_at:
                 self._beat()
                 self._return_memory()
@@ -260,8 +273,12 @@ class Server:
 
     # ── Jobs ─────────────────────────────────────────────────────────────────────────────────────
 
+    @property
+    def _slots(self) -> list[Slot]:
+        return [*self._main, self._second]
+
     def _running(self) -> list[Job]:
-        return [slot.job for slot in (self._main, self._second) if slot.job]
+        return [slot.job for slot in self._slots if slot.job]
 
     def _jobs_of(self, client: Client) -> list[Job]:
         return [job for job in (*self._waiting, *self._running()) if job.client is client]
@@ -271,8 +288,8 @@ class Server:
 
     def _run_next(self) -> None:
         """Start waiting jobs where a worker is free, and make room for a run."""
-        for slot in (self._main, self._second):
-            runs = self._waiting_jobs(previews=False) if slot is self._main else []
+        for slot in self._slots:
+            runs = [] if slot is self._second else self._waiting_jobs(previews=False)
             next_jobs = runs or self._waiting_jobs(previews=True)
             if slot.job is None and next_jobs:
                 self._begin(next_jobs[0], slot)
@@ -287,11 +304,11 @@ class Server:
         job.end = slot.start(job.submit, lambda message: self._report(job, message))
 
     def _interrupt_preview(self) -> None:
-        """Stop a preview in the main worker, because a run waits. It begins again in the second one."""
-        job = self._main.job
-        if job and job.submit.is_preview and not job.is_interrupted:
-            job.is_interrupted = True
-            job.end(Cancel(job.submit.job))
+        """Stop a preview in a main worker, because a run waits. It begins again in the second one."""
+        previews = [slot.job for slot in self._main if slot.job and slot.job.submit.is_preview]
+        if previews and not any(job.is_interrupted for job in previews):
+            previews[0].is_interrupted = True
+            previews[0].end(Cancel(previews[0].submit.job))
 
     def _send_places(self) -> None:
         """Send every waiting job its new place among the jobs of its kind."""
@@ -302,8 +319,12 @@ class Server:
                     self._send(job.client, Queued(job.submit.job, place))
 
     def _report(self, job: Job, message: Message) -> None:
-        """Queue a message of a job for its client and wake the loop. Called from any thread."""
-        self._reports.put((job, message))
+        """Pass a message of a job to the loop. Called from any thread."""
+        self._call(lambda: self._relay(job, message))
+
+    def _call(self, call: Callable[[], None]) -> None:
+        """Have the loop call a function soon. Called from any thread."""
+        self._calls.put(call)
         self._wake()
 
     def _wake(self) -> None:
@@ -312,19 +333,41 @@ class Server:
         except OSError as error:
             log.info("the server has already ended: %s", error)
 
-    def _relay_reports(self) -> None:
+    def _run_calls(self) -> None:
         self._wake_reader.recv(4096)
-        while not self._reports.empty():
-            job, message = self._reports.get()
-            if isinstance(message, Result | Failed | Cancelled):
-                (slot,) = (slot for slot in (self._main, self._second) if slot.job is job)
-                slot.job = None
-                self._active_at = time.monotonic()
-            if isinstance(message, Cancelled) and job.is_interrupted and not job.is_unwanted:
-                job.is_interrupted = False
-                self._waiting.appendleft(job)
-            else:
-                self._send(job.client, message)
+        while not self._calls.empty():
+            self._calls.get()()
+
+    def _relay(self, job: Job, message: Message) -> None:
+        """Pass a message of a running job on to its client."""
+        if isinstance(message, Result | Failed | Cancelled):
+            (slot,) = (slot for slot in self._slots if slot.job is job)
+            slot.job = None
+            self._active_at = time.monotonic()
+        if isinstance(message, Cancelled) and job.is_interrupted and not job.is_unwanted:
+            self._begin_again(job)
+        else:
+            self._send(job.client, message)
+
+    def _begin_again(self, job: Job) -> None:
+        job.is_interrupted = False
+        self._waiting.appendleft(job)
+
+    def _remove(self, start: Start) -> None:
+        """Remove a lost worker. Its job waits again, before all others, unless it has lost several."""
+        (slot,) = (slot for slot in self._main if slot.start == start)
+        self._main.remove(slot)
+        job = slot.job
+        if job is None:
+            return
+        self._active_at = time.monotonic()
+        job.attempts += 1
+        if job.is_unwanted:
+            self._send(job.client, Cancelled(job.submit.job))
+        elif job.attempts >= MOST_ATTEMPTS:
+            self._send(job.client, Failed(job.submit.job, "worker-died", _LOST, {"count": str(job.attempts)}))
+        else:
+            self._begin_again(job)
 
     def _end_early(self, job: Job, request: EndRequest) -> None:
         """Pass an end request on to a running job; drop a waiting job."""
@@ -391,6 +434,10 @@ _TOO_MANY_CLIENTS = N_(
 )
 _TOO_LARGE = N_(
     "There is not enough memory for this picture. Close other programs, or choose a smaller layer."
+)
+_LOST = N_(
+    "The workers stopped during this picture, {count} one after another. It is likely that it needs too much "
+    "memory: choose a smaller working size."
 )
 _TOO_MANY_JOBS = N_("{count} jobs are already waiting. Try again later.")
 _TOO_LARGE_JOBS = N_("The pictures of the waiting jobs take up too much memory already. Try again later.")

@@ -12,11 +12,12 @@ import struct
 import threading
 
 from atelier_shared.codec import MAX_FRAMES, pack, unpack
-from atelier_shared.messages import Message
+from atelier_shared.messages import Frame, Message
 
 BUFFER_BYTES = 4 * 1024 * 1024
 TURN_S = 1.0
-_SIZES = struct.Struct(f">{MAX_FRAMES}Q")
+SIZES = struct.Struct(f">{MAX_FRAMES}Q")
+"""Before each message: the lengths of its frames, 0 for those that it has not."""
 
 
 class WorkerPipe:
@@ -39,11 +40,9 @@ class WorkerPipe:
             TimeoutError: the other process did not read it; the pipe cannot be used any more.
             OSError: the other process is gone.
         """
-        frames = pack(message)
-        absent = [0] * (MAX_FRAMES - len(frames))
+        frames = with_sizes(message)
         with self._sending:
             self._socket.settimeout(timeout_s)
-            self._socket.sendall(_SIZES.pack(*map(len, frames), *absent))
             for frame in frames:
                 self._socket.sendall(frame)
 
@@ -56,7 +55,7 @@ class WorkerPipe:
         """
         self._socket.settimeout(timeout_s and min(TURN_S, timeout_s))
         turns = math.ceil((timeout_s or TURN_S) / TURN_S)
-        sizes = _SIZES.unpack(self._read(_SIZES.size, turns))
+        sizes = SIZES.unpack(self._read(SIZES.size, turns))
         return unpack([self._read(size, turns) for size in sizes if size])
 
     def has_message(self, *, within_s: float = 0) -> bool:
@@ -88,3 +87,10 @@ class WorkerPipe:
             except TimeoutError:
                 continue
         raise TimeoutError("the other process sent nothing in time")
+
+
+def with_sizes(message: Message) -> list[Frame]:
+    """Return the frames of a message after their lengths."""
+    frames = pack(message)
+    absent = [0] * (MAX_FRAMES - len(frames))
+    return [SIZES.pack(*map(len, frames), *absent), *frames]

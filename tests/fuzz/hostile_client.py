@@ -84,7 +84,7 @@ def deliver(identity: bytes, pieces: Sequence[Frame]) -> None:
     server._receive()
     server._run_next()
     while server._running():
-        server._relay_reports()
+        server._run_calls()
 
 
 logging.disable()

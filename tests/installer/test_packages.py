@@ -40,7 +40,7 @@ def requirements(lines: list[str]) -> list[Requirement]:
     return [Requirement(line.partition(" #")[0]) for line in lines if line and not line.startswith("#")]
 
 
-FILES = (packages.REQUIREMENTS, packages.VIDEO_REQUIREMENTS)
+FILES = (packages.REQUIREMENTS, packages.VIDEO_REQUIREMENTS, packages.CLUSTER_REQUIREMENTS)
 DIRECT = requirements([line for file in FILES for line in file.read_text().splitlines()])
 LOCKED = requirements([packages.pin(entry) for entry in packages.lock_entries()])
 
@@ -133,6 +133,7 @@ def plan(tmp_path: Path, pip_alone: Path, monkeypatch: pytest.MonkeyPatch) -> Pl
     monkeypatch.setattr(packages, "LOCK", tmp_path / "requirements.lock")
     monkeypatch.setattr(packages, "REQUIREMENTS", tmp_path / "requirements.txt")
     monkeypatch.setattr(packages, "VIDEO_REQUIREMENTS", tmp_path / "requirements-video.txt")
+    monkeypatch.setattr(packages, "CLUSTER_REQUIREMENTS", tmp_path / "requirements-cluster.txt")
     for name, value in {
         "PIP_CONFIG_FILE": os.devnull,
         "PIP_NO_INDEX": "1",
@@ -166,6 +167,7 @@ def make_packages(folder: Path) -> None:
     packages.LOCK.write_text("# made by hand\n" + "".join(lines))
     packages.REQUIREMENTS.write_text("painter==1.0\n")
     packages.VIDEO_REQUIREMENTS.write_text("av==1.0\n")
+    packages.CLUSTER_REQUIREMENTS.write_text("cryptography==1.0\n")
 
 
 def module_of(plan: Plan, name: str) -> Path:
@@ -192,6 +194,17 @@ def test_the_packages_of_animations_are_installed_on_request_and_kept(plan: Plan
     assert packages.state(with_video) != packages.state(plan)
     packages.install_packages(with_video)
     assert module_of(plan, "av").exists() and packages.has_video(plan.home)
+
+
+def test_the_packages_of_a_cluster_are_installed_on_request_and_kept(plan: Plan, tmp_path: Path) -> None:
+    make_packages(tmp_path)
+    with packages.LOCK.open("a") as lock:
+        lock.write(make_wheel(tmp_path / "wheels", "cryptography"))
+    packages.install_packages(plan)
+    assert not module_of(plan, "cryptography").exists() and not packages.has_cluster(plan.home)
+    packages.install_packages(dataclasses.replace(plan, cluster=True))
+    assert module_of(plan, "cryptography").exists() and packages.has_cluster(plan.home)
+    assert not packages.has_video(plan.home)
 
 
 def test_a_package_with_another_hash_is_refused(plan: Plan, tmp_path: Path) -> None:

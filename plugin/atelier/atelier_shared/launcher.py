@@ -62,13 +62,15 @@ class Connection:
     key: str
     backend_port: int | None = None
     machine: str = ""
+    is_scheduler: bool = False
 
     def is_valid(self) -> bool:
         """Return whether the values are in range. A signal to the pid -1 would reach every process."""
         ports = (self.port, self.port if self.backend_port is None else self.backend_port)
         numbers = all(map(_is_port, ports)) and type(self.pid) is int and 0 < self.pid < 2**31
         texts = isinstance(self.key, str) and isinstance(self.machine, str)
-        return numbers and texts and re.fullmatch("[0-9a-f]{64}", self.key) is not None
+        flag = isinstance(self.is_scheduler, bool)
+        return numbers and texts and flag and re.fullmatch("[0-9a-f]{64}", self.key) is not None
 
     def open(self) -> BackendClient:
         """Connect to the backend. Raises as BackendClient does."""
@@ -82,7 +84,7 @@ def _is_port(value: object) -> bool:
 
 def write_connection(connection: Connection) -> None:
     """Write the connection file, readable only by this user."""
-    fields = {name: value for name, value in asdict(connection).items() if value not in (None, "")}
+    fields = {name: value for name, value in asdict(connection).items() if value not in (None, "", False)}
     write_privately(connection_file(), json.dumps(fields))
 
 

@@ -1,0 +1,245 @@
+"""The scheduler's side of a cluster: a TLS port. Each worker that connects to it joins the server.
+
+Sources:
+    https://docs.python.org/3/library/asyncio-stream.html; tcp(7) for keep-alive
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from atelier_shared.codec import MAX_FRAME_BYTES, MAX_MESSAGE_BYTES, unpack
+from atelier_shared.deferred_translation import N_
+from atelier_shared.errors import AtelierError, ProtocolError
+from atelier_shared.messages import Beat, Cancel, EndRequest, Message, Progress, Queued, Submit
+
+from ..serving.server import Start
+from ..serving.worker import FINAL_MESSAGES, PATIENCE_S, Report
+from ..serving.worker_pipe import SIZES, with_sizes
+from ..serving.worker_process import READY
+from . import keep_alive
+from .address import Address
+from .certificates import has_same_version
+
+HANDSHAKE_S = 10.0
+SILENCE_S = 10.0
+"""Time without a byte of a worker with a job, or to it, after which it counts as lost."""
+PIECE_BYTES = 1 << 20
+BUFFER_BYTES = 4 << 20
+
+Change = Callable[[Start], None]
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def listening(address: Address, tls: ssl.SSLContext, join: Change, leave: Change) -> Iterator[int]:
+    """Listen for workers during the block, and yield the port, which is a free one if the address has 0.
+
+    `join` and `leave` are called from another thread with the function of a worker that starts a job.
+
+    Raises:
+        AtelierError: the port cannot be used.
+    """
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    workers = _Workers(join, leave)
+    try:
+        begin = workers.listen(address, tls)
+        port = asyncio.run_coroutine_threadsafe(begin, loop).result()
+        yield port
+    finally:
+        asyncio.run_coroutine_threadsafe(workers.close(), loop).result()
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+class _Workers:
+    """The port and its connections. All methods run in the thread of the event loop."""
+
+    def __init__(self, join: Change, leave: Change) -> None:
+        self._join, self._leave = join, leave
+        self._server: asyncio.Server | None = None
+        self._connections: set[asyncio.Task[None]] = set()
+
+    async def listen(self, address: Address, tls: ssl.SSLContext) -> int:
+        try:
+            self._server = await asyncio.start_server(
+                self._connected,
+                *address,
+                ssl=tls,
+                ssl_handshake_timeout=HANDSHAKE_S,
+                limit=BUFFER_BYTES,
+            )
+        except OSError as error:
+            raise AtelierError(_NO_PORT, address=address, reason=error.strerror or error) from error
+        return int(self._server.sockets[0].getsockname()[1])
+
+    async def close(self) -> None:
+        if self._server:
+            self._server.close()
+        for task in self._connections:
+            task.cancel()
+        await asyncio.gather(*self._connections, return_exceptions=True)
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Run a connection of a peer with a certificate of the cluster, until it ends."""
+        task = asyncio.current_task()
+        assert task
+        self._connections.add(task)
+        name = writer.get_extra_info("peername")[0]
+        try:
+            if has_same_version(writer.get_extra_info("ssl_object")):
+                await self._relay(RemoteWorker(reader, writer), name)
+            else:
+                log.warning("refused a worker on %s with another version of Atelier", name)
+        except (OSError, EOFError, ProtocolError) as error:
+            log.info("the connection to %s ended: %s", name, error)
+        finally:
+            writer.transport.abort()
+            self._connections.discard(task)
+
+    async def _relay(self, worker: RemoteWorker, name: str) -> None:
+        await worker.wait_until_ready()
+        log.info("a worker on %s joins", name)
+        self._join(worker.start)
+        try:
+            await worker.relay()
+        finally:
+            log.info("a worker on %s leaves", name)
+            self._leave(worker.start)
+
+
+@dataclass(eq=False)
+class RemoteJob:
+    """A job that a worker runs: its number, the receiver of its messages, and the requests sent to end it."""
+
+    number: int
+    report: Report
+    end_requests: set[type[EndRequest]] = field(default_factory=set)
+
+
+class RemoteWorker:
+    """A worker process at the other end of a connection. It runs one job at a time."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader, self._writer = reader, writer
+        self._loop = asyncio.get_running_loop()
+        self._job: RemoteJob | None = None
+        self._has_received, self._unsent_bytes = False, 0
+        self._check: asyncio.TimerHandle | None = None
+        keep_alive.use(writer)
+
+    def start(self, submit: Submit, report: Report) -> Callable[[EndRequest], None]:
+        """Start a job and return a function for requests to end it early. Called from any thread."""
+        job = RemoteJob(submit.job, report)
+
+        def end(request: EndRequest) -> None:
+            self._loop.call_soon_threadsafe(self._end_early, job, request)
+
+        self._loop.call_soon_threadsafe(self._begin, job, submit)
+        return end
+
+    async def wait_until_ready(self) -> None:
+        """Wait until the process has loaded."""
+        while await self._receive() != READY:
+            pass
+
+    async def relay(self) -> None:
+        """Pass on the messages of its jobs until the connection ends.
+
+        Raises:
+            OSError, EOFError: it has ended.
+            ProtocolError: the worker sent something else.
+        """
+        try:
+            while True:
+                self._handle(await self._receive())
+        finally:
+            self._stop_checking()
+
+    # ── A job ────────────────────────────────────────────────────────────────────────────────────
+
+    def _begin(self, job: RemoteJob, submit: Submit) -> None:
+        self._job = job
+        self._send(submit)
+        self._check_later()
+
+    def _end_early(self, job: RemoteJob, request: EndRequest) -> None:
+        if job is not self._job or type(request) in job.end_requests:
+            return
+        job.end_requests.add(type(request))
+        self._send(request)
+        if isinstance(request, Cancel):
+            self._loop.call_later(PATIENCE_S, self._abandon, job)
+
+    def _abandon(self, job: RemoteJob) -> None:
+        """Close the connection if a cancelled job still runs: its process ends, and a new one connects."""
+        if job is self._job:
+            self._writer.transport.abort()
+
+    def _handle(self, message: Message) -> None:
+        if isinstance(message, Beat):
+            return
+        if self._job is None or getattr(message, "job", None) != self._job.number:
+            raise ProtocolError(f"Received a {message.type} message of no job.")
+        if isinstance(message, FINAL_MESSAGES):
+            report, self._job = self._job.report, None
+            self._stop_checking()
+            report(message)
+        elif isinstance(message, Progress):
+            self._job.report(message)
+        elif not isinstance(message, Queued):
+            raise ProtocolError(f"Received a {message.type} message, which workers must not send.")
+
+    # ── Silence ──────────────────────────────────────────────────────────────────────────────────
+
+    def _check_later(self) -> None:
+        self._has_received, self._unsent_bytes = False, self._writer.transport.get_write_buffer_size()
+        self._check = self._loop.call_later(SILENCE_S, self._check_now)
+
+    def _check_now(self) -> None:
+        """Close the connection if no byte has moved in either direction since the last check."""
+        has_sent = self._writer.transport.get_write_buffer_size() < self._unsent_bytes
+        if self._has_received or has_sent:
+            self._check_later()
+        else:
+            log.warning("a worker with a job was silent for %.0f seconds", SILENCE_S)
+            self._writer.transport.abort()
+
+    def _stop_checking(self) -> None:
+        if self._check:
+            self._check.cancel()
+
+    # ── Messages ─────────────────────────────────────────────────────────────────────────────────
+
+    def _send(self, message: Message) -> None:
+        self._writer.writelines(with_sizes(message))
+
+    async def _receive(self) -> Message:
+        """Wait for the next message. A worker belongs to the cluster, but its sizes are checked first."""
+        sizes = SIZES.unpack(await self._read(SIZES.size))
+        if max(sizes) > MAX_FRAME_BYTES or sum(sizes) > MAX_MESSAGE_BYTES:
+            raise ProtocolError("Received too large a message.")
+        return unpack([await self._read(size) for size in sizes if size])
+
+    async def _read(self, size: int) -> bytearray:
+        data = bytearray()
+        while len(data) < size:
+            piece = await self._reader.read(min(PIECE_BYTES, size - len(data)))
+            if not piece:
+                raise EOFError("the worker has closed it")
+            self._has_received = True
+            data += piece
+        return data
+
+
+_NO_PORT = N_("{address} cannot be used ({reason}). Choose another port, or an address of this machine.")
