@@ -57,6 +57,8 @@ METHODS: dict[str, Any] = {
     "fine-120": StyleTransfer(iterations=120, tolerance=0.0, device="cpu"),
     "dream": DeepDream(device="cpu"),
 }
+RUDER_BOUNDARY = 0.002
+"""The bound of Ruder et al. 2016, eq. 6. The method itself has a larger one."""
 MOST_ERROR = {"bikes": 0.40, "synth": 0.20}
 Pixels = NDArray[np.uint8]
 
@@ -135,7 +137,7 @@ def _finer_flow(first: Pixels, second: Pixels) -> Flow:
         np.asarray(cv2.resize(flow, (width, height), interpolation=cv2.INTER_AREA) / 2, np.float32)
         for flow in (estimator.calc(start, end, none.copy()), estimator.calc(end, start, none.copy()))
     )
-    return Flow(back, motion.is_consistent(forward, back) & ~motion.at_motion_boundary(back))
+    return Flow(back, motion.is_consistent(forward, back) & ~motion.at_motion_boundary(back, RUDER_BOUNDARY))
 
 
 def synth(count: int, height: int = 180) -> ClipWithFlow:
@@ -260,8 +262,11 @@ def compare(name: str, method: str, clip: ClipWithFlow, models: Path, folder: Pa
 
 
 def warping_error(results: Sequence[Pixels], flows: Sequence[Flow]) -> float:
+    """Return the mean warping error of the frames that follow another one of their scene."""
     errors = []
     for before, after, flow in zip(results, results[1:], flows, strict=False):
+        if flow.known.mean() < motion.CUT_SHARE:  # a new scene
+            continue
         moved = motion.warp(np.asarray(before / 255, np.float32), flow.back)
         errors.append(np.square(after / 255 - moved).mean(axis=-1)[flow.known].mean())
     return float(np.mean(errors))

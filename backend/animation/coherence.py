@@ -19,8 +19,12 @@ from .motion import Array, motion_between, warp
 
 TOLERANCE = 0.06
 """Mean difference between a frame and the warped previous one at which the reliability is 1/e."""
+MOVING = 0.9
+"""Reliability of pixels with a motion of a pixel or more: each warp interpolates, and the errors add up."""
 MOST_KEPT = 0.95
 """Largest share of the prediction in a blend; errors of the motion fade away in some twenty frames."""
+COLOUR_RATE = 0.25
+"""Share of the difference in mean colour taken back at each frame. Otherwise the colours lag behind."""
 DETAIL_SIGMA, POWER_SIGMA = 1.5, 8.0
 """Deviations, in pixels, of the filters that separate the detail and average its power."""
 LARGEST_ADDITION = 0.5
@@ -59,9 +63,17 @@ def predict(
         return None
     moved = warp(previous_content, motion.flow)
     difference = np.abs(moved - content).mean(axis=-1)
-    reliability = motion.reliable * np.exp(-np.square(difference / TOLERANCE))
+    moving = np.minimum(1, np.hypot(motion.flow[..., 0], motion.flow[..., 1]))
+    reliability = motion.reliable * np.exp(-np.square(difference / TOLERANCE)) * (1 - (1 - MOVING) * moving)
     smooth = _blurred(reliability.astype(np.float32), 1.0) * warp(known, motion.flow, "linear")
     return MovedFrame(np.clip(warp(previous_result, motion.flow), 0, 1), moved, smooth)
+
+
+def closer_in_colour(predicted: Array, own: Array, share: Array) -> Array:
+    """Move the colours of a prediction (H, W, 3) towards the mean colour of the own result, both weighted."""
+    weights = share[..., None] / (share.sum() + LEAST_POWER)
+    moved: Array = predicted + COLOUR_RATE * ((own - predicted) * weights).sum(axis=(0, 1))
+    return moved
 
 
 def blend(own: Array, predicted: Array, share: Array) -> Array:

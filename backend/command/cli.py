@@ -114,7 +114,7 @@ def _animate(options: argparse.Namespace, request: PaintingRequest) -> int:
     from . import animating, painting, progress, report
     from .picture_files import formats
 
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(SIGNALLED + number))  # removes drafts
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(SIGNALLED + number))  # removes drafts
     display = progress.display(1, quiet=options.quiet)
     chosen = formats.by_name(options.format) if options.format else None
     pictures = painting.PictureRun(options, request, display, chosen)
@@ -123,7 +123,7 @@ def _animate(options: argparse.Namespace, request: PaintingRequest) -> int:
         outcome = run.make(piece)
     except KeyboardInterrupt:
         display.close()
-        report.complain(animating.KEPT)
+        report.complain(_(animating.KEPT))
         raise
     finally:
         display.close()

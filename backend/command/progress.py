@@ -17,7 +17,7 @@ LINE_EVERY_S = 5.0
 """Time between two lines, so that a log file stays short."""
 
 
-STEPS, FRAMES = N_("step {step}/{total}"), "frame {step}/{total}"
+STEPS, FRAMES = N_("step {step}/{total}"), N_("frame {step}/{total}")
 
 
 class Quiet:

@@ -76,8 +76,9 @@ def blend(image: Tensor, prediction: Prediction, share: float) -> Tensor:
     """Blend an image (1, 3, H, W) with its prediction; see `coherence.blend`."""
     from ..animation import coherence
 
-    predicted, reliability = as_array(prediction.result), as_array(prediction.reliability)
-    return _as_tensor(coherence.blend(as_array(image), predicted, share * reliability), image)
+    own, shares = as_array(image), share * as_array(prediction.reliability)
+    predicted = coherence.closer_in_colour(as_array(prediction.result), own, shares)
+    return _as_tensor(coherence.blend(own, predicted, shares), image)
 
 
 def as_array(image: Tensor) -> NDArray[np.float32]:

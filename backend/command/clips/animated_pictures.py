@@ -92,7 +92,7 @@ class AnimatedPicture:
                 image.seek(number)
                 shown = np.asarray(image.convert(self.mode))
                 canvas = Canvas(replace(self.first.file, pixels=Pixels.of(shown)))
-                yield Frame(canvas, Fraction(image.info.get("duration", USUAL_MS) or USUAL_MS) / 1000)
+                yield Frame.of(canvas, Fraction(image.info.get("duration", USUAL_MS) or USUAL_MS) / 1000)
 
 
 # ── Writing ──────────────────────────────────────────────────────────────────────────────────────

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from gettext import gettext as _
 from pathlib import Path
 from typing import NamedTuple, Protocol, TypeVar
 
@@ -17,10 +19,27 @@ TIME = re.compile(r"(?:(\d+):)?(?:(\d+):)?(\d+(?:\.\d+)?)s?")
 
 
 class Frame(NamedTuple):
-    """A frame of a clip, and its duration in seconds."""
+    """A frame of a clip: how to get its pixels, and its duration in seconds.
 
-    canvas: Canvas
+    Frames whose pixels are not used, such as those only counted, cost little.
+    """
+
+    load: Callable[[], Canvas]
     seconds: Fraction
+
+    @classmethod
+    def of(cls, canvas: Canvas, seconds: Fraction) -> Frame:
+        """Return a frame whose pixels are known."""
+        return cls(lambda: canvas, seconds)
+
+    @property
+    def canvas(self) -> Canvas:
+        """The pixels.
+
+        Raises:
+            PictureFileError: the frame cannot be read.
+        """
+        return self.load()
 
 
 class StoredFrame(NamedTuple):
@@ -149,7 +168,7 @@ def parsed(option: str, text: str | None) -> Position | None:
         return None if text is None else Position.parse(text)
     except ValueError:
         raise AtelierError(
-            "{option} {text} is no place in a clip. Write a frame such as 12, or a time such as 2.5s.",
+            _("{option} {text} is no place in a clip. Write a frame such as 12, or a time such as 2.5s."),
             option=option,
             text=text,
         ) from None
@@ -185,5 +204,8 @@ class NumberedPictures:
     def frames(self) -> Iterator[Frame]:
         """Yield the pictures one by one."""
         for path, seconds in self.stored:
-            canvas = Canvas.load(path, self.max_megapixels)
-            yield Frame(Canvas(replace(canvas.file, notes=())), seconds)
+            yield Frame(functools.partial(self._load, path), seconds)
+
+    def _load(self, path: Path) -> Canvas:
+        canvas = Canvas.load(path, self.max_megapixels)
+        return Canvas(replace(canvas.file, notes=()))

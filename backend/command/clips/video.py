@@ -8,9 +8,11 @@ Sources:
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from gettext import gettext as _
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +55,6 @@ MATRICES = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9}
 """libswscale's matrices by those of H.273; others count as BT.601, as in FFmpeg."""
 TIME_UNITS = 90000
 """Time units per second of a video made from pictures, as in MPEG."""
-NO_PYAV = "Videos need the package av. Run '{command}'."
 
 
 def is_video(path: Path) -> bool:
@@ -70,7 +71,8 @@ def _pyav() -> Any:
     try:
         import av
     except ImportError as error:
-        raise AtelierError(NO_PYAV, command=install_command("--video")) from error
+        template = _("Videos need the package av. Run '{install}'.")
+        raise AtelierError(template, install=install_command("--video")) from error
     return av
 
 
@@ -82,23 +84,33 @@ def _opened(path: Path) -> Iterator[Any]:
         PictureFileError: there is no such file, or it is damaged, or no video.
     """
     av = _pyav()
-    try:
+    with _reading(path):
         with path.open("rb") as file:
             head = file.read(12)
         kind = "mp4" if head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free") else ""
         kind = kind or next((name for start, name in CONTAINERS.items() if head.startswith(start)), "")
         if not kind:
-            raise PictureFileError(f"{path} is no video in a known format.")
+            raise PictureFileError(_("{file} is no video in a known format."), file=path)
         with av.open(str(path), format=kind, options={"protocol_whitelist": "file"}) as container:
             if not container.streams.video:
-                raise PictureFileError(f"{path} has no pictures.")
+                raise PictureFileError(_("{file} has no pictures."), file=path)
             yield container
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Turn the errors of reading a video into a PictureFileError."""
+    av = _pyav()
+    try:
+        yield
     except FileNotFoundError as error:
-        raise PictureFileError(f"There is no file {path}. Check its name.") from error
+        raise PictureFileError(_("There is no file {file}. Check its name."), file=path) from error
     except av.error.FFmpegError as error:
-        raise PictureFileError(f"{path} cannot be read as a video: {error.strerror}.") from error
+        template = _("{file} cannot be read as a video: {reason}.")
+        raise PictureFileError(template, file=path, reason=error.strerror) from error
     except OSError as error:
-        raise PictureFileError(f"{path} cannot be read: {error.strerror}.") from error
+        template = _("{file} cannot be read: {reason}.")
+        raise PictureFileError(template, file=path, reason=error.strerror) from error
 
 
 @dataclass(frozen=True)
@@ -151,8 +163,8 @@ class Video:
                 deep = frame.format.components[0].bits > 8
                 break
             else:
-                raise PictureFileError(f"{path} has no pictures.")
-            notes = ("The 10 or more bits of its colours are reduced to 8.",) if deep else ()
+                raise PictureFileError(_("{file} has no pictures."), file=path)
+            notes = (_("The 10 or more bits of its colours are reduced to 8."),) if deep else ()
             shape = stream.sample_aspect_ratio or Fraction(1)
             return cls(path, stream.time_base, rate, colours, shape, max_megapixels, notes=notes)
 
@@ -165,15 +177,19 @@ class Video:
                 if held:
                     before, start = held
                     at = start + 1 / self.rate if at is None or at <= start else at
-                    yield Frame(self._canvas(before), at - start)
+                    yield Frame(functools.partial(self._canvas, before), at - start)
                 held = frame, Fraction(0) if at is None else at
             if held:
                 last = held[0]
                 duration = last.duration * last.time_base if last.duration else 1 / self.rate
-                yield Frame(self._canvas(last), Fraction(duration))
+                yield Frame(functools.partial(self._canvas, last), Fraction(duration))
 
     def _canvas(self, frame: Any) -> Canvas:
         _check_size(self.path, frame.width, frame.height, self.max_megapixels)
+        with _reading(self.path):
+            return self._converted(frame)
+
+    def _converted(self, frame: Any) -> Canvas:
         turns = round(frame.rotation / 90)
         range = self.colours.range or VIDEO_RANGE
         matrices = {
@@ -193,10 +209,12 @@ class Video:
 
 def _check_size(path: Path, width: int, height: int, max_megapixels: float) -> None:
     if max(width, height) > MAX_SIDE_PX or width * height > max_megapixels * 1e6:
-        raise PictureFileError(
-            f"{path} has {width * height / 1e6:.0f} megapixels, above the limit of {max_megapixels:g}. "
+        template = _(
+            "{file} has {count} megapixels, above the limit of {limit}. "
             "If you trust the file, raise the limit with --max-megapixels."
         )
+        megapixels, limit = f"{width * height / 1e6:.0f}", f"{max_megapixels:g}"
+        raise PictureFileError(template, file=path, count=megapixels, limit=limit)
 
 
 def check_writable(path: Path) -> None:
@@ -208,7 +226,7 @@ def check_writable(path: Path) -> None:
     _pyav()
     if path.suffix.lower() not in ENCODERS:
         raise AtelierError(
-            "{file} cannot be written. Choose a name that ends in one of {endings}.",
+            _("{file} cannot be written. Choose a name that ends in one of {endings}."),
             file=path,
             endings=", ".join(ENCODERS),
         )
@@ -348,9 +366,9 @@ def _sound(
     if codec in _held_codecs(output):
         return _copied(container, stream, output.add_stream_from_template(stream), span), []
     encoder = SOUND_ENCODERS.get(path.suffix.lower(), USUAL_SOUND)
-    note = f"The sound is encoded again: {path.suffix} files hold no {codec} sound."
+    note = _("The sound is encoded again: {ending} files hold no {codec} sound.")
     new = output.add_stream(encoder, rate=48000, layout=stream.layout.name)
-    return _encoded_again(container, stream, new, span), [note]
+    return _encoded_again(container, stream, new, span), [note.format(ending=path.suffix, codec=codec)]
 
 
 def _held_codecs(output: Any) -> set[str]:

@@ -11,6 +11,7 @@ import hashlib
 import json
 import shutil
 from dataclasses import dataclass
+from gettext import gettext as _
 from pathlib import Path
 from typing import Any
 
@@ -50,9 +51,10 @@ class WorkFolder:
         if self.is_for(call):
             return
         if self.folder.exists() and not (self.folder / RECORD).exists() and any(self.folder.iterdir()):
-            raise PictureFileError(
-                f"{self.folder} has other files. Atelier keeps unfinished frames there: rename that folder."
+            template = _(
+                "{folder} has other files. Atelier keeps unfinished frames there: rename that folder."
             )
+            raise PictureFileError(template, folder=self.folder)
         with writing(self.folder):
             self.remove()
             self.folder.mkdir()
