@@ -146,7 +146,11 @@ def _write_new_profile(gimp: Gimp, few_plugins: bool) -> None:
 
 def save_settings(gimp: Gimp, procedure: str, **values: str | int | float) -> None:
     """Write the file that Load Saved Settings in a procedure's dialog reads."""
-    file = settings_file(gimp, procedure, "default")
+    write_settings(settings_file(gimp, procedure, "default"), values)
+
+
+def write_settings(file: Path, values: Mapping[str, str | int | float]) -> None:
+    """Write a file with a procedure's settings."""
     file.parent.mkdir(exist_ok=True)
     written = {name: f'"{value}"' if isinstance(value, str) else value for name, value in values.items()}
     file.write_text("".join(f"({name.replace('_', '-')} {value})\n" for name, value in written.items()))

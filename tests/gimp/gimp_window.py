@@ -25,9 +25,11 @@ WIDTH, HEIGHT = 1280, 800
 KEY_DELAY_MS = 150
 GIMP = "GIMP$"
 """The end of the title of GIMP's window."""
-START_S, WINDOW_S, POLL_S = 180.0, 60.0, 0.2
+START_S, WINDOW_S = 180.0, 60.0
+POLL_S, FILE_POLL_S = 0.2, 0.02  # each look at the windows starts a process
 TAKEN_S = 15.0  # until a pressed key has had its effect
-MENU_S = 5.0  # until a click in a menu has had its effect
+MENU_S = 5.0  # until a click or a movement in a menu has had its effect
+MENU_IGNORES_S = 0.6  # GTK ignores a click in a menu within 0.5 s of that on the menu bar: gtkmenushell.c
 END_S = 10.0
 SETTLE_S = 1.0  # no event shows that a window has been drawn
 TRIES = 3
@@ -40,7 +42,7 @@ class GimpWindow:
     """A running GIMP that shows one photo; screenshots go into a folder of their own.
 
     `scale` enlarges the screen and everything on it, `text_scale` only the text; `variables` are further
-    ones of GIMP's environment.
+    ones of GIMP's environment. With `ticks`, delays in the filters' main loops are recorded.
     """
 
     def __init__(
@@ -52,18 +54,22 @@ class GimpWindow:
         size: tuple[int, int] = (WIDTH, HEIGHT),
         text_scale: float = 1.0,
         variables: Mapping[str, str] | None = None,
+        ticks: bool = False,
     ) -> None:
         self.gimp, self._photo, self._screenshots = gimp, photo, screenshots
         self._described, self._code = gimp.user / "image.json", gimp.user / "code.py"
         self._ticks = gimp.user / "ticks.jsonl"
         self._language = gimp.user / "language.txt"
         self._question, self._answer = gimp.user / "question.txt", gimp.user / "answer.json"
-        files = {"IMAGE": self._described, "CODE": self._code, "PHOTO": photo, "TICKS": self._ticks}
+        files = {"IMAGE": self._described, "CODE": self._code, "PHOTO": photo}
+        files |= {"TICKS": self._ticks} if ticks else {}
         files |= {"QUESTION": self._question, "ANSWER": self._answer, "LANGUAGE": self._language}
         names = {f"ATELIER_TEST_{name}": str(file) for name, file in files.items()}
         self.width, self.height = scale * size[0], scale * size[1]
-        looks = {"GDK_SCALE": str(scale), "GDK_DPI_SCALE": str(text_scale), "PYTHONPATH": str(TICK)}
-        self._environment = {**gimp.environment, **names, **looks, **(variables or {})}
+        self._xdotool = _xdotool(gimp.folder / "root")
+        looks = {"GDK_SCALE": str(scale), "GDK_DPI_SCALE": str(text_scale)}
+        others = {"PYTHONPATH": str(TICK), "LANG": "C.UTF-8"}
+        self._environment = {**gimp.environment, **names, **looks, **others, **(variables or {})}
         self._processes = ExitStack()
         self._shots = self._questions = 0
 
@@ -81,7 +87,7 @@ class GimpWindow:
             batch = ("--batch-interpreter=python-fu-eval", "-b", f"exec(open({str(WATCH)!r}).read())")
             command = "gimp", "--no-splash", *batch, str(self._photo)
             self._process = processes.enter_context(self._running(*command))
-            self.wait_until(self.image, "GIMP opens the photo", START_S)
+            self.wait_until(lambda: self.image(START_S), "GIMP opens the photo", START_S)
             self._fill_screen()
             self._processes = processes.pop_all()
         return self
@@ -90,10 +96,9 @@ class GimpWindow:
         """End GIMP and its screen."""
         self._processes.close()
 
-    def image(self) -> dict[str, Any]:
-        """Return the description by watch_images; an empty one while there is no photo."""
-        if not self._described.exists():
-            return {}
+    def image(self, within_s: float = WINDOW_S) -> dict[str, Any]:
+        """Return the present description by watch_images; an empty one while there is no photo."""
+        self.run_python("", within_s)
         image: dict[str, Any] = json.loads(self._described.read_text())
         return image
 
@@ -102,18 +107,10 @@ class GimpWindow:
         layers: list[dict[str, Any]] = self.image()["layers"]
         return layers
 
-    def run_python(self, code: str) -> None:
+    def run_python(self, code: str, within_s: float = WINDOW_S) -> None:
         """Run Python code in GIMP, and wait for its end."""
-        draft = self._code.with_suffix(".part")
-        draft.write_text(code)
-        draft.replace(self._code)
-        self.wait_until(lambda: not self._code.exists(), "GIMP has run the code")
-        self.wait_for_description()
-
-    def wait_for_description(self) -> None:
-        """Wait until the image has been described twice, because the first may be of an earlier state."""
-        self._wait_for_next_description()
-        self._wait_for_next_description()
+        _write(self._code, code)
+        self.wait_until(lambda: not self._code.exists(), "GIMP has run the code", within_s, FILE_POLL_S)
 
     def open_from_menu(self, key: str, title: str) -> str:
         """Open Filters ▸ Neural ▸ the entry with the underlined letter `key`; return its dialog."""
@@ -136,7 +133,9 @@ class GimpWindow:
         time.sleep(SETTLE_S)
         return window
 
-    def wait_until(self, holds: Callable[[], T], what: str, within_s: float = WINDOW_S) -> T:
+    def wait_until(
+        self, holds: Callable[[], T], what: str, within_s: float = WINDOW_S, poll_s: float = POLL_S
+    ) -> T:
         """Return the first true value of `holds`; after a time-out, save a screenshot, raise TimeoutError."""
         deadline = time.monotonic() + within_s
         while not (value := holds()):
@@ -146,7 +145,7 @@ class GimpWindow:
                 raise TimeoutError(
                     f"Timed out after {within_s:.0f} s. Waited until {what}. GIMP's log: …{log}"
                 )
-            time.sleep(POLL_S)
+            time.sleep(poll_s)
         return value
 
     def set_language(self, language: str) -> None:
@@ -169,34 +168,52 @@ class GimpWindow:
                     raise
 
     def choose_from_menu(self, bar: tuple[int, int], *entries: float) -> None:
-        """Click on the menu bar at a place, then on an entry of each menu that opens.
+        """Click on the menu bar at a place, point at an entry of each menu that opens, and click on the last.
 
-        An entry is given by its place in the height of its menu, from 0 at the top to 1.
+        An entry is given by its place in the height of its menu, from 0 at the top to 1. A click on the entry
+        of a submenu that is open already would close it.
         """
-        known, place = set(self._windows()), bar
-        for entry in entries:
-            opened = self._menu_opened_at(place, known)
-            known.add(opened)
-            left, top, width, height = self.box_of(opened)
-            place = left + width // 2, top + round(entry * height)
-        self._click_until(place, lambda: opened not in self._windows(), "the menu is closed")
+        known = set(self._windows())
+        menu = self._menu_opened_by(self.click_at, bar, known)
+        for entry in entries[:-1]:
+            known.add(menu)
+            menu = self._menu_opened_by(self._point_at, self._place_in(menu, entry), known)
+        time.sleep(MENU_IGNORES_S)
+        place = self._place_in(menu, entries[-1])
+        self._repeat(self.click_at, place, lambda: menu not in self._windows(), "the menu is closed")
 
-    def _menu_opened_at(self, place: tuple[int, int], known: set[str]) -> str:
-        """Click at a place until a window opens that is not in `known`; return it."""
-        self._click_until(place, lambda: set(self._windows()) - known, "a menu opens")
+    def _menu_opened_by(
+        self, act: Callable[[int, int], None], place: tuple[int, int], known: set[str]
+    ) -> str:
+        """Act on a place until a window opens that is not in `known`; return it."""
+        self._repeat(act, place, lambda: set(self._windows()) - known, "a menu opens")
         (opened,) = set(self._windows()) - known
         return opened
 
-    def _click_until(self, place: tuple[int, int], has_effect: Callable[[], object], what: str) -> None:
-        """Click at a place until it has its effect; a menu that has just opened may ignore a click."""
+    def _place_in(self, menu: str, entry: float) -> tuple[int, int]:
+        left, top, width, height = self.box_of(menu)
+        return left + width // 2, top + round(entry * height)
+
+    def _repeat(
+        self,
+        act: Callable[[int, int], None],
+        place: tuple[int, int],
+        has_effect: Callable[[], object],
+        what: str,
+    ) -> None:
+        """Act on a place until it has its effect; a window that has just opened may miss it."""
         for attempt in range(TRIES):
-            self.click_at(*place)
+            act(*place)
             try:
                 self.wait_until(has_effect, what, MENU_S)
                 return
             except TimeoutError:
                 if attempt == TRIES - 1:
                     raise
+
+    def _point_at(self, x: int, y: int) -> None:
+        """Move the pointer to a place; the first step makes sure that it moves."""
+        self._do("mousemove", str(x - 1), str(y), "mousemove", str(x), str(y))
 
     def click(self, text: str, times: int = 1, button: int = 1) -> None:
         """Click in the filter's dialog on a text, or on something with a tooltip, that begins with `text`."""
@@ -212,16 +229,16 @@ class GimpWindow:
 
     def drag(self, start: tuple[int, int], end: tuple[int, int]) -> None:
         """Press the mouse button at a place, and release it at another one."""
-        self._do("xdotool", "mousemove", *map(str, start), "mousedown", "1")
-        self._do("xdotool", "mousemove", *map(str, end))
+        self._do("mousemove", *map(str, start), "mousedown", "1")
+        self._do("mousemove", *map(str, end))
         time.sleep(POLL_S)
-        self._do("xdotool", "mouseup", "1")
+        self._do("mouseup", "1")
 
     def click_at(self, x: int, y: int, times: int = 1, button: int = 1) -> None:
         """Click at a place of the screen."""
-        self._do("xdotool", "mousemove", str(x), str(y))
+        self._do("mousemove", str(x), str(y))
         time.sleep(POLL_S)
-        self._do("xdotool", "click", "--repeat", str(times), "--delay", "80", str(button))
+        self._do("click", "--repeat", str(times), "--delay", "80", str(button))
 
     def visible_texts(self) -> list[str]:
         """Wait until the filter's dialog has processed all input and is drawn; return its visible texts."""
@@ -236,10 +253,8 @@ class GimpWindow:
     def _report(self) -> list[Any]:
         self._questions += 1
         question = str(self._questions)
-        draft = self._question.with_suffix(".part")
-        draft.write_text(question)
-        draft.replace(self._question)
-        return self.wait_until(lambda: self._answer_to(question), "the dialog is idle")
+        _write(self._question, question)
+        return self.wait_until(lambda: self._answer_to(question), "the dialog is idle", poll_s=FILE_POLL_S)
 
     def is_open(self, title: str) -> bool:
         """Return whether a window with a title is open."""
@@ -250,19 +265,18 @@ class GimpWindow:
         self.wait_until(lambda: not self._find(title), f"{title} is closed", within_s)
         self.wait_until(lambda: not self._filters(), "the filter has ended")
         self.wait_until(lambda: self._focused(GIMP), "GIMP's window is focused")
-        self.wait_for_description()
 
     def press(self, *keys: str) -> None:
         """Press keys one after the other."""
-        self._do("xdotool", "key", "--delay", str(KEY_DELAY_MS), *keys)
+        self._do("key", "--delay", str(KEY_DELAY_MS), *keys)
 
     def write(self, text: str) -> None:
         """Type a text."""
-        self._do("xdotool", "type", "--delay", "20", text)
+        self._do("type", "--delay", "20", text)
 
     def box_of(self, window: str) -> tuple[int, int, int, int]:
         """Return left, top, width and height of a window on the screen, without its frame."""
-        output = self._do("xdotool", "getwindowgeometry", "--shell", window)
+        output = self._do("getwindowgeometry", "--shell", window)
         box = dict(line.split("=") for line in output.splitlines())
         return int(box["X"]), int(box["Y"]), int(box["WIDTH"]), int(box["HEIGHT"])
 
@@ -270,7 +284,7 @@ class GimpWindow:
         """Return a hash of the pixels in a box of the screen: left, top, width, height."""
         left, top, width, height = box
         file = self.gimp.user / "screen.ppm"
-        self._do("import", "-window", "root", "-crop", f"{width}x{height}+{left}+{top}", str(file))
+        self._save_screen(file, "-window", "root", "-crop", f"{width}x{height}+{left}+{top}")
         return hashlib.sha256(file.read_bytes()).hexdigest()
 
     def late_ticks(self, since_s: float) -> list[dict[str, Any]]:
@@ -282,19 +296,15 @@ class GimpWindow:
         """Save the screen, or a window, as a numbered picture."""
         self._shots += 1
         file = self._screenshots / f"{self._shots:02}-{name.lower().replace(' ', '-')}.png"
-        self._do("import", "-window", window, str(file))
+        self._save_screen(file, "-window", window)
         return file
 
     def _fill_screen(self) -> None:
         window = self.wait_for(GIMP)
         size = str(self.width - 10), str(self.height - 40)
-        self._do("xdotool", "windowmove", window, "0", "0", "windowsize", window, *size)
-        self._do("xdotool", "mousemove", *size)  # away from everything with a tool tip
+        self._do("windowmove", window, "0", "0", "windowsize", window, *size)
+        self._do("mousemove", *size)  # away from everything with a tool tip
         time.sleep(SETTLE_S)
-
-    def _wait_for_next_description(self) -> None:
-        before = self._described.stat().st_mtime_ns
-        self.wait_until(lambda: self._described.stat().st_mtime_ns > before, "the image is described again")
 
     def _filters(self) -> list[psutil.Process]:
         return filters_in(self._process.pid)
@@ -319,12 +329,16 @@ class GimpWindow:
 
     def _ask(self, *words: str) -> list[str]:
         """Return xdotool's output; none if it fails, for example because a window was just closed."""
-        command = [str(self.gimp.folder / "enter"), "xdotool", *words]
+        command = [*self._xdotool, *words]
         return subprocess.run(command, env=self._environment, capture_output=True, text=True).stdout.split()
 
-    def _do(self, *command: str) -> str:
-        enter = str(self.gimp.folder / "enter")
-        return subprocess.check_output([enter, *command], env=self._environment, text=True)
+    def _do(self, *words: str) -> str:
+        """Return xdotool's output; it must succeed."""
+        return subprocess.check_output([*self._xdotool, *words], env=self._environment, text=True)
+
+    def _save_screen(self, file: Path, *options: str) -> None:
+        command = [str(self.gimp.folder / "enter"), "import", *options, str(file)]
+        subprocess.run(command, env=self._environment, check=True)
 
     @contextmanager
     def _running(self, *command: str) -> Iterator[subprocess.Popen[bytes]]:
@@ -333,6 +347,23 @@ class GimpWindow:
             running([str(self.gimp.folder / "enter"), *command], self._environment, log.fileno()) as process,
         ):
             yield process
+
+
+def _xdotool(root: Path) -> list[str]:
+    """Return the command of the xdotool in GIMP's root, with the root's own loader and libraries.
+
+    It starts in a third of the time that `enter` needs for its mounts. A journey calls it some hundred times.
+    """
+    (loader,) = root.glob("usr/lib*/ld-linux-*")
+    (libraries,) = root.glob("usr/lib/*-linux-gnu*")
+    return [str(loader), "--library-path", str(libraries), str(root / "usr/bin/xdotool")]
+
+
+def _write(file: Path, text: str) -> None:
+    """Write a file that another process polls, so that it is never seen unfinished."""
+    draft = file.with_suffix(".part")
+    draft.write_text(text)
+    draft.replace(file)
 
 
 @contextmanager

@@ -437,7 +437,7 @@ def case_a_changed_layer_is_previewed_again() -> None:
 
 def case_the_chosen_method_makes_the_preview() -> None:
     style = Gio.File.new_for_path(str(STARRY_NIGHT))
-    fine = StyleTransfer(iterations=4, size=340)
+    fine = StyleTransfer(iterations=2, size=128)
     with layer_of() as layer, Window(layer, fine, (style,)) as window:
         window.wait()
         assert [(request.method, preview) for request, preview in window.requests] == [

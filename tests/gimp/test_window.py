@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 import pytest
 from conftest import CACHE, eventually, installed_in, is_at_work, prepared, stop_backend
-from gimp_session import Gimp, last_values, make_profile, save_settings, settings_file
+from gimp_session import Gimp, last_values, make_profile, save_settings, settings_file, write_settings
 from gimp_window import SETTLE_S, TRIES, GimpWindow
 from PIL import Image
 
@@ -39,7 +39,7 @@ UNFINISHED = (*WITHOUT_PICTURE, "Refining the preview…")
 PREVIEW_S, JOB_S, UNDO_S = 60.0, 240.0, 30.0
 BLOCKED_S = 0.05
 TITLE_PX, PREVIEW_PX, SIDE_PX = 20, 320, 512
-LARGE_PX = (1804, 1200)
+SMALL_PX, LARGE_PX = (226, 150), (1804, 1200)
 BEFORE_THE_GALLERY = 5
 """Steps of shift+Tab from a gallery's pictures, with one of them chosen, to its groups."""
 Values = dict[str, str | int | float]
@@ -60,15 +60,18 @@ DIALOGS = {
 }
 COLUMNS = 4
 """Pictures in a row of the gallery, at its width in these tests."""
-QUICK: Values = {"method": "gallery", "quality": "draft"}
+QUICK: Values = {"method": "gallery", "quality": "draft", "iterations": 2, "size": 128}
+"""The number of iterations and the size make the preview short once another kind of style is chosen."""
 BRIEF: Values = {"network": "squeezenet", "iterations": 2, "octaves": 1, "size": 256}
-LONG: Values = {**BRIEF, "iterations": 500, "size": 512}
+FEW: Values = {"network": "squeezenet", "iterations": 4, "size": 64}
+SHORT = {DREAM: BRIEF, VISUALISE: FEW}
+LONG: Values = {**BRIEF, "iterations": 500, "octaves": 12, "octave_scale": 1.1}
 FEATHERED_ELLIPSE = """
 from gi.repository import Gimp
 (image,) = Gimp.get_images()
 Gimp.context_set_feather(True)
-Gimp.context_set_feather_radius(20, 20)
-image.select_ellipse(Gimp.ChannelOps.REPLACE, 120, 50, 220, 200)
+Gimp.context_set_feather_radius(10, 10)
+image.select_ellipse(Gimp.ChannelOps.REPLACE, 60, 25, 110, 100)
 Gimp.displays_flush()
 """
 ONLY_THE_PHOTO = """
@@ -89,7 +92,7 @@ for duration in (40, 250):
     copy = photo.copy()
     image.insert_layer(copy, None, 0)
     copy.set_name(f"frame ({duration}ms) (combine)")
-    copy.set_offsets(duration, 20)
+    copy.set_offsets(duration // 2, 10)
 image.set_selected_layers([photo])
 Gimp.displays_flush()
 """
@@ -115,10 +118,18 @@ def home(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pat
 
 @pytest.fixture(scope="module")
 def window(gimp_version: str, home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GimpWindow]:
-    """A GIMP with all its own plug-ins, showing a photo."""
+    """A GIMP with all its own plug-ins, showing a photo; a small one, so that runs and previews are short."""
     folder = tmp_path_factory.mktemp("gimp")
-    with shown(gimp_version, home, folder, screenshots=gimp_version) as window:
+    photo = resized("chelsea.jpg", SMALL_PX, folder / "chelsea.jpg")
+    with shown(gimp_version, home, folder, gimp_version, photo) as window:
         yield window
+
+
+def resized(sample: str, size: tuple[int, int], file: Path) -> Path:
+    """Save a sample in another size, and return its file."""
+    with Image.open(SAMPLES / sample) as picture:
+        picture.resize(size).save(file)
+    return file
 
 
 @pytest.fixture(autouse=True)
@@ -149,13 +160,20 @@ def shown(
     screenshots: str,
     photo: Path = SAMPLES / "chelsea.jpg",
     more: str = "",
+    last: Mapping[str, Values] = MappingProxyType({}),
     **screen: Any,
 ) -> Iterator[GimpWindow]:
-    """Start a GIMP with its own profile, `more` lines in its settings, and a `screen` as of GimpWindow."""
+    """Start a GIMP with its own profile.
+
+    `more` are lines in its settings, `last` the settings of each filter's last run, and `screen` is as of
+    GimpWindow.
+    """
     gimp = Gimp(version, prepared(f"gimp-{version}"), user, home)
     make_profile(gimp, few_plugins=False)
     with (gimp.profile / "gimprc").open("a") as gimprc:
         gimprc.write(more)
+    for procedure, values in last.items():
+        write_settings(settings_file(gimp, procedure, "last"), values)
     folder = CACHE / "screenshots" / screenshots
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -399,7 +417,7 @@ def test_a_journey_by_mouse_on_every_screen(
 ) -> None:
     look = f"(theme-color-scheme {screen.partition(',')[0]})\n"
     folder = f"{gimp_version}-{screen.replace(', ', '-').replace(' ', '-')}"
-    with shown(gimp_version, home, tmp_path, folder, more=look, **SCREENS[screen]) as window:
+    with shown(gimp_version, home, tmp_path, folder, more=look, last=SHORT, **SCREENS[screen]) as window:
         bar = menu_bar(**SCREENS[screen])
         before = window.image()
         look_and_choose(window, open_by_mouse(window, bar, STYLE))
@@ -410,7 +428,7 @@ def test_a_journey_by_mouse_on_every_screen(
         compare_and_restore(window, open_by_mouse(window, bar, STYLE))
         window.choose_from_menu(bar["Edit"], UNDO)
         window.wait_until(lambda: window.image() == before, "the new layer is undone", UNDO_S)
-        for procedure in (DREAM, VISUALISE):
+        for procedure in SHORT:
             look_at_everything(window, open_by_mouse(window, bar, procedure), procedure)
 
 
@@ -468,6 +486,7 @@ def compare_and_restore(window: GimpWindow, dialog: str) -> None:
 
 def look_at_everything(window: GimpWindow, dialog: str, procedure: str) -> None:
     name = title_of(procedure).strip("^$")
+    assert window.settings().items() >= SHORT[procedure].items()
     wait_for_preview(window, dialog, WITHOUT_PICTURE)
     window.take_screenshot(f"{name}-dialog")
     check_that_the_dialog_is_on_the_screen(window, dialog)
@@ -514,10 +533,11 @@ def dream_two_brief_frames_of_an_offered_layer(window: GimpWindow) -> None:
 
 
 @pytest.mark.parametrize(
-    ("procedure", "set_up", "selection", "names", "recorded"),
+    ("procedure", "values", "set_up", "selection", "names", "recorded"),
     [
         (
             STYLE,
+            {"iterations": 2, "size": 128},
             choose_two_styles_and_clear_the_second,
             nullcontext,
             ["Style Transfer: starry_night"],
@@ -525,6 +545,7 @@ def dream_two_brief_frames_of_an_offered_layer(window: GimpWindow) -> None:
         ),
         (
             DREAM,
+            {"octaves": 1},
             dream_two_brief_frames_of_an_offered_layer,
             feathered_ellipse,
             [f"DeepDream: Conv2d_2a_3x3, frame {number}" for number in (2, 1)],
@@ -536,6 +557,7 @@ def dream_two_brief_frames_of_an_offered_layer(window: GimpWindow) -> None:
 def test_one_undo_removes_the_new_layers_and_the_dialog_reopens_with_the_last_values(
     window: GimpWindow,
     procedure: str,
+    values: Values,
     set_up: Callable[[GimpWindow], None],
     selection: Callable[[GimpWindow], AbstractContextManager[object]],
     names: list[str],
@@ -543,7 +565,7 @@ def test_one_undo_removes_the_new_layers_and_the_dialog_reopens_with_the_last_va
 ) -> None:
     with selection(window):
         before = window.image()
-        open_dialog(window, procedure)
+        open_dialog(window, procedure, **values)
         set_up(window)
         window.take_screenshot(f"{procedure}-set-up")
         made = run_and_wait(window, procedure)
@@ -606,8 +628,7 @@ def test_a_layer_guides_a_dream(window: GimpWindow) -> None:
 
 def test_classes_are_visualised_side_by_side_in_a_new_layer(window: GimpWindow) -> None:
     before = window.image()
-    few: Values = {"iterations": 4, "size": 64, "network": "squeezenet"}
-    open_dialog(window, VISUALISE, classes="banana", **few)
+    open_dialog(window, VISUALISE, classes="banana", **FEW)
     window.press("alt+e", "End")
     window.write(", parachu")
     time.sleep(2 * SETTLE_S)
@@ -616,7 +637,7 @@ def test_classes_are_visualised_side_by_side_in_a_new_layer(window: GimpWindow) 
     window.wait_until(lambda: window.settings()["classes"] == "banana, parachute", "the name is completed")
     (made,) = run_and_wait(window, VISUALISE)
     assert made["name"] == "Visualise: banana, parachute"
-    assert made["settings"].items() >= {"classes": "banana, parachute", **few}.items()
+    assert made["settings"].items() >= {"classes": "banana, parachute", **FEW}.items()
     assert made["box"] == before["selected box"] and made["mask"] is None
     undo(window, before)
 
@@ -681,7 +702,7 @@ def is_running(window: GimpWindow) -> bool:
 def test_cancel_leaves_all_frames_and_stop_keeps_the_first(window: GimpWindow) -> None:
     window.run_python(THREE_FRAMES)
     before = window.image()
-    open_dialog(window, DREAM, **{**LONG, "octaves": 4}, layers_as_frames="image", output="replace")
+    open_dialog(window, DREAM, **LONG, layers_as_frames="image", output="replace")
     window.press("alt+u")
     wait_for_text(window, "DeepDream: frame 1 of 3, step ")
     assert window.image() == before
@@ -741,11 +762,9 @@ def test_a_run_waits_for_its_turn(window: GimpWindow) -> None:
 
 
 def test_the_window_is_never_blocked_while_a_job_runs(gimp_version: str, home: Path, tmp_path: Path) -> None:
-    photo, style = tmp_path / "large.png", tmp_path / "style.jpg"
-    for name, large in (("chelsea.jpg", photo), ("starry_night.jpg", style)):
-        with Image.open(SAMPLES / name) as small:
-            small.resize(LARGE_PX).save(large)
-    with shown(gimp_version, home, tmp_path, f"{gimp_version}-large", photo) as window:
+    photo = resized("chelsea.jpg", LARGE_PX, tmp_path / "large.png")
+    style = resized("starry_night.jpg", LARGE_PX, tmp_path / "style.jpg")
+    with shown(gimp_version, home, tmp_path, f"{gimp_version}-large", photo, ticks=True) as window:
         dialog = open_dialog(window, STYLE, iterations=15, size=256)
         plain = wait_for_preview(window, dialog)
         choose_file(window, style)

@@ -1,10 +1,9 @@
-"""A watcher inside a GIMP with a window: it keeps describing the photo in a file, and runs code.
+"""A watcher inside a GIMP with a window: it runs code, and describes the photo.
 
-The file named by ATELIER_TEST_IMAGE describes the image that was opened from ATELIER_TEST_PHOTO. Other
-images are not read: a filter may close its style picture, which is an image, too, and GIMP kills a plug-in
-that reads from a closed image.
-Code in the file named by ATELIER_TEST_CODE is run once, and the file is deleted. Exceptions are printed into
-GIMP's log.
+Code in the file named by ATELIER_TEST_CODE is run once. Then the file named by ATELIER_TEST_IMAGE describes
+the image that was opened from ATELIER_TEST_PHOTO, and the code's file is deleted. Other images are not read:
+a filter may close its style picture, which is an image, too, and GIMP kills a plug-in that reads from a
+closed image. Exceptions are printed into GIMP's log.
 """
 
 from __future__ import annotations
@@ -22,39 +21,39 @@ import gi
 gi.require_versions({"Gegl": "0.4", "Gimp": "3.0"})
 from gi.repository import Gegl, Gimp, GLib
 
-EVERY_MS = 200
+EVERY_MS = 20
 FILE, CODE = Path(os.environ["ATELIER_TEST_IMAGE"]), Path(os.environ["ATELIER_TEST_CODE"])
 PHOTO = os.environ["ATELIER_TEST_PHOTO"]
 
 
 def watch() -> bool:
-    """Process both files, and return True so that GLib calls again.
+    """Process the code file, if there is one, and return True so that GLib calls again.
 
     After an exception GLib would not call again, so it is only printed.
     """
     try:
-        run_code()
-        write_image()
+        if CODE.exists():
+            answer()
     except Exception:
         traceback.print_exc()
     return True
 
 
-def run_code() -> None:
-    """Run the code file, if there is one."""
-    if CODE.exists():
-        exec(CODE.read_text(), {})
-        CODE.unlink()
+def answer() -> None:
+    """Run the code, describe the photo, and delete the code's file."""
+    exec(CODE.read_text(), {})
+    CODE.write_text("")  # if the photo cannot be described now, only that is tried again
+    FILE.write_text(json.dumps(describe_photo()))
+    CODE.unlink()
 
 
-def write_image() -> None:
-    """Replace the description of the photo, if it is open."""
+def describe_photo() -> dict[str, Any]:
+    """Describe the photo; return an empty description while it is not open."""
     for image in Gimp.get_images():
         file = image.get_file()
         if file and file.get_path() == PHOTO:
-            draft = FILE.with_suffix(".part")
-            draft.write_text(json.dumps(describe(image)))
-            draft.replace(FILE)
+            return describe(image)
+    return {}
 
 
 def describe(image: Gimp.Image) -> dict[str, Any]:

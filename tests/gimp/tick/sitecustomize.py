@@ -1,8 +1,8 @@
 """Measurement of delays in a filter's main loop.
 
 Python imports this module at start if its folder is in PYTHONPATH. It acts only in the process of a
-running filter. A GLib timeout ticks there. Each late tick adds a line of JSON to the file named by
-ATELIER_TEST_TICKS: the monotonic time of the tick before, the delay, and the stack during the delay.
+running filter. If ATELIER_TEST_TICKS names a file, a GLib timeout ticks there, and each late tick adds a
+line of JSON to the file: the monotonic time of the tick before, the delay, and the stack during the delay.
 The delay does not count the time that this thread or GIMP's waited for a processor: the filter waits for
 GIMP's answers. `dialog_texts` reports the texts. The file named by
 ATELIER_TEST_LANGUAGE sets the language.
@@ -56,11 +56,12 @@ def record_late_ticks(file: str) -> None:
     threading.Thread(target=record_stacks, daemon=True).start()
 
 
-if is_filter() and "ATELIER_TEST_TICKS" in os.environ:
+if is_filter() and "ATELIER_TEST_QUESTION" in os.environ:
     from dialog_texts import answer_questions
 
     language = Path(os.environ["ATELIER_TEST_LANGUAGE"])
     if language.exists():
         os.environ["LANGUAGE"] = language.read_text()
-    record_late_ticks(os.environ["ATELIER_TEST_TICKS"])
+    if "ATELIER_TEST_TICKS" in os.environ:
+        record_late_ticks(os.environ["ATELIER_TEST_TICKS"])
     answer_questions(Path(os.environ["ATELIER_TEST_QUESTION"]), Path(os.environ["ATELIER_TEST_ANSWER"]))
