@@ -806,8 +806,12 @@ def check_installed(done: subprocess.CompletedProcess[str], clone: Path, user: P
 
 @pytest.fixture
 def gimp_consoles(monkeypatch: pytest.MonkeyPatch) -> str:
-    """Return the PATH of a real GIMP 3.0 and 3.2, and set a lasting cache for pip."""
+    """Return the PATH of a real GIMP 3.0 and 3.2, and set a lasting cache for pip.
+
+    pip need not compile every module of PyTorch, because Python compiles those that are imported.
+    """
     monkeypatch.setenv("PIP_CACHE_DIR", str(CACHE / "pip"))
+    monkeypatch.setenv("PIP_NO_COMPILE", "1")
     return f"{prepared('gimp-3.0')}:{prepared('gimp-3.2')}"
 
 
