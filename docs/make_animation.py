@@ -3,7 +3,8 @@
     ~/.atelier/venv/bin/python docs/make_animation.py
 
 A photograph is panned, zoomed and turned. It is painted twice by *Fast*: each frame by itself, and each after
-the one before. animation.jpg is a contact sheet of both, animation.webp shows them side by side.
+the one before. animation.jpg is a contact sheet of a second: a row for the clip and one for each painting.
+animation.webp shows the three side by side.
 """
 
 from __future__ import annotations
@@ -12,32 +13,36 @@ import math
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from PIL import Image, ImageSequence
 
 DOCS = Path(__file__).parent
 PHOTO, STYLE = (DOCS.parent / "samples" / name for name in ("chelsea.jpg", "starry_night.jpg"))
-SECONDS, RATE = 10, 5
+SECONDS, RATE = 10, 8
 SIZE = (240, 160)
-GAP, SHOWN = 4, 6
-"""Pixels between pictures, and frames of the contact sheet."""
+GAP = 4
+"""Pixels between pictures."""
+SHOWN = range(10, 18, 2)
+"""The frames of the contact sheet."""
 
 
 def main() -> None:
+    frames = list(clip())
     with tempfile.TemporaryDirectory() as folder:
-        frames = Path(folder, "frames")
-        frames.mkdir()
-        for number, frame in enumerate(clip(), start=1):
-            frame.save(frames / f"{number}.png")
-        alone, coherent = (painted(frames, Path(folder), coherence) for coherence in ("0", "1"))
-    contact_sheet(list(clip()), alone, coherent).save(DOCS / "animation.jpg", quality=88)
-    pairs = [beside(*pair) for pair in zip(alone, coherent, strict=True)]
-    pairs[0].save(
+        numbered = Path(folder, "frames")
+        numbered.mkdir()
+        for number, frame in enumerate(frames, start=1):
+            frame.save(numbered / f"{number}.png")
+        alone, coherent = (painted(numbered, Path(folder), coherence) for coherence in ("0", "1"))
+    rows = [[row[number] for number in SHOWN] for row in (frames, alone, coherent)]
+    grid(rows).save(DOCS / "animation.jpg", quality=88)
+    first, *others = (grid([shown]) for shown in zip(frames, alone, coherent, strict=True))
+    first.save(
         DOCS / "animation.webp",
         save_all=True,
-        append_images=pairs[1:],
+        append_images=others,
         duration=1000 // RATE,
         loop=0,
         quality=45,
@@ -83,22 +88,14 @@ def painted(frames: Path, folder: Path, coherence: str) -> list[Image.Image]:
         return [frame.convert("RGB") for frame in ImageSequence.Iterator(image)]
 
 
-def contact_sheet(*clips: list[Image.Image]) -> Image.Image:
-    """Return some frames of each clip, a row for each."""
+def grid(rows: Sequence[Sequence[Image.Image]]) -> Image.Image:
+    """Return pictures in rows, with a gap between them."""
     width, height = SIZE[0] + GAP, SIZE[1] + GAP
-    sheet = Image.new("RGB", (SHOWN * width - GAP, len(clips) * height - GAP), "white")
-    for place, frames in enumerate(clips):
-        for number in range(SHOWN):
-            sheet.paste(frames[number * len(frames) // SHOWN], (number * width, place * height))
+    sheet = Image.new("RGB", (len(rows[0]) * width - GAP, len(rows) * height - GAP), "white")
+    for row, pictures in enumerate(rows):
+        for column, picture in enumerate(pictures):
+            sheet.paste(picture, (column * width, row * height))
     return sheet
-
-
-def beside(left: Image.Image, right: Image.Image) -> Image.Image:
-    """Return two frames side by side."""
-    pair = Image.new("RGB", (2 * SIZE[0] + GAP, SIZE[1]), "white")
-    pair.paste(left, (0, 0))
-    pair.paste(right, (SIZE[0] + GAP, 0))
-    return pair
 
 
 if __name__ == "__main__":

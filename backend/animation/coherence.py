@@ -20,7 +20,7 @@ from .motion import Array, motion_between, warp
 TOLERANCE = 0.06
 """Mean difference between a frame and the warped previous one at which the reliability is 1/e."""
 MOVING = 0.9
-"""Reliability of pixels with a motion of a pixel or more: each warp interpolates, and the errors add up."""
+"""Share of pixels with a motion of a pixel or more: each warp interpolates, and the errors add up."""
 MOST_KEPT = 0.95
 """Largest share of the prediction in a blend; errors of the motion fade away in some twenty frames."""
 COLOUR_RATE = 0.25
@@ -40,11 +40,13 @@ class MovedFrame(NamedTuple):
         result: the previous result (H, W, 3) in [0, 1].
         content: the previous content (H, W, 3) in [0, 1].
         reliability: (H, W) in [0, 1]; 0 where the motion is unknown or brings other colours.
+        share: (H, W), the reliability for blends, less where the picture moves.
     """
 
     result: Array
     content: Array
     reliability: Array
+    share: Array
 
 
 def predict(
@@ -63,10 +65,11 @@ def predict(
         return None
     moved = warp(previous_content, motion.flow)
     difference = np.abs(moved - content).mean(axis=-1)
-    moving = np.minimum(1, np.hypot(motion.flow[..., 0], motion.flow[..., 1]))
-    reliability = motion.reliable * np.exp(-np.square(difference / TOLERANCE)) * (1 - (1 - MOVING) * moving)
+    reliability = motion.reliable * np.exp(-np.square(difference / TOLERANCE))
     smooth = _blurred(reliability.astype(np.float32), 1.0) * warp(known, motion.flow, "linear")
-    return MovedFrame(np.clip(warp(previous_result, motion.flow), 0, 1), moved, smooth)
+    moving = np.minimum(1, np.hypot(motion.flow[..., 0], motion.flow[..., 1]))
+    share = (smooth * (1 - (1 - MOVING) * moving)).astype(np.float32)
+    return MovedFrame(np.clip(warp(previous_result, motion.flow), 0, 1), moved, smooth, share)
 
 
 def closer_in_colour(predicted: Array, own: Array, share: Array) -> Array:

@@ -27,6 +27,7 @@ class Prediction(NamedTuple):
         result: the previous result, moved along the motion, (1, 3, H, W) in [0, 1].
         content: the previous content, moved along the motion, (1, 3, H, W).
         reliability: (1, 1, H, W) in [0, 1].
+        share: the reliability for blends, less where the picture moves, (1, 1, H, W).
         region: 1 inside the filtered region, 0 elsewhere, (1, 1, H, W).
         amount: root mean square of the difference of the previous result from its content, in the region.
     """
@@ -34,6 +35,7 @@ class Prediction(NamedTuple):
     result: Tensor
     content: Tensor
     reliability: Tensor
+    share: Tensor
     region: Tensor
     amount: float
 
@@ -68,15 +70,17 @@ def predict(content: Tensor, previous: Tensor, result: VisibleImage, region: Reg
     if moved is None:
         return None
     amount = float(np.sqrt(np.square((after - before)[inside(region)]).mean()))
-    predicted, before_moved, reliability, mask = (_as_tensor(array, content) for array in (*moved, known))
-    return Prediction(predicted, before_moved, reliability, mask, amount)
+    predicted, before_moved, reliability, share, mask = (
+        _as_tensor(array, content) for array in (*moved, known)
+    )
+    return Prediction(predicted, before_moved, reliability, share, mask, amount)
 
 
 def blend(image: Tensor, prediction: Prediction, share: float) -> Tensor:
     """Blend an image (1, 3, H, W) with its prediction; see `coherence.blend`."""
     from ..animation import coherence
 
-    own, shares = as_array(image), share * as_array(prediction.reliability)
+    own, shares = as_array(image), share * as_array(prediction.share)
     predicted = coherence.closer_in_colour(as_array(prediction.result), own, shares)
     return _as_tensor(coherence.blend(own, predicted, shares), image)
 

@@ -21,7 +21,6 @@ from host.error_report import Failure
 from host.event_loop_client import EventLoopClient
 from host.filters import FILTERS, Filter
 from host.frame_layers import Target
-from host.layers_as_frames import LAYERS_AS_FRAMES
 from host.picture_cache import PictureCache
 from host.progress_reporter import ProgressReporter
 from host.run import make_layers
@@ -62,8 +61,7 @@ class Atelier(Gimp.PlugIn):  # type: ignore[misc]  # gi has no types
 def _sensitivity(chosen: Filter) -> Gimp.ProcedureSensitivityMask:
     """Return the numbers of selected layers with an enabled menu entry: one, or also several."""
     mask = Gimp.ProcedureSensitivityMask
-    takes_frames = LAYERS_AS_FRAMES in chosen.extra_settings
-    return mask.DRAWABLE | mask.DRAWABLES if takes_frames else mask.DRAWABLE
+    return mask.DRAWABLE | mask.DRAWABLES if chosen.takes_frames else mask.DRAWABLE
 
 
 # ── A run ────────────────────────────────────────────────────────────────────────────────────────
@@ -114,7 +112,7 @@ def _run(
     config: Gimp.ProcedureConfig,
 ) -> Gimp.Layer:
     chosen, target = FILTERS[procedure.get_name()], Target(image, drawables)
-    target.check(takes_frames=LAYERS_AS_FRAMES in chosen.extra_settings)
+    target.check(chosen.takes_frames)
     if run_mode == Gimp.RunMode.INTERACTIVE:
         from ui.dialog import FilterDialog  # loads Gtk, which other calls do not need
 

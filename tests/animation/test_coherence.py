@@ -104,12 +104,12 @@ def test_only_reliable_pixels_count_for_the_mean_colour() -> None:
 
 def test_still_pixels_keep_more_than_moving_ones() -> None:
     first = photograph()
-    reliability = []
+    shares = []
     for right in (0, 2):
         found = predict(moved(first, right, 0), first, first, everywhere(first))
         assert found is not None
-        reliability.append(float(np.median(found.reliability[10:-10, 10:-10])))
-    assert reliability[0] > 0.99 > 0.92 > reliability[1] > 0.8
+        shares.append(float(np.median(found.share[10:-10, 10:-10])))
+    assert shares[0] > 0.99 > 0.92 > shares[1] > 0.8
 
 
 def everywhere3(value: float) -> Array:

@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import shutil
 import time
 from array import array
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -66,18 +67,19 @@ def main() -> None:
 
 
 def keep_choices_of_closed_dialogs() -> None:
-    """Keep the controls of LAYERS_AS_FRAMES alive, because there are many dialogs in this process.
+    """Keep the controls of LAYERS_AS_FRAMES and OUTPUT alive, because there are many dialogs in this process.
 
     GIMP draws the controls of a choice again when its sensitive options change, also those that are gone:
     then it crashes. The plug-in has a process for each dialog.
     """
-    kept, offer_frame_layers = list[Any](), frame_choice.offer_frame_layers
+    kept = list[Any]()
 
-    def keeping(control: Any, config: Any, reasons: Mapping[str, str]) -> None:
+    def keeping(offer: Callable[..., None], control: Any, *arguments: Any) -> None:
         kept.extend([control, *descendants(control)])
-        offer_frame_layers(control, config, reasons)
+        offer(control, *arguments)
 
-    vars(settings_form_module)["offer_frame_layers"] = keeping
+    for offer in (frame_choice.offer_frame_layers, frame_choice.offer_places):
+        vars(settings_form_module)[offer.__name__] = functools.partial(keeping, offer)
 
 
 # ── Layers ───────────────────────────────────────────────────────────────────────────────────────
@@ -607,6 +609,45 @@ def case_only_the_layers_that_apply_can_be_chosen_as_frames() -> None:
     applies = {value: choice.is_valid(value) for value in ("this", "selected", "group", "image")}
     assert applies == {"this": False, "selected": True, "group": False, "image": True}
     assert not dialog.get_widget("frames", GObject.TYPE_NONE).get_sensitive(), "a zoom has a single layer"
+    form.basic.destroy()
+    dialog.destroy()
+
+
+def case_an_animation_is_offered_a_new_image_instead_of_a_new_layer() -> None:
+    chosen = FILTERS["plug-in-atelier-style-transfer"]
+    procedure, config = config_of("plug-in-atelier-style-transfer")
+    dialog = GimpUi.ProcedureDialog.new(procedure, config, "")
+    form = settings_form(dialog, config, chosen, {"group": "A reason."})
+    control = dialog.get_widget("output", GObject.TYPE_NONE)
+    choice = Gimp.param_spec_choice_get_choice(config.find_property("output"))
+    for frames, place, chosen_place in (
+        ("this", "layer", None),
+        ("image", "image", None),
+        ("image", "image", "layer"),  # such as by Reset
+        ("this", "layer", None),
+        ("image", "replace", "replace"),
+        ("this", "replace", None),
+        ("this", "image", "image"),
+    ):
+        config.set_property("layers-as-frames", frames)
+        if chosen_place:
+            config.set_property("output", chosen_place)
+        assert config.get_property("output") == place
+        assert choice.is_valid("layer") == (frames == "this")
+        sentence = "An animation becomes a new image, or replaces its frames."
+        assert (sentence in control.get_tooltip_text()) == (frames != "this")
+    form.basic.destroy()
+    dialog.destroy()
+
+
+def case_after_an_animation_the_result_is_a_new_layer_again() -> None:
+    chosen = FILTERS["plug-in-atelier-deepdream"]
+    procedure, config = config_of("plug-in-atelier-deepdream")
+    config.set_property("layers-as-frames", "image")
+    config.set_property("output", "image")
+    dialog = GimpUi.ProcedureDialog.new(procedure, config, "")
+    form = settings_form(dialog, config, chosen, dict.fromkeys(("selected", "group", "image"), "A reason."))
+    assert config.get_property("output") == "layer"
     form.basic.destroy()
     dialog.destroy()
 

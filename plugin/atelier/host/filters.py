@@ -70,6 +70,11 @@ class Filter:
         return (*settings(self.request), *self.extra_settings)
 
     @property
+    def takes_frames(self) -> bool:
+        """Whether the frames of an animation can be its content."""
+        return LAYERS_AS_FRAMES in self.extra_settings
+
+    @property
     def conditions(self) -> tuple[Condition, ...]:
         """Which settings have an effect only with certain values of another one."""
         no_zoom = Condition((FRAMES.name,), LAYERS_AS_FRAMES.name, (THIS,))

@@ -1,4 +1,4 @@
-"""The choice of layers as frames: only what applies to the image can be chosen."""
+"""The choices of layers as frames, and of the place for an animation: only what applies can be chosen."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from gi.repository import Gimp, Gtk
 
 from host.arguments import argument_name
-from host.layers_as_frames import LAYERS_AS_FRAMES
+from host.layers_as_frames import LAYERS_AS_FRAMES, THIS
+from host.output import OUTPUT
 from host.translation import _
 
 from .file_row import descendants
@@ -31,3 +32,27 @@ def offer_frame_layers(control: Gtk.Widget, config: Gimp.ProcedureConfig, reason
         widget.set_tooltip_text(tooltip)
     control.set_visible(len(applicable) > 1)
     control.set_no_show_all(True)
+
+
+def offer_places(control: Gtk.Widget, config: Gimp.ProcedureConfig) -> None:
+    """Show "A new image" instead of "A new layer" as the place of the result while layers are frames."""
+    frames, place = argument_name(LAYERS_AS_FRAMES), argument_name(OUTPUT)
+    choice = Gimp.param_spec_choice_get_choice(config.find_property(place))
+    was_animation = config.get_property(frames) != THIS
+
+    def update(*_changed: object) -> None:
+        nonlocal was_animation
+        is_animation = config.get_property(frames) != THIS
+        before, after = ("layer", "image") if is_animation else ("image", "layer")
+        choice.set_sensitive(after, True)
+        if (is_animation or was_animation) and config.get_property(place) == before:
+            config.set_property(place, after)
+        choice.set_sensitive("layer", not is_animation)
+        was_animation = is_animation
+        reason = _("An animation becomes a new image, or replaces its frames.")
+        for widget in (control, *descendants(control)):
+            widget.set_tooltip_text(f"{_(OUTPUT.help)}\n\n{reason}" if is_animation else _(OUTPUT.help))
+
+    update()
+    for changed in (frames, place):
+        config.connect(f"notify::{changed}", update)

@@ -16,10 +16,11 @@ from atelier_shared.settings import Choice, Number, Setting
 from host.arguments import argument_name
 from host.filters import Filter
 from host.layers_as_frames import LAYERS_AS_FRAMES
+from host.output import OUTPUT
 from host.translation import _
 
 from .file_row import descendants, file_row
-from .frame_choice import offer_frame_layers
+from .frame_choice import offer_frame_layers, offer_places
 from .name_search import add_name_search
 
 SPACING_PX = 6
@@ -63,7 +64,8 @@ def settings_form(
         form.pack_start(_advanced_button(advanced), False, False, 0)
     _disable_without_effect(dialog, config, chosen)
     form.show_all()
-    if LAYERS_AS_FRAMES in chosen.settings:
+    if chosen.takes_frames:
+        offer_places(dialog.get_widget(argument_name(OUTPUT), GObject.TYPE_NONE), config)
         control = dialog.get_widget(argument_name(LAYERS_AS_FRAMES), GObject.TYPE_NONE)
         offer_frame_layers(control, config, against_frames)
     return SettingsForm(form, advanced)
