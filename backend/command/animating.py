@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import itertools
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from gettext import gettext as _
@@ -27,12 +26,14 @@ from atelier_shared.messages import Picture, PreviousFrame, Progress, Queued, Re
 from atelier_shared.picture_parts import part_of
 
 from ..jobs.picture_arrays import as_array, like
-from . import output_names, progress
+from . import output_names, parallel, progress
 from .clips import animated_pictures, video
 from .clips.clip import Clip, Frame, NumberedPictures, Selection, StoredFrame, parsed
 from .clips.work_folder import WorkFolder, state_of
+from .frames_together import FramesTogether, NumberedFrame
 from .output_names import FIELD, PlannedResult
-from .painting import FATAL, Outcome, PictureRun, messages_of, styles_of
+from .painting import FATAL, Outcome, PictureRun, styles_of
+from .parallel import Event, Job
 from .picture_files import Canvas, Mask, PictureFileError
 from .picture_files.errors import writing
 from .picture_files.pixels import Pixels
@@ -316,6 +317,7 @@ class _Painter:
             self.outcome.notes.append(note.format(done=done, total=total))
         display.begin(self.run.source.name, "", progress.FRAMES)
         durations, previous = list[Fraction](), None
+        together = self._together(first, region, done, total) if parallel.has_cluster() else None
         for step in self.run.steps():
             if step.output:
                 durations.append(step.frame.seconds)
@@ -329,10 +331,31 @@ class _Painter:
                     result = like(content, as_array(self.work.result(step.number, content.depth)))
                     previous = following(request, content, result)
                 continue
-            result = self._compute(step, content, part, previous, total - done, step.number - 1 - done)
+            if together:
+                result = next(together)
+            else:
+                result = self._compute(step, content, part, previous, total - done, step.number - 1 - done)
             self._keep(step, canvas, result, region)
             previous = following(request, content, result)
         return durations
+
+    def _together(self, first: Canvas, region: Region, done: int, total: int) -> Iterator[Picture]:
+        """Return the results of the frames after `done` from the workers of a cluster."""
+
+        def frames() -> Iterator[NumberedFrame]:
+            for step in self.run.steps():
+                _check_alike(step.frame.canvas, first, step.output)
+                yield NumberedFrame(step.number, *step.frame.canvas.content_of(region))
+
+        def show(finished: float) -> None:
+            self.run.pictures.display.work(finished, total - done)
+
+        request = self.run.pictures.request
+        return FramesTogether(request, self.styles, frames, self.work, done, self._note, show).results()
+
+    def _note(self, result: Result) -> None:
+        if result.note and _(result.note) not in self.outcome.notes:
+            self.outcome.notes.append(_(result.note))
 
     def _finished(self, depth: str) -> int:
         """Return the number of finished steps; without the last result, coherent frames begin anew."""
@@ -355,25 +378,25 @@ class _Painter:
         done: int,
     ) -> Picture:
         """Run the job of a frame in the backend; `done` of the `left` frames of this call are finished."""
-        pictures = self.run.pictures
-        request = pictures.request.for_frame(step.number - 1)
+        display = self.run.pictures.display
+        request = self.run.pictures.request.for_frame(step.number - 1)
         if is_unchanged(request, content):
             return part_of(content, region)
-        with closing(messages_of(request, content, region, self.styles, previous)) as messages:
-            for message in messages:
-                if isinstance(message, Queued) and message.place:
-                    pictures.display.wait(message.place)
-                elif isinstance(message, Progress):
-                    pictures.display.work(done + message.step / message.total, left)
-                elif isinstance(message, Result):
-                    if message.note and _(message.note) not in self.outcome.notes:
-                        self.outcome.notes.append(_(message.note))
-                    return message.picture
-        raise AssertionError("messages_of() ends with a Result or raises")
+
+        def report(message: Event) -> None:
+            if isinstance(message, Queued) and message.place:
+                display.wait(message.place)
+            elif isinstance(message, Progress):
+                display.work(done + message.step / message.total, left)
+
+        result = parallel.run_job(Job(request, content, region, self.styles, previous, report))
+        self._note(result)
+        return result.picture
 
     def _keep(self, step: PlannedFrame, canvas: Canvas, result: Picture, region: Region) -> None:
         """Store a result, write its frame, and only then forget the result before it."""
-        if self.run.pictures.request.is_coherent:
+        is_kept = self.work.has_result(step.number, result.depth)
+        if self.run.pictures.request.is_coherent and not is_kept:
             self.work.keep_result(step.number, result)
         if step.output:
             shown = self._closing_the_loop(step.output, result)

@@ -73,7 +73,7 @@ def version() -> str:
 
 def _make(options: argparse.Namespace) -> int:
     """Make all pictures; report options and file names that cannot work before the work begins."""
-    from . import animating, contact_sheet, output_names, painting, progress, report
+    from . import animating, contact_sheet, output_names, painting, parallel, progress, report
     from .picture_files import formats
 
     request = arguments.request_of(options)
@@ -92,11 +92,11 @@ def _make(options: argparse.Namespace) -> int:
     output_names.make_folders(options.output, pieces)
     signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(SIGNALLED + number))  # removes drafts
     begun_s, outcomes = time.monotonic(), []
-    display = progress.display(len(pieces), quiet=options.quiet)
+    is_shared = len(pieces) > 1 and parallel.has_cluster()
+    display = progress.display(1 if is_shared else len(pieces), quiet=options.quiet)
     run = painting.PictureRun(options, request, display, chosen)
     try:
-        for piece in pieces:
-            outcome = run.make(piece)
+        for outcome in run.make_together(pieces) if is_shared else map(run.make, pieces):
             outcomes.append(outcome)
             display.hide()
             report.print_outcome(outcome, request, options)

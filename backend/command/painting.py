@@ -1,5 +1,7 @@
 """The commands `style`, `dream` and `visualise`: each content through the backend, one after the other.
 
+In a cluster, several contents go through the backend at the same time.
+
 If one picture fails, the others are made all the same, and the exit status is 1.
 """
 
@@ -9,24 +11,25 @@ import argparse
 import functools
 import itertools
 import time
-from collections.abc import Generator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from gettext import gettext as _
 from pathlib import Path
 
 import numpy as np
 
-from atelier_shared import estimate, home, launcher, remote
+from atelier_shared import estimate, home, remote
 from atelier_shared.codec import MAX_PICTURES
 from atelier_shared.deepdream import FRAMES
 from atelier_shared.errors import AtelierError, BackendUnavailable, VersionMismatch, translated
-from atelier_shared.messages import Picture, PreviousFrame, Progress, Queued, Region, Result
+from atelier_shared.messages import Picture, Progress, Queued
+from atelier_shared.picture_parts import with_part
 from atelier_shared.request import PaintingRequest, Request
 from atelier_shared.visualise import BLANK_SIDE
-from atelier_shared.zoom_frames import frames
 
-from . import progress
+from . import parallel, progress
 from .output_names import PlannedResult, numbered
+from .parallel import Event, Job, Task
 from .picture_files import Canvas
 from .picture_files.formats import Format
 from .picture_files.streams import is_stream
@@ -73,9 +76,26 @@ class PictureRun:
         Raises:
             BackendUnavailable, VersionMismatch: there is no backend.
         """
+        return parallel.run(self.task(piece))
+
+    def make_together(self, pieces: Sequence[PlannedResult]) -> Iterator[Outcome]:
+        """Make several pieces at the same time in a cluster, and yield their outcomes in order.
+
+        Raises:
+            AtelierError: the scheduler is gone.
+        """
+        text = _("{count} pictures").format(count=len(pieces))
+        self.display.begin(text, "", progress.PICTURES)
+        total = len(pieces) * getattr(self.options, FRAMES.name, 1)
+        silent = replace(self, display=progress.Quiet(len(pieces)))
+        tasks = map(silent.task, pieces)
+        yield from parallel.in_order(tasks, lambda done: self.display.work(done, total))
+
+    def task(self, piece: PlannedResult) -> Task[Outcome]:
+        """Return the task that makes one piece. An error becomes part of the outcome, as in `make`."""
         outcome = Outcome(piece)
         try:
-            self._make(piece, outcome)
+            yield from self._make(piece, outcome)
         except FATAL:
             raise
         except AtelierError as error:
@@ -86,7 +106,7 @@ class PictureRun:
         self.display.end()
         return outcome
 
-    def _make(self, piece: PlannedResult, outcome: Outcome) -> None:
+    def _make(self, piece: PlannedResult, outcome: Outcome) -> Task[None]:
         canvas = self._load(piece.content)
         outputs = list(numbered(piece.output, getattr(self.options, FRAMES.name, 1)))
         encoding = canvas.encoding(
@@ -104,26 +124,22 @@ class PictureRun:
             f"{_name_of(piece)}: {note}" for note in canvas.notes(region) + canvas.losses(encoding)
         ]
         self.display.begin(_name_of(piece), expected(self.request, content, len(outputs)))
-        compute = functools.partial(self._compute, pictures=pictures, outcome=outcome)
-        results = frames(compute, self.request, content, part, len(outputs))
-        for output, result in zip(outputs, results, strict=True):
+        request: Request = self.request
+        for output in outputs:
+            result = yield Job(request, content, part, pictures, report=self._reporter(outcome))
             if result.note and _(result.note) not in outcome.notes:
                 outcome.notes.append(_(result.note))
             canvas.save(output, result.picture, region, mask, encoding)
             outcome.outputs.append(output)
+            content = with_part(content, part, result.picture)
+            request = request.for_next_frame()
 
-    def _compute(
-        self,
-        request: Request,
-        content: Picture,
-        region: Region,
-        *,
-        pictures: Sequence[Picture],
-        outcome: Outcome,
-    ) -> Result:
-        """Run a request in the backend. Ctrl+C closes the connection, and so cancels the job."""
+    def _reporter(self, outcome: Outcome) -> Callable[[Event], None]:
+        """Return a receiver for the messages of a job. It shows them, and adds up the seconds of the jobs."""
         begun_s = time.monotonic()
-        for message in messages_of(request, content, region, pictures):
+
+        def report(message: Event) -> None:
+            nonlocal begun_s
             if isinstance(message, Queued):
                 begun_s = time.monotonic()
                 if message.place:
@@ -131,10 +147,10 @@ class PictureRun:
             elif isinstance(message, Progress):
                 before, count = len(outcome.outputs), getattr(self.options, FRAMES.name, 1)
                 self.display.work(before * message.total + message.step, count * message.total)
-            elif isinstance(message, Result):
+            else:
                 outcome.seconds += time.monotonic() - begun_s
-                return message
-        raise AssertionError("messages_of() ends with a Result or raises")
+
+        return report
 
     # ── Pictures ─────────────────────────────────────────────────────────────────────────────────
 
@@ -161,19 +177,6 @@ class PictureRun:
             style = self._loaded(path, outcome).in_colours_of(content)
             pictures.append(style.seen_through(style.load_mask(mask, limit)) if mask else style.picture)
         return pictures
-
-
-def messages_of(
-    request: Request,
-    content: Picture,
-    region: Region,
-    pictures: Sequence[Picture],
-    previous: PreviousFrame | None = None,
-) -> Generator[Queued | Progress | Result, None, None]:
-    """Submit a job and yield its messages, up to its Result. Closing the generator cancels the job."""
-    with launcher.connect() as backend:
-        job = backend.submit(request, content, region, pictures, previous=previous)
-        yield from backend.messages(job)
 
 
 @functools.lru_cache(maxsize=KEPT_IN_MEMORY)

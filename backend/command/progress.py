@@ -18,6 +18,7 @@ LINE_EVERY_S = 5.0
 
 
 STEPS, FRAMES = N_("step {step}/{total}"), N_("frame {step}/{total}")
+PICTURES = N_("picture {step}/{total}")
 
 
 class Quiet:
@@ -33,7 +34,7 @@ class Quiet:
         self.name, self.expected, self.counted = "", "", STEPS
 
     def begin(self, name: str, expected: str, counted: str = STEPS) -> None:
-        """Begin a picture; `expected` is a sentence about its duration, `counted` is STEPS or FRAMES."""
+        """Begin a picture; `expected` is a sentence about its duration, `counted` is STEPS or another."""
         self.counted = counted
         text = _("{number} of {count}, {name}") if self.count > 1 else "{name}"
         self.name = text.format(number=self.done + 1, count=self.count, name=name)

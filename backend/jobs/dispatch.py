@@ -280,14 +280,14 @@ def _stylize(request: StyleTransfer, pictures: Pictures, models: Path, tile_scal
     if request.method == "gallery" and request.strength < 1:
         step = replace(step, image=torch.lerp(content, step.image, request.strength))
         yield step
-    if pictures.prediction and (brush or request.method != "fine"):
-        yield replace(step, image=_follow(request, pictures, pictures.prediction, step.image))
+    if pictures.prediction and (brush or request.is_single_pass):
+        yield replace(step, image=follow(request, content, pictures.prediction, step.image))
 
 
-def _follow(request: StyleTransfer, pictures: Pictures, prediction: Prediction, image: Tensor) -> Tensor:
+def follow(request: StyleTransfer, content: Tensor, prediction: Prediction, image: Tensor) -> Tensor:
     """Blend the result of one pass with the prediction from the previous frame of an animation."""
     if request.keeps_colours:  # as the previous result does
-        image = colours.with_colours_of(image, pictures.content)
+        image = colours.with_colours_of(image, content)
     return blend(image, prediction, request.coherence)
 
 

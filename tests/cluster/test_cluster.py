@@ -122,7 +122,7 @@ def last_messages(
     """Return the last message of each job; also a second one, which there must not be."""
     found: dict[int, list[object]] = {job: [] for job in jobs}
     while not all(found.values()):
-        message = client._receive()
+        message = client.receive()
         if not isinstance(message, Queued | Progress) and (job := getattr(message, "job", 0)) in found:
             if not any(found.values()):
                 after_first()
@@ -139,7 +139,7 @@ def test_jobs_run_at_the_same_time_on_all_workers(cluster: Cluster) -> None:
         jobs = {client.submit(DeepDream(seed=echo_filter.ENDLESS), PICTURE, WHOLE) for _ in range(3)}
         running = set[int]()
         while len(running) < 2:
-            message = client._receive()
+            message = client.receive()
             if isinstance(message, Progress):
                 running.add(message.job)
         (waiting,) = jobs - running

@@ -180,7 +180,7 @@ class BackendClient:
             ProtocolError: the backend refused a message or violated the protocol.
         """
         while True:
-            message = self._receive()
+            message = self.receive()
             if getattr(message, "job", job) != job:
                 continue
             event = job_event(message)
@@ -202,10 +202,13 @@ class BackendClient:
         except OSError as error:
             raise self._lost_error() from error
 
-    def _receive(self) -> Message:
-        """Wait for the next message.
+    def receive(self) -> Message:
+        """Wait for the next message, about any job or none.
 
         One-second time-outs are counted instead of elapsed time: a suspended computer costs only one.
+
+        Raises:
+            BackendSilent: the backend is gone, or has sent nothing for SILENCE_S seconds.
         """
         for _ in range(math.ceil(SILENCE_S)):
             try:

@@ -264,6 +264,11 @@ class StyleTransfer(PaintingRequest):
         return self.iterations or steps if self.method == "fine" else steps
 
     @property
+    def is_single_pass(self) -> bool:
+        """Whether a network paints the picture at once, without iterations on its pixels."""
+        return self.method != "fine"
+
+    @property
     def is_coherent(self) -> bool:
         """Whether each frame of an animation follows the one before it."""
         return self.coherence > 0
