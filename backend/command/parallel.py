@@ -1,6 +1,6 @@
 """The jobs of one call: one at a time, or as many as the workers of a cluster run.
 
-A task is a generator that yields jobs, receives their results, and returns a value. All tasks run in this
+A task is a generator: it yields jobs, receives their results, and returns a value. All tasks run in this
 thread, over one connection: its end, for example after Ctrl+C, cancels all jobs.
 """
 
@@ -20,9 +20,9 @@ from atelier_shared.messages import Picture, PreviousFrame, Progress, Queued, Re
 from atelier_shared.request import Request
 
 MOST_WAITING = 2
-"""Jobs that wait for a worker, so that it need not wait for this process."""
+"""Jobs waiting for a worker: the next ones for a worker with a finished job."""
 MOST_FINISHED = 16
-"""Results that wait for an earlier one, in memory."""
+"""Results in memory, behind an unfinished one."""
 
 Value = TypeVar("Value")
 Event = Queued | Progress | Result
@@ -106,7 +106,7 @@ def in_order(
 
 
 class _Board(Generic[Value]):
-    """The tasks with a job, by its number, and the values of all tasks whose turn has not come yet."""
+    """The tasks with a job, by its number, and the values of all unfinished tasks and those after them."""
 
     def __init__(self, client: BackendClient, on_progress: Callable[[float], None]) -> None:
         self._client, self._on_progress = client, on_progress
@@ -128,7 +128,7 @@ class _Board(Generic[Value]):
         self._go_on(task, partial(next, task), value)
 
     def read(self, *, waits: bool) -> None:
-        """Handle the messages from the scheduler that have arrived; with `waits`, at least one."""
+        """Handle all messages from the scheduler so far; with `waits`, at least one."""
         while waits or select.select([self._client.fileno()], [], [], 0)[0]:
             message = self._client.receive()
             event, number = job_event(message), getattr(message, "job", None)
@@ -158,7 +158,7 @@ class _Board(Generic[Value]):
         self._on_progress(self._finished_jobs + sum(self._parts.values()))
 
     def _go_on(self, task: Task[Value], step: Callable[[], Job], value: Future[Value]) -> None:
-        """Have a task make its next step, and submit the job that it yields."""
+        """Have a task make its next step, and submit its next job."""
         try:
             job = step()
         except StopIteration as end:
