@@ -68,7 +68,7 @@ class _Workers:
     def __init__(self, join: Change, leave: Change) -> None:
         self._join, self._leave = join, leave
         self._server: asyncio.Server | None = None
-        self._connections: set[asyncio.Task[None]] = set()
+        self._connections: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
     async def listen(self, address: Address, tls: ssl.SSLContext) -> int:
         try:
@@ -86,15 +86,15 @@ class _Workers:
     async def close(self) -> None:
         if self._server:
             self._server.close()
-        for task in self._connections:
-            task.cancel()
-        await asyncio.gather(*self._connections, return_exceptions=True)
+        for writer in self._connections.values():
+            writer.transport.abort()
+        await asyncio.gather(*self._connections)
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Run a connection of a peer with a certificate of the cluster, until it ends."""
         task = asyncio.current_task()
         assert task
-        self._connections.add(task)
+        self._connections[task] = writer
         name = writer.get_extra_info("peername")[0]
         try:
             if has_same_version(writer.get_extra_info("ssl_object")):
@@ -105,7 +105,7 @@ class _Workers:
             log.info("the connection to %s ended: %s", name, error)
         finally:
             writer.transport.abort()
-            self._connections.discard(task)
+            del self._connections[task]
 
     async def _relay(self, worker: RemoteWorker, name: str) -> None:
         await worker.wait_until_ready()

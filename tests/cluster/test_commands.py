@@ -67,6 +67,7 @@ def scheduler(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Iterato
     for home in homes:
         stop_backend(home)
     assert [process.wait() for process in processes] == [0, 0, 0]
+    assert not any("Traceback" in messages(home) for home in homes)
 
 
 @pytest.fixture
