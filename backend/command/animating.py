@@ -342,10 +342,11 @@ class _Painter:
     def _together(self, first: Canvas, region: Region, done: int, total: int) -> Iterator[Picture]:
         """Return the results of the frames after `done` from the workers of a cluster."""
 
-        def frames() -> Iterator[NumberedFrame]:
-            for step in self.run.steps():
-                _check_alike(step.frame.canvas, first, step.output)
-                yield NumberedFrame(step.number, *step.frame.canvas.content_of(region))
+        def frames(begin: int) -> Iterator[NumberedFrame]:
+            for step in itertools.islice(self.run.steps(), max(0, begin - 1), None):
+                canvas = step.frame.canvas
+                _check_alike(canvas, first, step.output)
+                yield NumberedFrame(step.number, *canvas.content_of(region))
 
         def show(finished: float) -> None:
             self.run.pictures.display.work(finished, total - done)

@@ -39,7 +39,7 @@ class FramesTogether:
     Attributes:
         request: the settings.
         styles: the style pictures or the guide.
-        frames: yields all frames, from the first one at each call.
+        frames: yields the frames from a number on.
         work: the folder for the results of shots. If frames follow each other, it has that of frame `done`.
         done: the frames up to this number are finished.
         note: is called with each result from a worker.
@@ -48,7 +48,7 @@ class FramesTogether:
 
     request: PaintingRequest
     styles: Sequence[Picture]
-    frames: Callable[[], Iterator[NumberedFrame]]
+    frames: Callable[[int], Iterator[NumberedFrame]]
     work: WorkFolder
     done: int
     note: Callable[[Result], None]
@@ -62,13 +62,10 @@ class FramesTogether:
             ValueError: the frames follow each other, but OpenCV is not installed.
         """
         if not self.request.is_coherent:
-            return in_order(map(self._paint, self._remaining()), self.on_progress)
+            return in_order(map(self._paint, self.frames(self.done + 1)), self.on_progress)
         if isinstance(self.request, StyleTransfer) and self.request.is_single_pass:
             return self._blended(self.request)
         return self._results_of_shots()
-
-    def _remaining(self) -> Iterator[NumberedFrame]:
-        return (frame for frame in self.frames() if frame.number > self.done)
 
     def _stored(self, frame: NumberedFrame) -> Picture:
         part = part_of(frame.content, frame.region)
@@ -93,12 +90,11 @@ class FramesTogether:
 
     def _blended(self, request: StyleTransfer) -> Iterator[Picture]:
         previous: PreviousFrame | None = None
-        wholes = (_whole(frame) for frame in self._remaining())
+        wholes = map(_whole, self.frames(self.done + 1))
         paintings = in_order(map(self._paint, wholes), self.on_progress)
-        for frame in self.frames():
+        for frame in self.frames(self.done):
             if frame.number == self.done:
                 previous = self._previous(frame)
-            if frame.number <= self.done:
                 continue
             painting, part = next(paintings), part_of(frame.content, frame.region)
             result = part_of(painting, frame.region)
@@ -113,7 +109,7 @@ class FramesTogether:
     def _results_of_shots(self) -> Iterator[Picture]:
         shots = in_order(map(self._compute, self._shots()), self.on_progress)
         ready = range(0)
-        for frame in self._remaining():
+        for frame in self.frames(self.done + 1):
             if frame.number not in ready:
                 ready = next(shots)
             yield self._stored(frame)
@@ -122,7 +118,7 @@ class FramesTogether:
         """Yield the numbers of the frames from each cut to the next; the first shot may have begun before."""
         before: NumberedFrame | None = None
         first = self.done + 1
-        for frame in self.frames():
+        for frame in self.frames(self.done):
             if frame.number > first and before and self._is_cut(before, frame):
                 yield range(first, frame.number)
                 first = frame.number
@@ -138,10 +134,10 @@ class FramesTogether:
     def _compute(self, shot: range) -> Task[range]:
         """Return the task of the frames of a shot; it stores their results."""
         previous: PreviousFrame | None = None
-        for frame in self.frames():
-            if frame.number == self.done == shot.start - 1:
-                previous = self._previous(frame)
+        continues = self.done == shot.start - 1
+        for frame in self.frames(shot.start - continues):
             if frame.number < shot.start:
+                previous = self._previous(frame)
                 continue
             if frame.number >= shot.stop:
                 break
