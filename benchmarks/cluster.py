@@ -39,7 +39,7 @@ from atelier_shared.style_transfer import StyleTransfer
 from backend.__main__ import load_filters
 from backend.cluster import certificates, scheduler, worker
 from backend.cluster.address import Address
-from backend.command.parallel import Job, Task, in_order
+from backend.command.parallel import NewJob, Task, in_order
 from backend.jobs import separate_frames
 from backend.jobs.picture_arrays import as_array, as_picture
 from backend.serving.authentication import AuthenticatedRouter
@@ -138,12 +138,12 @@ def whole(picture: Picture) -> Region:
     return Region(0, 0, picture.width, picture.height)
 
 
-def one(job: Job) -> Task[Picture]:
+def one(job: NewJob) -> Task[Picture]:
     result = yield job
     return result.picture
 
 
-def seconds_for(job: Job, count: int) -> float:
+def seconds_for(job: NewJob, count: int) -> float:
     """Return the seconds for frames. One frame for each worker goes first and loads its networks."""
     list(in_order(one(job) for _ in range(4)))
     begun_s = time.perf_counter()
@@ -152,7 +152,7 @@ def seconds_for(job: Job, count: int) -> float:
     return time.perf_counter() - begun_s
 
 
-def efficiency(name: str, job: Job, load: Load, count: int) -> None:
+def efficiency(name: str, job: NewJob, load: Load, count: int) -> None:
     seconds = {}
     for workers in (1, 2):
         with cluster(workers, load):
@@ -189,7 +189,7 @@ def submit(content: Picture) -> Submit:
 
 def busy_seconds(content: Picture, steps: int, count: int) -> float:
     """Return the processor time of a scheduler for a frame; its workers need none."""
-    job = Job(Identity(), content, whole(content))
+    job = NewJob(Identity(), content, whole(content))
     with cluster(2, partial(load_sleeping, 0, steps)) as process:
         list(in_order(one(job) for _ in range(4)))
         before = process.cpu_times()
@@ -228,13 +228,13 @@ def main() -> None:
     options = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
     content = frame(options.width)
-    job = Job(Identity(), content, whole(content))
+    job = NewJob(Identity(), content, whole(content))
     efficiency(f"sleeping {FRAME_S} s", job, partial(load_sleeping, FRAME_S), options.frames)
     if options.models:
         with Image.open(STYLE) as image:
             style = as_picture(np.asarray(image.convert("RGB")), "RGB", "u8")
         request: Request = StyleTransfer(method="light", device="cpu", coherence=0)
-        painted = Job(request, content, whole(content), [style])
+        painted = NewJob(request, content, whole(content), [style])
         efficiency("light", painted, partial(load_filters, options.models.expanduser()), options.frames)
     capacity(content, 4 * options.frames)
     command_line(content)

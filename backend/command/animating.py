@@ -33,7 +33,7 @@ from .clips.work_folder import WorkFolder, state_of
 from .frames_together import FramesTogether, NumberedFrame
 from .output_names import FIELD, PlannedResult
 from .painting import FATAL, Outcome, PictureRun, styles_of
-from .parallel import Event, Job
+from .parallel import Event, NewJob
 from .picture_files import Canvas, Mask, PictureFileError
 from .picture_files.errors import writing
 from .picture_files.pixels import Pixels
@@ -390,7 +390,7 @@ class _Painter:
             elif isinstance(message, Progress):
                 display.work(done + message.step / message.total, left)
 
-        result = parallel.run_job(Job(request, content, region, self.styles, previous, report))
+        result = parallel.run_job(NewJob(request, content, region, self.styles, previous, report))
         self._note(result)
         return result.picture
 

@@ -21,7 +21,7 @@ from atelier_shared.style_transfer import StyleTransfer
 from ..jobs import separate_frames
 from ..jobs.picture_arrays import as_array, like
 from .clips.work_folder import WorkFolder
-from .parallel import Job, Task, in_order
+from .parallel import NewJob, Task, in_order
 
 
 class NumberedFrame(NamedTuple):
@@ -82,7 +82,7 @@ class FramesTogether:
         if is_unchanged(self.request, frame.content):
             return part_of(frame.content, frame.region)
         request = self.request.for_frame(frame.number - 1)
-        result = yield Job(request, frame.content, frame.region, self.styles, previous)
+        result = yield NewJob(request, frame.content, frame.region, self.styles, previous)
         self.note(result)
         return result.picture
 

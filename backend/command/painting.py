@@ -29,7 +29,7 @@ from atelier_shared.visualise import BLANK_SIDE
 
 from . import parallel, progress
 from .output_names import PlannedResult, numbered
-from .parallel import Event, Job, Task
+from .parallel import Event, NewJob, Task
 from .picture_files import Canvas
 from .picture_files.formats import Format
 from .picture_files.streams import is_stream
@@ -126,7 +126,7 @@ class PictureRun:
         self.display.begin(_name_of(piece), expected(self.request, content, len(outputs)))
         request: Request = self.request
         for output in outputs:
-            result = yield Job(request, content, part, pictures, report=self._reporter(outcome))
+            result = yield NewJob(request, content, part, pictures, report=self._reporter(outcome))
             if result.note and _(result.note) not in outcome.notes:
                 outcome.notes.append(_(result.note))
             canvas.save(output, result.picture, region, mask, encoding)

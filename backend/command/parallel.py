@@ -32,7 +32,7 @@ def _ignore(_event: Event) -> None:
     """Report nothing."""
 
 
-class Job(NamedTuple):
+class NewJob(NamedTuple):
     """A request with its pictures, and a receiver for the messages about it."""
 
     request: Request
@@ -43,7 +43,7 @@ class Job(NamedTuple):
     report: Callable[[Event], None] = _ignore
 
 
-Task = Generator[Job, Result, Value]
+Task = Generator[NewJob, Result, Value]
 
 
 def has_cluster() -> bool:
@@ -58,7 +58,7 @@ def run(task: Task[Value]) -> Value:
     Raises:
         AtelierError: from the task, after a job or the connection to the backend has failed.
     """
-    step: Callable[[], Job] = partial(next, task)
+    step: Callable[[], NewJob] = partial(next, task)
     while True:
         try:
             job = step()
@@ -71,7 +71,7 @@ def run(task: Task[Value]) -> Value:
             step = partial(task.throw, error)
 
 
-def run_job(job: Job) -> Result:
+def run_job(job: NewJob) -> Result:
     """Run a job in the backend. Ctrl+C closes the connection, and so cancels it."""
     with launcher.connect() as client:
         number = client.submit(*job[:4], previous=job.previous)
@@ -110,7 +110,7 @@ class _Board(Generic[Value]):
 
     def __init__(self, client: BackendClient, on_progress: Callable[[float], None]) -> None:
         self._client, self._on_progress = client, on_progress
-        self._running: dict[int, tuple[Task[Value], Job, Future[Value]]] = {}
+        self._running: dict[int, tuple[Task[Value], NewJob, Future[Value]]] = {}
         self._waiting: set[int] = set()
         self._parts: dict[int, float] = {}
         self._finished_jobs = 0
@@ -157,7 +157,7 @@ class _Board(Generic[Value]):
             self._go_on(task, partial(task.send, event), value)
         self._on_progress(self._finished_jobs + sum(self._parts.values()))
 
-    def _go_on(self, task: Task[Value], step: Callable[[], Job], value: Future[Value]) -> None:
+    def _go_on(self, task: Task[Value], step: Callable[[], NewJob], value: Future[Value]) -> None:
         """Have a task make its next step, and submit its next job."""
         try:
             job = step()
