@@ -46,6 +46,8 @@ from .predictions import Prediction, blend
 
 DRAFT_PX = 512
 """Longest side of the fast pastiche from which the fine method starts; its first size is coarse anyway."""
+FURTHER_DRAFT_PX = 256
+"""The same for a further frame of an animation: it fills only the parts that the previous frame lacks."""
 NOISE = {"fast": 0.05, "content": 0.05, "noise": 0.8}
 """Share of noise in the fine method's first image; from noise alone, few steps never find the photo."""
 KEPT = {"fine": 1.0, "fast": 1.0, "gallery": 0.5, "light": 0.5}
@@ -395,7 +397,7 @@ def _draft(request: StyleTransfer, pictures: Pictures, models: Path, tile_scale:
     """Return the steps to the fast pastiche for the fine method; none if not requested or not installed."""
     if request.start != "fast" or request.strength == 0:
         return iter(())
-    size = fit(size_of(pictures.content), DRAFT_PX)
+    size = fit(size_of(pictures.content), FURTHER_DRAFT_PX if pictures.prediction else DRAFT_PX)
     visible = None if pictures.visible is None else resize(pictures.visible, size).clamp(0, 1)
     small = Pictures(resize(pictures.content, size).clamp(0, 1), visible, pictures.styles)
     try:

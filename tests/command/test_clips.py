@@ -222,6 +222,25 @@ def test_a_variable_frame_rate_is_kept(tmp_path: Path) -> None:
     assert [round(1000 * frame.seconds) for frame in again.frames()] == durations
 
 
+def test_frames_that_are_only_counted_are_not_converted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip = video.Video.open(sound_video(tmp_path / "in.mp4", 0.4), 250)
+    converted, convert = [], video.Video._converted
+
+    def counting(self: video.Video, frame: Any) -> Canvas:
+        converted.append(frame)
+        return convert(self, frame)
+
+    monkeypatch.setattr(video.Video, "_converted", counting)
+    assert sum(frame.seconds for frame in Selection(every=3).of(clip.frames())) == Fraction(2, 5)
+    assert not converted
+    shown = [frame.canvas.file.pixels.values for frame in Selection(every=3).of(clip.frames())]
+    assert len(converted) == 4
+    every = [frame.canvas.file.pixels.values for frame in clip.frames()]
+    assert all(np.array_equal(one, other) for one, other in zip(shown, every[::3], strict=True))
+
+
 def test_odd_sides_and_gray_and_transparent_pixels_become_a_video(tmp_path: Path) -> None:
     for number, image in enumerate(
         (Image.new("L", (33, 21), 100), Image.new("RGBA", (33, 21), (90, 90, 90, 128)))
