@@ -325,7 +325,7 @@ def _renumbered(steps: Steps, renumber: Callable[[Step], Step]) -> Generator[Ste
 
 
 def _brush(request: StyleTransfer, pictures: Pictures, models: Path) -> Brush:
-    """Return the network that repaints: the gallery's own, and the light one for the other methods."""
+    """Return what repaints: the gallery's own network; for the other methods the light one and the styles."""
     device = pictures.content.device
     if request.method == "gallery":
         return Brush(_load_gallery(models, device), gallery.mixture(_gallery_weights(request)).to(device))
@@ -333,7 +333,7 @@ def _brush(request: StyleTransfer, pictures: Pictures, models: Path) -> Brush:
     vector = light.style_vector(
         pictures.content, pictures.visible, pictures.styles, request.strength, predictor
     )
-    return Brush(painter, vector)
+    return Brush(painter, vector, pictures.styles, request.strength)
 
 
 def _fine(request: StyleTransfer, pictures: Pictures, models: Path, tile_scale: float) -> Steps:

@@ -27,8 +27,8 @@ def best_matches(features: Tensor, candidates: Tensor, directions: Tensor | None
     """Return for every position of `features` the candidate with the largest dot product.
 
     Args:
-        features: (1, C, h, w); the result has this shape, too.
-        candidates: (C, n).
+        features: (1, C, h, w).
+        candidates: (D, n); the result is (1, D, h, w).
         directions: (C, n), a vector for each candidate that takes its place in the dot products; None for
             the candidates themselves.
     """
@@ -36,4 +36,4 @@ def best_matches(features: Tensor, candidates: Tensor, directions: Tensor | None
     columns = features.detach().flatten(start_dim=2)[0]  # (C, h*w)
     columns_at_a_time = max(1, MAX_DOT_PRODUCTS // candidates.shape[1])
     best = [(part.T @ compared).argmax(dim=1) for part in torch.split(columns, columns_at_a_time, dim=1)]
-    return candidates[:, torch.cat(best)].view_as(features)  # (C, h*w) to (1, C, h, w)
+    return candidates[:, torch.cat(best)].view(1, -1, *features.shape[2:])  # (D, h*w) to (1, D, h, w)

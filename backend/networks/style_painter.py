@@ -175,6 +175,7 @@ class PartPainter:
     def __init__(
         self, painter: Painter, style: Tensor, samples: Tensor, visible: Tensor | None = None
     ) -> None:
+        self.halo_px = painter.halo_px
         self._painter, self._style = painter, style
         self._moments: list[tuple[Tensor, Tensor]] = []
         measure = functools.partial(self._measured, visible=visible)

@@ -1,8 +1,8 @@
 """From a painting at working size to the layer's own size, with brush strokes down to the last pixel.
 
-The painting is enlarged in several steps, each at most twice, and painted again after each. So the strokes
-of the working size get finer and finer strokes inside. A network that paints in one pass does this, with
-the style vector of the same style.
+The painting is enlarged in several steps, each at most twice, and gets finer strokes after each. A network
+that paints in one pass paints them, with the style vector of the same style. The finest ones, at the
+layer's own size, come from the pixels of the style pictures, if there are any.
 
 Sources:
     Gatys et al. 2017, *Controlling Perceptual Factors in Neural Style Transfer*, CVPR, section 6 (a
@@ -13,33 +13,39 @@ Sources:
 
 from __future__ import annotations
 
-import itertools
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from atelier_shared.sizes import Size, enlarged_sizes, fit
+from atelier_shared.sizes import Size, doubled_sizes, fit
 
 from ..imaging.resize import resize, restore_detail, size_of
+from ..imaging.samples import ALIGNMENT_PX, aligned, samples
 from ..imaging.step import Step, Steps
+from ..imaging.style_image import Style
 from ..imaging.tiles import Rectangle, Tile, reflected_part, tile_side, tiles
 from ..networks.style_painter import Painter, PartPainter
+from .style_detail import StyleDetail, style_detail
 
 TILE_PX = 512
-ALIGNMENT_PX = 4
-"""Sides of parts are multiples of this, because the painters reduce them to a quarter."""
-LEAST_SAMPLE_PX, SAMPLE_PX = 32, 256
-"""Bounds of the sides of samples; a sample of a smaller picture includes its reflection."""
-SAMPLES = 16
-"""Most samples from which a picture's moments are measured."""
 
 
 class Brush(NamedTuple):
-    """A network that paints in one pass, and its style vector (1, style_length)."""
+    """What paints the strokes.
+
+    Attributes:
+        painter: a network that paints in one pass.
+        style: its style vector (1, style_length).
+        styles: style pictures that the finest strokes are taken from; none if the network paints them, too.
+        strength: share, in [0, 1], of the style pictures' detail; the rest is the content's.
+    """
 
     painter: Painter
     style: Tensor
+    styles: Sequence[Style] = ()
+    strength: float = 1.0
 
 
 @torch.no_grad()
@@ -68,14 +74,14 @@ def repaint(
             difference to the content reduced to the painting's size.
         tile_scale: factor for the side of tiles, in (0, 1].
     """
-    sizes = enlarged_sizes(size_of(content), max(size_of(painting)))
+    sizes = doubled_sizes(size_of(content), max(size_of(painting)))
     coarse = resize(painting, fit(size_of(painting), kept_px))
-    total, index = sum(len(_tiles(size, brush, tile_scale)) for size in sizes) + 1, 0
+    total, index = sum(len(_tiles(size, 0, tile_scale)) for size in sizes) + 1, 0
     image = painting
     for size in sizes:
-        image = restore_detail(image, resize(content, size)).clamp_(0, 1)
-        paint, repainted = _part_painter(image, visible, brush), image.clone()
-        for tile in _tiles(size, brush, tile_scale):
+        image, paint = _enlarged(image, content, size, brush, visible)
+        repainted = image.clone()
+        for tile in _tiles(size, paint.halo_px, tile_scale):
             painted = paint(reflected_part(image, tile.outer))
             tile.inner.of(repainted).copy_(tile.inner.relative_to(tile.outer).of(painted))
             index += 1
@@ -88,33 +94,42 @@ def repaint(
     yield Step(total, total, image)
 
 
+def _enlarged(
+    image: Tensor, content: Tensor, size: Size, brush: Brush, visible: Tensor | None
+) -> tuple[Tensor, PartPainter | StyleDetail]:
+    """Enlarge an image to `size`, and return it with what paints its finer strokes."""
+    if not brush.styles or size != size_of(content):
+        image = restore_detail(image, resize(content, size)).clamp_(0, 1)
+        return image, _part_painter(image, visible, brush)
+    reduction = max(size) / max(size_of(image))
+    detail = style_detail(brush.styles, max(size), reduction, brush.strength)
+    return _with_detail_of(image, content, 1 - brush.strength), detail
+
+
+def _with_detail_of(image: Tensor, content: Tensor, share: float) -> Tensor:
+    """Enlarge an image to the content's size, with a share of the content's finer detail."""
+    enlarged = resize(image, size_of(content))
+    if share:
+        detail = content - resize(resize(content, size_of(image)), size_of(content))
+        enlarged = detail.mul_(share).add_(enlarged)
+    return enlarged.clamp_(0, 1)
+
+
 def _part_painter(image: Tensor, visible: Tensor | None, brush: Brush) -> PartPainter:
     """Measure the moments of an image on samples of it."""
     seen = None if visible is None else resize(visible, size_of(image)).clamp(0, 1)
-    parts = _samples(size_of(image), seen)
+    parts = samples(size_of(image), seen)
     return PartPainter(
-        *brush,
+        brush.painter,
+        brush.style,
         torch.cat([reflected_part(image, part) for part in parts]),
         None if seen is None else torch.cat([reflected_part(seen, part) for part in parts]),
     )
 
 
-def _samples(size: Size, seen: Tensor | None) -> list[Rectangle]:
-    """Choose samples of equal size, evenly among all parts with visible pixels; `seen` is (1, 1, H, W)."""
-    height, width = (min(SAMPLE_PX, max(LEAST_SAMPLE_PX, _aligned(side))) for side in size)
-    corners = [tile.inner for tile in tiles(*size, side=SAMPLE_PX, halo=0, stride=ALIGNMENT_PX)]
-    parts = [Rectangle(at.top, at.left, at.top + height, at.left + width) for at in corners]
-    if seen is not None:
-        are_seen = torch.stack([part.of(seen).any() for part in parts]).tolist()
-        parts = [*itertools.compress(parts, are_seen)]
-    chosen = torch.linspace(0, len(parts) - 1, min(SAMPLES, len(parts))).round().int()
-    return [parts[number] for number in chosen.tolist()]
-
-
-def _tiles(size: Size, brush: Brush, tile_scale: float) -> list[Tile]:
+def _tiles(size: Size, halo_px: int, tile_scale: float) -> list[Tile]:
     """Tile a picture; all tiles have a whole halo, beyond the picture's edges too."""
-    halo = _aligned(brush.painter.halo_px)
-    side = tile_side(TILE_PX, tile_scale, ALIGNMENT_PX)
+    halo, side = aligned(halo_px), tile_side(TILE_PX, tile_scale, ALIGNMENT_PX)
     return [
         Tile(tile.inner, _framed(tile.inner, halo))
         for tile in tiles(*size, side=side, halo=0, stride=ALIGNMENT_PX)
@@ -126,11 +141,6 @@ def _framed(inner: Rectangle, halo: int) -> Rectangle:
     return Rectangle(
         inner.top - halo,
         inner.left - halo,
-        inner.top + _aligned(inner.bottom - inner.top) + halo,
-        inner.left + _aligned(inner.right - inner.left) + halo,
+        inner.top + aligned(inner.bottom - inner.top) + halo,
+        inner.left + aligned(inner.right - inner.left) + halo,
     )
-
-
-def _aligned(length: int) -> int:
-    """Round a length up to a multiple of ALIGNMENT_PX."""
-    return -(-length // ALIGNMENT_PX) * ALIGNMENT_PX

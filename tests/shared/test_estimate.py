@@ -25,7 +25,7 @@ from backend.jobs import timings
         (StyleTransfer(method="fast", size=250), 250 * 125 + 0.1 * (500 * 250 + 1000 * 500)),
         (StyleTransfer(method="gallery", size=4000), 1000 * 500),
         # the smaller one of two sizes has 30 steps
-        (StyleTransfer(iterations=70, size=256), 256 * 128 * (40 + 30 / 4) + 0.06 * (506 * 253 + 1000 * 500)),
+        (StyleTransfer(iterations=70, size=256), 256 * 128 * (40 + 30 / 4) + 0.06 * (500 * 250 + 1000 * 500)),
         (StyleTransfer(strength=0.0), 0),
         (DeepDream(iterations=3, octaves=2, octave_scale=2.0, size=1000), 3 * 1000 * 500 * 1.25),
         (DeepDream(iterations=3, octaves=1, size=1000, layers="fire2, fire5:0.5"), 3 * 1000 * 500 * 2),

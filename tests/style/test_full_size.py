@@ -11,9 +11,10 @@ from PIL import Image
 from torch import Tensor, nn
 
 from atelier_shared.gallery_styles import GALLERY
-from atelier_shared.sizes import enlarged_sizes
+from atelier_shared.sizes import doubled_sizes, enlarged_sizes
 from backend.compat.torchvision_import import torchvision
 from backend.imaging.resize import resize, size_of
+from backend.imaging.style_image import Style
 from backend.imaging.tiles import Rectangle, reflected_part
 from backend.networks.registry import load_gallery
 from backend.networks.style_painter import PartPainter, paint
@@ -75,6 +76,21 @@ def test_sizes_are_at_most_doubled(size: Any, longest_px: int, expected: list[An
     assert enlarged_sizes(size, longest_px) == expected
 
 
+@pytest.mark.parametrize(
+    ("size", "longest_px", "expected"),
+    [
+        ((300, 400), 400, []),
+        ((300, 400), 399, [(300, 400)]),
+        ((300, 401), 201, [(300, 401)]),
+        ((300, 401), 200, [(150, 201), (300, 401)]),
+        ((1, 4000), 500, [(1, 1000), (1, 2000), (1, 4000)]),
+        ((3172, 5640), 1024, [(793, 1410), (1586, 2820), (3172, 5640)]),
+    ],
+)
+def test_each_repainted_size_is_half_of_the_next_one(size: Any, longest_px: int, expected: list[Any]) -> None:
+    assert doubled_sizes(size, longest_px) == expected
+
+
 def test_a_reflected_part_continues_beyond_the_edges() -> None:
     image = torch.arange(12.0).reshape(1, 1, 3, 4)
     assert reflected_part(image, Rectangle(1, 1, 3, 3)).tolist() == [[[[5, 6], [9, 10]]]]
@@ -90,13 +106,13 @@ def test_a_part_that_is_the_whole_picture_is_painted_like_it(brush: Brush) -> No
     visible = (smooth(96, 128, seed=2)[:, :1] > 0.5).float()
     for weights in (None, visible):
         *_, expected = paint(content, brush.style, painter=brush.painter, visible=weights, longest_px=128)
-        made = PartPainter(*brush, content, weights)(content)
+        made = PartPainter(brush.painter, brush.style, content, weights)(content)
         torch.testing.assert_close(made, expected.image, atol=1e-3, rtol=0)
 
 
 def test_the_halo_is_as_far_as_a_pixel_has_an_effect(brush: Brush) -> None:
     content = smooth(8, 400, seed=1)
-    paint_part = PartPainter(*brush, content)
+    paint_part = PartPainter(brush.painter, brush.style, content)
     changed = content.clone()
     changed[..., 200:] = 1 - changed[..., 200:]
     difference = (paint_part(content) - paint_part(changed)).abs().amax(dim=(0, 1, 2))
@@ -111,6 +127,26 @@ def test_tiles_make_the_same_picture_as_one_piece(brush: Brush, monkeypatch: pyt
     whole = repainted(painting, content, brush)
     monkeypatch.setattr(full_size, "TILE_PX", 64)
     torch.testing.assert_close(repainted(painting, content, brush), whole, atol=1e-4, rtol=0)
+
+
+def test_the_finest_strokes_come_from_the_style_pictures(
+    brush: Brush, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content, grain = photograph(302, 201), torch.rand(1, 3, 200, 200)
+    painting = painted(content, brush, 150)
+    grains = brush._replace(styles=[Style(grain)])
+    rough, flat = (
+        repainted(painting, content, brush._replace(styles=[Style(style)]), kept_px=150)
+        for style in (grain, torch.full_like(grain, 0.5))
+    )
+    assert detail_of(flat) < 0.1 * detail_of(rough)
+    assert detail_of(rough) == pytest.approx(detail_of(grain), rel=0.3)
+    half = repainted(painting, content, grains._replace(strength=0.5), kept_px=150)
+    photo = repainted(painting, content, grains._replace(strength=0.0), kept_px=150)
+    assert detail_of(photo) < detail_of(half) < detail_of(rough)
+    assert detail_of(photo) == pytest.approx(detail_of(content), rel=0.2)
+    monkeypatch.setattr(full_size, "TILE_PX", 64)
+    torch.testing.assert_close(repainted(painting, content, grains, kept_px=150), rough, atol=1e-4, rtol=0)
 
 
 def test_there_are_new_strokes_in_the_colours_of_the_painting(brush: Brush) -> None:
@@ -151,7 +187,7 @@ def test_a_painting_of_the_content_s_size_stays(brush: Brush) -> None:
 @pytest.mark.parametrize("size", [(1, 60), (75, 64), (150, 101), (5, 300)])
 def test_every_size_can_be_repainted(brush: Brush, size: tuple[int, int]) -> None:
     content = smooth(*size, seed=1)
-    made = repainted(resize(content, enlarged_sizes(size, 16)[0]), content, brush, kept_px=16)
+    made = repainted(resize(content, doubled_sizes(size, 16)[0]), content, brush, kept_px=16)
     assert size_of(made) == size
     assert made.isfinite().all() and made.min() >= 0 and made.max() <= 1
 

@@ -47,3 +47,16 @@ def enlarged_sizes(size: Size, longest_px: int, shortest_px: int = 1) -> list[Si
     count = math.ceil(math.log(ratio) / math.log(MOST_ENLARGEMENT))
     sides = (round(longest_px * ratio ** (number / count)) for number in range(1, count + 1))
     return [scaled(size, side, shortest_px) for side in sides]
+
+
+def doubled_sizes(size: Size, longest_px: int) -> list[Size]:
+    """Return sizes from above `longest_px` up to `size`, each half of the next one.
+
+    There are none if `size` is not longer than `longest_px`.
+    """
+    sides = []
+    side = max(size)
+    while side > longest_px:
+        sides.append(side)
+        side = -(-side // 2)
+    return [scaled(size, side) for side in reversed(sides)]

@@ -25,7 +25,7 @@ from .request import (
 )
 from .schedule import coarse_to_fine
 from .settings import choice, number, text, within_bounds
-from .sizes import enlarged_sizes
+from .sizes import doubled_sizes
 from .text_settings import gallery_mix, weights_by_name, weights_in_order
 
 
@@ -288,10 +288,9 @@ class StyleTransfer(PaintingRequest):
         painting = self.further_steps(width, height) * fitted_pixels(width, height, self.working_px)
         return (painting + self._repainting_work(width, height)) / first
 
-    @property
-    def picture_px(self) -> int:
-        """Longest side, in pixels, at which a style picture is useful."""
-        return round(self.working_px * self.style_size)
+    def picture_px(self, largest_px: int) -> int:
+        """Return the longest side at which a style picture is useful for a layer of this longest side."""
+        return round(largest_px * self.style_size)
 
     @property
     def needs_picture(self) -> bool:
@@ -340,7 +339,7 @@ class StyleTransfer(PaintingRequest):
 
     def _repainting_work(self, width: int, height: int) -> float:
         """Return the pixel-steps at the larger sizes."""
-        sizes = enlarged_sizes((height, width), self.working_px)
+        sizes = doubled_sizes((height, width), self.working_px)
         return sum(rows * columns for rows, columns in sizes) * REPAINTING_COST[self.method]
 
     @property
