@@ -5,12 +5,12 @@ certificate of the authority for both. The authority's own key is not kept, so n
 certificates. A worker's certificate cannot be used as a scheduler's.
 
 Sources:
-    RFC 5280, 4.2.1.12 (extended key usage); RFC 7301 (ALPN); RFC 8446 (TLS 1.3)
+    RFC 5280, 4.1.2.5 (validity) and 4.2.1.12 (extended key usage); RFC 7301 (ALPN); RFC 8446 (TLS 1.3)
 """
 
 from __future__ import annotations
 
-import datetime
+import datetime as calendar  # no clock is read
 import os
 import ssl
 from pathlib import Path
@@ -30,9 +30,10 @@ if TYPE_CHECKING:
     from cryptography import x509
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
-LIFETIME = datetime.timedelta(days=3650)
-CLOCK_DIFFERENCE = datetime.timedelta(days=1)
-"""The clocks of the machines may differ by this much."""
+BEGINNING = calendar.datetime(2000, 1, 1)
+NO_END = calendar.datetime(9999, 12, 31, 23, 59, 59)
+"""RFC 5280, 4.1.2.5, for no end. So the clocks of the machines do not matter, and no cluster fails
+on some day; new files exclude a lost machine."""
 VERSIONS = f"atelier-cluster/{PROTOCOL_VERSION}"
 """Scheduler and workers agree on it by ALPN; if their versions differ, they have no protocol in common."""
 BEGIN = "-----BEGIN CERTIFICATE-----"
@@ -76,8 +77,6 @@ class _Authority:
         from cryptography import x509
         from cryptography.x509.oid import NameOID
 
-        now = datetime.datetime.now(datetime.timezone.utc)
-
         def named(name: str) -> x509.Name:
             return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"Atelier cluster {name}")])
 
@@ -87,8 +86,8 @@ class _Authority:
             .issuer_name(named("authority"))
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - CLOCK_DIFFERENCE)
-            .not_valid_after(now + LIFETIME)
+            .not_valid_before(BEGINNING)
+            .not_valid_after(NO_END)
         )
 
     def issue(self, name: str, usage: x509.ObjectIdentifier) -> str:
