@@ -25,12 +25,12 @@ from atelier_shared.errors import AtelierError, translated
 from atelier_shared.messages import Picture, PreviousFrame, Progress, Queued, Region, Result
 from atelier_shared.picture_parts import part_of
 
+from ..compat import allocator
 from ..jobs.picture_arrays import as_array, like
 from . import output_names, parallel, progress
 from .clips import animated_pictures, video
 from .clips.clip import Clip, Frame, NumberedPictures, Selection, StoredFrame, parsed
 from .clips.work_folder import WorkFolder, state_of
-from .frames_together import FramesTogether, NumberedFrame
 from .output_names import FIELD, PlannedResult
 from .painting import FATAL, Outcome, PictureRun, styles_of
 from .parallel import Event, NewJob
@@ -336,11 +336,13 @@ class _Painter:
             else:
                 result = self._compute(step, content, part, previous, total - done, step.number - 1 - done)
             self._keep(step, canvas, result, region)
+            allocator.give_back()  # otherwise the memory grows slowly with the number of frames
             previous = following(request, content, result)
         return durations
 
     def _together(self, first: Canvas, region: Region, done: int, total: int) -> Iterator[Picture]:
         """Return the results of the frames after `done` from the workers of a cluster."""
+        from .frames_together import FramesTogether, NumberedFrame  # loads PyTorch
 
         def frames(begin: int) -> Iterator[NumberedFrame]:
             for step in itertools.islice(self.run.steps(), max(0, begin - 1), None):
