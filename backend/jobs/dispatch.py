@@ -333,7 +333,7 @@ def _brush(request: StyleTransfer, pictures: Pictures, models: Path) -> Brush:
     vector = light.style_vector(
         pictures.content, pictures.visible, pictures.styles, request.strength, predictor
     )
-    return Brush(painter, vector, pictures.styles, request.strength)
+    return Brush(painter, vector, pictures.styles, request.working_px, request.strength)
 
 
 def _fine(request: StyleTransfer, pictures: Pictures, models: Path, tile_scale: float) -> Steps:

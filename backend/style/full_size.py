@@ -39,12 +39,14 @@ class Brush(NamedTuple):
         painter: a network that paints in one pass.
         style: its style vector (1, style_length).
         styles: style pictures that the finest strokes are taken from; none if the network paints them, too.
+        styles_px: longest side of a style of scale 1, as for the painting; it is not enlarged.
         strength: share, in [0, 1], of the style pictures' detail; the rest is the content's.
     """
 
     painter: Painter
     style: Tensor
     styles: Sequence[Style] = ()
+    styles_px: int = 0
     strength: float = 1.0
 
 
@@ -102,7 +104,7 @@ def _enlarged(
         image = restore_detail(image, resize(content, size)).clamp_(0, 1)
         return image, _part_painter(image, visible, brush)
     reduction = max(size) / max(size_of(image))
-    detail = style_detail(brush.styles, max(size), reduction, brush.strength)
+    detail = style_detail(brush.styles, brush.styles_px, reduction, brush.strength)
     return _with_detail_of(image, content, 1 - brush.strength), detail
 
 

@@ -90,8 +90,7 @@ def style_detail(
 
     Args:
         styles: not fully transparent.
-        longest_px: longest side of the painting. A style has the same side times its own scale, but it is
-            not enlarged.
+        longest_px: longest side of a style of scale 1. No style is enlarged.
         reduction: factor by which a picture is reduced to lose the finest octave, above 1.
         strength: factor for the detail, in [0, 1].
     """

@@ -134,9 +134,9 @@ def test_the_finest_strokes_come_from_the_style_pictures(
 ) -> None:
     content, grain = photograph(302, 201), torch.rand(1, 3, 200, 200)
     painting = painted(content, brush, 150)
-    grains = brush._replace(styles=[Style(grain)])
+    grains = brush._replace(styles=[Style(grain)], styles_px=200)
     rough, flat = (
-        repainted(painting, content, brush._replace(styles=[Style(style)]), kept_px=150)
+        repainted(painting, content, brush._replace(styles=[Style(style)], styles_px=200), kept_px=150)
         for style in (grain, torch.full_like(grain, 0.5))
     )
     assert detail_of(flat) < 0.1 * detail_of(rough)

@@ -114,9 +114,10 @@ class PaintingRequest(Request):
         """Longest side, in pixels, at which the filter works; a larger picture is reduced."""
         return sys.maxsize
 
-    def picture_px(self, largest_px: int) -> int:
-        """Return the longest side at which a picture beside a layer of this longest side is useful."""
-        return min(self.working_px, largest_px)
+    @property
+    def picture_px(self) -> int:
+        """Longest side, in pixels, at which a picture beside the layer is useful."""
+        return self.working_px
 
     @property
     def needs_picture(self) -> bool:

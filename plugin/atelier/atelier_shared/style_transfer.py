@@ -288,9 +288,10 @@ class StyleTransfer(PaintingRequest):
         painting = self.further_steps(width, height) * fitted_pixels(width, height, self.working_px)
         return (painting + self._repainting_work(width, height)) / first
 
-    def picture_px(self, largest_px: int) -> int:
-        """Return the longest side at which a style picture is useful for a layer of this longest side."""
-        return round(largest_px * self.style_size)
+    @property
+    def picture_px(self) -> int:
+        """Longest side, in pixels, at which a style picture is useful."""
+        return round(self.working_px * self.style_size)
 
     @property
     def needs_picture(self) -> bool:

@@ -40,8 +40,7 @@ def make_layers(
         Unsuitable, JobFailed, BackendUnavailable, …: the run failed.
         The image is unchanged in all these cases.
     """
-    picture_px = task.request.picture_px(max(layer.get_width(), layer.get_height()))
-    styles = [cache.for_run(each, picture_px, monitor.poll) for each in task.pictures]
+    styles = [cache.for_run(each, task.request.picture_px, monitor.poll) for each in task.pictures]
     make = make_animation if task.layers else functools.partial(_make, layer)
     made, notes = make(task, styles, client, monitor)
     Gimp.displays_flush()

@@ -203,8 +203,7 @@ class PreviewPane(Gtk.Box):  # type: ignore[misc]  # gi has no types
 
     def _submit(self, excerpt: Excerpt) -> None:
         request, sources = self._get_request()
-        picture_px = request.picture_px(request.working_px)
-        styles = self._read(sources, picture_px) if request.needs_picture else []
+        styles = self._read(sources, request.picture_px) if request.needs_picture else []
         height, width = excerpt.size
         previews = request.previews(width, height, excerpt.part)
         self._job.submit(previews, lambda px: excerpt_of(self._layer, self._view, px), styles)
