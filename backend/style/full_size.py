@@ -21,15 +21,14 @@ from torch import Tensor
 
 from atelier_shared.sizes import Size, doubled_sizes, fit
 
+from ..imaging.framed_tiles import framed_tiles
 from ..imaging.resize import resize, restore_detail, size_of
-from ..imaging.samples import ALIGNMENT_PX, aligned, samples
+from ..imaging.samples import samples
 from ..imaging.step import Step, Steps
 from ..imaging.style_image import Style
-from ..imaging.tiles import Rectangle, Tile, reflected_part, tile_side, tiles
+from ..imaging.tiles import reflected_part
 from ..networks.style_painter import Painter, PartPainter
 from .style_detail import StyleDetail, style_detail
-
-TILE_PX = 512
 
 
 class Brush(NamedTuple):
@@ -78,12 +77,12 @@ def repaint(
     """
     sizes = doubled_sizes(size_of(content), max(size_of(painting)))
     coarse = resize(painting, fit(size_of(painting), kept_px))
-    total, index = sum(len(_tiles(size, 0, tile_scale)) for size in sizes) + 1, 0
+    total, index = sum(len(framed_tiles(size, 0, tile_scale)) for size in sizes) + 1, 0
     image = painting
     for size in sizes:
         image, paint = _enlarged(image, content, size, brush, visible)
         repainted = image.clone()
-        for tile in _tiles(size, paint.halo_px, tile_scale):
+        for tile in framed_tiles(size, paint.halo_px, tile_scale):
             painted = paint(reflected_part(image, tile.outer))
             tile.inner.of(repainted).copy_(tile.inner.relative_to(tile.outer).of(painted))
             index += 1
@@ -126,23 +125,4 @@ def _part_painter(image: Tensor, visible: Tensor | None, brush: Brush) -> PartPa
         brush.style,
         torch.cat([reflected_part(image, part) for part in parts]),
         None if seen is None else torch.cat([reflected_part(seen, part) for part in parts]),
-    )
-
-
-def _tiles(size: Size, halo_px: int, tile_scale: float) -> list[Tile]:
-    """Tile a picture; all tiles have a whole halo, beyond the picture's edges too."""
-    halo, side = aligned(halo_px), tile_side(TILE_PX, tile_scale, ALIGNMENT_PX)
-    return [
-        Tile(tile.inner, _framed(tile.inner, halo))
-        for tile in tiles(*size, side=side, halo=0, stride=ALIGNMENT_PX)
-    ]
-
-
-def _framed(inner: Rectangle, halo: int) -> Rectangle:
-    """Return `inner` with a halo; its sides are rounded up to ALIGNMENT_PX."""
-    return Rectangle(
-        inner.top - halo,
-        inner.left - halo,
-        inner.top + aligned(inner.bottom - inner.top) + halo,
-        inner.left + aligned(inner.right - inner.left) + halo,
     )

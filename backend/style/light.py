@@ -2,6 +2,8 @@
 
 The predictor reduces a style picture to a style vector; the painter paints with this vector.
 
+Differs from Ghiasi et al. 2017: plain areas get the strokes of the style picture itself (`plain_areas`).
+
 Source: Ghiasi et al. 2017, *Exploring the Structure of a Real-Time, Arbitrary Neural Artistic
 Stylization Network*, BMVC, section 2; figure 6 for the strength, an interpolation between the style
 vectors of the content and the style.
@@ -10,18 +12,19 @@ vectors of the content and the style.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from atelier_shared.sizes import fit
 
-from ..imaging.resize import size_of
+from ..imaging.resize import resize, size_of
 from ..imaging.step import Step, Steps
 from ..imaging.style_image import Style, shares
 from ..networks.style_painter import Painter, paint
 from ..networks.style_predictor import STYLE_PX, StylePredictor
+from . import plain_areas
 
 MINIMUM_PX = 32
 """Shortest side of the pictures for the predictor."""
@@ -71,13 +74,30 @@ def stylize(
         yield Step(1, 1, content)
         return
     vector = style_vector(content, visible, styles, settings.strength, predictor)
-    yield from paint(
+    for step in paint(
         content,
         vector,
         painter=painter,
         visible=visible,
         longest_px=settings.size,
         frame_px=FRAME_PX,
+        tile_scale=tile_scale,
+    ):
+        if step.index == step.total:
+            step = replace(step, image=_with_strokes(step.image, content, styles, settings, tile_scale))
+        yield step
+
+
+def _with_strokes(
+    painting: Tensor, content: Tensor, styles: Sequence[Style], settings: LightSettings, tile_scale: float
+) -> Tensor:
+    """Paint the plain areas with the strokes of the styles."""
+    return plain_areas.with_strokes(
+        painting,
+        resize(content, size_of(painting)),
+        styles,
+        longest_px=max(size_of(painting)),
+        strength=settings.strength,
         tile_scale=tile_scale,
     )
 

@@ -11,8 +11,8 @@ Sources:
     Heitz and Neyret 2018, *High-Performance By-Example Noise using a Histogram-Preserving Blending
     Operator*, HPG, section 3 (blending that keeps the variance)
 
-Differs from Freeman et al. 2002: neighbouring patches need not agree, because any strokes will do that suit
-the place. They are blended.
+Differs from Freeman et al. 2002: neighbouring patches need not agree, because any strokes that suit the place
+will do. They are blended.
 Differs from Heitz and Neyret 2018: the patches' correlation is measured, because some of them agree.
 """
 
@@ -21,7 +21,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -44,7 +44,7 @@ KEY_PX = PATCH_PX // 2
 """Side of a patch's key: without its finest octave, a patch is described by half as many pixels a side."""
 COLOUR_WEIGHT = 0.5
 """Weight of a patch's mean colour beside the pattern of its luminance."""
-PATCHES = 8192
+PATCHES = 4096
 """Patches of all styles together."""
 MEAN_SQUARES = 9 / 16
 """Mean, over all places of a patch, of the sum of the squared weights: 3/4 across, and 3/4 down."""
@@ -95,10 +95,9 @@ def style_detail(
         strength: factor for the detail, in [0, 1].
     """
     found = [
-        patch
+        _patches_of(_sized(style, longest_px), reduction, round(share * PATCHES))
         for style, share in zip(styles, shares(styles), strict=True)
         if share
-        for patch in _patches_of(_sized(style, longest_px), reduction, round(share * PATCHES))
     ]
     keys, patches = (torch.cat(parts) for parts in zip(*found, strict=True))
     return StyleDetail(patches.flatten(1).T.contiguous(), _directions(keys), strength)
@@ -111,33 +110,32 @@ def _sized(style: Style, longest_px: int) -> Style:
     return style._replace(image=resize(style.image, size).clamp(0, 1), visible=visible)
 
 
-def _patches_of(style: Style, reduction: float, count: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield keys (n, K - 1) and patches (n, 3, PATCH_PX, PATCH_PX) of a style, in all its orientations."""
+def _patches_of(style: Style, reduction: float, count: int) -> tuple[Tensor, Tensor]:
+    """Return `count` keys (n, K - 1) and patches (n, 3, PATCH_PX, PATCH_PX) of a style."""
     parts = samples(size_of(style.image), style.visible)
     image = torch.cat([reflected_part(style.image, part) for part in parts])
     height, width = size_of(image)
     coarse = resize(resize(image, (round(height / reduction), round(width / reduction))), (height, width))
-    seen = torch.ones(len(parts), 1, height, width)
+    windows = avg_pool2d(coarse, 2).unfold(2, KEY_PX, 1).unfold(3, KEY_PX, 1)
+    patches = (image - coarse).unfold(2, PATCH_PX, 2).unfold(3, PATCH_PX, 2)
+    visible = torch.ones(len(parts), *windows.shape[2:4])
     if style.visible is not None:
         seen = torch.cat([reflected_part(style.visible, part) for part in parts])
-    for turns, is_flipped in itertools.product(range(4), (False, True)):
-        turned = [layer.rot90(turns, (2, 3)) for layer in (coarse, image - coarse, seen)]
-        oriented = [layer.flip(3) if is_flipped else layer for layer in turned]
-        yield _chosen(oriented, max(1, count // 8))
-
-
-def _chosen(layers: Sequence[Tensor], count: int) -> tuple[Tensor, Tensor]:
-    """Choose patches evenly among the visible ones.
-
-    `layers` are the image without its finest octave, that octave, and the visibility, on the processor.
-    """
-    coarse, detail, seen = layers
-    windows = avg_pool2d(coarse, 2).unfold(2, KEY_PX, 1).unfold(3, KEY_PX, 1)
-    patches = detail.unfold(2, PATCH_PX, 2).unfold(3, PATCH_PX, 2)
-    visible = avg_pool2d(seen, PATCH_PX, stride=2)[:, 0]
+        visible = avg_pool2d(seen, PATCH_PX, stride=2)[:, 0]
     places = (visible >= visible.max() / 2).nonzero()  # (p, 3): sample, row and column at half the size
-    sample, row, column = _spread(places, count).T.to(coarse.device)
-    return _keys(windows[sample, :, row, column]), patches[sample, :, row, column]
+    sample, row, column = _spread(places, max(1, count)).T.to(image.device)
+    chosen = windows[sample, :, row, column], patches[sample, :, row, column]
+    keys, detail = (_in_all_orientations(squares) for squares in chosen)
+    return _keys(keys), detail
+
+
+def _in_all_orientations(squares: Tensor) -> Tensor:
+    """Turn and mirror squares (n, 3, side, side): an eighth of them in each way."""
+    oriented = []
+    for number, part in enumerate(squares.tensor_split(8)):
+        turned = part.rot90(number % 4, (2, 3))
+        oriented.append(turned.flip(3) if number < 4 else turned)
+    return torch.cat(oriented)
 
 
 def _spread(places: Tensor, count: int) -> Tensor:

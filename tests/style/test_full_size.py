@@ -13,12 +13,12 @@ from torch import Tensor, nn
 from atelier_shared.gallery_styles import GALLERY
 from atelier_shared.sizes import doubled_sizes, enlarged_sizes
 from backend.compat.torchvision_import import torchvision
+from backend.imaging import framed_tiles
 from backend.imaging.resize import resize, size_of
 from backend.imaging.style_image import Style
 from backend.imaging.tiles import Rectangle, reflected_part
 from backend.networks.registry import load_gallery
 from backend.networks.style_painter import PartPainter, paint
-from backend.style import full_size
 from backend.style.full_size import Brush, repaint
 from backend.style.gallery import mixture
 
@@ -125,7 +125,7 @@ def test_tiles_make_the_same_picture_as_one_piece(brush: Brush, monkeypatch: pyt
     content = photograph(302, 201)
     painting = painted(content, brush, 150)
     whole = repainted(painting, content, brush)
-    monkeypatch.setattr(full_size, "TILE_PX", 64)
+    monkeypatch.setattr(framed_tiles, "TILE_PX", 64)
     torch.testing.assert_close(repainted(painting, content, brush), whole, atol=1e-4, rtol=0)
 
 
@@ -145,7 +145,7 @@ def test_the_finest_strokes_come_from_the_style_pictures(
     photo = repainted(painting, content, grains._replace(strength=0.0), kept_px=150)
     assert detail_of(photo) < detail_of(half) < detail_of(rough)
     assert detail_of(photo) == pytest.approx(detail_of(content), rel=0.2)
-    monkeypatch.setattr(full_size, "TILE_PX", 64)
+    monkeypatch.setattr(framed_tiles, "TILE_PX", 64)
     torch.testing.assert_close(repainted(painting, content, grains, kept_px=150), rough, atol=1e-4, rtol=0)
 
 

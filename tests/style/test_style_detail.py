@@ -8,7 +8,7 @@ from torch import Tensor
 
 from backend.imaging.resize import resize, size_of
 from backend.imaging.style_image import Style
-from backend.style.style_detail import PATCH_PX, StyleDetail, _blended, style_detail
+from backend.style.style_detail import PATCH_PX, PATCHES, StyleDetail, _blended, style_detail
 
 
 def noise(height: int, width: int, seed: int = 1) -> Tensor:
@@ -80,7 +80,7 @@ def test_each_style_gives_patches_by_its_weight() -> None:
     energy = detail.patches.view(3, PATCH_PX**2, -1).square().sum(dim=1)  # (3, n)
     assert energy[1].max() == 0
     red_patches, blue_patches = (int((energy[channel] > 0).sum()) for channel in (0, 2))
-    assert (red_patches, blue_patches) == (6144, 2048)
+    assert (red_patches, blue_patches) == (3 * PATCHES // 4, PATCHES // 4)
 
 
 def test_hidden_parts_of_a_style_give_no_patches() -> None:
