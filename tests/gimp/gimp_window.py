@@ -173,7 +173,7 @@ class GimpWindow:
         An entry is given by its place in the height of its menu, from 0 at the top to 1. A click on the entry
         of a submenu that is open already would close it.
         """
-        known = set(self._windows())
+        known = set(self.wait_until(self._windows, "the search is not upset by a window that closes"))
         menu = self._menu_opened_by(self.click_at, bar, known)
         for entry in entries[:-1]:
             known.add(menu)

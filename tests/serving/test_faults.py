@@ -636,6 +636,7 @@ def test_a_picture_changed_during_reading_is_read_whole_or_refused(tmp_path: Pat
                 for start in range(0, len(whole), 4096):
                     style.write(whole[start : start + 4096])
                     style.flush()
+            done.wait(0.05)  # so that a slow machine can read it whole
 
     writing = threading.Thread(target=overwrite_repeatedly)
     writing.start()
