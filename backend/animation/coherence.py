@@ -20,7 +20,8 @@ from .motion import Array, motion_between, warp
 TOLERANCE = 0.06
 """Mean difference between a frame and the warped previous one at which the reliability is 1/e."""
 MOVING = 0.9
-"""Share of pixels with a motion of a pixel or more: each warp interpolates, and the errors add up."""
+"""Factor for the prediction's share where the motion is a pixel or more, because each warp interpolates, and
+the errors add up."""
 MOST_KEPT = 0.95
 """Largest share of the prediction in a blend; errors of the motion fade away in some twenty frames."""
 COLOUR_RATE = 0.25
@@ -73,7 +74,10 @@ def predict(
 
 
 def closer_in_colour(predicted: Array, own: Array, share: Array) -> Array:
-    """Move the colours of a prediction (H, W, 3) towards the mean colour of the own result, both weighted."""
+    """Shift a prediction (H, W, 3) by COLOUR_RATE of the difference of its mean colour to that of `own`.
+
+    `share` (H, W) weights the pixels of both.
+    """
     weights = share[..., None] / (share.sum() + LEAST_POWER)
     moved: Array = predicted + COLOUR_RATE * ((own - predicted) * weights).sum(axis=(0, 1))
     return moved

@@ -81,7 +81,10 @@ def is_consistent(forward: Array, backward: Array) -> NDArray[np.bool_]:
 
 
 def at_motion_boundary(flow: Array, least: float = BOUNDARY) -> NDArray[np.bool_]:
-    """Return where the flow changes abruptly, (H, W): Ruder et al. 2016, eq. 6, with `least` for 0.002."""
+    """Return where the flow changes abruptly, (H, W): Ruder et al. 2016, eq. 6.
+
+    `least` takes the place of their 0.002.
+    """
     gradients = sum(np.square(gradient).sum(axis=-1) for gradient in np.gradient(flow, axis=(0, 1)))
     boundary: NDArray[np.bool_] = gradients > 0.01 * np.square(flow).sum(axis=-1) + least
     return boundary

@@ -35,6 +35,11 @@ def resize(image: Tensor, size: Size) -> Tensor:
     return image
 
 
+def detail_of(image: Tensor, coarse: Size) -> Tensor:
+    """Return what an image (1, C, H, W) loses if it is reduced to the size `coarse`, (1, C, H, W)."""
+    return image - resize(resize(image, coarse), size_of(image))
+
+
 def restore_detail(image: Tensor, original: Tensor) -> Tensor:
     """Enlarge `image` (1, C, h, w) to the size of `original` (1, C, H, W), with its fine detail.
 

@@ -12,7 +12,8 @@ from atelier_shared.sizes import Size
 from .tiles import Rectangle, tiles
 
 ALIGNMENT_PX = 8
-"""Sides of samples, and of the parts in which a picture is repainted, are multiples of this."""
+"""Sides of samples, and of the parts in which a picture is repainted, are multiples of this: the painters
+reduce them to a quarter, and the patches of `style_detail` are 8 pixels apart."""
 LEAST_SAMPLE_PX, SAMPLE_PX = 32, 256
 """Bounds of the sides of samples; a sample of a smaller picture includes its reflection."""
 SAMPLES = 16

@@ -22,7 +22,7 @@ from torch import Tensor
 from atelier_shared.sizes import Size, doubled_sizes, fit
 
 from ..imaging.framed_tiles import framed_tiles
-from ..imaging.resize import resize, restore_detail, size_of
+from ..imaging.resize import detail_of, resize, restore_detail, size_of
 from ..imaging.samples import samples
 from ..imaging.step import Step, Steps
 from ..imaging.style_image import Style
@@ -37,8 +37,8 @@ class Brush(NamedTuple):
     Attributes:
         painter: a network that paints in one pass.
         style: its style vector (1, style_length).
-        styles: style pictures that the finest strokes are taken from; none if the network paints them, too.
-        styles_px: longest side of a style of scale 1, as for the painting; it is not enlarged.
+        styles: pictures from which the finest strokes are taken; without any, the network paints these, too.
+        styles_px: longest side of a style of scale 1, as for the painting. No style is enlarged.
         strength: share, in [0, 1], of the style pictures' detail; the rest is the content's.
     """
 
@@ -77,6 +77,7 @@ def repaint(
     """
     sizes = doubled_sizes(size_of(content), max(size_of(painting)))
     coarse = resize(painting, fit(size_of(painting), kept_px))
+    # The halo does not change the number of tiles.
     total, index = sum(len(framed_tiles(size, 0, tile_scale)) for size in sizes) + 1, 0
     image = painting
     for size in sizes:
@@ -90,8 +91,7 @@ def repaint(
         change = coarse - resize(repainted, size_of(coarse))
         image = repainted.add_(resize(change, size)).clamp_(0, 1)
     if sizes and photo_detail:
-        detail = content - resize(resize(content, size_of(painting)), size_of(content))
-        image = detail.mul_(photo_detail).add_(image).clamp_(0, 1)
+        image = detail_of(content, size_of(painting)).mul_(photo_detail).add_(image).clamp_(0, 1)
     yield Step(total, total, image)
 
 
@@ -111,8 +111,7 @@ def _with_detail_of(image: Tensor, content: Tensor, share: float) -> Tensor:
     """Enlarge an image to the content's size, with a share of the content's finer detail."""
     enlarged = resize(image, size_of(content))
     if share:
-        detail = content - resize(resize(content, size_of(image)), size_of(content))
-        enlarged = detail.mul_(share).add_(enlarged)
+        enlarged = detail_of(content, size_of(image)).mul_(share).add_(enlarged)
     return enlarged.clamp_(0, 1)
 
 

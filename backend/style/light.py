@@ -96,7 +96,6 @@ def _with_strokes(
         painting,
         resize(content, size_of(painting)),
         styles,
-        longest_px=max(size_of(painting)),
         strength=settings.strength,
         tile_scale=tile_scale,
     )

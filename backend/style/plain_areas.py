@@ -23,12 +23,13 @@ from ..imaging.tiles import reflected_part
 from .style_detail import StyleDetail, style_detail
 
 OCTAVES = 3
-"""The weave has a period of up to 16 pixels."""
+"""Three, because the weave has a period of up to 16 pixels."""
 LEAST_PX = 32
 """Shortest side of a picture with octaves to mix."""
 DETAILED = 0.03
-"""Root mean square of an octave of the content, around a pixel, from which only the painting's own counts."""
+"""Root mean square of an octave of the content around a pixel. From this on, the painting's octave stays."""
 AROUND_PX = 9
+"""Side of the square around a pixel."""
 
 
 @torch.no_grad()
@@ -37,7 +38,6 @@ def with_strokes(
     content: Tensor,
     styles: Sequence[Style],
     *,
-    longest_px: int,
     strength: float = 1.0,
     tile_scale: float = 1.0,
     octaves: int = OCTAVES,
@@ -48,7 +48,6 @@ def with_strokes(
         painting: image tensor (1, 3, H, W).
         content: image tensor (1, 3, H, W).
         styles: not fully transparent.
-        longest_px: longest side of a style of scale 1. No style is enlarged.
         strength: the largest share, in [0, 1], of the styles' detail.
         tile_scale: factor for the side of tiles, in (0, 1].
         octaves: number of octaves to mix, the finest ones.
@@ -57,25 +56,18 @@ def with_strokes(
     if not octaves or min(size) < LEAST_PX:
         return painting
     half = round(size[0] / 2), round(size[1] / 2)
-    reduced = resize(painting, half)
+    reduced, coarse = resize(painting, half), resize(content, half)
     mixed = with_strokes(
-        reduced,
-        resize(content, half),
-        styles,
-        longest_px=longest_px // 2,
-        strength=strength,
-        tile_scale=tile_scale,
-        octaves=octaves - 1,
+        reduced, coarse, styles, strength=strength, tile_scale=tile_scale, octaves=octaves - 1
     )
     base, own = resize(mixed, size), painting - resize(reduced, size)
-    strokes = _strokes_for(base, style_detail(styles, longest_px, reduction=2), tile_scale)
-    share = strength * (1 - _detail_of(content, half))
+    strokes = _strokes_for(base, style_detail(styles, max(size), reduction=2), tile_scale)
+    share = strength * (1 - _amount(content - resize(coarse, size)))
     return torch.lerp(own, strokes, share).add_(base).clamp_(0, 1)
 
 
-def _detail_of(content: Tensor, half: tuple[int, int]) -> Tensor:
-    """Return how much of its finest octave the content has around each pixel, (1, 1, H, W) in [0, 1]."""
-    octave = content - resize(resize(content, half), size_of(content))
+def _amount(octave: Tensor) -> Tensor:
+    """Return how much detail an octave (1, 3, H, W) has around each pixel, (1, 1, H, W) in [0, 1]."""
     power = pad(octave.square().mean(1, keepdim=True), [AROUND_PX // 2] * 4, mode="reflect")
     return avg_pool2d(power, AROUND_PX, stride=1).sqrt_().div_(DETAILED).clamp_(0, 1)
 

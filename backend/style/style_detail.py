@@ -1,8 +1,8 @@
 """The finest strokes of a large painting, from the pixels of the style pictures.
 
-An enlarged painting has no detail in its finest octave. Each patch of it gets the detail of that patch of
-the styles which resembles it most without its own finest octave. So at 1:1 one sees the brush strokes,
-the canvas or the ink of the style picture.
+An enlarged painting has no detail in its finest octave. Each patch of it gets the detail of the most
+similar patch of the styles. For the comparison, the styles are without their finest octave, too. So at 1:1
+one sees the brush strokes, the canvas or the ink of the style picture.
 
 Sources:
     Freeman, Jones and Pasztor 2002, *Example-Based Super-Resolution*, IEEE Computer Graphics and
@@ -104,7 +104,7 @@ def style_detail(
 
 
 def _sized(style: Style, longest_px: int) -> Style:
-    """Reduce a style to the size of its strokes in a painting; its visibility is on the processor then."""
+    """Reduce a style to its size in the painting, in its own proportions; move its visibility to the CPU."""
     size = fit(size_of(style.image), max(LEAST_SAMPLE_PX, round(style.scale * longest_px)))
     visible = None if style.visible is None else resize(style.visible.cpu(), size).clamp(0, 1)
     return style._replace(image=resize(style.image, size).clamp(0, 1), visible=visible)
@@ -116,6 +116,7 @@ def _patches_of(style: Style, reduction: float, count: int) -> tuple[Tensor, Ten
     image = torch.cat([reflected_part(style.image, part) for part in parts])
     height, width = size_of(image)
     coarse = resize(resize(image, (round(height / reduction), round(width / reduction))), (height, width))
+    # (samples, 3, rows, columns, side, side), with sides of KEY_PX and PATCH_PX
     windows = avg_pool2d(coarse, 2).unfold(2, KEY_PX, 1).unfold(3, KEY_PX, 1)
     patches = (image - coarse).unfold(2, PATCH_PX, 2).unfold(3, PATCH_PX, 2)
     visible = torch.ones(len(parts), *windows.shape[2:4])

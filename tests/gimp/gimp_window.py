@@ -12,7 +12,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -156,16 +156,9 @@ class GimpWindow:
         """Press Return until the window with a title is gone."""
         self.press_until("Return", lambda: not self._find(title), f"{title} is closed")
 
-    def press_until(self, key: str, has_effect: Callable[[], bool], what: str) -> None:
+    def press_until(self, key: str, has_effect: Callable[[], object], what: str) -> None:
         """Press a key until it has its effect; a window whose focus is changing may miss it."""
-        for attempt in range(TRIES):
-            self.press(key)
-            try:
-                self.wait_until(has_effect, what, TAKEN_S)
-                return
-            except TimeoutError:
-                if attempt == TRIES - 1:
-                    raise
+        self._repeat(lambda: self.press(key), has_effect, what, TAKEN_S)
 
     def choose_from_menu(self, bar: tuple[int, int], *entries: float) -> None:
         """Click on the menu bar at a place, point at an entry of each menu that opens, and click on the last.
@@ -180,36 +173,31 @@ class GimpWindow:
             menu = self._menu_opened_by(self._point_at, self._place_in(menu, entry), known)
         time.sleep(MENU_IGNORES_S)
         place = self._place_in(menu, entries[-1])
-        self._repeat(self.click_at, place, lambda: menu not in self._windows(), "the menu is closed")
+        self._repeat(
+            lambda: self.click_at(*place), lambda: menu not in self._windows(), "the menu is closed", MENU_S
+        )
 
     def _menu_opened_by(
         self, act: Callable[[int, int], None], place: tuple[int, int], known: set[str]
     ) -> str:
         """Act on a place until a window opens that is not in `known`; return it."""
-        self._repeat(act, place, lambda: set(self._windows()) - known, "a menu opens")
-        (opened,) = set(self._windows()) - known
+        (opened,) = self._repeat(
+            lambda: act(*place), lambda: set(self._windows()) - known, "a menu opens", MENU_S
+        )
         return opened
 
     def _place_in(self, menu: str, entry: float) -> tuple[int, int]:
         left, top, width, height = self.box_of(menu)
         return left + width // 2, top + round(entry * height)
 
-    def _repeat(
-        self,
-        act: Callable[[int, int], None],
-        place: tuple[int, int],
-        has_effect: Callable[[], object],
-        what: str,
-    ) -> None:
-        """Act on a place until it has its effect; a window that has just opened may miss it."""
-        for attempt in range(TRIES):
-            act(*place)
-            try:
-                self.wait_until(has_effect, what, MENU_S)
-                return
-            except TimeoutError:
-                if attempt == TRIES - 1:
-                    raise
+    def _repeat(self, act: Callable[[], None], has_effect: Callable[[], T], what: str, within_s: float) -> T:
+        """Act until it has its effect, and return that; a window that has just opened may miss it."""
+        for _ in range(TRIES - 1):
+            act()
+            with suppress(TimeoutError):
+                return self.wait_until(has_effect, what, within_s)
+        act()
+        return self.wait_until(has_effect, what, within_s)
 
     def _point_at(self, x: int, y: int) -> None:
         """Move the pointer to a place; the first step makes sure that it moves."""

@@ -11,7 +11,7 @@ import os
 import shutil
 import time
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -56,6 +56,7 @@ WIDTH, HEIGHT = 1000, 600
 COLOUR = (200, 100, 50)
 WITHIN_S = 90.0
 GALLERY = StyleTransfer(method="gallery")
+NO_FRAMES = dict.fromkeys(("selected", "group", "image"), "A reason.")
 STARRY_NIGHT = Path(__file__).parents[2] / "samples" / "starry_night.jpg"
 
 
@@ -594,75 +595,73 @@ def case_a_control_without_effect_says_when_it_has_one() -> None:
     dialog.destroy()
 
 
-def case_only_the_layers_that_apply_can_be_chosen_as_frames() -> None:
-    chosen = FILTERS["plug-in-atelier-deepdream"]
-    procedure, config = config_of("plug-in-atelier-deepdream")
-    config.set_property("layers-as-frames", "group")
+@contextmanager
+def form_of(
+    name: str, reasons: Mapping[str, str], **values: str
+) -> Iterator[tuple[GimpUi.ProcedureDialog, Gimp.ProcedureConfig]]:
+    """Open the form of a filter with some values, and yield the dialog and its config.
+
+    `reasons` say why some layers cannot be the frames.
+    """
+    procedure, config = config_of(name)
+    for argument, value in values.items():
+        config.set_property(argument.replace("_", "-"), value)
     dialog = GimpUi.ProcedureDialog.new(procedure, config, "")
-    form = settings_form(dialog, config, chosen, {"this": "One reason.", "group": "Another."})
-    control = dialog.get_widget("layers-as-frames", GObject.TYPE_NONE)
-    assert config.get_property("layers-as-frames") == "selected", "a choice that does not apply is replaced"
-    assert control.get_visible()
-    for widget in (control, *descendants(control)):
-        assert "All layers of the group: Another." in widget.get_tooltip_text()
-    choice = Gimp.param_spec_choice_get_choice(config.find_property("layers-as-frames"))
-    applies = {value: choice.is_valid(value) for value in ("this", "selected", "group", "image")}
-    assert applies == {"this": False, "selected": True, "group": False, "image": True}
-    assert not dialog.get_widget("frames", GObject.TYPE_NONE).get_sensitive(), "a zoom has a single layer"
+    form = settings_form(dialog, config, FILTERS[name], reasons)
+    yield dialog, config
     form.basic.destroy()
     dialog.destroy()
+
+
+def case_only_the_layers_that_apply_can_be_chosen_as_frames() -> None:
+    reasons = {"this": "One reason.", "group": "Another."}
+    with form_of("plug-in-atelier-deepdream", reasons, layers_as_frames="group") as (dialog, config):
+        control = dialog.get_widget("layers-as-frames", GObject.TYPE_NONE)
+        assert config.get_property("layers-as-frames") == "selected", (
+            "a choice that does not apply is replaced"
+        )
+        assert control.get_visible()
+        for widget in (control, *descendants(control)):
+            assert "All layers of the group: Another." in widget.get_tooltip_text()
+        choice = Gimp.param_spec_choice_get_choice(config.find_property("layers-as-frames"))
+        applies = {value: choice.is_valid(value) for value in ("this", "selected", "group", "image")}
+        assert applies == {"this": False, "selected": True, "group": False, "image": True}
+        zoom = dialog.get_widget("frames", GObject.TYPE_NONE)
+        assert not zoom.get_sensitive(), "a zoom has a single layer"
 
 
 def case_an_animation_is_offered_a_new_image_instead_of_a_new_layer() -> None:
-    chosen = FILTERS["plug-in-atelier-style-transfer"]
-    procedure, config = config_of("plug-in-atelier-style-transfer")
-    dialog = GimpUi.ProcedureDialog.new(procedure, config, "")
-    form = settings_form(dialog, config, chosen, {"group": "A reason."})
-    control = dialog.get_widget("output", GObject.TYPE_NONE)
-    choice = Gimp.param_spec_choice_get_choice(config.find_property("output"))
-    for frames, place, chosen_place in (
-        ("this", "layer", None),
-        ("image", "image", None),
-        ("image", "image", "layer"),  # such as by Reset
-        ("this", "layer", None),
-        ("image", "replace", "replace"),
-        ("this", "replace", None),
-        ("this", "image", "image"),
-    ):
-        config.set_property("layers-as-frames", frames)
-        if chosen_place:
-            config.set_property("output", chosen_place)
-        assert config.get_property("output") == place
-        assert choice.is_valid("layer") == (frames == "this")
-        sentence = "An animation becomes a new image, or replaces its frames."
-        assert (sentence in control.get_tooltip_text()) == (frames != "this")
-    form.basic.destroy()
-    dialog.destroy()
+    with form_of("plug-in-atelier-style-transfer", {"group": "A reason."}) as (dialog, config):
+        control = dialog.get_widget("output", GObject.TYPE_NONE)
+        choice = Gimp.param_spec_choice_get_choice(config.find_property("output"))
+        for frames, place, chosen_place in (
+            ("this", "layer", None),
+            ("image", "image", None),
+            ("image", "image", "layer"),  # such as by Reset
+            ("this", "layer", None),
+            ("image", "replace", "replace"),
+            ("this", "replace", None),
+            ("this", "image", "image"),
+        ):
+            config.set_property("layers-as-frames", frames)
+            if chosen_place:
+                config.set_property("output", chosen_place)
+            assert config.get_property("output") == place
+            assert choice.is_valid("layer") == (frames == "this")
+            sentence = "An animation becomes a new image, or replaces its frames."
+            assert (sentence in control.get_tooltip_text()) == (frames != "this")
 
 
 def case_after_an_animation_the_result_is_a_new_layer_again() -> None:
-    chosen = FILTERS["plug-in-atelier-deepdream"]
-    procedure, config = config_of("plug-in-atelier-deepdream")
-    config.set_property("layers-as-frames", "image")
-    config.set_property("output", "image")
-    dialog = GimpUi.ProcedureDialog.new(procedure, config, "")
-    form = settings_form(dialog, config, chosen, dict.fromkeys(("selected", "group", "image"), "A reason."))
-    assert config.get_property("output") == "layer"
-    form.basic.destroy()
-    dialog.destroy()
+    values = {"layers_as_frames": "image", "output": "image"}
+    with form_of("plug-in-atelier-deepdream", NO_FRAMES, **values) as (_, config):
+        assert config.get_property("output") == "layer"
 
 
 def case_without_layers_for_frames_there_is_no_choice() -> None:
-    chosen = FILTERS["plug-in-atelier-deepdream"]
-    procedure, config = config_of("plug-in-atelier-deepdream")
-    config.set_property("layers-as-frames", "image")
-    dialog = GimpUi.ProcedureDialog.new(procedure, config, "")
-    reasons = dict.fromkeys(("selected", "group", "image"), "A reason.")
-    form = settings_form(dialog, config, chosen, reasons)
-    assert config.get_property("layers-as-frames") == "this"
-    assert not dialog.get_widget("layers-as-frames", GObject.TYPE_NONE).get_visible()
-    form.basic.destroy()
-    dialog.destroy()
+    with form_of("plug-in-atelier-deepdream", NO_FRAMES, layers_as_frames="image") as (dialog, config):
+        assert config.get_property("layers-as-frames") == "this"
+        assert not dialog.get_widget("layers-as-frames", GObject.TYPE_NONE).get_visible()
 
 
 def case_a_slider_has_its_default_within_reach() -> None:

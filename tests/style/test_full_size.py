@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from atelier_shared.gallery_styles import GALLERY
-from atelier_shared.sizes import doubled_sizes, enlarged_sizes
+from atelier_shared.sizes import doubled_sizes
 from backend.compat.torchvision_import import torchvision
 from backend.imaging import framed_tiles
 from backend.imaging.resize import resize, size_of
@@ -58,37 +58,6 @@ def detail_of(image: Tensor) -> float:
     """Return the mean square of what disappears at half the size."""
     height, width = size_of(image)
     return (image - resize(resize(image, (height // 2, width // 2)), (height, width))).square().mean().item()
-
-
-@pytest.mark.parametrize(
-    ("size", "longest_px", "expected"),
-    [
-        ((300, 400), 400, []),
-        ((300, 400), 500, []),
-        ((300, 400), 399, [(300, 400)]),
-        ((300, 400), 200, [(300, 400)]),
-        ((800, 400), 200, [(400, 200), (800, 400)]),
-        ((1, 4000), 500, [(1, 1000), (1, 2000), (1, 4000)]),
-        ((3172, 5640), 1024, [(1017, 1808), (1796, 3194), (3172, 5640)]),
-    ],
-)
-def test_sizes_are_at_most_doubled(size: Any, longest_px: int, expected: list[Any]) -> None:
-    assert enlarged_sizes(size, longest_px) == expected
-
-
-@pytest.mark.parametrize(
-    ("size", "longest_px", "expected"),
-    [
-        ((300, 400), 400, []),
-        ((300, 400), 399, [(300, 400)]),
-        ((300, 401), 201, [(300, 401)]),
-        ((300, 401), 200, [(150, 201), (300, 401)]),
-        ((1, 4000), 500, [(1, 1000), (1, 2000), (1, 4000)]),
-        ((3172, 5640), 1024, [(793, 1410), (1586, 2820), (3172, 5640)]),
-    ],
-)
-def test_each_repainted_size_is_half_of_the_next_one(size: Any, longest_px: int, expected: list[Any]) -> None:
-    assert doubled_sizes(size, longest_px) == expected
 
 
 def test_a_reflected_part_continues_beyond_the_edges() -> None:

@@ -35,7 +35,7 @@ def amount(image: Tensor, pattern: Tensor) -> float:
 
 
 def painted(content: Tensor, style: Tensor, **given: Any) -> Tensor:
-    return with_strokes(weave(), content, [Style(style)], longest_px=WIDTH, **given)
+    return with_strokes(weave(), content, [Style(style)], **given)
 
 
 def test_the_network_s_weave_gives_way_to_the_style_where_the_content_is_plain() -> None:
@@ -73,5 +73,5 @@ def test_tiles_of_any_size_give_the_same_picture() -> None:
 @pytest.mark.parametrize("size", [(LEAST_PX - 1, 300), (LEAST_PX, 41), (33, 35)])
 def test_small_pictures_are_painted(size: tuple[int, int]) -> None:
     painting, content = torch.rand(1, 3, *size), torch.rand(1, 3, *size)
-    made = with_strokes(painting, content, [Style(noise(1, 1.0))], longest_px=max(size))
+    made = with_strokes(painting, content, [Style(noise(1, 1.0))])
     assert size_of(made) == size and made.isfinite().all()

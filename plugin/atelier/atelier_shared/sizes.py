@@ -50,7 +50,9 @@ def enlarged_sizes(size: Size, longest_px: int, shortest_px: int = 1) -> list[Si
 
 
 def doubled_sizes(size: Size, longest_px: int) -> list[Size]:
-    """Return sizes from above `longest_px` up to `size`, each half of the next one.
+    """Return sizes from above `longest_px` up to `size`, each half of the next one, rounded up.
+
+    So the last step adds a whole octave, except if it is the only one.
 
     There are none if `size` is not longer than `longest_px`.
     """

@@ -46,7 +46,7 @@ class BackendInstallation:
         self._read_on()
 
     def cancel(self) -> None:
-        """Stop install.py. It removes incomplete parts and ends; nothing is reported any more."""
+        """Stop install.py and report nothing more. Except on Windows, it removes incomplete parts first."""
         self._on_progress, self._on_end = lambda _text, _part: None, lambda _error: None
         if sys.platform == "win32":
             self._process.force_exit()  # GLib sends no signals there
