@@ -37,5 +37,5 @@ def parse(text: str) -> Address:
 
 
 _NO_ADDRESS = N_(
-    "{text} is no address of a cluster. Give it as tls://HOST:PORT, such as tls://192.168.1.5:8790."
+    "{text} is not the address of a cluster. Give it as tls://HOST:PORT, such as tls://192.168.1.5:8790."
 )

@@ -1,5 +1,7 @@
 """TCP keep-alive: a machine that was switched off is noticed although no bytes are due from it.
 
+No questions are sent while bytes are unacknowledged, so these have a time limit of their own.
+
 Source: tcp(7)
 """
 
@@ -16,6 +18,12 @@ def use(writer: asyncio.StreamWriter) -> None:
     """Switch keep-alive on for a connection."""
     connection: socket.socket = writer.get_extra_info("socket")
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in {"TCP_KEEPIDLE": IDLE_S, "TCP_KEEPINTVL": INTERVAL_S, "TCP_KEEPCNT": COUNT}.items():
+    options = {
+        "TCP_KEEPIDLE": IDLE_S,
+        "TCP_KEEPINTVL": INTERVAL_S,
+        "TCP_KEEPCNT": COUNT,
+        "TCP_USER_TIMEOUT": 1000 * (IDLE_S + COUNT * INTERVAL_S),  # ms, while bytes are unacknowledged
+    }
+    for name, value in options.items():
         if option := getattr(socket, name, None):  # macOS and old Windows have other names
             connection.setsockopt(socket.IPPROTO_TCP, option, value)

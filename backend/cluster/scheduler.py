@@ -7,17 +7,17 @@ Sources:
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import ssl
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from atelier_shared.codec import MAX_FRAME_BYTES, MAX_MESSAGE_BYTES, unpack
 from atelier_shared.deferred_translation import N_
 from atelier_shared.errors import AtelierError, ProtocolError
-from atelier_shared.messages import Beat, Cancel, EndRequest, Message, Progress, Queued, Submit
+from atelier_shared.messages import Beat, Cancel, EndRequest, Failed, Message, Progress, Queued, Submit
 
 from ..serving.server import Start
 from ..serving.worker import FINAL_MESSAGES, PATIENCE_S, Report
@@ -29,20 +29,22 @@ from .certificates import has_same_version
 
 HANDSHAKE_S = 10.0
 SILENCE_S = 10.0
-"""Time without a byte of a worker with a job, or to it, after which it counts as lost."""
-PIECE_BYTES = 1 << 20
+"""A worker with a job counts as lost after this time without a byte from it or to it."""
+PIECE_BYTES, SENT_BYTES = 1 << 20, 1 << 16
 BUFFER_BYTES = 4 << 20
 
-Change = Callable[[Start], None]
+Join = Callable[[Start], None]
+Leave = Callable[[Start, bool], None]
 
 log = logging.getLogger(__name__)
 
 
-@contextmanager
-def listening(address: Address, tls: ssl.SSLContext, join: Change, leave: Change) -> Iterator[int]:
+@contextlib.contextmanager
+def listening(address: Address, tls: ssl.SSLContext, join: Join, leave: Leave) -> Iterator[int]:
     """Listen for workers during the block, and yield the port, which is a free one if the address has 0.
 
-    `join` and `leave` are called from another thread with the function of a worker that starts a job.
+    `join` and `leave` are called from another thread with the function of a worker that starts a job; `leave`
+    also with whether the worker had a job.
 
     Raises:
         AtelierError: the port cannot be used.
@@ -65,7 +67,7 @@ def listening(address: Address, tls: ssl.SSLContext, join: Change, leave: Change
 class _Workers:
     """The port and its connections. All methods run in the thread of the event loop."""
 
-    def __init__(self, join: Change, leave: Change) -> None:
+    def __init__(self, join: Join, leave: Leave) -> None:
         self._join, self._leave = join, leave
         self._server: asyncio.Server | None = None
         self._connections: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
@@ -115,7 +117,7 @@ class _Workers:
             await worker.relay()
         finally:
             log.info("a worker on %s leaves", name)
-            self._leave(worker.start)
+            self._leave(worker.start, worker.has_job)
 
 
 @dataclass(eq=False)
@@ -134,9 +136,16 @@ class RemoteWorker:
         self._reader, self._writer = reader, writer
         self._loop = asyncio.get_running_loop()
         self._job: RemoteJob | None = None
-        self._has_received, self._unsent_bytes = False, 0
+        self._unsent: asyncio.Queue[Message] = asyncio.Queue()
+        self._has_moved = False
         self._check: asyncio.TimerHandle | None = None
+        writer.transport.set_write_buffer_limits(high=1)  # so that drain() waits until bytes have moved
         keep_alive.use(writer)
+
+    @property
+    def has_job(self) -> bool:
+        """Whether a job was begun here and has not ended."""
+        return self._job is not None
 
     def start(self, submit: Submit, report: Report) -> Callable[[EndRequest], None]:
         """Start a job and return a function for requests to end it early. Called from any thread."""
@@ -157,18 +166,22 @@ class RemoteWorker:
         """Pass on the messages of its jobs until the connection ends.
 
         Raises:
-            OSError, EOFError: it has ended.
+            OSError, EOFError: it has ended, or has to end because of an unexpected error in a job.
             ProtocolError: the worker sent something else.
         """
+        sending = asyncio.ensure_future(self._send_all())
         try:
             while True:
                 self._handle(await self._receive())
         finally:
+            sending.cancel()
             self._stop_checking()
 
     # ── A job ────────────────────────────────────────────────────────────────────────────────────
 
     def _begin(self, job: RemoteJob, submit: Submit) -> None:
+        if self._writer.transport.is_closing():
+            return  # the server is about to learn it, and begins the job again
         self._job = job
         self._send(submit)
         self._check_later()
@@ -195,6 +208,8 @@ class RemoteWorker:
             report, self._job = self._job.report, None
             self._stop_checking()
             report(message)
+            if isinstance(message, Failed) and message.reason == "internal":
+                raise ConnectionAbortedError("the state of its process is unknown after an unexpected error")
         elif isinstance(message, Progress):
             self._job.report(message)
         elif not isinstance(message, Queued):
@@ -203,13 +218,12 @@ class RemoteWorker:
     # ── Silence ──────────────────────────────────────────────────────────────────────────────────
 
     def _check_later(self) -> None:
-        self._has_received, self._unsent_bytes = False, self._writer.transport.get_write_buffer_size()
+        self._has_moved = False
         self._check = self._loop.call_later(SILENCE_S, self._check_now)
 
     def _check_now(self) -> None:
         """Close the connection if no byte has moved in either direction since the last check."""
-        has_sent = self._writer.transport.get_write_buffer_size() < self._unsent_bytes
-        if self._has_received or has_sent:
+        if self._has_moved:
             self._check_later()
         else:
             log.warning("a worker with a job was silent for %.0f seconds", SILENCE_S)
@@ -222,7 +236,21 @@ class RemoteWorker:
     # ── Messages ─────────────────────────────────────────────────────────────────────────────────
 
     def _send(self, message: Message) -> None:
-        self._writer.writelines(with_sizes(message))
+        self._unsent.put_nowait(message)
+
+    async def _send_all(self) -> None:
+        """Send messages in the order of the calls, until the connection ends."""
+        with contextlib.suppress(OSError):  # `relay` raises it
+            while True:
+                await self._write(await self._unsent.get())
+
+    async def _write(self, message: Message) -> None:
+        for frame in with_sizes(message):
+            view = memoryview(frame)
+            for start in range(0, len(view), SENT_BYTES):
+                self._writer.write(view[start : start + SENT_BYTES])
+                await self._writer.drain()
+                self._has_moved = True
 
     async def _receive(self) -> Message:
         """Wait for the next message. A worker belongs to the cluster, but its sizes are checked first."""
@@ -237,7 +265,7 @@ class RemoteWorker:
             piece = await self._reader.read(min(PIECE_BYTES, size - len(data)))
             if not piece:
                 raise EOFError("the worker has closed it")
-            self._has_received = True
+            self._has_moved = True
             data += piece
         return data
 

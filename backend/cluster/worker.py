@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import multiprocessing
 import socket
 import ssl
 from collections.abc import Iterator
@@ -17,7 +16,8 @@ from contextlib import contextmanager
 from atelier_shared.deferred_translation import N_
 from atelier_shared.errors import AtelierError
 
-from ..serving.worker_process import Load, work
+from ..serving import worker_process
+from ..serving.worker_process import Load
 from . import keep_alive
 from .address import Address
 from .certificates import has_same_version
@@ -26,7 +26,6 @@ CONNECT_S = 10.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 30.0
 """Between attempts to reach the scheduler; each is twice the last."""
 PIECE_BYTES = 1 << 20
-ENDING_S = 0.5
 CERTIFICATE_ALERTS = ("CERTIFICATE", "UNKNOWN_CA")
 """In OpenSSL's names of errors about certificates, own or received."""
 
@@ -87,17 +86,12 @@ async def _work(
 @contextmanager
 def _process(load: Load) -> Iterator[socket.socket]:
     """Start a worker process, yield our end of its pipe, and end it after the block."""
-    ours, theirs = socket.socketpair()
-    process = multiprocessing.get_context("spawn").Process(target=work, args=(theirs, load), daemon=True)
-    with theirs:
-        process.start()
+    process, pipe = worker_process.started(load)
     try:
-        yield ours
+        yield pipe
     finally:
-        ours.close()
-        process.join(ENDING_S)
-        process.kill()
-        process.join()
+        pipe.close()
+        worker_process.end(process)
 
 
 async def _copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:

@@ -20,7 +20,7 @@ from atelier_shared.messages import Picture, PreviousFrame, Progress, Queued, Re
 from atelier_shared.request import Request
 
 MOST_WAITING = 2
-"""Jobs waiting for a worker: the next ones for a worker with a finished job."""
+"""Jobs of this call that wait in the queue, so that a worker that becomes free gets the next one at once."""
 MOST_FINISHED = 16
 """Results in memory, behind an unfinished one."""
 
@@ -151,10 +151,10 @@ class _Board(Generic[Value]):
             self._finished_jobs += 1
         if isinstance(event, AtelierError):
             self._go_on(task, partial(task.throw, event), value)
-            return
-        job.report(event)
-        if isinstance(event, Result):
-            self._go_on(task, partial(task.send, event), value)
+        else:
+            job.report(event)
+            if isinstance(event, Result):
+                self._go_on(task, partial(task.send, event), value)
         self._on_progress(self._finished_jobs + sum(self._parts.values()))
 
     def _go_on(self, task: Task[Value], step: Callable[[], NewJob], value: Future[Value]) -> None:

@@ -1,7 +1,8 @@
 """The backend's message loop: it queues clients' jobs, has workers run them, and relays their messages.
 
-Jobs run in the order of arrival, as many at a time as there are workers: one on a computer by itself.
-Previews do not wait for the others: a second worker of this computer makes them while the others are busy.
+Jobs run in the order of arrival, as many at a time as there are workers. Without a cluster there is one
+worker. Previews do not wait for the others: a second worker of this computer makes them while the others are
+busy.
 
 Sources: docs/protocol.md; the ZeroMQ Guide, chapter 4, for heartbeats.
 """
@@ -55,7 +56,7 @@ MAX_WAITING = 64
 MAX_WAITING_BYTES = 2**30
 """Limit of the waiting jobs' pictures in memory; a single waiting job may have more."""
 MOST_ATTEMPTS = 3
-"""Workers that may be lost during a job. It is likely that the job itself has ended these."""
+"""A job fails after the loss of so many workers, because it has probably ended them."""
 
 Start = Callable[[Submit, Callable[[Message], None]], Callable[[EndRequest], None]]
 """Starts a job with a receiver for its messages; returns a function for requests to end it early."""
@@ -83,7 +84,7 @@ class Job:
         place: the place in the queue, as last sent to the client; 0 for a running job.
         is_interrupted: whether a preview was stopped to begin again in the second worker.
         is_unwanted: whether the client has ended it early.
-        attempts: how often it was begun by a worker that was lost.
+        attempts: the number of workers that were lost while they ran it.
     """
 
     client: Client
@@ -150,9 +151,12 @@ class Server:
         """Add a worker, given by its function to start a job. Can be called from any thread."""
         self._call(lambda: self._main.append(Slot(start)))
 
-    def leave(self, start: Start) -> None:
-        """Remove a worker. Another one begins its job again. Can be called from any thread."""
-        self._call(lambda: self._remove(start))
+    def leave(self, start: Start, had_begun: bool) -> None:
+        """Remove a worker. Another one begins its job again. Can be called from any thread.
+
+        `had_begun`: whether the worker had already begun the job, which then may have ended it.
+        """
+        self._call(lambda: self._remove(start, had_begun))
 
     def _serve(self) -> None:
         poller = zmq.Poller()
@@ -259,7 +263,6 @@ class Server:
             return
         self._waiting.append(job)
         self._run_next()
-        self._send_places()
 
     def _lack_of_room(self, job: Job) -> Failed | None:
         """Return why another job cannot wait; None if it can."""
@@ -287,7 +290,7 @@ class Server:
         return [job for job in self._waiting if job.submit.is_preview == previews]
 
     def _run_next(self) -> None:
-        """Start waiting jobs where a worker is free, and make room for a run."""
+        """Start waiting jobs where a worker is free, make room for a run, and send the others' places."""
         for slot in self._slots:
             runs = [] if slot is self._second else self._waiting_jobs(previews=False)
             next_jobs = runs or self._waiting_jobs(previews=True)
@@ -295,12 +298,12 @@ class Server:
                 self._begin(next_jobs[0], slot)
         if self._waiting_jobs(previews=False):
             self._interrupt_preview()
+        self._send_places()
 
     def _begin(self, job: Job, slot: Slot) -> None:
         self._waiting.remove(job)
         slot.job, job.place = job, 0
         self._send(job.client, Queued(job.submit.job, 0))
-        self._send_places()
         job.end = slot.start(job.submit, lambda message: self._report(job, message))
 
     def _interrupt_preview(self) -> None:
@@ -353,7 +356,7 @@ class Server:
         job.is_interrupted = False
         self._waiting.appendleft(job)
 
-    def _remove(self, start: Start) -> None:
+    def _remove(self, start: Start, had_begun: bool) -> None:
         """Remove a lost worker. Its job waits again, before all others, unless it has lost several."""
         (slot,) = (slot for slot in self._main if slot.start == start)
         self._main.remove(slot)
@@ -361,7 +364,7 @@ class Server:
         if job is None:
             return
         self._active_at = time.monotonic()
-        job.attempts += 1
+        job.attempts += had_begun
         if job.is_unwanted:
             self._send(job.client, Cancelled(job.submit.job))
         elif job.attempts >= MOST_ATTEMPTS:
@@ -377,7 +380,6 @@ class Server:
         else:
             self._waiting.remove(job)
             self._send(job.client, Cancelled(job.submit.job))
-            self._send_places()
 
     def _drop_gone_clients(self) -> None:
         """Forget clients that can no longer be reached, and cancel their jobs."""
@@ -436,8 +438,8 @@ _TOO_LARGE = N_(
     "There is not enough memory for this picture. Close other programs, or choose a smaller layer."
 )
 _LOST = N_(
-    "The workers stopped during this picture, {count} one after another. It is likely that it needs too much "
-    "memory: choose a smaller working size."
+    "{count} workers stopped while they computed this picture. Probably it needs too much memory: choose a "
+    "smaller working size."
 )
 _TOO_MANY_JOBS = N_("{count} jobs are already waiting. Try again later.")
 _TOO_LARGE_JOBS = N_("The pictures of the waiting jobs take up too much memory already. Try again later.")

@@ -6,12 +6,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import math
-import multiprocessing
 import queue
-import socket
 import threading
 import time
 from collections.abc import Callable
@@ -31,15 +28,15 @@ from atelier_shared.messages import (
     Submit,
 )
 
+from . import worker_process
 from .worker_pipe import WorkerPipe
-from .worker_process import OUT_OF_MEMORY, OUT_OF_MEMORY_EXIT, READY, Load, work
+from .worker_process import ENDING_S, OUT_OF_MEMORY, OUT_OF_MEMORY_EXIT, READY, Load
 
 Report = Callable[[Message], None]
 
 HANG_S = 60.0
 """Time without any message, beats every 0.25 s included, after which the process counts as hung."""
 RELEASE_S = 120.0
-ENDING_S = 0.5
 PATIENCE_S = 10.0
 """A job sees a cancellation only between steps; after this time the process is killed."""
 KILLED_EXIT = -9
@@ -125,19 +122,12 @@ class LocalWorker:
         Raises:
             NotStarted: the system has no process or file left for it.
         """
-        with contextlib.ExitStack() as on_failure:
-            try:
-                ours, theirs = socket.socketpair()
-                on_failure.callback(ours.close)
-                spawn = multiprocessing.get_context("spawn")
-                process = spawn.Process(target=work, args=(theirs, self._load), daemon=True)
-                with theirs:
-                    process.start()
-            except OSError as error:
-                raise NotStarted(error.strerror) from error
-            on_failure.pop_all()
+        try:
+            process, pipe = worker_process.started(self._load)
+        except OSError as error:
+            raise NotStarted(error.strerror) from error
         self._process, self._is_ready = process, False  # only now: `close` can kill only a started process
-        return WorkerPipe(ours)
+        return WorkerPipe(pipe)
 
     def _end_process(self) -> int | None:
         """Close the pipe, kill the process if it is still running, and return its exit code."""
@@ -146,9 +136,7 @@ class LocalWorker:
         if self._pipe:
             self._pipe.close()
             self._pipe = None
-            self._process.join(ENDING_S)
-            self._process.kill()
-            self._process.join()
+            worker_process.end(self._process)
         return self._process.exitcode
 
     # ── A job ────────────────────────────────────────────────────────────────────────────────────

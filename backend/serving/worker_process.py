@@ -1,14 +1,16 @@
-"""The worker process: it runs one job after another and reports over a pipe to the server's process."""
+"""The worker process: it runs one job after another and reports over a pipe to the process that began it."""
 
 from __future__ import annotations
 
 import logging
+import multiprocessing
 import os
 import signal
 import socket
 import threading
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
+from multiprocessing.context import SpawnProcess
 
 from atelier_shared.deferred_translation import N_
 from atelier_shared.errors import JobFailed, Wrong
@@ -43,8 +45,33 @@ OUT_OF_MEMORY = N_("There is not enough memory for this picture. Choose a smalle
 READY = Queued(0, 0)
 """Sent once when the worker has loaded. The same message with a job number acknowledges that job."""
 MAX_ERROR_CHARACTERS = 500
+ENDING_S = 0.5
 
 log = logging.getLogger(__name__)
+
+
+def started(load: Load) -> tuple[SpawnProcess, socket.socket]:
+    """Start a worker process and return it with our end of its pipe.
+
+    Raises:
+        OSError: the system has no process or file left for it.
+    """
+    ours, theirs = socket.socketpair()
+    process = multiprocessing.get_context("spawn").Process(target=work, args=(theirs, load), daemon=True)
+    with theirs:
+        try:
+            process.start()
+        except OSError:
+            ours.close()
+            raise
+    return process, ours
+
+
+def end(process: SpawnProcess) -> None:
+    """Wait a moment for a process whose pipe is closed, then kill it."""
+    process.join(ENDING_S)
+    process.kill()
+    process.join()
 
 
 def work(end: socket.socket, load: Load) -> None:

@@ -11,6 +11,7 @@ import socket
 import ssl
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from multiprocessing.context import SpawnProcess
@@ -22,6 +23,7 @@ import pytest
 import zmq
 from conftest import eventually
 
+from atelier_shared import launcher
 from atelier_shared.client import BackendClient
 from atelier_shared.deepdream import DeepDream
 from atelier_shared.errors import AtelierError, JobCancelled, JobFailed
@@ -30,10 +32,13 @@ from atelier_shared.messages import Picture, Progress, Queued, Region, Result
 from atelier_shared.requests import Identity
 from backend.cluster import certificates, scheduler, worker
 from backend.cluster.address import Address, parse
+from backend.command import parallel
 from backend.serving import server
 from backend.serving.authentication import AuthenticatedRouter
 from backend.serving.server import Server
 from backend.serving.worker import LocalWorker
+from backend.serving.worker_pipe import SIZES, with_sizes
+from backend.serving.worker_process import READY
 
 pytestmark = pytest.mark.slow
 
@@ -130,6 +135,19 @@ def last_messages(
     return found
 
 
+def assert_works(client: BackendClient) -> None:
+    *_, last = client.messages(client.submit(Identity(), PICTURE, WHOLE))
+    assert isinstance(last, Result) and last.picture == PICTURE
+
+
+def cancel_after_a_step(client: BackendClient, seed: int) -> None:
+    job = client.submit(DeepDream(seed=seed), PICTURE, WHOLE)
+    next(message for message in client.messages(job) if isinstance(message, Progress))
+    client.cancel(job)
+    with pytest.raises(JobCancelled):
+        list(client.messages(job))
+
+
 # ── Jobs ─────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -169,16 +187,72 @@ def test_a_killed_worker_loses_and_doubles_nothing(cluster: Cluster) -> None:
         found = last_messages(client, jobs, after_first=lambda: cluster.kill(cluster.workers[0]))
         assert all(len(last) == 1 and isinstance(last[0], Result) for last in found.values())
         eventually(lambda: cluster.capacity() == 1, "the lost worker has left")
-        assert isinstance([*client.messages(client.submit(Identity(), PICTURE, WHOLE))][-1], Result)
+        assert_works(client)
 
 
 def test_a_job_that_ends_its_workers_fails_in_the_end(cluster: Cluster) -> None:
     cluster.add_worker()
     with cluster.client() as client:
         job = client.submit(DeepDream(seed=echo_filter.KILLED), PICTURE, WHOLE)
-        with pytest.raises(JobFailed, match="3 one after another"):
+        with pytest.raises(JobFailed, match="3 workers stopped"):
             list(client.messages(job))
-        assert isinstance([*client.messages(client.submit(Identity(), PICTURE, WHOLE))][-1], Result)
+        assert_works(client)
+
+
+def test_a_lost_job_is_shown_as_waiting_until_it_begins_again(cluster: Cluster) -> None:
+    cluster.add_worker()
+    with cluster.client() as client:
+        job = client.submit(DeepDream(seed=echo_filter.ENDLESS), PICTURE, WHOLE)
+        messages = client.messages(job)
+        next(message for message in messages if isinstance(message, Progress))
+        cluster.kill(cluster.workers[0])
+        eventually(lambda: cluster.capacity() == 0, "the lost worker has left")
+        cluster.add_worker()
+        places = (message.place for message in messages if isinstance(message, Queued))
+        assert next(places) == 1
+        assert next(places) == 0
+
+
+def test_a_new_process_replaces_one_with_an_unexpected_error(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "MOST_ATTEMPTS", 1)
+    cluster.add_worker()
+    processes = psutil.Process(cluster.workers[0].pid).children()
+    with cluster.client() as client:
+        failing = client.submit(DeepDream(seed=echo_filter.LONG_ERROR), PICTURE, WHOLE)
+        next_one = client.submit(Identity(), PICTURE, WHOLE)
+        with pytest.raises(JobFailed, match="The filter failed"):
+            list(client.messages(failing))
+        assert isinstance([*client.messages(next_one)][-1], Result)
+    assert not all(process.is_running() for process in processes)
+
+
+def test_a_slow_connection_is_not_silent(
+    cluster: Cluster, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scheduler, "SILENCE_S", 0.5)
+    large = Picture(3000, 1000, "RGBA", "u8", secrets.token_bytes(12_000_000))
+    with slow_worker(cluster.cluster_port, files) as peer, cluster.client() as client:
+        client.submit(Identity(), large, Region(0, 0, 3000, 1000))
+        sizes = SIZES.unpack(peer.recv(SIZES.size))
+        received = bytearray()
+        while len(received) < sum(sizes) and (piece := peer.recv(1 << 18)):
+            received += piece
+            time.sleep(0.2 * len(piece) / 1_000_000)
+        assert received[sizes[0] :] == large.pixels
+
+
+@contextlib.contextmanager
+def slow_worker(port: int, files: Path) -> Iterator[ssl.SSLSocket]:
+    """Connect a worker with little room for what it has not read yet."""
+    tls = certificates.worker_context(files / WORKER_CERTIFICATE_FILE)
+    with socket.socket() as plain:
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+        plain.connect((HERE, port))
+        with tls.wrap_socket(plain, server_hostname=HERE) as peer:
+            peer.sendall(b"".join(with_sizes(READY)))
+            yield peer
 
 
 def test_a_silent_worker_is_replaced(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -187,31 +261,36 @@ def test_a_silent_worker_is_replaced(cluster: Cluster, monkeypatch: pytest.Monke
     cluster.add_worker()
     with cluster.client() as client:
         job = client.submit(DeepDream(seed=echo_filter.HANG), PICTURE, WHOLE)
-        with pytest.raises(JobFailed, match="1 one after another"):
+        with pytest.raises(JobFailed, match="1 workers stopped"):
             list(client.messages(job))
-        assert isinstance([*client.messages(client.submit(Identity(), PICTURE, WHOLE))][-1], Result)
+        assert_works(client)
 
 
 def test_a_cancelled_job_ends_and_its_worker_goes_on(cluster: Cluster) -> None:
     cluster.add_worker()
     with cluster.client() as client:
-        job = client.submit(DeepDream(seed=echo_filter.ENDLESS), PICTURE, WHOLE)
-        next(message for message in client.messages(job) if isinstance(message, Progress))
-        client.cancel(job)
-        with pytest.raises(JobCancelled):
-            list(client.messages(job))
-        assert isinstance([*client.messages(client.submit(Identity(), PICTURE, WHOLE))][-1], Result)
+        cancel_after_a_step(client, echo_filter.ENDLESS)
+        assert_works(client)
 
 
 def test_a_job_that_ignores_its_end_is_cut_off(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scheduler, "PATIENCE_S", 0.5)
     cluster.add_worker()
     with cluster.client() as client:
-        job = client.submit(DeepDream(seed=echo_filter.SLUGGISH), PICTURE, WHOLE)
-        next(message for message in client.messages(job) if isinstance(message, Progress))
-        client.cancel(job)
-        with pytest.raises(JobCancelled):
-            list(client.messages(job))
+        cancel_after_a_step(client, echo_filter.SLUGGISH)
+
+
+def test_the_progress_counts_failed_jobs(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(launcher, "connect", cluster.client)
+    cluster.add_worker()
+    done: list[float] = []
+    list(parallel.in_order([task_without_result()], done.append))
+    assert done[-1] == 1
+
+
+def task_without_result() -> parallel.Task[None]:
+    with pytest.raises(JobFailed):
+        yield parallel.NewJob(DeepDream(seed=echo_filter.RAISE), PICTURE, WHOLE)
 
 
 def test_previews_are_made_without_workers(cluster: Cluster) -> None:
@@ -327,5 +406,5 @@ def test_addresses() -> None:
         "tls://a:1/b",
         "tls://u@a:1",
     ):
-        with pytest.raises(AtelierError, match="no address of a cluster"):
+        with pytest.raises(AtelierError, match="not the address of a cluster"):
             parse(wrong)
