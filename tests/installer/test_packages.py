@@ -184,27 +184,23 @@ def test_indirect_requirements_are_installed(plan: Plan, tmp_path: Path) -> None
     assert packages.damaged_packages(plan) == []
 
 
-def test_the_packages_of_animations_are_installed_on_request_and_kept(plan: Plan, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("option", "package"), [("video", "av"), ("cluster", "cryptography")])
+def test_optional_packages_are_installed_on_request_and_kept(
+    plan: Plan, tmp_path: Path, option: str, package: str
+) -> None:
+    def installed() -> list[str]:
+        has = {"video": packages.has_video, "cluster": packages.has_cluster}
+        return [name for name, is_installed in has.items() if is_installed(plan.home)]
+
     make_packages(tmp_path)
     with packages.LOCK.open("a") as lock:
-        lock.write(make_wheel(tmp_path / "wheels", "av"))
+        lock.write(make_wheel(tmp_path / "wheels", package))
     packages.install_packages(plan)
-    assert not module_of(plan, "av").exists() and not packages.has_video(plan.home)
-    with_video = dataclasses.replace(plan, video=True)
-    assert packages.state(with_video) != packages.state(plan)
-    packages.install_packages(with_video)
-    assert module_of(plan, "av").exists() and packages.has_video(plan.home)
-
-
-def test_the_packages_of_a_cluster_are_installed_on_request_and_kept(plan: Plan, tmp_path: Path) -> None:
-    make_packages(tmp_path)
-    with packages.LOCK.open("a") as lock:
-        lock.write(make_wheel(tmp_path / "wheels", "cryptography"))
-    packages.install_packages(plan)
-    assert not module_of(plan, "cryptography").exists() and not packages.has_cluster(plan.home)
-    packages.install_packages(dataclasses.replace(plan, cluster=True))
-    assert module_of(plan, "cryptography").exists() and packages.has_cluster(plan.home)
-    assert not packages.has_video(plan.home)
+    assert not module_of(plan, package).exists() and not installed()
+    with_option = dataclasses.replace(plan, **{option: True})  # type: ignore[arg-type]
+    assert packages.state(with_option) != packages.state(plan)
+    packages.install_packages(with_option)
+    assert module_of(plan, package).exists() and installed() == [option]
 
 
 def test_a_package_with_another_hash_is_refused(plan: Plan, tmp_path: Path) -> None:
