@@ -54,6 +54,17 @@ def is_out_of_memory(error: RuntimeError) -> bool:
     )
 
 
+def free_bytes(device: torch.device) -> int | None:
+    """Return the free memory of an accelerator, its own cache included; None for the processor."""
+    if device.type in ("cuda", "xpu"):
+        module = getattr(torch, device.type)
+        cached = module.memory_reserved(device) - module.memory_allocated(device)
+        return int(module.mem_get_info(device)[0] + cached)
+    if device.type == "mps":
+        return torch.mps.recommended_max_memory() - torch.mps.current_allocated_memory()
+    return None
+
+
 def release(device: torch.device) -> None:
     """Return the memory cached by PyTorch on an accelerator, so that other programs can use it."""
     if device.type in ACCELERATORS:

@@ -27,8 +27,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from atelier_shared.sizes import Size
+
 from ..imaging.resize import size_of
 from ..imaging.style_image import Style, shares
+from ..networks import tile_size
 from ..networks.feature_network import FeatureNetwork
 from ..networks.tiled_features import Piece, TiledFeatures
 from .feature_targets import FeatureTargets, PiecesByLayer, normalised, scales
@@ -46,9 +49,10 @@ from .neighbours import feature_banks, nearest_neighbours
 CONTENT_WEIGHT, STYLE_WEIGHT, SMOOTHNESS, NEIGHBOUR_WEIGHT = 1.0, 10.0, 10.0, 2.0
 """α, β, γ and δ at the user's weights of 1; chosen by eye."""
 WHOLE_PIXELS = 1024 * 1024
-"""Up to this many pixels, a picture is one tile (unless `tile_scale` < 1), which saves the first pass."""
+"""Up to this many pixels, a picture is one tile on the processor (unless `tile_scale` < 1), which saves the
+first pass."""
 TILE_PX = 512
-"""Side of a larger picture's tiles."""
+"""Side of a larger picture's tiles on the processor."""
 
 TensorsByLayer = dict[str, Tensor]
 
@@ -149,6 +153,7 @@ class StyleObjective:
     ) -> None:
         self._network, self._visible, self._weights = network, visible, weights
         self._tile_scale = tile_scale
+        self._extractors: dict[Size, TiledFeatures] = {}
         self._targets = self._compute_targets(content, styles, strength, content if init is None else init)
 
     @torch.no_grad()
@@ -172,11 +177,18 @@ class StyleObjective:
 
     def _features(self, image: Tensor) -> TiledFeatures:
         """Return the tiled feature extractor for an image of this size."""
+        size = size_of(image)
+        if size not in self._extractors:  # once, because the free memory changes
+            self._extractors[size] = self._extractor(image)
+        return self._extractors[size]
+
+    def _extractor(self, image: Tensor) -> TiledFeatures:
         weights = self._weights
-        layers = dict.fromkeys([*weights.content_layers, *weights.style_layers, *weights.neighbour_layers])
+        layers = list({**weights.content_layers, **weights.style_layers, **weights.neighbour_layers})
         height, width = size_of(image)
-        tile_px = max(height, width) if height * width <= WHOLE_PIXELS else TILE_PX
-        return TiledFeatures(self._network, list(layers), tile_px, self._tile_scale)
+        usual_px = max(height, width) if height * width <= WHOLE_PIXELS else TILE_PX
+        tile_px = tile_size.tile_px(self._network, layers, image, usual_px)
+        return TiledFeatures(self._network, layers, tile_px, self._tile_scale)
 
     def _gram_sum(self, image: Tensor, visible: Tensor | None) -> GramSum:
         total = GramSum()

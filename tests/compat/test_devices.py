@@ -47,3 +47,25 @@ def test_running_out_of_memory_is_distinguished_from_other_errors(error: Runtime
 def test_an_unknown_name_is_an_error() -> None:
     with pytest.raises(ValueError, match="no abacus device"):
         devices.choose("abacus")
+
+
+def test_the_processor_s_free_memory_is_unknown() -> None:
+    assert devices.free_bytes(torch.device("cpu")) is None
+
+
+@pytest.mark.parametrize("name", ["cuda", "xpu"])
+def test_a_card_s_free_memory_includes_what_pytorch_keeps_for_reuse(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figures = {"mem_get_info": (500, 1000), "memory_reserved": 300, "memory_allocated": 100}
+    for function, value in figures.items():
+        monkeypatch.setattr(getattr(torch, name), function, lambda _, value=value: value)
+    assert devices.free_bytes(torch.device(name)) == 700
+
+
+def test_apple_s_free_memory_is_what_the_system_recommends_less_what_is_used(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(torch.mps, "recommended_max_memory", lambda: 900)
+    monkeypatch.setattr(torch.mps, "current_allocated_memory", lambda: 200)
+    assert devices.free_bytes(torch.device("mps")) == 700

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from atelier_shared.networks import NETWORKS
 from backend.command.picture_files import Canvas
+from backend.compat import devices
 from backend.imaging.resize import resize
 from backend.imaging.style_image import Style
 from backend.jobs.picture_tensors import read
@@ -213,6 +214,29 @@ def test_only_the_last_pixels_of_a_picture_can_be_visible(models: Path, name: st
     loss, gradient = objective(picture)
     assert 0 < loss < 1e6
     assert gradient.isfinite().all() and gradient[..., -4:].any()
+
+
+@pytest.mark.parametrize(
+    ("free", "count"),
+    [(None, 1), (1 << 40, 1), (20 << 20, 3), (0, 3)],
+    ids=["unknown", "enough", "too little", "none"],
+)
+def test_tiles_fit_into_the_free_memory_and_give_the_whole_picture_s_gradient(
+    free: int | None,
+    count: int,
+    network: FeatureNetwork,
+    content: Tensor,
+    style: Style,
+    image: Tensor,
+    exact: tuple[float, Tensor],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(devices, "free_bytes", lambda _: free)
+    objective = StyleObjective(content, [style], network=network, visible=None, strength=1.0, weights=WEIGHTS)
+    loss, gradient = objective(image)
+    assert len(objective._features(image).tiles(image)) == count
+    assert loss.item() == pytest.approx(exact[0], rel=1e-4)
+    assert error(gradient, exact[1]) < 2e-3
 
 
 def test_a_large_style_is_tiled_independently_of_the_content_s_size(
