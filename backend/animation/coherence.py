@@ -64,13 +64,13 @@ def predict(
     motion = motion_between(previous_content, content)
     if motion.is_cut:
         return None
-    moved = warp(previous_content, motion.flow)
+    result, moved = (warp(image, motion.flow, "lanczos") for image in (previous_result, previous_content))
     difference = np.abs(moved - content).mean(axis=-1)
     reliability = motion.reliable * np.exp(-np.square(difference / TOLERANCE))
     smooth = _blurred(reliability.astype(np.float32), 1.0) * warp(known, motion.flow, "linear")
     moving = np.minimum(1, np.hypot(motion.flow[..., 0], motion.flow[..., 1]))
     share = (smooth * (1 - (1 - MOVING) * moving)).astype(np.float32)
-    return MovedFrame(np.clip(warp(previous_result, motion.flow), 0, 1), moved, smooth, share)
+    return MovedFrame(np.clip(result, 0, 1), moved, smooth, share)
 
 
 def closer_in_colour(predicted: Array, own: Array, share: Array) -> Array:

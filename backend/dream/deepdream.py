@@ -32,9 +32,6 @@ MIN_INNER_TILE_PX = 512
 
 LARGEST_STEP = 2.0
 """An octave with fewer iterations has larger steps, at most this many times as large."""
-AMOUNT_ROUNDS, LARGEST_GROWTH = 4, 1.1
-"""Rounds of scaling a dream to an amount, and the most that each of them enlarges it."""
-TINY = 1e-12
 SMOOTHINGS: Mapping[str, Callable[[Tensor], Tensor]] = {
     "none": lambda gradient: gradient,
     "gaussian": gradient_smoothing.gaussian,
@@ -136,25 +133,6 @@ def dream(
             break
     result = add_detail(image, detail, settings.strength)
     yield Step(total, total, torch.where(visible > 0, result, image))
-
-
-def with_amount(image: Tensor, content: Tensor, region: Tensor, amount: float) -> Tensor:
-    """Scale the change from `content` to `image`, (1, 3, H, W) each, to a root mean square of `amount`.
-
-    Clamping to [0, 1] takes a part of the change away, so the scale is corrected a few times.
-
-    Args:
-        image: a dream.
-        content: the picture without it.
-        region: 1 where the change is measured, 0 elsewhere, (1, 1, H, W).
-        amount: above 0; an image without a change stays the same.
-    """
-    change, scaled, scale = image - content, image, 1.0
-    for _ in range(AMOUNT_ROUNDS):
-        present = ((scaled - content).square().mul_(region).mean() / region.mean()).sqrt().item()
-        scale *= min(amount / max(present, TINY), LARGEST_GROWTH)
-        scaled = (content + scale * change).clamp_(0, 1)
-    return scaled
 
 
 def noise(size: Size, seed: int, device: torch.device) -> Tensor:

@@ -27,7 +27,7 @@ from atelier_shared.text_settings import channel_range, gallery_mix, weights_by_
 from atelier_shared.visualise import Visualise
 
 from ..compat import allocator
-from ..dream import deepdream, objectives
+from ..dream import amount, deepdream, objectives
 from ..imaging import colours
 from ..imaging.resize import resize, size_of
 from ..imaging.step import Step, Steps
@@ -46,7 +46,7 @@ from .predictions import Prediction, blend
 
 DRAFT_PX = 512
 """Longest side of the fast pastiche from which the fine method starts; its first size is coarse anyway."""
-FURTHER_DRAFT_PX = 288
+FURTHER_DRAFT_PX = 144
 """The same for a further frame of an animation: it fills only the parts that the previous frame lacks."""
 NOISE = {"fast": 0.05, "content": 0.05, "noise": 0.8}
 """Share of noise in the fine method's first image; from noise alone, few steps never find the photo."""
@@ -189,10 +189,10 @@ def _carried_over(request: DeepDream, content: Tensor, prediction: Prediction) -
 
 
 def _in_amount(request: DeepDream, content: Tensor, prediction: Prediction, image: Tensor) -> Tensor:
-    """Scale a dream to the amount of the previous frame's. Otherwise it grows from frame to frame."""
+    """Scale a dream to the amount of the previous frame's. Otherwise it grows, and its detail fades."""
     if request.keeps_colours:  # as the previous result does
         image = colours.with_colours_of(image, content)
-    return deepdream.with_amount(image, content, prediction.region, prediction.amount)
+    return amount.with_amount_of(prediction.change, image, content, prediction.region)
 
 
 def _dream_objective(

@@ -29,7 +29,7 @@ class Prediction(NamedTuple):
         reliability: (1, 1, H, W) in [0, 1].
         share: the reliability for blends, less where the picture moves, (1, 1, H, W).
         region: 1 inside the filtered region, 0 elsewhere, (1, 1, H, W).
-        amount: root mean square of the difference of the previous result from its content, in the region.
+        change: from the previous content to the previous result, where they are, (1, 3, H, W).
     """
 
     result: Tensor
@@ -37,7 +37,7 @@ class Prediction(NamedTuple):
     reliability: Tensor
     share: Tensor
     region: Tensor
-    amount: float
+    change: Tensor
 
 
 def require_opencv() -> None:
@@ -69,11 +69,8 @@ def predict(content: Tensor, previous: Tensor, result: VisibleImage, region: Reg
     moved = coherence.predict(as_array(content), before, after, known)
     if moved is None:
         return None
-    amount = float(np.sqrt(np.square((after - before)[inside(region)]).mean()))
-    predicted, before_moved, reliability, share, mask = (
-        _as_tensor(array, content) for array in (*moved, known)
-    )
-    return Prediction(predicted, before_moved, reliability, share, mask, amount)
+    arrays = (*moved, known, after - before)
+    return Prediction(*(_as_tensor(array, content) for array in arrays))
 
 
 def blend(image: Tensor, prediction: Prediction, share: float) -> Tensor:

@@ -28,7 +28,7 @@ from ..networks.feature_network import FeatureNetwork
 from .fine_loss import LossWeights, StyleObjective
 from .optimizers import OPTIMIZERS, BestSoFar, ObjectiveFunction
 
-TEMPORAL_WEIGHT = 200.0
+TEMPORAL_WEIGHT = 60.0
 """Weight of the mean square of the distance to a prediction, beside the loss of content and style."""
 FLAT_STEPS = 10
 """Number of steps over which `tolerance` compares the loss."""

@@ -53,7 +53,7 @@ REPAINTING_COST = {"fine": 0.06, "fast": 0.1, "gallery": 1.0, "light": 1.0}
 """Work to repaint a pixel, in pixel-steps of the method."""
 USUAL_SPEED = {"fast": 2.2e5, "gallery": 3.4e6, "light": 2.0e6}
 """Pixel-steps per second on two processor cores."""
-FURTHER_WORK = 0.25
+FURTHER_WORK = 0.3
 """Work of Fine for a further frame of an animation, in proportion to the first one's."""
 FINE_PER_DREAM = 4.0
 """Pixel-steps of Fine per second, in proportion to those of a dream in half a second."""
