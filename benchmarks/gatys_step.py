@@ -25,6 +25,7 @@ from torch import Tensor
 
 from backend.compat import allocator
 from backend.compat.torchvision_import import torchvision
+from backend.networks import cuda_graphs
 from backend.networks.feature_network import FeatureNetwork
 from backend.networks.registry import load_network
 from backend.style import losses
@@ -81,7 +82,11 @@ def prepare(
     dtype = torch.float64 if way == "float64" else torch.float32
     network, image = network.to(dtype), image.to(dtype)
     targets = {layer: target.to(dtype) for layer, target in targets.items()}
-    return lambda image: (ours if way == "ours" else stock)(network, image, targets), image
+
+    def evaluate(image: Tensor) -> Evaluation:
+        return (ours if way == "ours" else stock)(network, image, targets)
+
+    return cuda_graphs.for_size(evaluate, image, is_recorded=network.path.recorded), image
 
 
 def problem(network: FeatureNetwork, size: int, device: torch.device) -> tuple[Tensor, Targets]:

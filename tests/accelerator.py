@@ -39,6 +39,7 @@ class Accelerator(TorchDispatchMode):  # type: ignore[no-untyped-call]
         operators: names of the operators dispatched to the accelerator, such as `aten::add.Tensor`.
         types: types of the tensors on the accelerator.
         synchronisations: number of values read by the processor.
+        uploads: number of tensors copied from the processor.
     """
 
     def __init__(self) -> None:
@@ -46,6 +47,7 @@ class Accelerator(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.operators: set[str] = set()
         self.types: set[torch.dtype] = set()
         self.synchronisations = 0
+        self.uploads = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -60,6 +62,7 @@ class Accelerator(TorchDispatchMode):  # type: ignore[no-untyped-call]
         made = [tensor for tensor in _tensors(result) if tensor.device == DEVICE]
         if here or made:
             self._record(func, [*here, *made])
+            self.uploads += func in COPIES and any(_is_on_processor(tensor) for tensor in inputs)
         return result
 
     def _record(self, func: Any, tensors: list[Tensor]) -> None:

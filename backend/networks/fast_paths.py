@@ -1,4 +1,4 @@
-"""Faster arithmetic of a feature network on a graphics card, chosen on the card itself.
+"""Faster ways to compute a feature network on a graphics card, chosen on the card itself.
 
 Cards differ, so each candidate is timed once for each device, driver, version of PyTorch and network. It is
 used only if its gradient and a short descent with it agree with float32's; otherwise the exact path stays.
@@ -17,7 +17,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +27,7 @@ from torch import Tensor
 from atelier_shared.home import read_json_object, write_json_object
 
 from ..compat import devices
+from .cuda_graphs import Evaluation, recorded
 
 if TYPE_CHECKING:
     from .feature_network import FeatureNetwork
@@ -52,11 +53,13 @@ class FastPath:
         channels_last: the order of the values in memory that convolutions with tensor cores need.
         tf32: whether convolutions may round their inputs to 10 bits of mantissa.
         bfloat16: whether convolutions are computed in bfloat16.
+        recorded: whether evaluations are recorded as CUDA graphs.
     """
 
     channels_last: bool = False
     tf32: bool = False
     bfloat16: bool = False
+    recorded: bool = False
 
     @contextlib.contextmanager
     def arithmetic(self, device: torch.device) -> Iterator[None]:
@@ -70,11 +73,14 @@ class FastPath:
 
 
 EXACT = FastPath()
-CANDIDATES = {
+ARITHMETICS = {
     "exact": EXACT,
     "channels-last": FastPath(channels_last=True),
     "tf32": FastPath(channels_last=True, tf32=True),
     "bfloat16": FastPath(channels_last=True, tf32=True, bfloat16=True),
+}
+CANDIDATES = ARITHMETICS | {
+    f"{name}, recorded": replace(path, recorded=True) for name, path in ARITHMETICS.items()
 }
 
 Build = Callable[[FastPath], "FeatureNetwork"]
@@ -90,6 +96,8 @@ def choose(name: str, layer: str, build: Build, device: torch.device, results_fi
     results, key = read_json_object(results_file), f"{devices.identity(device)}: {name}"
     chosen = str(results.get(key))
     if chosen not in CANDIDATES:
+        # first, so that a trial that crashes the process or its driver is not repeated
+        write_json_object(results_file, {**results, key: "exact"})
         chosen = fastest(layer, build, device)
         write_json_object(results_file, {**results, key: chosen})
     return CANDIDATES[chosen]
@@ -100,7 +108,7 @@ def fastest(layer: str, build: Build, device: torch.device) -> str:
     exact = Trial(build(EXACT), layer, device)
     best, best_s = "exact", MOST_TIME_RATIO * exact.seconds()
     for name, path in CANDIDATES.items():
-        if path == EXACT:
+        if path == EXACT or (path.recorded and device.type != "cuda"):
             continue
         try:
             trial = Trial(build(path), layer, device)
@@ -123,17 +131,17 @@ class Trial:
     def seconds(self) -> float:
         """Return the shortest time of one gradient."""
         image, target = self._images(TIMED_PX)
-        times = []
+        evaluate, times = self.evaluation(image, target), []
         for _ in range(WARM_UPS + ROUNDS):
             started = time.perf_counter()
-            self.gradient(image, target).sum().item()
+            evaluate(image)[1].sum().item()
             times.append(time.perf_counter() - started)
         return min(times[WARM_UPS:])
 
     def agrees_with(self, exact: Trial) -> bool:
         """Return whether the gradient, and the loss after some steps, are close to the exact ones."""
         image, target = self._images(CHECKED_PX)
-        own, theirs = self.gradient(image, target), exact.gradient(image, target)
+        own, theirs = (trial.evaluation(image, target)(image)[1] for trial in (self, exact))
         error = (own - theirs).norm() / theirs.norm()
         losses = [exact.loss(trial.descended(image, target), target).item() for trial in (self, exact)]
         is_close = math.isclose(*losses, rel_tol=MOST_LOSS_ERROR)
@@ -145,20 +153,24 @@ class Trial:
             wanted = self._features(target)
         return (self._features(image) - wanted).square().mean() / wanted.square().mean()
 
-    def gradient(self, image: Tensor, target: Tensor) -> Tensor:
-        """Compute the gradient of the loss with respect to the image, (1, 3, H, W)."""
-        image = image.detach().requires_grad_()
-        loss = self.loss(image, target)
-        with self._network.path.arithmetic(self._device):
-            (gradient,) = torch.autograd.grad(loss, image)
-        return gradient
+    def evaluation(self, image: Tensor, target: Tensor) -> Evaluation:
+        """Return the function from images of this size to the loss and its gradient."""
+
+        def evaluate(image: Tensor) -> tuple[Tensor, Tensor]:
+            image = image.detach().requires_grad_()
+            loss = self.loss(image, target)
+            with self._network.path.arithmetic(self._device):
+                (gradient,) = torch.autograd.grad(loss, image)
+            return loss.detach(), gradient
+
+        return recorded(evaluate, image) if self._network.path.recorded else evaluate
 
     def descended(self, image: Tensor, target: Tensor) -> Tensor:
         """Return the image after STEPS steps of Adam."""
-        image = image.clone()
+        image, evaluate = image.clone(), self.evaluation(image, target)
         optimizer = torch.optim.Adam([image], lr=STEP_SIZE)
         for _ in range(STEPS):
-            image.grad = self.gradient(image, target)
+            _, image.grad = evaluate(image)
             optimizer.step()
             image.clamp_(0, 1)
         return image

@@ -24,6 +24,7 @@ from atelier_shared.sizes import Size, fit
 from ..imaging.resize import resize, restore_detail, size_of
 from ..imaging.step import Step, Steps
 from ..imaging.style_image import Style
+from ..networks import cuda_graphs
 from ..networks.feature_network import FeatureNetwork
 from .fine_loss import LossWeights, StyleObjective
 from .optimizers import OPTIMIZERS, BestSoFar, ObjectiveFunction
@@ -132,7 +133,9 @@ def stylize(
             init=pastiche,
             tile_scale=tile_scale,
         )
-        evaluate = _near(predicted, objective) if predicted else objective
+        evaluate = cuda_graphs.for_size(objective, pastiche, is_recorded=network.path.recorded)
+        if predicted:
+            evaluate = _near(predicted, evaluate)
         descent = OPTIMIZERS[settings.optimizer](evaluate, pastiche)
         for index, best in enumerate(_until_flat(islice(descent, steps), settings.tolerance), done + 1):
             pastiche = best.image

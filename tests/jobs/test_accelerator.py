@@ -24,6 +24,7 @@ from backend.imaging.style_image import Style
 from backend.jobs import dispatch, run
 from backend.networks import fast_paths
 from backend.networks.tile_moments import mean_and_variance
+from backend.style.fine_loss import StyleObjective
 from backend.weights import convert, store
 
 ROOT = Path(__file__).parents[2]
@@ -163,6 +164,7 @@ def test_a_mixture_of_devices_is_an_error(accelerator: Accelerator) -> None:
     with pytest.raises(MixedDevices):
         here + there
     assert (here + there.to(DEVICE)).device == DEVICE
+    assert accelerator.uploads == 1
 
 
 def synchronisations(request: PaintingRequest, models: Path, accelerator: Accelerator) -> list[int]:
@@ -195,6 +197,26 @@ def test_the_processor_waits_at_most_once_a_step(
     counts = synchronisations(request_, models, accelerator)
     assert len(counts) >= prepared + 1
     assert max(counts[prepared:]) <= 1, counts
+
+
+@pytest.mark.parametrize("tile_scale", [1.0, 0.5], ids=["one tile", "tiles"])
+def test_an_evaluation_of_the_loss_can_be_recorded(
+    tile_scale: float, accelerator: Accelerator, models: Path
+) -> None:
+    """A CUDA graph may neither wait for the card nor copy values to it."""
+    content, visible = (torch.rand(1, channels, HEIGHT, WIDTH, device=DEVICE) for channels in (3, 1))
+    objective = StyleObjective(
+        content,
+        [Style(content.flip(-1), visible=visible)],
+        network=dispatch._load_network("vgg19", models, DEVICE, pooling="max"),
+        visible=visible,
+        strength=1.0,
+        weights=dispatch._loss_weights(FINE),
+        tile_scale=tile_scale,
+    )
+    before = accelerator.synchronisations, accelerator.uploads
+    objective(content)
+    assert (accelerator.synchronisations, accelerator.uploads) == before
 
 
 @pytest.mark.parametrize("method", ["fast", "gallery", "light"])

@@ -11,7 +11,7 @@ import torch
 from atelier_shared.home import KERNELS_FILE
 from backend.compat import devices
 from backend.networks import fast_paths
-from backend.networks.fast_paths import CANDIDATES, EXACT, FastPath, Trial
+from backend.networks.fast_paths import ARITHMETICS, CANDIDATES, EXACT, FastPath, Trial
 from backend.networks.feature_network import FeatureNetwork
 from backend.networks.registry import _build_on
 from backend.networks.tiled_features import TiledFeatures
@@ -72,6 +72,35 @@ def test_a_path_that_the_card_refuses_is_left_out(
 
     take(monkeypatch, tf32=0.1, channels_last=0.8, bfloat16=0.1)
     assert fast_paths.fastest(LAYER, refusing, CPU) == "channels-last"
+
+
+def test_only_a_cuda_card_records(build: fast_paths.Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    built = list[FastPath]()
+
+    def watched(path: FastPath) -> FeatureNetwork:
+        built.append(path)
+        return build(path)
+
+    monkeypatch.setattr(Trial, "seconds", lambda _: 1.0)
+    monkeypatch.setattr(Trial, "agrees_with", lambda *_: True)
+    fast_paths.fastest(LAYER, watched, torch.device("mps"))
+    assert len(built) == len(ARITHMETICS) and not any(path.recorded for path in built)
+    fast_paths.fastest(LAYER, watched, torch.device("cuda"))
+    assert set(built) == set(CANDIDATES.values())
+
+
+def test_a_trial_that_ends_the_process_is_not_repeated(
+    build: fast_paths.Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crashing(*_: object) -> str:
+        raise SystemExit
+
+    file, cuda = tmp_path / KERNELS_FILE, torch.device("cuda")
+    monkeypatch.setattr(devices, "identity", lambda _: "cuda A card, 13.0, torch 2")
+    monkeypatch.setattr(fast_paths, "fastest", crashing)
+    with pytest.raises(SystemExit):
+        fast_paths.choose("squeezenet", LAYER, build, cuda, file)
+    assert fast_paths.choose("squeezenet", LAYER, build, cuda, file) == EXACT
 
 
 def test_time_and_agreement_are_measured_with_the_real_network(build: fast_paths.Build) -> None:
