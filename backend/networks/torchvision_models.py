@@ -20,11 +20,12 @@ from __future__ import annotations
 
 import itertools
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from ..compat.torchvision_import import torchvision
 from ..weights.convert import BATCH_NORM, EFFICIENTNET_UNITS, Tensors
@@ -40,6 +41,8 @@ SQUEEZENET_LAYERS = (
     *("pool3", "fire4", "fire5"),
     *("pool5", "fire6", "fire7", "fire8", "fire9"),
 )
+
+NORMAL_VALUES = (nn.init.normal_, torch.Tensor.normal_)
 
 EFFICIENTNET_STAGES = (
     *((16, 3, 1, 1), (24, 3, 2, 2), (40, 5, 2, 2), (80, 3, 2, 3)),
@@ -184,8 +187,21 @@ def use_average_pooling(body: nn.Sequential) -> None:
 
 def _without_values(definition: Callable[..., Any], **options: bool) -> Any:
     """Build a network of torchvision without values, because initialising them takes seconds."""
-    with torch.device("meta"):
+    with torch.device("meta"), _WithoutNormalValues():
         return definition(weights=None, **options)
+
+
+class _WithoutNormalValues(TorchFunctionMode):
+    """Skips normal values. On the meta device they import PyTorch's compiler: a second, and 75 MB."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Iterable[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        return None if func in NORMAL_VALUES else func(*args, **(kwargs or {}))
 
 
 def _filled(layers: Layers, tensors: Tensors) -> nn.Sequential:

@@ -50,11 +50,15 @@ def test_operators_are_defined_only_if_the_binary_is_not_loaded() -> None:
 
 @pytest.mark.slow
 def test_the_compiler_is_not_imported_and_works_afterwards() -> None:
+    """Neither with the job's modules nor when a network of torchvision is built."""
     source = """
 import sys
-from backend.jobs import run
-print("torch._dynamo" in sys.modules)
 import torch
+from backend.jobs import run
+from backend.networks import torchvision_models
+for name in ("vgg16", "vgg19", "squeezenet1_1", "resnet50"):
+    torchvision_models._without_values(getattr(torchvision_models.torchvision.models, name))
+print("torch._dynamo" in sys.modules)
 print(int(torch.compile(lambda x: x + 1, backend="eager")(torch.ones(1))))
 """
     done = subprocess.run(
