@@ -27,8 +27,9 @@ NETWORK_ERRORS = (
     r"|Max retries|timed out|ProxyError|Tunnel connection failed|ConnectionResetError|IncompleteRead"
     r"|incomplete-download"
 )
-FAILED_PROGRAM = re.compile(r"subprocess\.CalledProcessError: ")
-"""The last line of a Python program whose own program failed; the cause is above."""
+NO_CAUSE = re.compile(r"\s|subprocess\.CalledProcessError: ")
+"""An indented line, such as code in a traceback, and the last line of a Python program whose own program
+failed; the cause is above."""
 EXPLANATIONS = {
     r"No space left on device|not enough space on the disk|Disk quota exceeded": DISK_FULL,
     r"DO NOT MATCH THE HASHES": (
@@ -107,7 +108,7 @@ def explain_failure(output: str) -> str:
     for pattern, explanation in EXPLANATIONS.items():
         if re.search(pattern, output):
             return explanation
-    lines = [line for line in output.splitlines() if line.strip() and not FAILED_PROGRAM.match(line)]
+    lines = [line for line in output.splitlines() if line.strip() and not NO_CAUSE.match(line)]
     return re.sub(
         r"^(atelier|ERROR): ", "", lines[-1] if lines else "A step failed without an error message."
     )

@@ -15,7 +15,7 @@ from types import TracebackType
 
 from .output import is_verbose, report
 
-REDRAW_S, LINE_EVERY_S = 0.2, 15.0
+REDRAW_S, LINE_EVERY_S = 0.2, 5.0
 BAR_WIDTH = 24
 STEP = re.compile(r"Progress (\d+) of (\d+)$")
 PACKAGE = re.compile(r"(?:Collecting|Processing) (?:[^(]*[/\\])?([\w.]+(?:-[A-Za-z]\w*)*)")

@@ -41,7 +41,7 @@ from ui import settings_form as settings_form_module
 from ui.file_row import descendants
 from ui.gallery import recent
 from ui.gallery.entries import list_entries
-from ui.gallery.file_chooser import _small_picture
+from ui.gallery.file_chooser import _first_folder, _small_picture
 from ui.gallery.gallery import Gallery
 from ui.preview.excerpt import Excerpt, excerpt_of
 from ui.preview.pane import PreviewPane, selected_part
@@ -770,6 +770,26 @@ def case_the_file_chooser_shows_pictures_only() -> None:
     assert starry_night and starry_night.get_width() == 200
     assert _small_picture(__file__) is None
     assert _small_picture(None) is None
+
+
+def case_the_file_chooser_opens_the_folder_of_the_newest_picture_that_is_there() -> None:
+    gone, remote = "file:///gone/picture.jpg", "http://example.org/picture.jpg"
+    here = STARRY_NIGHT.as_uri()
+    with temporary_history(gone, remote, here):
+        assert _first_folder().get_path() == str(STARRY_NIGHT.parent)
+    with temporary_history(gone, remote):
+        assert _first_folder().get_path() == os.environ["HOME"]
+
+
+@contextmanager
+def temporary_history(*uris: str) -> Iterator[None]:
+    """Make pictures the recent ones, the first one the newest, until the end of the block."""
+    before = recent.read_history()
+    recent._write(recent.History(recent=uris))
+    try:
+        yield
+    finally:
+        recent._write(before)
 
 
 def case_a_gallery_reads_the_history_once_per_listing() -> None:

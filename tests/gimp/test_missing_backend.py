@@ -56,8 +56,11 @@ def test_a_missing_backend_is_reported_at_once_and_installed_from_the_dialog(
         window.press("Escape")
         sentence = f"Atelier's backend is not installed in {home}. Run 'python3 {installer}' first."
         window.wait_until(lambda: sentence in window.visible_texts(), "the dialog names the installer")
+        window.wait_until(lambda: not window.is_open(OFFER), "the offer is closed")
         window.take_screenshot("declined")
-        window.press("Escape")
+        window.click("Run")
+        window.wait_for(OFFER)
+        window.press("Escape", "Escape")
         window.wait_for_end(STYLE)
 
         install(window)
@@ -69,6 +72,8 @@ def test_a_missing_backend_is_reported_at_once_and_installed_from_the_dialog(
 
         (home / "room").touch()
         install(window)
+        details = "0:01  torch: 200 of 500 MB"
+        window.wait_until(lambda: details in window.visible_texts(), "the progress is shown")
         window.take_screenshot("installing")
         window.wait_until(lambda: not window.is_open(OFFER), "the backend is installed", INSTALL_S)
         window.wait_until(lambda: (home / "connection.json").exists(), "the backend is started", INSTALL_S)

@@ -628,6 +628,10 @@ def test_a_dry_run_without_an_installation_makes_nothing(user: Path) -> None:
         ("ERROR: No matching distribution found for torch==2.13.0", "64-bit Python"),
         ("ERROR: [Errno 30] Read-only file system: '/x'", "ATELIER_HOME"),
         ("FileNotFoundError: no certificates\nsubprocess.CalledProcessError: Command ...", "certificates$"),
+        (
+            "OSError: no certificates\nsubprocess.CalledProcessError: Command ...\n     stderr=stderr)",
+            "certificates$",
+        ),
         ("working …\natelier: The style picture is empty; choose another.", "^The style picture is empty"),
     ],
 )

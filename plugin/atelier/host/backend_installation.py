@@ -14,21 +14,22 @@ from gi.repository import Gio, GLib
 from atelier_shared.home import PYTHON, backend_python
 from atelier_shared.launcher import clean_environment
 
-PROGRESS = re.compile(r"  (?:(\d+)%  )?\d+:\d\d(?:  .*)?")
+PROGRESS = re.compile(r"  (?:(\d+)%  )?(\d+:\d\d(?:  .*)?)")
 """A line of install.py below the text of a step: the percentage, the time, and details."""
 
 ERROR = "install.py: "
 PIECE_BYTES = 4096
 
-OnProgress = Callable[[str, float | None], None]
+OnProgress = Callable[[str, float | None, str], None]
 OnEnd = Callable[[str], None]
 
 
 class BackendInstallation:
     """A running install.py.
 
-    `on_progress` gets the text of the present step, and the part of it that is done, if known. `on_end`
-    gets the error, or an empty text once the backend is installed.
+    `on_progress` gets the text of the present step, the part of it that is done, if known, and the time since
+    its start with the present piece of work. `on_end` gets the error, or an empty text once the backend is
+    installed.
     """
 
     def __init__(self, installer: Path, on_progress: OnProgress, on_end: OnEnd) -> None:
@@ -47,7 +48,7 @@ class BackendInstallation:
 
     def cancel(self) -> None:
         """Stop install.py and report nothing more. Except on Windows, it removes incomplete parts first."""
-        self._on_progress, self._on_end = lambda _text, _part: None, lambda _error: None
+        self._on_progress, self._on_end = lambda _text, _part, _details: None, lambda _error: None
         if sys.platform == "win32":
             self._process.force_exit()  # GLib sends no signals there
         else:
@@ -72,4 +73,5 @@ class BackendInstallation:
         progress = PROGRESS.fullmatch(line)
         if not progress:
             self._text = line
-        self._on_progress(self._text, int(progress[1]) / 100 if progress and progress[1] else None)
+        part = int(progress[1]) / 100 if progress and progress[1] else None
+        self._on_progress(self._text, part, progress[2] if progress else "")

@@ -186,12 +186,12 @@ class FilterDialog:
         self._preview.refresh_soon()
         if isinstance(self._client.state, BackendMissing) and not self._has_offered:
             self._has_offered = True
-            GLib.idle_add(self._offer_installation, self._client.state)
+            GLib.idle_add(self._offer_installation)
 
-    def _offer_installation(self, missing: BackendMissing) -> bool:
-        """Offer to install a missing backend, once, if its installer is known."""
+    def _offer_installation(self) -> bool:
+        """Offer to install a missing backend if its installer is known."""
         file = installer()
-        if file and offer_installation(self._dialog, missing, file):
+        if file and offer_installation(self._dialog, file):
             self._client.start()
         return bool(GLib.SOURCE_REMOVE)
 
@@ -225,6 +225,7 @@ class FilterDialog:
         """
         task = self._task()
         if isinstance(self._client.state, AtelierError):
+            self._has_offered = False
             self._client.start()
         with ProgressReporter(task.title, task.frames) as status_bar:
             self._run = RunProgress(

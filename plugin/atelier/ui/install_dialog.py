@@ -4,29 +4,29 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gi.repository import GLib, Gtk
+from gi.repository import GLib, Gtk, Pango
 
-from atelier_shared.errors import BackendMissing
 from atelier_shared.home import atelier_home
 from host.backend_installation import BackendInstallation
-from host.translation import _, translated
+from host.translation import _
 
 WIDTH_CHARACTERS = 60
 PULSE_MS, PULSE_STEP = 200, 0.03
 
 
-def offer_installation(parent: Gtk.Window, missing: BackendMissing, installer: Path) -> bool:
+def offer_installation(parent: Gtk.Window, installer: Path) -> bool:
     """Ask whether to install the backend, and install it. Return whether it is installed now."""
-    return _is_wanted(parent, missing) and _InstallDialog(parent, installer).install()
+    return _is_wanted(parent) and _InstallDialog(parent, installer).install()
 
 
-def _is_wanted(parent: Gtk.Window, missing: BackendMissing) -> bool:
+def _is_wanted(parent: Gtk.Window) -> bool:
+    missing = _("Atelier's backend, which makes the pictures, is not installed yet.")
     offer = _(
         "Install it now? This downloads one to four gigabytes and takes some minutes. "
         "Everything is installed into {home} and can be removed again."
     )
     question = _message(parent, Gtk.MessageType.QUESTION, Gtk.ButtonsType.CANCEL, _("Install Atelier"))
-    question.props.secondary_text = f"{translated(missing)}\n\n{offer.format(home=atelier_home())}"
+    question.props.secondary_text = f"{missing}\n\n{offer.format(home=atelier_home())}"
     question.add_button(_("_Install"), Gtk.ResponseType.OK)
     question.set_default_response(Gtk.ResponseType.OK)
     return bool(_answer(question) == Gtk.ResponseType.OK)
@@ -59,7 +59,8 @@ class _InstallDialog:
         self._dialog = _message(parent, Gtk.MessageType.OTHER, Gtk.ButtonsType.CANCEL, _("Install Atelier"))
         self._step = Gtk.Label(xalign=0.0, wrap=True, width_chars=WIDTH_CHARACTERS)
         self._bar = Gtk.ProgressBar(pulse_step=PULSE_STEP)
-        for widget in (self._step, self._bar):
+        self._details = Gtk.Label(xalign=0.0, ellipsize=Pango.EllipsizeMode.END)
+        for widget in (self._step, self._bar, self._details):
             self._dialog.get_message_area().pack_start(widget, False, False, 0)
             widget.show()
 
@@ -79,8 +80,9 @@ class _InstallDialog:
             installation.cancel()
         return bool(answer == Gtk.ResponseType.OK)
 
-    def _show(self, step: str, part: float | None) -> None:
+    def _show(self, step: str, part: float | None, details: str) -> None:
         self._step.set_text(step)
+        self._details.set_text(details)
         self._is_known = part is not None
         if part is not None:
             self._bar.set_fraction(part)

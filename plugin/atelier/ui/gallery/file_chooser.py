@@ -6,6 +6,8 @@ from gi.repository import GdkPixbuf, Gio, GLib, Gtk
 
 from host.translation import _
 
+from .recent import read_history
+
 PREVIEW_PX = 200
 MORE_PATTERNS = (
     "*.xcf*",
@@ -34,9 +36,18 @@ def choose_picture(parent: Gtk.Window) -> Gio.File | None:
     image = Gtk.Image(width_request=PREVIEW_PX, visible=True)
     chooser.set_preview_widget(image)
     chooser.connect("update-preview", _update_preview, image)
+    chooser.set_current_folder_file(_first_folder())
     is_accepted, file = chooser.run() == Gtk.ResponseType.OK, chooser.get_file()
     chooser.destroy()
     return file if is_accepted else None
+
+
+def _first_folder() -> Gio.File:
+    """Return the folder of the newest recent picture, if it is there; otherwise that of all pictures."""
+    folders = (Gio.File.new_for_uri(uri).get_parent() for uri in read_history().recent)
+    local = (folder for folder in folders if folder and folder.get_path() and folder.query_exists())
+    pictures = GLib.get_user_special_dir(GLib.UserDirectory.DIRECTORY_PICTURES) or GLib.get_home_dir()
+    return next(local, None) or Gio.File.new_for_path(pictures)
 
 
 def _pictures() -> Gtk.FileFilter:

@@ -142,6 +142,7 @@ class PreviewPane(Gtk.Box):  # type: ignore[misc]  # gi has no types
     def pause(self) -> None:
         """Cancel the preview, and request none until `resume`: a run needs the backend."""
         self._is_paused = True
+        self._detail.set_sensitive(False)
         self._wanted = None
         self._cancel()
         self._show_status("")
@@ -149,6 +150,7 @@ class PreviewPane(Gtk.Box):  # type: ignore[misc]  # gi has no types
     def resume(self) -> None:
         """Let `refresh_soon` request previews again."""
         self._is_paused = False
+        self._detail.set_sensitive(True)
 
     def show_run_picture(self, picture: Picture) -> None:
         """Show the whole selection with an intermediate picture of a run."""
