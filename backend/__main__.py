@@ -110,6 +110,11 @@ def _options() -> argparse.ArgumentParser:
         "secret key: for 'atelier remote' on another computer",
     )
     parser.add_argument(
+        "--print-device",
+        action="store_true",
+        help="with --print-connection, print the name of the compute device too; this loads PyTorch",
+    )
+    parser.add_argument(
         "--scheduler",
         metavar="tls://HOST:PORT",
         help="be the scheduler of a cluster: listen on this address for workers, which run the jobs",

@@ -161,15 +161,15 @@ def _serve(words: list[str]) -> int:
     from .. import __main__ as backend_main
 
     if "--print-connection" in words:
-        return _print_connection()
+        return _print_connection(with_device="--print-device" in words)
     return backend_main.main(["--idle", "inf", *words])
 
 
-def _print_connection() -> int:
+def _print_connection(*, with_device: bool) -> int:
     from . import remote
 
     try:
-        print(remote.connection())
+        print(remote.connection(with_device=with_device))
         return 0
     except AtelierError as error:
         print(f"atelier: {error}", file=sys.stderr)

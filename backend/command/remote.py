@@ -29,7 +29,7 @@ def use(machine: str) -> str:
             _("{name} is not the name of a machine. Give it as for ssh: user@host."), name=machine
         )
     check_home(atelier_home())
-    device = ssh.ask(machine, may_prompt=sys.stdin.isatty()).device
+    device = ssh.ask(machine, with_device=True, may_prompt=sys.stdin.isatty()).device
     stop_backend()
     earlier = _machine_before()
     remote.set_machine(machine)
@@ -68,8 +68,10 @@ def state() -> str:
         return _("{machine} computes, and the connection works.").format(machine=machine)
 
 
-def connection() -> str:
+def connection(*, with_device: bool) -> str:
     """Return a line with the connection of this computer's backend, which is started if none is running.
+
+    The name of the device loads PyTorch, which takes seconds.
 
     Raises:
         AtelierError: no backend can be started, or another machine computes for this computer.
@@ -79,4 +81,5 @@ def connection() -> str:
     if found is None or found.machine:
         raise AtelierError(_("Another machine computes for this computer. Use that machine directly."))
     notes = read_slowness(atelier_home())
-    return ssh.RemoteBackend(found, PROTOCOL_VERSION, doctor.default_device(), notes).as_json()
+    device = doctor.default_device() if with_device else ""
+    return ssh.RemoteBackend(found, PROTOCOL_VERSION, device, notes).as_json()

@@ -85,7 +85,7 @@ def _use(machine: str) -> None:
         with _client(connection) as client, published(connection, on_lost=_end_this_process):
             remote.note_state(None)
             remote.note_slowness(backend.slowness)
-            log.info("connected to %s, port %d, %s", machine, tunnel.port, backend.device)
+            log.info("connected to %s, port %d", machine, tunnel.port)
             _wait_for_the_end(client)
         try:
             tunnel.ssh.wait(ENDING_S)

@@ -41,7 +41,9 @@ ALONE = (
     *("-o", "RemoteCommand=none"),
 )
 """No terminal, no forwarded display or agent, and a connection of its own; it ends with this process."""
-PRINT_CONNECTION = "exec sh -c '\"${ATELIER_HOME:-$HOME/.atelier}/bin/atelier\" serve --print-connection'"
+PRINT_CONNECTION = (
+    "exec sh -c '\"${{ATELIER_HOME:-$HOME/.atelier}}/bin/atelier\" serve --print-connection {options}'"
+)
 ECHO = "exec cat"
 """Runs at the other end. Its echo shows that the tunnel is open, and measures its rate. It ends when
 its input is closed, even if this process was killed."""
@@ -63,7 +65,7 @@ class RemoteBackend:
     Attributes:
         connection: port, process and key of the backend, on its machine.
         version: its version of the protocol.
-        device: its default device, in words.
+        device: its default device, in words; empty if it was not asked for.
         slowness: its notes of its speed.
     """
 
@@ -77,11 +79,12 @@ class RemoteBackend:
         return json.dumps(dataclasses.asdict(self))
 
 
-def ask(machine: str, *, may_prompt: bool = False) -> RemoteBackend:
+def ask(machine: str, *, with_device: bool = False, may_prompt: bool = False) -> RemoteBackend:
     """Return the backend of a machine. The machine starts one if none is running.
 
     Args:
         machine: its name for ssh, such as user@host.
+        with_device: ask for its device too. It loads PyTorch for this answer, which takes seconds.
         may_prompt: let ssh ask in the terminal, for example whether to trust a machine not seen before.
 
     Raises:
@@ -90,7 +93,8 @@ def ask(machine: str, *, may_prompt: bool = False) -> RemoteBackend:
             version; the text is the remedy.
     """
     options = () if may_prompt else ("-o", "BatchMode=yes")
-    command = _command(machine, PRINT_CONNECTION, *options)
+    question = PRINT_CONNECTION.format(options="--print-device" if with_device else "")
+    command = _command(machine, question, *options)
     stdin = None if may_prompt else subprocess.DEVNULL
     try:
         done = subprocess.run(command, stdin=stdin, capture_output=True, timeout=ASK_S, check=False)
