@@ -7,6 +7,7 @@ version of GIMP, so that a file's fixtures exist once. `--quick` leaves out the 
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import re
 import shutil
@@ -17,7 +18,6 @@ from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-import hypothesis
 import psutil
 import pytest
 from gimp_session import Gimp, make_profile
@@ -35,11 +35,6 @@ Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
 EVENTUALLY_S = 60.0
 PICTURE, WHOLE = Picture(3, 2, "RGB", "u8", bytes(range(18))), Region(0, 0, 3, 2)
-
-hypothesis.settings.register_profile(
-    "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
-)
-hypothesis.settings.load_profile("any machine")
 
 
 def prepared(name: str) -> Path:
@@ -195,8 +190,13 @@ def group_of(nodeid: str) -> str:
 
 
 def pytest_configure() -> None:
-    """Make the environment import this checkout, also in the backends that tests start."""
+    """Make the environment import this checkout, also in the backends that tests start; set up hypothesis."""
     use_this_checkout()
+    import hypothesis  # here, because the worker processes of some tests import this file
+
+    slow = [hypothesis.HealthCheck.too_slow]
+    hypothesis.settings.register_profile("any machine", deadline=None, suppress_health_check=slow)
+    hypothesis.settings.load_profile("any machine")
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -205,6 +205,17 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeSch
     scheduler = LoadScopeScheduling(config, log)
     scheduler._split_scope = group_of  # its mark xdist_group has no effect since pytest 9.2
     return scheduler
+
+
+def pytest_collection() -> None:
+    """Collect the tests without searching for garbage: nothing collected becomes garbage."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Search for garbage from now on, but not among the collected tests: it would take seconds each time."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

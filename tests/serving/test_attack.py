@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import secrets
@@ -468,26 +469,33 @@ def jpeg(width: int, height: int) -> bytes:
     )
 
 
-ZEROS = zlib.compress(bytes(200 * MEGABYTE), 9)
-CRAFTED = {
-    "a bomb of pixels": png(60_000, 60_000, (b"IDAT", zlib.compress(b"\0"))),
-    "a bomb of text": png(1, 1, (b"zTXt", b"key\0\0" + ZEROS), (b"IDAT", zlib.compress(bytes(4)))),
-    "a bomb of a profile": png(1, 1, (b"iCCP", b"p\0\0" + ZEROS)),
-    "sides of 2**31": png(2**31 - 1, 2**31 - 1),
-    "no sides": png(0, 0, (b"IDAT", b"")),
-    "a TIFF as large as it says": tiff(2**31, 2**31, (273, 4, 1, 8), (279, 4, 1, 2**32 - 1)),
-    "a TIFF with endless strips": tiff(8, 8, (273, 4, 2**30, 8), (279, 4, 2**30, 8)),
-    "a TIFF whose tag is everywhere": tiff(8, 8, (700, 1, 2**32 - 1, 0)),
-    "a JPEG as large as it says": jpeg(65_500, 65_500),
-    "a JPEG of nothing": jpeg(0, 0),
-    "a picture in PostScript": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n",
+@functools.cache
+def zeros() -> bytes:
+    """Return 200 megabytes in little. Every test process imports this module, and it takes half a second."""
+    return zlib.compress(bytes(200 * MEGABYTE), 9)
+
+
+CRAFTED: dict[str, Callable[[], bytes]] = {
+    "a bomb of pixels": lambda: png(60_000, 60_000, (b"IDAT", zlib.compress(b"\0"))),
+    "a bomb of text": lambda: png(1, 1, (b"zTXt", b"key\0\0" + zeros()), (b"IDAT", zlib.compress(bytes(4)))),
+    "a bomb of a profile": lambda: png(1, 1, (b"iCCP", b"p\0\0" + zeros())),
+    "sides of 2**31": lambda: png(2**31 - 1, 2**31 - 1),
+    "no sides": lambda: png(0, 0, (b"IDAT", b"")),
+    "a TIFF as large as it says": lambda: tiff(2**31, 2**31, (273, 4, 1, 8), (279, 4, 1, 2**32 - 1)),
+    "a TIFF with endless strips": lambda: tiff(8, 8, (273, 4, 2**30, 8), (279, 4, 2**30, 8)),
+    "a TIFF whose tag is everywhere": lambda: tiff(8, 8, (700, 1, 2**32 - 1, 0)),
+    "a JPEG as large as it says": lambda: jpeg(65_500, 65_500),
+    "a JPEG of nothing": lambda: jpeg(0, 0),
+    "a picture in PostScript": lambda: (
+        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n"
+    ),
 }
 
 
 @pytest.mark.parametrize("name", CRAFTED)
 def test_a_crafted_style_file_is_refused_and_costs_little_memory(tmp_path: Path, name: str) -> None:
     """Read it in a process limited to 400 MB more than at its start, where a larger allocation fails."""
-    (tmp_path / "style.png").write_bytes(CRAFTED[name])
+    (tmp_path / "style.png").write_bytes(CRAFTED[name]())
     done = subprocess.run(
         [sys.executable, "-c", READ_IN_LITTLE_MEMORY, str(tmp_path / "style.png")],
         capture_output=True,
