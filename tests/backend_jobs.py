@@ -1,8 +1,9 @@
-"""Jobs for a real backend: one that ends at once, and one that never ends by itself."""
+"""Real backends: jobs that end at once or never, other filters or commands, and their end."""
 
 from __future__ import annotations
 
 import contextlib
+import sys
 from pathlib import Path
 
 from conftest import PICTURE, WHOLE, eventually, processes_with
@@ -48,3 +49,27 @@ def stop_all_backends(home: Path) -> None:
         return not processes_with("ATELIER_HOME", home)
 
     eventually(nothing_runs, "no process is left")
+
+
+def run_instead(home: Path, *command: str, **variables: str) -> None:
+    """Replace the command of the installation's backend, with additional environment variables."""
+    (home / "venv").unlink()
+    python = home / "venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    env = [f"{name}={value}" for name, value in variables.items()]
+    words = " ".join(f"'{word}'" for word in ("env", *env, sys.executable, *command))
+    python.write_text(f"#!/bin/sh\nexec {words}\n")
+    python.chmod(0o755)
+
+
+ECHOING = """
+import sys
+import backend.__main__ as backend, echo_filter
+backend.load_filters = echo_filter.load_instead
+sys.exit(backend.main([]))
+"""
+
+
+def echo_instead(home: Path) -> None:
+    """Replace the filters of the installation's backend by `echo_filter`. All its other parts are real."""
+    run_instead(home, "-c", ECHOING, PYTHONPATH=str(Path(__file__).parent))

@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Generator
+from pathlib import Path
 
 from atelier_shared.deepdream import DeepDream
 from atelier_shared.messages import Message, Progress, Result, Submit
@@ -24,6 +25,11 @@ FINISHING = 10**6
 
 
 def load() -> Run:
+    return run
+
+
+def load_instead(_models: Path) -> Run:
+    """Load this filter in place of the real ones, `load_filters`."""
     return run
 
 

@@ -19,9 +19,10 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import echo_filter
 import psutil
 import pytest
-from backend_jobs import assert_works, begin, make, stop_all_backends
+from backend_jobs import assert_works, begin, echo_instead, make, run_instead, stop_all_backends
 from conftest import (
     PICTURE,
     WHOLE,
@@ -49,6 +50,7 @@ CHECKOUT = Path(__file__).parents[2]
 PHOTO, STYLE = CHECKOUT / "samples" / "chelsea.jpg", CHECKOUT / "samples" / "starry_night.jpg"
 LARGE, ALL_OF_IT = Picture(6000, 4000, "RGB", "u8", bytes(72_000_000)), Region(0, 0, 6000, 4000)
 ENDLESS = DeepDream(iterations=500, octaves=4, size=64)
+ENDLESS_ECHO = DeepDream(seed=echo_filter.ENDLESS)
 HANG_S = 8
 """The time-out for a message in the tests of it, instead of up to a minute."""
 START_S, END_S = 120.0, 60.0
@@ -73,15 +75,11 @@ def home(tmp_path: Path, models: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
     stop_all_backends(home)
 
 
-def run_instead(home: Path, *command: str, **variables: str) -> None:
-    """Replace the command of the installation's backend, with additional environment variables."""
-    (home / "venv").unlink()
-    python = home / "venv" / "bin" / "python"
-    python.parent.mkdir(parents=True)
-    env = [f"{name}={value}" for name, value in variables.items()]
-    words = " ".join(f"'{word}'" for word in ("env", *env, sys.executable, *command))
-    python.write_text(f"#!/bin/sh\nexec {words}\n")
-    python.chmod(0o755)
+@pytest.fixture
+def echoing(home: Path) -> Path:
+    """Return the same installation with a backend whose filter needs no PyTorch: seed 1 never ends."""
+    echo_instead(home)
+    return home
 
 
 def backend() -> psutil.Process:
@@ -122,7 +120,7 @@ def while_its_worker_starts(client: BackendClient) -> int:
 
 
 def while_the_job_waits(client: BackendClient) -> int:
-    client.submit(ENDLESS, PICTURE, WHOLE)
+    client.submit(ENDLESS_ECHO, PICTURE, WHOLE)
     job = client.submit(Identity(), PICTURE, WHOLE)
     assert next(client.messages(job)).type == "queued"
     return job
@@ -139,13 +137,14 @@ def while_it_sends_the_result(client: BackendClient) -> int:
 
 
 def while_the_job_runs(client: BackendClient) -> int:
-    return begin(client, ENDLESS)
+    return begin(client, ENDLESS_ECHO)
 
 
 @pytest.mark.parametrize(
     "reach_stage",
     [while_its_worker_starts, while_the_job_waits, while_the_job_runs, while_it_sends_the_result],
 )
+@pytest.mark.usefixtures("echoing")
 def test_a_killed_backend_is_reported_at_every_stage_of_a_job(
     home: Path, reach_stage: Callable[[BackendClient], int]
 ) -> None:
@@ -160,6 +159,7 @@ def test_a_killed_backend_is_reported_at_every_stage_of_a_job(
     assert_works()
 
 
+@pytest.mark.usefixtures("echoing")
 def test_a_backend_killed_while_receiving_a_job_is_reported(home: Path) -> None:
     with launcher.connect() as client, concurrent.futures.ThreadPoolExecutor() as pool:
         backend().suspend()
@@ -172,10 +172,11 @@ def test_a_backend_killed_while_receiving_a_job_is_reported(home: Path) -> None:
     assert_works()
 
 
+@pytest.mark.usefixtures("echoing")
 def test_a_command_whose_backend_is_killed_reports_it_and_leaves_no_file(home: Path, tmp_path: Path) -> None:
     out = tmp_path / "pictures" / "out.png"
     out.parent.mkdir()
-    with atelier("dream", PHOTO, "-o", out, "--iterations", "500") as command:
+    with atelier("dream", PHOTO, "-o", out, "--seed", str(echo_filter.ENDLESS)) as command:
         with launcher.connect() as client:
             eventually(lambda: is_at_work(client), "the job is running")
         backend().kill()
@@ -195,6 +196,7 @@ def atelier(*words: str | Path) -> subprocess.Popen[bytes]:
 
 
 @pytest.mark.parametrize("jobs_before", [0, 1], ids=["while it starts", "while it waits"])
+@pytest.mark.usefixtures("echoing")
 def test_a_worker_killed_before_its_job_starts_is_replaced(home: Path, jobs_before: int) -> None:
     with launcher.connect() as client:
         for _ in range(jobs_before):
@@ -206,6 +208,7 @@ def test_a_worker_killed_before_its_job_starts_is_replaced(home: Path, jobs_befo
         assert worker() != killed
 
 
+@pytest.mark.usefixtures("echoing")
 def test_a_second_worker_killed_before_the_job_starts_fails_the_job(home: Path) -> None:
     with launcher.connect() as client, concurrent.futures.ThreadPoolExecutor() as pool:
         job, stopped = while_its_worker_starts(client), threading.Event()
@@ -230,6 +233,7 @@ def kill_workers_until(stopped: threading.Event) -> set[psutil.Process]:
     return killed
 
 
+@pytest.mark.usefixtures("echoing")
 def test_a_worker_killed_between_jobs_is_replaced(home: Path) -> None:
     with launcher.connect() as client:
         assert make(client) == PICTURE
@@ -269,6 +273,7 @@ def test_a_worker_without_memory_is_reported_and_the_next_job_works(home: Path, 
         assert make(client) == PICTURE
 
 
+@pytest.mark.usefixtures("echoing")
 def test_a_worker_that_cannot_be_started_is_reported_and_the_next_job_works(home: Path) -> None:
     """The worker is killed, as if memory had run out, and the server may not open another file."""
     with launcher.connect() as client:
@@ -285,6 +290,7 @@ def test_a_worker_that_cannot_be_started_is_reported_and_the_next_job_works(home
 
 
 @pytest.mark.parametrize("megabytes", [20, 100, 170], ids=["to receive", "to join", "for threads"])
+@pytest.mark.usefixtures("echoing")
 def test_a_server_without_memory_for_a_picture_says_so_and_lives(home: Path, megabytes: int) -> None:
     """The process is limited to its present memory and a little more. The last limit may just suffice."""
     with launcher.connect() as client:
@@ -337,11 +343,12 @@ def test_the_log_names_the_cause_of_a_backend_without_a_port(home: Path, code: s
 # ── Suspension, and changes of the clock ─────────────────────────────────────────────────────────
 
 
+@pytest.mark.usefixtures("echoing")
 def test_a_suspended_backend_is_reported_and_can_be_stopped(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with launcher.connect() as client:
-        job = begin(client, ENDLESS)
+        job = begin(client, ENDLESS_ECHO)
         monkeypatch.setattr(client_module, "SILENCE_S", 2.0)
         backend().suspend()
         with pytest.raises(BackendSilent, match=r"not responded for 2 seconds\. Stop it with 'atelier stop'"):
@@ -417,6 +424,7 @@ def test_no_code_uses_a_clock_that_can_be_set(folder: str) -> None:
 
 
 @pytest.mark.parametrize("damage", [Path.unlink, lambda file: os.truncate(file, 20)], ids=["lost", "cut"])
+@pytest.mark.usefixtures("echoing")
 def test_a_running_backend_restores_its_connection_file(home: Path, damage: Callable[[Path], None]) -> None:
     assert_works()
     before = backend()
@@ -426,6 +434,7 @@ def test_a_running_backend_restores_its_connection_file(home: Path, damage: Call
     assert sorted(path.name for path in home.glob("connection*")) == ["connection.json"]
 
 
+@pytest.mark.usefixtures("echoing")
 def test_a_connection_file_lost_while_the_disk_is_full_is_restored_once_there_is_room(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -457,6 +466,7 @@ def replace_lock(home: Path, _: Path) -> None:
 
 
 @pytest.mark.parametrize("replace", [replace_home, replace_lock])
+@pytest.mark.usefixtures("echoing")
 def test_a_backend_ends_when_its_home_or_lock_is_replaced(
     home: Path, models: Path, replace: Callable[[Path, Path], None]
 ) -> None:
@@ -500,6 +510,7 @@ with launcher.connect() as client:
 
 
 @pytest.mark.parametrize("taken", [False, True], ids=["while it sends", "while its result is sent"])
+@pytest.mark.usefixtures("echoing")
 def test_a_client_killed_during_a_transfer_is_forgotten(home: Path, taken: bool) -> None:
     assert_works()
     before = backend()

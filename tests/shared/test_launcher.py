@@ -14,9 +14,10 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import echo_filter
 import psutil
 import pytest
-from backend_jobs import assert_works, begin, make, stop_all_backends
+from backend_jobs import assert_works, begin, echo_instead, make, stop_all_backends
 from conftest import eventually, installed_in, processes_with
 
 from atelier_shared import launcher
@@ -30,6 +31,7 @@ PICTURE = Picture(3, 2, "RGB", "u8", bytes(range(18)))
 WHOLE = Region(0, 0, 3, 2)
 PHOTO = Path(__file__).parents[2] / "samples" / "chelsea.jpg"
 ENDLESS = DeepDream(iterations=500, octaves=1, size=64)
+ENDLESS_ECHO = DeepDream(seed=echo_filter.ENDLESS)
 
 
 @pytest.fixture
@@ -38,6 +40,13 @@ def home(tmp_path: Path, models: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
     monkeypatch.setenv("ATELIER_HOME", str(installed_in(tmp_path, models)))
     yield tmp_path
     stop_all_backends(tmp_path)
+
+
+@pytest.fixture
+def echoing(home: Path) -> Path:
+    """Return the same installation with a backend whose filter needs no PyTorch: seed 1 never ends."""
+    echo_instead(home)
+    return home
 
 
 def processes_of(home: Path) -> list[psutil.Process]:
@@ -167,6 +176,7 @@ def test_a_connection_file_that_cannot_be_opened_is_reported_with_the_system_s_r
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
+@pytest.mark.usefixtures("echoing")
 def test_a_stale_connection_file_is_ignored(home: Path) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
@@ -174,6 +184,7 @@ def test_a_stale_connection_file_is_ignored(home: Path) -> None:
         assert_works()
 
 
+@pytest.mark.usefixtures("echoing")
 def test_another_program_on_the_port_is_ignored(home: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as squatter:
         launcher.write_connection(launcher.Connection(squatter.getsockname()[1], 1, "ab" * 32))
@@ -189,6 +200,7 @@ def answer_in_http(server: socket.socket) -> None:
         peer.sendall(b"HTTP/1.1 400 Bad Request\r\n" * 9)
 
 
+@pytest.mark.usefixtures("echoing")
 def test_an_idle_backend_exits_and_the_next_call_restarts_it(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -288,6 +300,7 @@ def given_to_another(home: Path) -> None:
     [lambda home: home.chmod(0o720), lambda home: home.chmod(0o702), given_to_another],
     ids=["group", "everybody", "owner"],
 )
+@pytest.mark.usefixtures("echoing")
 def test_no_program_is_run_from_a_home_folder_that_others_can_change(
     home: Path, change: Callable[[Path], object]
 ) -> None:
@@ -305,6 +318,7 @@ def test_no_program_is_run_from_a_home_folder_that_others_can_change(
     assert_works()
 
 
+@pytest.mark.usefixtures("echoing")
 def test_files_of_the_home_folder_are_for_its_user_alone(home: Path) -> None:
     """The notes and logs of earlier versions, which all could read, become private too."""
     files = [home / name for name in ("backend.lock", "backend.log", "connection.json", "slowness.json")]
@@ -344,9 +358,10 @@ def test_a_killed_backend_is_reported_leaves_no_process_and_the_next_call_works(
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGQUIT", "SIGINT"])
+@pytest.mark.usefixtures("echoing")
 def test_a_terminated_backend_leaves_no_process_and_no_file(home: Path, name: str) -> None:
     with launcher.connect() as client:
-        begin(client, ENDLESS)
+        begin(client, ENDLESS_ECHO)
         os.kill(backend_pid(), getattr(signal, name))
         client.wait_until_gone()
     eventually(lambda: not processes_of(home), "no process is left")
