@@ -14,7 +14,7 @@ SAMPLES = Path(__file__).parents[2] / "samples"
 STYLE, OFFER = "^Style Transfer$", "^Install Atelier$"
 INSTALL_S = 60.0
 INSTALLER = """
-import os, sys, time
+import os, shutil, sys, time
 from pathlib import Path
 home = Path(os.environ["ATELIER_HOME"])
 assert not any(name.startswith("GIMP") for name in os.environ)
@@ -26,6 +26,8 @@ if not (home / "room").exists():
     sys.exit("install.py: The disk is full. Free some space and run install.py again.")
 (home / "venv").symlink_to({venv!r})
 (home / "models").symlink_to({models!r})
+(home / "thumbnails").mkdir()
+shutil.copy({thumbnail!r}, home / "thumbnails" / "style-charcoal.png")
 print(home / "self-check.png")
 """
 
@@ -44,7 +46,8 @@ def test_a_missing_backend_is_reported_at_once_and_installed_from_the_dialog(
 ) -> None:
     installer = tmp_path / "downloads" / "install.py"
     installer.parent.mkdir()
-    installer.write_text(INSTALLER.format(venv=str(CACHE / "venv"), models=str(models)))
+    parts = {"venv": CACHE / "venv", "models": models, "thumbnail": SAMPLES / "chelsea.jpg"}
+    installer.write_text(INSTALLER.format(**{name: str(part) for name, part in parts.items()}))
     gimp = Gimp(gimp_version, prepared(f"gimp-{gimp_version}"), tmp_path / "gimp", home)
     make_profile(gimp, few_plugins=False)
     (gimp.profile / "plug-ins/atelier/atelier-home.txt").write_text(f"{home}\n{installer.parent}\n")
@@ -75,8 +78,11 @@ def test_a_missing_backend_is_reported_at_once_and_installed_from_the_dialog(
         details = "0:01  torch: 200 of 500 MB"
         window.wait_until(lambda: details in window.visible_texts(), "the progress is shown")
         window.take_screenshot("installing")
+        place = window.place_of("Charcoal")
+        placeholder = window.screen_hash(place)
         window.wait_until(lambda: not window.is_open(OFFER), "the backend is installed", INSTALL_S)
         window.wait_until(lambda: (home / "connection.json").exists(), "the backend is started", INSTALL_S)
+        window.wait_until(lambda: window.screen_hash(place) != placeholder, "the thumbnail is shown")
         window.take_screenshot("installed")
         window.press("Escape")
         window.wait_for_end(STYLE)

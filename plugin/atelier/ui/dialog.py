@@ -67,6 +67,7 @@ class FilterDialog:
         self._preview = PreviewPane(layer, self._pictures, self._client, self._current_request)
         results = session_results(chosen.request.name)
         self._strip = ResultsStrip(results, self._preview.compare_with, self._restore)
+        self._gallery = Gallery(config, chosen).view if has_gallery(chosen) else None
         self._status_line = StatusLine()
         self._body = Gtk.Box(spacing=SPACING_PX)
         self._settings = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=SPACING_PX)
@@ -78,11 +79,10 @@ class FilterDialog:
 
     def _lay_out(self) -> None:
         """Place the preview above the strip, the gallery above the settings, and the advanced ones beside."""
-        gallery = Gallery(self._config, self._chosen).view if has_gallery(self._chosen) else None
         against_frames = self._target.reasons_against()
         form = settings_form(self._dialog, self._config, self._chosen, against_frames)
-        if gallery:
-            self._settings.pack_start(gallery, True, True, 0)
+        if self._gallery:
+            self._settings.pack_start(self._gallery, True, True, 0)
         self._settings.pack_start(form.basic, False, False, 0)
         left = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=SPACING_PX, visible=True)
         left.pack_start(self._preview, True, True, 0)
@@ -95,9 +95,9 @@ class FilterDialog:
         content.pack_start(self._body, True, True, 0)
         content.pack_start(self._status_line, False, False, 0)
         if form.advanced:
-            self._place_advanced(form.advanced, gallery)
+            self._place_advanced(form.advanced)
 
-    def _place_advanced(self, advanced: Gtk.Widget, gallery: Gtk.Widget | None) -> None:
+    def _place_advanced(self, advanced: Gtk.Widget) -> None:
         """Place the advanced settings in their own column, or instead of the gallery if that is too wide."""
         self._body.pack_start(advanced, False, True, 0)
         if self._width_with(advanced) <= _screen_width():
@@ -106,8 +106,8 @@ class FilterDialog:
             return
         self._body.remove(advanced)
         self._settings.pack_start(advanced, True, True, 0)
-        if gallery:
-            advanced.bind_property("visible", gallery, "visible", GObject.BindingFlags.INVERT_BOOLEAN)
+        if self._gallery:
+            advanced.bind_property("visible", self._gallery, "visible", GObject.BindingFlags.INVERT_BOOLEAN)
 
     def _width_with(self, hidden: Gtk.Widget) -> int:
         """Return the dialog's width with a hidden widget, which depends on language and text size."""
@@ -193,6 +193,8 @@ class FilterDialog:
         file = installer()
         if file and offer_installation(self._dialog, file):
             self._client.start()
+            if self._gallery:
+                self._gallery.refresh()  # the installation has made its thumbnails
         return bool(GLib.SOURCE_REMOVE)
 
     def _focused(self, _dialog: Gtk.Dialog, _event: Gdk.Event) -> bool:
