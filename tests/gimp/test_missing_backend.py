@@ -61,9 +61,12 @@ def test_a_missing_backend_is_reported_at_once_and_installed_from_the_dialog(
         window.wait_until(lambda: sentence in window.visible_texts(), "the dialog names the installer")
         window.wait_until(lambda: not window.is_open(OFFER), "the offer is closed")
         window.take_screenshot("declined")
-        window.click("Run")
+        window.wait_for(STYLE)
+        window.press("alt+u")
         window.wait_for(OFFER)
-        window.press("Escape", "Escape")
+        window.press_until("Escape", lambda: not window.is_open(OFFER), "the offer is closed")
+        window.wait_for(STYLE)
+        window.press("Escape")
         window.wait_for_end(STYLE)
 
         install(window)
@@ -83,6 +86,10 @@ def test_a_missing_backend_is_reported_at_once_and_installed_from_the_dialog(
         window.wait_until(lambda: not window.is_open(OFFER), "the backend is installed", INSTALL_S)
         window.wait_until(lambda: (home / "connection.json").exists(), "the backend is started", INSTALL_S)
         window.wait_until(lambda: window.screen_hash(place) != placeholder, "the thumbnail is shown")
+        unfinished = {sentence, "Atelier is starting…", "Updating the preview…", "Refining the preview…"}
+        window.wait_until(
+            lambda: not unfinished & set(window.visible_texts()), "the preview is made", INSTALL_S
+        )
         window.take_screenshot("installed")
         window.press("Escape")
         window.wait_for_end(STYLE)

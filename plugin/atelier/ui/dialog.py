@@ -184,7 +184,8 @@ class FilterDialog:
 
     def _backend_changed(self) -> None:
         self._preview.refresh_soon()
-        if isinstance(self._client.state, BackendMissing) and not self._has_offered:
+        is_missing = isinstance(self._client.state, BackendMissing)
+        if is_missing and not (self._has_offered or self._run):
             self._has_offered = True
             GLib.idle_add(self._offer_installation)
 
@@ -193,6 +194,7 @@ class FilterDialog:
         file = installer()
         if file and offer_installation(self._dialog, file):
             self._client.start()
+            self._preview.request_again()
             if self._gallery:
                 self._gallery.refresh()  # the installation has made its thumbnails
         return bool(GLib.SOURCE_REMOVE)
@@ -227,7 +229,6 @@ class FilterDialog:
         """
         task = self._task()
         if isinstance(self._client.state, AtelierError):
-            self._has_offered = False
             self._client.start()
         with ProgressReporter(task.title, task.frames) as status_bar:
             self._run = RunProgress(
@@ -268,6 +269,8 @@ class FilterDialog:
         else:
             details = error_details(failure, self._arguments_text())
             self._status_line.show_error(failure.sentence, details)
+        if isinstance(self._client.state, BackendMissing):
+            self._offer_installation()
 
     def _arguments_text(self) -> str:
         names = (pspec.name for pspec in self._config.list_properties())

@@ -139,6 +139,11 @@ class PreviewPane(Gtk.Box):  # type: ignore[misc]  # gi has no types
         self._job.show_state()
         self._draw()
 
+    def request_again(self) -> None:
+        """Request the same preview again, because what prevented it is gone."""
+        self._wanted = None
+        self.refresh_soon()
+
     def pause(self) -> None:
         """Cancel the preview, and request none until `resume`: a run needs the backend."""
         self._is_paused = True
