@@ -158,7 +158,7 @@ def load_filters(models: Path) -> Run:
     """Return the function that runs a job. Called in the worker process: torch is imported only there."""
     from .jobs import run
 
-    return functools.partial(run.run, models=models)
+    return functools.partial(run.begin, models=models)
 
 
 _COMPUTES_ELSEWHERE = N_(

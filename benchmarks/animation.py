@@ -308,7 +308,7 @@ def fine_loss(request: StyleTransfer, content: Pixels, image: Pixels, models: Pa
         network=network,
         visible=None,
         strength=1.0,
-        weights=dispatch._loss_weights(request),
+        weights=dispatch.loss_weights(request),
         init=tensor(image),
         tile_scale=1.0,
     )

@@ -32,7 +32,17 @@ from PIL import Image
 
 from atelier_shared import launcher
 from atelier_shared.home import SCHEDULER_CERTIFICATE_FILE, WORKER_CERTIFICATE_FILE
-from atelier_shared.messages import Beat, Message, Picture, PreviousFrame, Progress, Region, Result, Submit
+from atelier_shared.messages import (
+    Beat,
+    Help,
+    Message,
+    Picture,
+    PreviousFrame,
+    Progress,
+    Region,
+    Result,
+    Submit,
+)
 from atelier_shared.request import Request
 from atelier_shared.requests import Identity
 from atelier_shared.style_transfer import StyleTransfer
@@ -43,6 +53,7 @@ from backend.command.parallel import NewJob, Task, in_order
 from backend.jobs import separate_frames
 from backend.jobs.picture_arrays import as_array, as_picture
 from backend.serving.authentication import AuthenticatedRouter
+from backend.serving.job_pipe import JobPipe
 from backend.serving.published_connection import published
 from backend.serving.server import Server
 from backend.serving.worker import LocalWorker
@@ -63,8 +74,11 @@ def load_sleeping(seconds: float, steps: int = 4) -> Run:
     return partial(sleep, seconds=seconds, steps=steps)
 
 
-def sleep(submit: Submit, seconds: float, steps: int) -> Generator[Message, bool | None, None]:
+def sleep(
+    submit: Submit | Help, _pipe: JobPipe, seconds: float, steps: int
+) -> Generator[Message, bool | None, None]:
     """Take a time without the processor, in some steps, and return the content."""
+    assert isinstance(submit, Submit)
     for step in range(steps):
         time.sleep(seconds / steps)
         yield Progress(submit.job, step + 1, steps)

@@ -10,8 +10,9 @@ from collections.abc import Generator
 from pathlib import Path
 
 from atelier_shared.deepdream import DeepDream
-from atelier_shared.messages import Message, Progress, Result, Submit
+from atelier_shared.messages import Help, Message, Progress, Result, Submit
 from backend.compat import allocator
+from backend.serving.job_pipe import JobPipe
 from backend.serving.worker_process import Run
 
 ECHO, ENDLESS, RAISE, CRASH, KILLED, NO_MEMORY, HANG, LONG_ERROR, SLOW, HOARD, SLUGGISH, BRIEF = range(12)
@@ -42,7 +43,8 @@ def load_stubborn() -> Run:
     return run_stubborn
 
 
-def run(submit: Submit) -> Generator[Message, bool | None, None]:
+def run(submit: Submit | Help, _pipe: JobPipe) -> Generator[Message, bool | None, None]:
+    assert isinstance(submit, Submit)
     seed = submit.request.seed if isinstance(submit.request, DeepDream) else ECHO
     if seed == ENDLESS:
         for step in itertools.count(1):
@@ -75,7 +77,7 @@ def run(submit: Submit) -> Generator[Message, bool | None, None]:
     yield Result(submit.job, submit.content)
 
 
-def run_stubborn(submit: Submit) -> Generator[Message, bool | None, None]:
+def run_stubborn(submit: Submit | Help, _pipe: JobPipe) -> Generator[Message, bool | None, None]:
     """Ignore requests to finish early, but report them as the step FINISHING."""
     finish_early = None
     while True:

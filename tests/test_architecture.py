@@ -56,7 +56,7 @@ MAY_IMPORT = {
         " atelier_shared"
     ),
     "backend.cluster": (
-        "cryptography backend.serving.server backend.serving.worker backend.serving.worker_pipe"
+        "cryptography backend.serving.jobs backend.serving.worker backend.serving.worker_pipe"
         " backend.serving.worker_process atelier_shared.codec atelier_shared.messages atelier_shared.home "
         + SENTENCES
     ),

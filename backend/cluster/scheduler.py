@@ -17,10 +17,23 @@ from dataclasses import dataclass, field
 from atelier_shared.codec import MAX_FRAME_BYTES, MAX_MESSAGE_BYTES, unpack
 from atelier_shared.deferred_translation import N_
 from atelier_shared.errors import AtelierError, ProtocolError
-from atelier_shared.messages import Beat, Cancel, EndRequest, Failed, Message, Progress, Queued, Submit
+from atelier_shared.messages import (
+    Beat,
+    Cancel,
+    EndRequest,
+    Failed,
+    Help,
+    Message,
+    Progress,
+    Queued,
+    Share,
+    Submit,
+    TileAnswer,
+    TileTask,
+)
 
-from ..serving.server import Start
-from ..serving.worker import FINAL_MESSAGES, PATIENCE_S, Report
+from ..serving.jobs import Start, Tell
+from ..serving.worker import FINAL_MESSAGES, PATIENCE_S
 from ..serving.worker_pipe import SIZES, with_sizes
 from ..serving.worker_process import READY
 from . import keep_alive
@@ -125,7 +138,7 @@ class RemoteJob:
     """A job that a worker runs: its number, the receiver of its messages, and the requests sent to end it."""
 
     number: int
-    report: Report
+    report: Tell
     end_requests: set[type[EndRequest]] = field(default_factory=set)
 
 
@@ -147,15 +160,15 @@ class RemoteWorker:
         """Whether a job was begun here and has not ended."""
         return self._job is not None
 
-    def start(self, submit: Submit, report: Report) -> Callable[[EndRequest], None]:
-        """Start a job and return a function for requests to end it early. Called from any thread."""
-        job = RemoteJob(submit.job, report)
+    def start(self, begin: Submit | Help, report: Tell) -> Tell:
+        """Start a job and return a function for messages to its worker. Called from any thread."""
+        job = RemoteJob(begin.job, report)
 
-        def end(request: EndRequest) -> None:
-            self._loop.call_soon_threadsafe(self._end_early, job, request)
+        def tell(message: Message) -> None:
+            self._loop.call_soon_threadsafe(self._tell, job, message)
 
-        self._loop.call_soon_threadsafe(self._begin, job, submit)
-        return end
+        self._loop.call_soon_threadsafe(self._begin, job, begin)
+        return tell
 
     async def wait_until_ready(self) -> None:
         """Wait until the process has loaded."""
@@ -179,19 +192,20 @@ class RemoteWorker:
 
     # ── A job ────────────────────────────────────────────────────────────────────────────────────
 
-    def _begin(self, job: RemoteJob, submit: Submit) -> None:
+    def _begin(self, job: RemoteJob, begin: Submit | Help) -> None:
         if self._writer.transport.is_closing():
             return  # the server is about to learn it, and begins the job again
         self._job = job
-        self._send(submit)
+        self._send(begin)
         self._check_later()
 
-    def _end_early(self, job: RemoteJob, request: EndRequest) -> None:
-        if job is not self._job or type(request) in job.end_requests:
+    def _tell(self, job: RemoteJob, message: Message) -> None:
+        if job is not self._job or type(message) in job.end_requests:
             return
-        job.end_requests.add(type(request))
-        self._send(request)
-        if isinstance(request, Cancel):
+        self._send(message)
+        if isinstance(message, EndRequest):
+            job.end_requests.add(type(message))
+        if isinstance(message, Cancel):
             self._loop.call_later(PATIENCE_S, self._abandon, job)
 
     def _abandon(self, job: RemoteJob) -> None:
@@ -210,7 +224,7 @@ class RemoteWorker:
             report(message)
             if isinstance(message, Failed) and message.reason == "internal":
                 raise ConnectionAbortedError("the state of its process is unknown after an unexpected error")
-        elif isinstance(message, Progress):
+        elif isinstance(message, Progress | Share | TileTask | TileAnswer):
             self._job.report(message)
         elif not isinstance(message, Queued):
             raise ProtocolError(f"Received a {message.type} message, which workers must not send.")

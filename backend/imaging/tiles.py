@@ -56,6 +56,10 @@ class Tile:
     inner: Rectangle
     outer: Rectangle
 
+    def alone(self) -> Tile:
+        """Return the same tile in a picture that is only its outer rectangle."""
+        return Tile(self.inner.relative_to(self.outer), self.outer.relative_to(self.outer))
+
 
 def tile_side(usual_px: int, tile_scale: float, stride: int = 1) -> int:
     """Return `usual_px` × `tile_scale`, at least `stride`; it is not rounded to the stride.

@@ -34,10 +34,12 @@ from ..imaging.step import Step, Steps
 from ..imaging.style_image import Style
 from ..networks import registry
 from ..networks.feature_network import FeatureNetwork, check_channels
+from ..networks.tiled_features import TiledFeatures
 from ..networks.torchvision_models import CLASSES
 from ..style import fast, fine, full_size, gallery, light
-from ..style.fine_loss import LossWeights
+from ..style.fine_loss import TILE_PX, LossWeights
 from ..style.full_size import Brush
+from ..style.tile_loss import TileWorkers
 from ..visualise import visualise
 from ..visualise.vignette import GREY
 from ..weights.store import MissingWeights
@@ -82,6 +84,21 @@ class Pictures(NamedTuple):
     prediction: Prediction | None = None
 
 
+class Tiling(NamedTuple):
+    """The way in which large pictures are computed.
+
+    Attributes:
+        scale: factor for the side of tiles, in (0, 1].
+        workers: compute the tiles of the fine method; None for this process.
+    """
+
+    scale: float = 1.0
+    workers: TileWorkers | None = None
+
+
+ALONE = Tiling()
+
+
 def _unchanged(_: PaintingRequest, content: VisibleImage) -> VisibleImage:
     return content
 
@@ -91,11 +108,11 @@ class Algorithm(Generic[AnyRequest]):
     """The algorithm for a class of requests.
 
     Attributes:
-        steps: starts the algorithm, given the request, the pictures, the folder of models and the tile scale.
+        steps: starts the algorithm, given the request, the pictures, the folder of models and the tiling.
         prepare: changes the content before the algorithm starts.
     """
 
-    steps: Callable[[AnyRequest, Pictures, Path, float], Steps]
+    steps: Callable[[AnyRequest, Pictures, Path, Tiling], Steps]
     prepare: Callable[[AnyRequest, VisibleImage], VisibleImage] = _unchanged
 
 
@@ -104,7 +121,7 @@ def prepare(request: PaintingRequest, content: VisibleImage) -> VisibleImage:
     return _algorithm_of(request).prepare(request, content)
 
 
-def steps(request: PaintingRequest, pictures: Pictures, models: Path, tile_scale: float = 1.0) -> Steps:
+def steps(request: PaintingRequest, pictures: Pictures, models: Path, tiling: Tiling = ALONE) -> Steps:
     """Yield the steps of the algorithm of `request`; closing the generator ends the work.
 
     Raises:
@@ -112,7 +129,7 @@ def steps(request: PaintingRequest, pictures: Pictures, models: Path, tile_scale
         MissingWeights: the weights of a network are not in `models`.
     """
     _keep_memory_for(fit(size_of(pictures.content), request.working_px))
-    yield from _algorithm_of(request).steps(request, pictures, models, tile_scale)
+    yield from _algorithm_of(request).steps(request, pictures, models, tiling)
 
 
 def _keep_memory_for(size: Size) -> None:
@@ -125,6 +142,16 @@ def _algorithm_of(request: PaintingRequest) -> Algorithm[Any]:
         return ALGORITHMS[type(request)]
     except KeyError:
         raise ValueError(f"This backend has no filter for {type(request).__name__}.") from None
+
+
+def tile_features(request: StyleTransfer, models: Path, device: torch.device) -> TiledFeatures:
+    """Return the extractor of the features in the loss of the fine method.
+
+    Raises:
+        MissingWeights: the weights of the network are not in `models`.
+    """
+    network = _load_network(request.network, models, device, pooling=request.pooling)
+    return TiledFeatures(network, loss_weights(request).layers, TILE_PX)
 
 
 def forget_networks() -> None:
@@ -147,7 +174,7 @@ def _dream_start(request: DeepDream, content: VisibleImage) -> VisibleImage:
     return VisibleImage(image, visible)
 
 
-def _dream(request: DeepDream, pictures: Pictures, models: Path, tile_scale: float) -> Steps:
+def _dream(request: DeepDream, pictures: Pictures, models: Path, tiling: Tiling) -> Steps:
     if request.largest_octave == "layer":
         _keep_memory_for(size_of(pictures.content))
     network = _load_network(request.network, models, pictures.content.device, pooling="max")
@@ -175,7 +202,7 @@ def _dream(request: DeepDream, pictures: Pictures, models: Path, tile_scale: flo
         settings,
         network=network,
         visible=visible,
-        tile_scale=tile_scale,
+        tile_scale=tiling.scale,
     )
     last = yield from _renumbered(dreaming, lambda step: step)
     if prediction:
@@ -220,7 +247,7 @@ def _blank(_: Visualise, content: VisibleImage) -> VisibleImage:
     return VisibleImage(torch.full_like(content.image, GREY), None)
 
 
-def _visualise(request: Visualise, pictures: Pictures, models: Path, tile_scale: float) -> Steps:
+def _visualise(request: Visualise, pictures: Pictures, models: Path, tiling: Tiling) -> Steps:
     network = _load_network(request.network, models, pictures.content.device, pooling="max")
     units = _units(request, network)
     height, width = size_of(pictures.content)
@@ -240,7 +267,7 @@ def _visualise(request: Visualise, pictures: Pictures, models: Path, tile_scale:
         settings,
         size=(height, width),
         device=pictures.content.device,
-        tile_scale=tile_scale,
+        tile_scale=tiling.scale,
     )
 
 
@@ -263,7 +290,7 @@ def _units(request: Visualise, network: FeatureNetwork) -> visualise.Units:
 # ── Style transfer ─────────────────────────────────────────────────────────────────────────────────
 
 
-def _stylize(request: StyleTransfer, pictures: Pictures, models: Path, tile_scale: float) -> Steps:
+def _stylize(request: StyleTransfer, pictures: Pictures, models: Path, tiling: Tiling) -> Steps:
     """Paint at the working size, and repaint that at the content's own size if it is larger."""
     content = pictures.content
     if request.strength == 0:
@@ -275,10 +302,10 @@ def _stylize(request: StyleTransfer, pictures: Pictures, models: Path, tile_scal
     share = request.painting_share(content.shape[-1], content.shape[-2])
     # Before the painting, so that missing weights are reported at once.
     brush = _brush(request, pictures, models) if share < 1 else None
-    painting = METHODS[request.method](request, pictures, models, tile_scale)
+    painting = METHODS[request.method](request, pictures, models, tiling)
     step = yield from _renumbered(painting, lambda step: replace(step, total=round(step.total / share)))
     if brush:
-        step = yield from _repaint(request, pictures, step, brush, tile_scale)
+        step = yield from _repaint(request, pictures, step, brush, tiling)
     if request.method == "gallery" and request.strength < 1:
         step = replace(step, image=torch.lerp(content, step.image, request.strength))
         yield step
@@ -294,7 +321,7 @@ def follow(request: StyleTransfer, content: Tensor, prediction: Prediction, imag
 
 
 def _repaint(
-    request: StyleTransfer, pictures: Pictures, painted: Step, brush: Brush, tile_scale: float
+    request: StyleTransfer, pictures: Pictures, painted: Step, brush: Brush, tiling: Tiling
 ) -> Generator[Step, bool | None, Step]:
     """Repaint the image of the step `painted`; the steps go on from its number. Return the last one."""
     _keep_memory_for(size_of(pictures.content))
@@ -306,7 +333,7 @@ def _repaint(
         visible=pictures.visible,
         kept_px=round(max(size_of(painted.image)) * KEPT[request.method]),
         photo_detail=request.photo_detail,
-        tile_scale=tile_scale,
+        tile_scale=tiling.scale,
     )
     return _renumbered(
         repainting, lambda step: Step(done + (total - done) * step.index // step.total, total, step.image)
@@ -336,7 +363,7 @@ def _brush(request: StyleTransfer, pictures: Pictures, models: Path) -> Brush:
     return Brush(painter, vector, pictures.styles, request.working_px, request.strength)
 
 
-def _fine(request: StyleTransfer, pictures: Pictures, models: Path, tile_scale: float) -> Steps:
+def _fine(request: StyleTransfer, pictures: Pictures, models: Path, tiling: Tiling) -> Steps:
     network = _load_network(request.network, models, pictures.content.device, pooling=request.pooling)
     settings, predicted = _fine_settings(request), None
     if pictures.prediction:
@@ -346,7 +373,7 @@ def _fine(request: StyleTransfer, pictures: Pictures, models: Path, tile_scale: 
     # Before the draft, so that wrong names are reported at once.
     network.check_layers([*settings.weights.content_layers, *settings.weights.style_layers])
     draft, finish_early = Step(0, 0, pictures.content), None
-    for draft in _draft(request, pictures, models, tile_scale):
+    for draft in _draft(request, pictures, models, tiling):
         finish_early = yield replace(draft, total=draft.total + settings.iterations)
     if finish_early:
         total = draft.total + settings.iterations
@@ -360,7 +387,8 @@ def _fine(request: StyleTransfer, pictures: Pictures, models: Path, tile_scale: 
         visible=pictures.visible,
         init=draft.image,
         predicted=predicted,
-        tile_scale=tile_scale,
+        tile_scale=tiling.scale,
+        workers=tiling.workers,
     )
     yield from _renumbered(
         painting, lambda step: Step(draft.total + step.index, draft.total + step.total, step.image)
@@ -372,7 +400,7 @@ def _fine_settings(request: StyleTransfer) -> fine.FineSettings:
         strength=request.strength,
         size=request.working_px,
         iterations=request.steps,
-        weights=_loss_weights(request),
+        weights=loss_weights(request),
         optimizer=request.optimizer,
         noise=NOISE[request.start],
         tolerance=request.tolerance,
@@ -380,7 +408,8 @@ def _fine_settings(request: StyleTransfer) -> fine.FineSettings:
     )
 
 
-def _loss_weights(request: StyleTransfer) -> LossWeights:
+def loss_weights(request: StyleTransfer) -> LossWeights:
+    """Return the weights of the fine method's loss."""
     defaults, neighbours = NETWORKS[request.network].defaults, request.objective == "neighbours"
     default_style = defaults.style_beside_neighbours if neighbours else defaults.style
     return LossWeights(
@@ -393,7 +422,7 @@ def _loss_weights(request: StyleTransfer) -> LossWeights:
     )
 
 
-def _draft(request: StyleTransfer, pictures: Pictures, models: Path, tile_scale: float) -> Iterator[Step]:
+def _draft(request: StyleTransfer, pictures: Pictures, models: Path, tiling: Tiling) -> Iterator[Step]:
     """Return the steps to the fast pastiche for the fine method; none if not requested or not installed."""
     if request.start != "fast" or request.strength == 0:
         return iter(())
@@ -401,12 +430,12 @@ def _draft(request: StyleTransfer, pictures: Pictures, models: Path, tile_scale:
     visible = None if pictures.visible is None else resize(pictures.visible, size).clamp(0, 1)
     small = Pictures(resize(pictures.content, size).clamp(0, 1), visible, pictures.styles)
     try:
-        return _fast(request, small, models, tile_scale)
+        return _fast(request, small, models, tiling)
     except MissingWeights:
         return iter(())
 
 
-def _fast(request: StyleTransfer, pictures: Pictures, models: Path, tile_scale: float) -> Steps:
+def _fast(request: StyleTransfer, pictures: Pictures, models: Path, tiling: Tiling) -> Steps:
     device = pictures.content.device
     return fast.stylize(
         pictures.content,
@@ -415,17 +444,17 @@ def _fast(request: StyleTransfer, pictures: Pictures, models: Path, tile_scale: 
         network=_load_network("vgg19", models, device, pooling="max"),
         decoder=_load_decoder(models, device),
         visible=pictures.visible,
-        tile_scale=tile_scale,
+        tile_scale=tiling.scale,
     )
 
 
-def _gallery(request: StyleTransfer, pictures: Pictures, models: Path, tile_scale: float) -> Steps:
+def _gallery(request: StyleTransfer, pictures: Pictures, models: Path, tiling: Tiling) -> Steps:
     return gallery.stylize(
         pictures.content,
         gallery.GallerySettings(mix=_gallery_weights(request), size=request.working_px),
         network=_load_gallery(models, pictures.content.device),
         visible=pictures.visible,
-        tile_scale=tile_scale,
+        tile_scale=tiling.scale,
     )
 
 
@@ -434,7 +463,7 @@ def _gallery_weights(request: StyleTransfer) -> list[float]:
     return [mix.get(name, 0.0) for name in GALLERY]
 
 
-def _light(request: StyleTransfer, pictures: Pictures, models: Path, tile_scale: float) -> Steps:
+def _light(request: StyleTransfer, pictures: Pictures, models: Path, tiling: Tiling) -> Steps:
     predictor, painter = _load_light(models, pictures.content.device)
     return light.stylize(
         pictures.content,
@@ -443,13 +472,13 @@ def _light(request: StyleTransfer, pictures: Pictures, models: Path, tile_scale:
         predictor=predictor,
         painter=painter,
         visible=pictures.visible,
-        tile_scale=tile_scale,
+        tile_scale=tiling.scale,
     )
 
 
 # ── The tables ─────────────────────────────────────────────────────────────────────────────────────
 
-METHODS: Mapping[str, Callable[[StyleTransfer, Pictures, Path, float], Steps]] = {
+METHODS: Mapping[str, Callable[[StyleTransfer, Pictures, Path, Tiling], Steps]] = {
     "fine": _fine,
     "fast": _fast,
     "gallery": _gallery,

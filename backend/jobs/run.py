@@ -13,15 +13,17 @@ from torch import Tensor
 
 from atelier_shared.deferred_translation import N_
 from atelier_shared.errors import JobFailed
-from atelier_shared.messages import Progress, Result, Submit
+from atelier_shared.messages import Help, Message, Progress, Result, Submit
 from atelier_shared.request import PaintingRequest
 
 from ..compat import devices
 from ..imaging import colours
 from ..imaging.step import Steps
 from ..weights.store import MissingWeights
-from . import dispatch, job_pictures, picture_tensors, predictions, timings
+from . import dispatch, job_pictures, picture_tensors, predictions, tile_helper, timings
+from .dispatch import Tiling
 from .picture_arrays import crop
+from .shared_tiles import Peers, SharedTiles
 
 PREVIEW_PX = 256
 PREVIEW_EVERY_S = 0.5
@@ -32,7 +34,7 @@ SMALLER_TILES = N_(
 )
 ON_PROCESSOR = N_("The graphics card does not have enough memory, so the processor made the picture.")
 
-Messages = Generator[Progress | Result, bool | None, None]
+Messages = Generator[Message, bool | None, None]
 
 
 class Attempt(NamedTuple):
@@ -43,12 +45,20 @@ class Attempt(NamedTuple):
     note: str
 
 
-def run(submit: Submit, models: Path) -> Messages:
+def begin(message: Submit | Help, peers: Peers, models: Path) -> Messages:
+    """Run a job, or help with another worker's. `peers` are the other workers of the cluster."""
+    if isinstance(message, Help):
+        return tile_helper.run(message, peers, models)
+    return run(message, models, peers)
+
+
+def run(submit: Submit, models: Path, peers: Peers | None = None) -> Messages:
     """Run a job: yield `Progress` for each step, some with a preview, then one `Result`.
 
     The network sees the whole content; the result and the previews show only the region. When memory
     runs out, the job restarts with smaller tiles, finally on the processor, and the result has a note.
     The speed is noted in the folder above `models`. Send True to finish early with the current image.
+    `peers` may compute tiles of a large picture.
 
     Raises:
         ValueError: the request does not suit the pictures or the network.
@@ -61,15 +71,16 @@ def run(submit: Submit, models: Path) -> Messages:
         yield Result(submit.job, crop(submit.content, submit.region))
         return
     try:
-        yield from _paint(submit, submit.request, models)
+        yield from _paint(submit, submit.request, models, peers)
     except MissingWeights as error:
         raise JobFailed("missing-weights", error.template, **error.values) from error
 
 
-def _paint(submit: Submit, request: PaintingRequest, models: Path) -> Messages:
+def _paint(submit: Submit, request: PaintingRequest, models: Path, peers: Peers | None) -> Messages:
+    workers = SharedTiles(peers) if peers else None
     for attempt in _attempts(devices.choose(request.device)):
         try:
-            yield from _try(attempt, submit, request, models)
+            yield from _try(attempt, submit, request, models, workers)
             return
         except RuntimeError as error:
             if not devices.is_out_of_memory(error):
@@ -89,7 +100,9 @@ def _attempts(device: torch.device) -> Iterator[Attempt]:
             yield Attempt(torch.device("cpu"), scale, ON_PROCESSOR)
 
 
-def _try(attempt: Attempt, submit: Submit, request: PaintingRequest, models: Path) -> Messages:
+def _try(
+    attempt: Attempt, submit: Submit, request: PaintingRequest, models: Path, workers: SharedTiles | None
+) -> Messages:
     started_s = time.monotonic()
     pictures = job_pictures.read(submit, request, attempt.device)
 
@@ -97,7 +110,7 @@ def _try(attempt: Attempt, submit: Submit, request: PaintingRequest, models: Pat
         coloured = colours.with_colours_of(image, pictures.content) if request.keeps_colours else image
         return _crop_to_region(submit, coloured)
 
-    with closing(dispatch.steps(request, pictures, models, attempt.tile_scale)) as steps:
+    with closing(dispatch.steps(request, pictures, models, Tiling(attempt.tile_scale, workers))) as steps:
         image, finished_early = yield from _report(submit.job, steps, in_region)
     like = crop(submit.content, submit.region)
     painted = picture_tensors.write(in_region(image), like, opaque=request.is_opaque)

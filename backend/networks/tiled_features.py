@@ -59,11 +59,15 @@ class FeatureTile:
             gradients: (1, C, h, w) each.
             total: gradient of the whole picture, (1, 3, H, W); changed in place.
         """
+        self._tile.outer.of(total).add_(self.gradient(gradients))
+
+    def gradient(self, gradients: dict[str, Tensor]) -> Tensor:
+        """Propagate the gradients of `pieces`, by layer, to the tile's image with the halo, (1, 3, H, W)."""
         outputs = [self._features[layer] for layer in gradients]
         padded = [self._pad_with_halo(layer, gradient) for layer, gradient in gradients.items()]
         with self._path.arithmetic(self._image.device):
             (gradient,) = torch.autograd.grad(outputs, self._image, padded)
-        self._tile.outer.of(total).add_(gradient)
+        return gradient
 
     def _pad_with_halo(self, layer: str, gradient: Tensor) -> Tensor:
         """Return the gradient of all the tile's features: `gradient`, and 0 in the halo."""
@@ -112,11 +116,12 @@ class TiledFeatures:
                 image. It takes more memory.
         """
         for tile in self.tiles(image):
-            yield self._compute_tile(tile, image, visible, differentiable)
+            yield self.compute_tile(tile, image, visible, differentiable=differentiable)
 
-    def _compute_tile(
-        self, tile: Tile, image: Tensor, visible: Tensor | None, differentiable: bool
+    def compute_tile(
+        self, tile: Tile, image: Tensor, visible: Tensor | None = None, *, differentiable: bool = False
     ) -> FeatureTile:
+        """Compute the features of one tile; the arguments are those of `compute`."""
         part = tile.outer.of(image).detach()
         with torch.set_grad_enabled(differentiable):
             features = self._network.features(part.requires_grad_(differentiable), self._layers)

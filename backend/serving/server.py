@@ -1,8 +1,8 @@
 """The backend's message loop: it queues clients' jobs, has workers run them, and relays their messages.
 
 Jobs run in the order of arrival, as many at a time as there are workers. Without a cluster there is one
-worker. Previews do not wait for the others: a second worker of this computer makes them while the others are
-busy.
+worker. Workers without a job help the others; see `sharing`. Previews do not wait for the others: a second
+worker of this computer makes them while the others are busy.
 
 Sources: docs/protocol.md; the ZeroMQ Guide, chapter 4, for heartbeats.
 """
@@ -17,7 +17,6 @@ import socket
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import zmq
 from zmq.utils import garbage
@@ -40,14 +39,18 @@ from atelier_shared.messages import (
     Queued,
     Refused,
     Result,
+    Share,
     Stop,
     Submit,
+    TileTask,
     Welcome,
 )
 from atelier_shared.signing import NONCE_BYTES, Signer, backend_proof, is_nonce, unsigned
 
 from ..compat import allocator
 from .authentication import AuthenticatedRouter
+from .jobs import MOST_ATTEMPTS, Client, Job, Slot, Start
+from .sharing import Sharing
 
 BEAT_S = 1.0
 QUIET_S = 2.0
@@ -55,58 +58,7 @@ MAX_CLIENTS = 256
 MAX_WAITING = 64
 MAX_WAITING_BYTES = 2**30
 """Limit of the waiting jobs' pictures in memory; a single waiting job may have more."""
-MOST_ATTEMPTS = 3
-"""A job fails after the loss of so many workers, because it has probably ended them."""
-
-Start = Callable[[Submit, Callable[[Message], None]], Callable[[EndRequest], None]]
-"""Starts a job with a receiver for its messages; returns a function for requests to end it early."""
-
 log = logging.getLogger(__name__)
-
-
-@dataclass(eq=False)
-class Client:
-    """A connection after its hello. It is verified once it has sent a correctly signed message."""
-
-    identity: bytes
-    signer: Signer
-    is_verified: bool = False
-    is_gone: bool = False
-    unsent: deque[list[Frame]] = field(default_factory=deque)
-
-
-@dataclass(eq=False)
-class Job:
-    """A client's submitted request.
-
-    Attributes:
-        end: ends the job early once it runs.
-        place: the place in the queue, as last sent to the client; 0 for a running job.
-        is_interrupted: whether a preview was stopped to begin again in the second worker.
-        is_unwanted: whether the client has ended it early.
-        attempts: the number of workers that were lost while they ran it.
-    """
-
-    client: Client
-    submit: Submit
-    end: Callable[[EndRequest], None] = lambda _: None
-    place: int = 0
-    is_interrupted: bool = False
-    is_unwanted: bool = False
-    attempts: int = 0
-
-    @property
-    def picture_bytes(self) -> int:
-        """Memory of the job's pictures."""
-        return sum(len(picture.pixels) for picture in self.submit.pictures)
-
-
-@dataclass(eq=False)
-class Slot:
-    """A worker, by its function to start a job, and the job that it runs."""
-
-    start: Start
-    job: Job | None = None
 
 
 class Server:
@@ -132,6 +84,7 @@ class Server:
         self._waiting: deque[Job] = deque()
         self._calls: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._wake_reader, self._wake_writer = socket.socketpair()
+        self._sharing = Sharing(self._main, self._call)
         self._stopped = self._memory_returned = False
         self._active_at = time.monotonic()
 
@@ -294,24 +247,27 @@ class Server:
         for slot in self._slots:
             runs = [] if slot is self._second else self._waiting_jobs(previews=False)
             next_jobs = runs or self._waiting_jobs(previews=True)
-            if slot.job is None and next_jobs:
+            if slot.is_free and next_jobs:
                 self._begin(next_jobs[0], slot)
-        if self._waiting_jobs(previews=False):
+        if runs := self._waiting_jobs(previews=False):
             self._interrupt_preview()
+            self._sharing.end_for(len(runs))
+        else:
+            self._sharing.begin()
         self._send_places()
 
     def _begin(self, job: Job, slot: Slot) -> None:
         self._waiting.remove(job)
         slot.job, job.place = job, 0
         self._send(job.client, Queued(job.submit.job, 0))
-        job.end = slot.start(job.submit, lambda message: self._report(job, message))
+        job.tell = slot.start(job.submit, lambda message: self._report(job, message))
 
     def _interrupt_preview(self) -> None:
         """Stop a preview in a main worker, because a run waits. It begins again in the second one."""
         previews = [slot.job for slot in self._main if slot.job and slot.job.submit.is_preview]
         if previews and not any(job.is_interrupted for job in previews):
             previews[0].is_interrupted = True
-            previews[0].end(Cancel(previews[0].submit.job))
+            previews[0].tell(Cancel(previews[0].submit.job))
 
     def _send_places(self) -> None:
         """Send every waiting job its new place among the jobs of its kind."""
@@ -342,12 +298,17 @@ class Server:
             self._calls.get()()
 
     def _relay(self, job: Job, message: Message) -> None:
-        """Pass a message of a running job on to its client."""
+        """Pass a message of a running job on to its client, or to a helper."""
         if isinstance(message, Result | Failed | Cancelled):
             (slot,) = (slot for slot in self._slots if slot.job is job)
             slot.job = None
+            self._sharing.end_all(job)
             self._active_at = time.monotonic()
-        if isinstance(message, Cancelled) and job.is_interrupted and not job.is_unwanted:
+        if isinstance(message, Share):
+            job.is_shared = True
+        elif isinstance(message, TileTask):
+            self._sharing.pass_on(job, message)
+        elif isinstance(message, Cancelled) and job.is_interrupted and not job.is_unwanted:
             self._begin_again(job)
         else:
             self._send(job.client, message)
@@ -360,9 +321,11 @@ class Server:
         """Remove a lost worker. Its job waits again, before all others, unless it has lost several."""
         (slot,) = (slot for slot in self._main if slot.start == start)
         self._main.remove(slot)
+        self._sharing.lose(slot)
         job = slot.job
         if job is None:
             return
+        self._sharing.end_all(job)
         self._active_at = time.monotonic()
         job.attempts += had_begun
         if job.is_unwanted:
@@ -376,7 +339,7 @@ class Server:
         """Pass an end request on to a running job; drop a waiting job."""
         if job in self._running():
             job.is_unwanted = True
-            job.end(request)
+            job.tell(request)
         else:
             self._waiting.remove(job)
             self._send(job.client, Cancelled(job.submit.job))

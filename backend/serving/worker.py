@@ -11,7 +11,6 @@ import math
 import queue
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.context import SpawnProcess
 
@@ -20,8 +19,8 @@ from atelier_shared.errors import ProtocolError
 from atelier_shared.messages import (
     Cancel,
     Cancelled,
-    EndRequest,
     Failed,
+    Help,
     Message,
     Progress,
     Result,
@@ -29,10 +28,9 @@ from atelier_shared.messages import (
 )
 
 from . import worker_process
+from .jobs import Tell
 from .worker_pipe import WorkerPipe
 from .worker_process import ENDING_S, OUT_OF_MEMORY, OUT_OF_MEMORY_EXIT, READY, Load
-
-Report = Callable[[Message], None]
 
 HANG_S = 60.0
 """Time without any message, beats every 0.25 s included, after which the process counts as hung."""
@@ -53,11 +51,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Assignment:
-    """A job, the receiver of its messages, and the requests to end it early."""
+    """A job, the receiver of its messages, and the messages to its worker."""
 
-    submit: Submit
-    report: Report
-    end_requests: queue.SimpleQueue[EndRequest]
+    submit: Submit | Help
+    report: Tell
+    messages: queue.SimpleQueue[Message]
 
 
 class LocalWorker:
@@ -82,15 +80,15 @@ class LocalWorker:
         self._thread = threading.Thread(target=self._run_assignments, daemon=True)
         self._thread.start()
 
-    def start(self, submit: Submit, report: Report) -> Callable[[EndRequest], None]:
-        """Start a job and return a function for requests to end it early. Never blocks.
+    def start(self, submit: Submit | Help, report: Tell) -> Tell:
+        """Start a job and return a function for messages to its worker. Never blocks.
 
         `report` is called from another thread with each Progress, and finally with a Result, a
         Failed or a Cancelled. Further jobs wait their turn.
         """
         assignment = Assignment(submit, report, queue.SimpleQueue())
         self._assignments.put(assignment)
-        return assignment.end_requests.put
+        return assignment.messages.put
 
     def close(self) -> None:
         """Kill the process. A running job is reported as failed; waiting jobs are dropped silently."""
@@ -169,15 +167,15 @@ class LocalWorker:
     def _relay(self, assignment: Assignment) -> Message:
         """Relay progress to the server and early-end requests to the process; return the final message."""
         pipe = self._begin(assignment.submit)
-        sent, until_s = set[type[EndRequest]](), math.inf
+        sent, until_s = set[type[Message]](), math.inf
         while time.monotonic() < until_s:
             message = pipe.receive(timeout_s=HANG_S)
             if isinstance(message, FINAL_MESSAGES):
                 return message
             if isinstance(message, Progress):
                 assignment.report(message)
-            while not assignment.end_requests.empty():
-                request = assignment.end_requests.get()
+            while not assignment.messages.empty():
+                request = assignment.messages.get()
                 if type(request) not in sent:
                     pipe.send(request, timeout_s=HANG_S)
                     sent.add(type(request))
@@ -186,7 +184,7 @@ class LocalWorker:
         self._end_process()
         return Cancelled(assignment.submit.job)
 
-    def _begin(self, submit: Submit) -> WorkerPipe:
+    def _begin(self, submit: Submit | Help) -> WorkerPipe:
         """Hand a job to the process. Retry once with a new process if it died before the job began."""
         try:
             return self._hand_over(submit)
@@ -196,7 +194,7 @@ class LocalWorker:
             log.exception("the worker process died before the job began; retrying in a new process")
             return self._hand_over(submit)
 
-    def _hand_over(self, submit: Submit) -> WorkerPipe:
+    def _hand_over(self, submit: Submit | Help) -> WorkerPipe:
         """Send a job to the process and wait for its acknowledgement. Raises as WorkerPipe does."""
         if self._pipe is None or self._process is None or not self._process.is_alive():
             self._end_process()

@@ -13,14 +13,14 @@ from contextlib import closing, contextmanager
 from multiprocessing.context import SpawnProcess
 
 from atelier_shared.deferred_translation import N_
-from atelier_shared.errors import JobFailed, Wrong
+from atelier_shared.errors import JobCancelled, JobFailed, Wrong
 from atelier_shared.messages import (
     Beat,
     Cancel,
     Cancelled,
-    EndRequest,
     Failed,
     FinishEarly,
+    Help,
     Message,
     Queued,
     Result,
@@ -28,11 +28,12 @@ from atelier_shared.messages import (
 )
 
 from ..compat import allocator, primitive_caches
+from .job_pipe import JobPipe
 from .worker_pipe import WorkerPipe
 
-Run = Callable[[Submit], Generator[Message, bool | None, None]]
+Run = Callable[[Submit | Help, JobPipe], Generator[Message, bool | None, None]]
 """Runs a job: yields Progress messages, then one Result. Send True to ask it to finish early with the
-current image."""
+current image. Help for another worker's job has no result, and is ended by JobCancelled."""
 Load = Callable[[], Run]
 
 BEAT_S = 0.25
@@ -98,41 +99,32 @@ def work(end: socket.socket, load: Load) -> None:
 def _run_next_job(pipe: WorkerPipe, run: Run) -> None:
     """Wait for a job and run it. Its pictures are released on return."""
     message = pipe.receive()
-    if isinstance(message, Submit):
+    if isinstance(message, Submit | Help):
         pipe.send(Queued(message.job, 0))  # acknowledges the job
         with _beating(pipe):
-            final = _run_job(pipe, message, run)
+            final = _run_job(JobPipe(pipe, message.job), message, run)
         pipe.send(final)
 
 
-def _run_job(pipe: WorkerPipe, submit: Submit, run: Run) -> Message:
+def _run_job(pipe: JobPipe, begin: Submit | Help, run: Run) -> Message:
     """Run one job, send its progress, and return its final message."""
     try:
-        with closing(run(submit)) as messages:
-            end_requests: set[type[EndRequest]] = set()
+        with closing(run(begin, pipe)) as messages:
             while True:
-                message = messages.send(True if FinishEarly in end_requests else None)
+                message = messages.send(True if FinishEarly in pipe.end_requests else None)
                 if isinstance(message, Result):
                     return message
-                end_requests |= _received_end_requests(pipe, submit.job)
-                if Cancel in end_requests:
-                    return Cancelled(submit.job)
+                pipe.read_waiting()
+                if Cancel in pipe.end_requests:
+                    return Cancelled(begin.job)
                 pipe.send(message)
     except ConnectionError:
         raise
+    except JobCancelled:
+        return Cancelled(begin.job)
     except Exception as error:
-        log.exception("job %d failed", submit.job)
-        return _failed(submit.job, error)
-
-
-def _received_end_requests(pipe: WorkerPipe, job: int) -> set[type[EndRequest]]:
-    """Read the waiting messages and return the kinds of requests to end `job` early."""
-    kinds: set[type[EndRequest]] = set()
-    while pipe.has_message():
-        message = pipe.receive()
-        if isinstance(message, EndRequest) and message.job == job:
-            kinds.add(type(message))
-    return kinds
+        log.exception("job %d failed", begin.job)
+        return _failed(begin.job, error)
 
 
 def _failed(job: int, error: Exception) -> Failed:

@@ -7,7 +7,7 @@ in a style have the same form with other targets.
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -22,44 +22,47 @@ PiecesByLayer = Mapping[str, Piece]
 
 @dataclass(frozen=True)
 class FeatureTargets:
-    """Target features and the weight of each layer.
+    """Target features of a tile and the weight of each layer.
 
     Attributes:
-        tiles: for each tile the target features by layer.
+        features: the target features (1, C, h, w) by layer.
         scales: factor of each layer's loss in the total loss, ().
     """
 
-    tiles: Sequence[PiecesByLayer]
+    features: Mapping[str, Tensor]
     scales: Mapping[str, Tensor]
 
-    def loss(self, index: int, pieces: PiecesByLayer, shares: Mapping[str, Count]) -> Tensor | int:
-        """Compute the part of the total loss, (), of the tile number `index`, with the features `pieces`.
+    def loss(self, pieces: PiecesByLayer, shares: Mapping[str, Count]) -> Tensor | int:
+        """Compute the part of the total loss, (), of the tile with the features `pieces`.
 
         `shares` has the tile's share of all positions of the picture by layer.
         """
         return sum(
-            scale * shares[layer] * content_loss(pieces[layer].features, *self.tiles[index][layer])
-            for layer, scale in self.scales.items()
+            scale * shares[layer] * content_loss(seen, self.features[layer], visible)
+            for layer, scale, (seen, visible) in self._compared(pieces)
         )
 
-    def gradients(self, index: int, pieces: PiecesByLayer, shares: Mapping[str, Count]) -> dict[str, Tensor]:
+    def gradients(self, pieces: PiecesByLayer, shares: Mapping[str, Count]) -> dict[str, Tensor]:
         """Compute the gradient of `loss` with respect to the features, (1, C, h, w) by layer."""
         return {
-            layer: content_gradient(pieces[layer].features, *self.tiles[index][layer]).mul_(
-                scale * shares[layer]
-            )
-            for layer, scale in self.scales.items()
+            layer: content_gradient(seen, self.features[layer], visible).mul_(scale * shares[layer])
+            for layer, scale, (seen, visible) in self._compared(pieces)
         }
 
+    def _compared(self, pieces: PiecesByLayer) -> Iterator[tuple[str, Tensor, Piece]]:
+        return ((layer, scale, pieces[layer]) for layer, scale in self.scales.items())
 
-def normalised(tiles: Sequence[PiecesByLayer], layers: Mapping[str, float], weight: float) -> FeatureTargets:
-    """Return the targets `tiles` with `weight` shared out over `layers`.
 
-    Each layer's share is divided by the mean square of its target.
+def normalised(
+    tiles: Sequence[PiecesByLayer], layers: Mapping[str, float], weight: float
+) -> list[FeatureTargets]:
+    """Return the targets of each of `tiles`, with `weight` shared out over `layers`.
+
+    Each layer's share is divided by the mean square of its target in the whole picture.
     """
     mean_squares = {layer: mean_square([tile[layer] for tile in tiles]) for layer in layers}
-    own = [{layer: tile[layer] for layer in layers} for tile in tiles]
-    return FeatureTargets(own, scales(weight, layers, mean_squares))
+    shared = scales(weight, layers, mean_squares)
+    return [FeatureTargets({layer: tile[layer].features for layer in layers}, shared) for tile in tiles]
 
 
 def scales(

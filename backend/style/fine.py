@@ -28,6 +28,7 @@ from ..networks import cuda_graphs
 from ..networks.feature_network import FeatureNetwork
 from .fine_loss import LossWeights, StyleObjective
 from .optimizers import OPTIMIZERS, BestSoFar, ObjectiveFunction
+from .tile_loss import TileWorkers
 
 TEMPORAL_WEIGHT = 60.0
 """Weight of the mean square of the distance to a prediction, beside the loss of content and style."""
@@ -89,6 +90,7 @@ def stylize(
     init: Tensor | None = None,
     predicted: Predicted | None = None,
     tile_scale: float = 1.0,
+    workers: TileWorkers | None = None,
 ) -> Steps:
     """Paint `content` in the style of `styles`; yield a step for each evaluation of the loss.
 
@@ -106,6 +108,7 @@ def stylize(
         predicted: the start instead of `init` where it has a weight. The loss keeps the pastiche near it.
             All iterations are at the finest size, because its coarse strokes are in place.
         tile_scale: factor for the side of tiles, in (0, 1].
+        workers: compute the tiles of a large picture; None for this process.
 
     Raises:
         ValueError: the network lacks a layer, a style is fully transparent, or all weights are 0.
@@ -132,6 +135,7 @@ def stylize(
             weights=settings.weights,
             init=pastiche,
             tile_scale=tile_scale,
+            workers=workers,
         )
         evaluate = cuda_graphs.for_size(objective, pastiche, is_recorded=network.path.recorded)
         if predicted:

@@ -9,8 +9,8 @@ the weights of the content layers, the w_l of the style layers, the u_l of the n
 sums to 1. α, β, γ and δ are the user's weights times the constants below.
 
 A picture larger than one tile is processed in two passes. The first adds up the Gram matrices of the
-whole picture, tile by tile. The second computes each tile's part of the gradient from them. The result
-is the gradient of the whole picture, so the tiles leave no seams.
+whole picture, tile by tile. The second computes each tile's part of the gradient from them; see
+`tile_loss`. The result is the gradient of the whole picture, so the tiles leave no seams.
 
 Sources:
     Gatys et al. 2016, *Image Style Transfer Using Convolutional Neural Networks*, CVPR, eq. 5 and 7
@@ -20,9 +20,8 @@ Sources:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -34,17 +33,10 @@ from ..imaging.style_image import Style, shares
 from ..networks import tile_size
 from ..networks.feature_network import FeatureNetwork
 from ..networks.tiled_features import Piece, TiledFeatures
-from .feature_targets import FeatureTargets, PiecesByLayer, normalised, scales
-from .losses import (
-    Count,
-    gram_matrix,
-    position_count,
-    style_gradient,
-    style_loss,
-    total_variation,
-    total_variation_gradient,
-)
+from .feature_targets import PiecesByLayer, normalised, scales
+from .losses import gram_matrix, style_loss, total_variation, total_variation_gradient
 from .neighbours import feature_banks, nearest_neighbours
+from .tile_loss import GramSum, StyleTargets, TensorsByLayer, ThisProcess, TileLoss, TileResult, TileWorkers
 
 CONTENT_WEIGHT, STYLE_WEIGHT, SMOOTHNESS, NEIGHBOUR_WEIGHT = 1.0, 10.0, 10.0, 2.0
 """α, β, γ and δ at the user's weights of 1; chosen by eye."""
@@ -53,8 +45,6 @@ WHOLE_PIXELS = 1024 * 1024
 first pass."""
 TILE_PX = 512
 """Side of a larger picture's tiles on the processor."""
-
-TensorsByLayer = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -78,44 +68,10 @@ class LossWeights:
     style_layers: Mapping[str, float]
     neighbour_layers: Mapping[str, float] = field(default_factory=dict)
 
-
-class GramSum:
-    """The Gram matrices of a whole picture, added up tile by tile, and its position counts, by layer."""
-
-    def __init__(self) -> None:
-        self._weighted_grams: TensorsByLayer = {}
-        self.positions: dict[str, Count] = {}
-
-    def add(self, pieces: PiecesByLayer, style_layers: Mapping[str, float]) -> None:
-        """Add a tile's position counts, and its style layers' Gram matrices (C, C) multiplied by them."""
-        sums = self._weighted_grams
-        for layer, piece in pieces.items():
-            count = position_count(*piece)
-            self.positions[layer] = self.positions.get(layer, 0.0) + count
-            if layer in style_layers:
-                gram = gram_matrix(*piece).mul_(count)
-                sums[layer] = gram.add_(sums[layer]) if layer in sums else gram
-
-    def grams(self) -> TensorsByLayer:
-        """Return the Gram matrix (C, C) of the whole picture for each style layer."""
-        return {layer: total / self.positions[layer] for layer, total in self._weighted_grams.items()}
-
-
-class Targets(NamedTuple):
-    """The targets of the optimisation, computed once per size of the coarse-to-fine schedule.
-
-    Attributes:
-        features: the content's features in the content layers, and their nearest neighbours in the styles
-            in the neighbour layers.
-        grams: the target Gram matrices (C, C) of the style layers.
-        style_scales: factor of each style layer's loss in the total loss, ().
-        positions: position count of the whole picture in each layer.
-    """
-
-    features: tuple[FeatureTargets, FeatureTargets]
-    grams: TensorsByLayer
-    style_scales: dict[str, Tensor]
-    positions: dict[str, Count]
+    @property
+    def layers(self) -> list[str]:
+        """The names of all layers of the loss."""
+        return list({**self.content_layers, **self.style_layers, **self.neighbour_layers})
 
 
 class StyleObjective:
@@ -134,6 +90,7 @@ class StyleObjective:
         init: first image of the optimisation (1, 3, H, W), whose features also determine the nearest
             neighbours; None for the content.
         tile_scale: factor for the side of tiles, in (0, 1].
+        workers: compute the tiles, if there are several.
 
     Raises:
         ValueError: the network lacks a layer, or all styles have the weight 0.
@@ -150,30 +107,42 @@ class StyleObjective:
         weights: LossWeights,
         init: Tensor | None = None,
         tile_scale: float = 1.0,
+        workers: TileWorkers | None = None,
     ) -> None:
         self._network, self._visible, self._weights = network, visible, weights
-        self._tile_scale = tile_scale
+        self._tile_scale, self._workers = tile_scale, workers or ThisProcess()
         self._extractors: dict[Size, TiledFeatures] = {}
-        self._targets = self._compute_targets(content, styles, strength, content if init is None else init)
+        self._places = self._features(content).tiles(content)
+        self._tiles = self._compute_tiles(content, styles, strength, content if init is None else init)
 
     @torch.no_grad()
     def __call__(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Compute the total loss () of an image (1, 3, H, W) and its gradient with respect to it."""
-        targets, smoothness = self._targets, self._weights.smoothness * SMOOTHNESS
+        smoothness = self._weights.smoothness * SMOOTHNESS
         loss = smoothness * total_variation(image, self._visible)
         gradient = total_variation_gradient(image, self._visible).mul_(smoothness)
-        one_tile = len(targets.features[0].tiles) == 1
-        grams = {} if one_tile else self._gram_sum(image, self._visible).grams()
-        for index, tile in enumerate(
-            self._features(image).compute(image, self._visible, differentiable=True)
-        ):
-            if one_tile:
-                grams = {layer: gram_matrix(*tile.pieces[layer]) for layer in targets.grams}
-            tile_shares = _tile_shares(tile.pieces, targets)
-            loss += sum(term.loss(index, tile.pieces, tile_shares) for term in targets.features)
-            tile.add_gradient(_feature_gradients(index, tile.pieces, tile_shares, grams, targets), gradient)
-            del tile  # frees the tile's features before the next tile
-        return loss + _style_term(grams, targets), gradient
+        compute = self._compute_whole if len(self._tiles) == 1 else self._compute_in_tiles
+        grams, results = compute(image)
+        for number, tile_loss, tile_gradient in results:
+            loss += tile_loss
+            self._places[number].outer.of(gradient).add_(tile_gradient)
+        return loss + _style_term(grams, self._tiles[0].style), gradient
+
+    def _compute_whole(self, image: Tensor) -> tuple[TensorsByLayer, Iterable[TileResult]]:
+        """Return the Gram matrices of a single tile and its result, both from the same features."""
+        (tile,) = self._tiles
+        seen = tile.see(image)
+        grams = {layer: gram_matrix(*seen.pieces[layer]) for layer in tile.style.grams}
+        return grams, [(0, *tile.loss_and_gradient(seen, grams))]
+
+    def _compute_in_tiles(self, image: Tensor) -> tuple[TensorsByLayer, Iterable[TileResult]]:
+        """Return the Gram matrices of the picture, and yield the results of its tiles."""
+        images = [place.outer.of(image) for place in self._places]
+        total = GramSum()
+        for each in self._workers.gram_sums(self._tiles, images):
+            total.add(each)
+        grams = total.grams()
+        return grams, self._workers.losses_and_gradients(self._tiles, images, grams)
 
     def _features(self, image: Tensor) -> TiledFeatures:
         """Return the tiled feature extractor for an image of this size."""
@@ -183,8 +152,7 @@ class StyleObjective:
         return self._extractors[size]
 
     def _extractor(self, image: Tensor) -> TiledFeatures:
-        weights = self._weights
-        layers = list({**weights.content_layers, **weights.style_layers, **weights.neighbour_layers})
+        layers = self._weights.layers
         height, width = size_of(image)
         usual_px = max(height, width) if height * width <= WHOLE_PIXELS else TILE_PX
         tile_px = tile_size.tile_px(self._network, layers, image, usual_px)
@@ -193,31 +161,44 @@ class StyleObjective:
     def _gram_sum(self, image: Tensor, visible: Tensor | None) -> GramSum:
         total = GramSum()
         for tile in self._features(image).compute(image, visible):
-            total.add(tile.pieces, self._weights.style_layers)
+            total.add(GramSum.of(tile.pieces, self._weights.style_layers))
             del tile
         return total
 
     @torch.no_grad()
-    def _compute_targets(
+    def _compute_tiles(
         self, content: Tensor, styles: Sequence[Style], strength: float, init: Tensor
-    ) -> Targets:
+    ) -> list[TileLoss]:
+        """Compute the targets of each tile."""
         weights, own, tiles = self._weights, GramSum(), list[PiecesByLayer]()
         compared = dict.fromkeys([*weights.content_layers, *weights.neighbour_layers])
         for tile in self._features(content).compute(content, self._visible):
-            own.add(tile.pieces, weights.style_layers)
+            own.add(GramSum.of(tile.pieces, weights.style_layers))
             tiles.append({layer: _copy(tile.pieces[layer]) for layer in compared})
             del tile
-        grams = self._interpolated_grams(own.grams(), styles, strength)
-        gram_mean_squares = {layer: gram.square().mean() for layer, gram in grams.items()}
+        style = self._style_targets(own, styles, strength)
         neighbours = self._neighbours(tiles, init, styles, strength)
-        return Targets(
-            (
-                normalised(tiles, weights.content_layers, weights.content * CONTENT_WEIGHT),
-                normalised(neighbours, weights.neighbour_layers, weights.style * NEIGHBOUR_WEIGHT),
-            ),
-            grams,
-            scales(weights.style * STYLE_WEIGHT, weights.style_layers, gram_mean_squares),
-            own.positions,
+        terms = (
+            normalised(tiles, weights.content_layers, weights.content * CONTENT_WEIGHT),
+            normalised(neighbours, weights.neighbour_layers, weights.style * NEIGHBOUR_WEIGHT),
+        )
+        return [
+            TileLoss(
+                self._features(content),
+                place.alone(),
+                None if self._visible is None else place.outer.of(self._visible),
+                compared,
+                style,
+            )
+            for place, *compared in zip(self._places, *terms, strict=True)
+        ]
+
+    def _style_targets(self, own: GramSum, styles: Sequence[Style], strength: float) -> StyleTargets:
+        """Compute the targets of the whole picture; `own` is the Gram sum of the content."""
+        weights, grams = self._weights, self._interpolated_grams(own.grams(), styles, strength)
+        mean_squares = {layer: gram.square().mean() for layer, gram in grams.items()}
+        return StyleTargets(
+            grams, scales(weights.style * STYLE_WEIGHT, weights.style_layers, mean_squares), own.positions
         )
 
     def _neighbours(
@@ -242,34 +223,11 @@ class StyleObjective:
         return grams
 
 
-def _style_term(grams: TensorsByLayer, targets: Targets) -> Tensor | int:
+def _style_term(grams: TensorsByLayer, targets: StyleTargets) -> Tensor | int:
     """Compute β · Σ_l w_l · E_l, (): Gatys et al. 2016, eq. 5."""
     return sum(
-        targets.style_scales[layer] * style_loss(gram, targets.grams[layer]) for layer, gram in grams.items()
+        targets.scales[layer] * style_loss(gram, targets.grams[layer]) for layer, gram in grams.items()
     )
-
-
-def _feature_gradients(
-    index: int,
-    pieces: PiecesByLayer,
-    tile_shares: Mapping[str, Count],
-    grams: TensorsByLayer,
-    targets: Targets,
-) -> TensorsByLayer:
-    """Compute the gradient of the total loss with respect to a tile's features, (1, C, h, w) by layer."""
-    gradients: TensorsByLayer = {}
-    for layer, gram in grams.items():
-        difference = (gram - targets.grams[layer]) * (tile_shares[layer] * targets.style_scales[layer])
-        gradients[layer] = style_gradient(pieces[layer].features, difference, pieces[layer].visible)
-    for term in targets.features:
-        for layer, gradient in term.gradients(index, pieces, tile_shares).items():
-            gradients[layer] = gradients[layer].add_(gradient) if layer in gradients else gradient
-    return gradients
-
-
-def _tile_shares(pieces: PiecesByLayer, targets: Targets) -> dict[str, Count]:
-    """Return the tile's share of all positions of the picture by layer."""
-    return {layer: position_count(*piece) / targets.positions[layer] for layer, piece in pieces.items()}
 
 
 def _copy(piece: Piece) -> Piece:

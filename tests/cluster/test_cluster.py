@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
-import os
 import secrets
-import signal
 import socket
 import ssl
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 import echo_filter
 import psutil
 import pytest
-import zmq
 from conftest import eventually
+from running_cluster import HERE, Cluster, running_cluster
 
 from atelier_shared import launcher
 from atelier_shared.client import BackendClient
@@ -34,16 +29,12 @@ from backend.cluster import certificates, scheduler, worker
 from backend.cluster.address import Address, parse
 from backend.command import parallel
 from backend.serving import server
-from backend.serving.authentication import AuthenticatedRouter
-from backend.serving.server import Server
-from backend.serving.worker import LocalWorker
 from backend.serving.worker_pipe import SIZES, with_sizes
 from backend.serving.worker_process import READY
 
 pytestmark = pytest.mark.slow
 
 PICTURE, WHOLE = Picture(3, 2, "RGB", "u8", bytes(range(18))), Region(0, 0, 3, 2)
-HERE = "127.0.0.1"
 
 
 @pytest.fixture(scope="module")
@@ -62,63 +53,10 @@ def other_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run_worker(port: int, file: Path, load: Callable[[], object] = echo_filter.load) -> None:
-    with contextlib.suppress(KeyboardInterrupt):
-        worker.run(Address(HERE, port), certificates.worker_context(file), load)  # type: ignore[arg-type]
-
-
-@dataclass
-class Cluster:
-    """A scheduler in this process, and the workers started for it."""
-
-    port: int
-    key: bytes
-    cluster_port: int
-    files: Path
-    capacity: Callable[[], int]
-    workers: list[SpawnProcess] = field(default_factory=list)
-
-    def client(self) -> BackendClient:
-        return BackendClient(self.port, self.key)
-
-    def add_worker(self, count: int = 1) -> None:
-        """Start workers and wait until they have joined."""
-        wanted = self.capacity() + count
-        for _ in range(count):
-            process = multiprocessing.get_context("spawn").Process(
-                target=run_worker, args=(self.cluster_port, self.files / WORKER_CERTIFICATE_FILE)
-            )
-            process.start()
-            self.workers.append(process)
-        eventually(lambda: self.capacity() == wanted, f"there are {wanted} workers")
-
-    def kill(self, process: SpawnProcess) -> None:
-        """Kill a worker with its worker process, as the loss of its machine does."""
-        for each in (psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                os.kill(each.pid, signal.SIGKILL)
-        process.join()
-        self.workers.remove(process)
-
-
 @pytest.fixture
-def cluster(files: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
-    monkeypatch.setattr(worker, "FIRST_PAUSE_S", 0.1)
-    key, tls = secrets.token_bytes(32), certificates.scheduler_context(files / SCHEDULER_CERTIFICATE_FILE)
-    second = LocalWorker(echo_filter.load, starts_at_once=False)
-    with zmq.Context() as context, AuthenticatedRouter(context, key) as router:
-        running_server = Server(router, key, None, second.start, idle_s=600)
-        with scheduler.listening(Address(HERE, 0), tls, running_server.join, running_server.leave) as port:
-            thread = threading.Thread(target=running_server.serve)
-            thread.start()
-            running = Cluster(router.port, key, port, files, lambda: len(running_server._main))
-            yield running
-            for process in list(running.workers):
-                running.kill(process)
-            running_server.stop()
-            thread.join(30)
-            assert not thread.is_alive()
-        second.close()
+def cluster(files: Path) -> Iterator[Cluster]:
+    with running_cluster(files) as running:
+        yield running
 
 
 def last_messages(

@@ -18,9 +18,9 @@ from fuzz.messages import WORDS as MESSAGE_WORDS
 from atelier_shared.codec import MAX_FRAMES, in_pieces, joined, pack, unpack
 from atelier_shared.messages import (
     PROTOCOL_VERSION,
-    EndRequest,
     Frame,
     Hello,
+    Help,
     Message,
     Picture,
     Region,
@@ -53,7 +53,8 @@ class Router:
         self.sent.append([bytes(frame) for frame in frames])
 
 
-def start(submit: Submit, report: Callable[[Message], None]) -> Callable[[EndRequest], None]:
+def start(submit: Submit | Help, report: Callable[[Message], None]) -> Callable[[Message], None]:
+    assert isinstance(submit, Submit)
     report(Result(submit.job, submit.content))
     return lambda _: None
 

@@ -14,6 +14,7 @@ from atelier_shared.codec import MAX_FRAMES, pack, unpack
 from atelier_shared.deepdream import DeepDream
 from atelier_shared.errors import ProtocolError
 from atelier_shared.messages import (
+    Arrays,
     Beat,
     Cancel,
     Cancelled,
@@ -21,6 +22,9 @@ from atelier_shared.messages import (
     FinishEarly,
     Frame,
     Hello,
+    Help,
+    HelpBegins,
+    HelpEnds,
     Message,
     Picture,
     PreviousFrame,
@@ -29,8 +33,11 @@ from atelier_shared.messages import (
     Refused,
     Region,
     Result,
+    Share,
     Stop,
     Submit,
+    TileAnswer,
+    TileTask,
     Welcome,
 )
 from atelier_shared.requests import Identity
@@ -60,6 +67,13 @@ EVERY_MESSAGE: list[Message] = [
     Failed(1, "bad-request", "There is no {name}.", {"name": "{x}"}),
     Cancelled(1),
     Beat(),
+    Share(1),
+    Help(1, StyleTransfer(method="fine")),
+    HelpBegins(1, 2),
+    HelpEnds(1, 2),
+    TileTask(1, 2, 3, "sums", 4, Region(1, 0, 1, 1), Arrays({"image": (1, 2), "scale": ()}, bytes(12))),
+    TileTask(1, 2, 3, "gradient", 4, Region(1, 0, 1, 1), Arrays({}, b"")),
+    TileAnswer(1, 3, Arrays({"loss": ()}, bytes(4))),
 ]
 
 
@@ -87,6 +101,11 @@ def failed(template: str, values: object) -> list[Frame]:
     ]
 
 
+def answer(arrays: object, *frames: Frame) -> list[Frame]:
+    fields = {"type": "tile-answer", "job": 1, "task": 2, "arrays": arrays}
+    return [json.dumps(fields).encode(), *frames]
+
+
 LARGER = {"width": 3, "height": 1, "channels": "Y", "depth": "u8"}
 PICTURE = {"width": 2, "height": 1, "channels": "Y", "depth": "u8"}
 
@@ -111,6 +130,16 @@ MALFORMED: dict[str, list[Frame]] = {
     "a template that reads a field": failed("{name.real}", {"name": "x"}),
     "a value that is no text": failed("There is no {name}.", {"name": 1}),
     "values that are no object": failed("There is no {name}.", 1),
+    "arrays without values": answer({"loss": []}),
+    "values without arrays": answer({}, bytes(4)),
+    "an array of fewer values": answer({"loss": [2]}, bytes(4)),
+    "an array of no length": answer({"loss": [0], "image": [1]}, bytes(4)),
+    "an array of negative lengths": answer({"image": [-1, -1]}, bytes(4)),
+    "an array of fractional length": answer({"image": [1.0]}, bytes(4)),
+    "an array of length true": answer({"image": [True]}, bytes(4)),
+    "an array of text": answer({"image": "1"}, bytes(4)),
+    "an endless array": answer({"image": [10**400] * 100}, bytes(4)),
+    "arrays that are none": answer(3, bytes(4)),
     "pixels missing": header()[:1],
     "pixels too many": [*header(), b"x"],
     "pixels too short": [header()[0], b"x"],

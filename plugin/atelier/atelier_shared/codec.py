@@ -1,4 +1,4 @@
-"""Messages as frames: a JSON header, then one frame of raw pixels for each picture; limits on both.
+"""Messages as frames: a JSON header, then one frame of raw values for each picture; limits on both.
 
 `docs/protocol.md` is the specification. Only JSON and raw pixels are read; nothing is unpickled.
 """
@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .errors import ProtocolError
-from .messages import MESSAGES, Frame, Message, Picture, PreviousFrame, Region
+from .messages import MESSAGES, Arrays, Frame, Message, Picture, PreviousFrame, Region
 from .request import Request
 from .requests import REQUESTS
 
@@ -36,6 +36,9 @@ def _pack_value(value: Any, pixels: list[Frame]) -> Any:
     if isinstance(value, Picture):
         pixels.append(value.pixels)
         return {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if f.name != "pixels"}
+    if isinstance(value, Arrays):
+        pixels += [value.values] if value.shapes else []
+        return {name: list(shape) for name, shape in value.shapes.items()}
     if isinstance(value, Request):
         return {"filter": value.name, **dataclasses.asdict(value)}
     if isinstance(value, Region):
@@ -120,6 +123,11 @@ def _request(value: Any, _: list[Frame]) -> Request:
     return REQUESTS[fields.pop("filter")](**fields)
 
 
+def _arrays(value: Any, pixels: list[Frame]) -> Arrays:
+    shapes = {name: tuple(shape) for name, shape in dict(value).items()}
+    return Arrays(shapes, pixels.pop(0) if shapes else b"")
+
+
 def _texts(value: Any, _: list[Frame]) -> dict[str, str]:
     texts = dict(value)
     if not all(isinstance(text, str) for text in texts.values()):
@@ -132,6 +140,7 @@ def _plain(value: Any, _: list[Frame]) -> Any:
 
 
 _UNPACK: dict[str, Callable[[Any, list[Frame]], Any]] = {
+    "arrays": _arrays,
     "content": _picture,
     "picture": _picture,
     "preview": _preview,

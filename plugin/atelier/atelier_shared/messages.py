@@ -1,4 +1,4 @@
-"""The messages between a client and the backend, and the pictures in them.
+"""The messages between a client and the backend, or within a cluster, and the pictures in them.
 
 `docs/protocol.md` is the specification. `codec` turns messages into frames, `signing` signs them.
 """
@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -104,6 +105,26 @@ class Region:
         right = min(width, self.x + self.width + CONTEXT_PX)
         bottom = min(height, self.y + self.height + CONTEXT_PX)
         return Region(left, top, right - left, bottom - top)
+
+
+# ── Arrays ───────────────────────────────────────────────────────────────────────────────────────
+
+FLOAT_BYTES = 4
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """Arrays of 32-bit floats, little-endian, one after the other in `values`; `shapes` has them by name."""
+
+    shapes: Mapping[str, tuple[int, ...]]
+    values: Frame = dataclasses.field(repr=False)
+
+    def __post_init__(self) -> None:
+        """Raise ProtocolError unless the values match the shapes."""
+        if not all(type(length) is int and length > 0 for shape in self.shapes.values() for length in shape):
+            raise ProtocolError("An array has an unusable shape.")
+        if sum(map(math.prod, self.shapes.values())) * FLOAT_BYTES != len(self.values):
+            raise ProtocolError("Arrays have another number of values than their shapes.")
 
 
 # ── Messages ─────────────────────────────────────────────────────────────────────────────────────
@@ -271,10 +292,83 @@ class Beat(Message):
     type = "beat"
 
 
+# ── Between the scheduler of a cluster and its workers ───────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class Share(Message):
+    """Worker: others can compute tiles of the job."""
+
+    type = "share"
+    job: int
+
+
+@dataclass(frozen=True)
+class Help(Message):
+    """Scheduler: compute tiles of another worker's job, until a Cancel. `job` is the number of this help."""
+
+    type = "help"
+    job: int
+    request: Request
+
+
+@dataclass(frozen=True)
+class HelpBegins(Message):
+    """Scheduler: another worker is ready to compute tiles of the job; `helper` is the number of its help."""
+
+    type = "help-begins"
+    job: int
+    helper: int
+
+
+@dataclass(frozen=True)
+class HelpEnds(Message):
+    """Scheduler: a helper is lost or has other work. It answers no more tasks."""
+
+    type = "help-ends"
+    job: int
+    helper: int
+
+
+@dataclass(frozen=True)
+class TileTask(Message):
+    """Worker to its helper: compute a part of the loss of a tile.
+
+    Attributes:
+        job: the number of the worker's job; the scheduler replaces it by that of the help.
+        helper: the number of the help.
+        task: the number of the task.
+        part: the name of the part to compute.
+        tile: the number of the tile.
+        region: the tile without its halo, in its image.
+        arrays: what the helper lacks.
+    """
+
+    type = "tile-task"
+    job: int
+    helper: int
+    task: int
+    part: str
+    tile: int
+    region: Region
+    arrays: Arrays
+
+
+@dataclass(frozen=True)
+class TileAnswer(Message):
+    """Helper: the result of a task. `job` is as in TileTask, in the other direction."""
+
+    type = "tile-answer"
+    job: int
+    task: int
+    arrays: Arrays
+
+
 MESSAGES: dict[str, type[Message]] = {
     kind.type: kind
     for kind in (
         *(Hello, Welcome, Refused, Submit, Cancel, FinishEarly, Stop),
         *(Queued, Progress, Result, Failed, Cancelled, Beat),
+        *(Share, Help, HelpBegins, HelpEnds, TileTask, TileAnswer),
     )
 }
