@@ -27,11 +27,15 @@ from atelier_shared.deepdream import DeepDream
 from atelier_shared.errors import JobCancelled, JobFailed, ProtocolError, VersionMismatch
 from atelier_shared.messages import (
     PROTOCOL_VERSION,
+    Arrays,
     Beat,
     Cancel,
     Failed,
     Frame,
     Hello,
+    Help,
+    HelpBegins,
+    HelpEnds,
     Message,
     Picture,
     Progress,
@@ -39,7 +43,10 @@ from atelier_shared.messages import (
     Refused,
     Region,
     Result,
+    Share,
     Submit,
+    TileAnswer,
+    TileTask,
     Welcome,
 )
 from atelier_shared.requests import Identity
@@ -593,6 +600,24 @@ def test_after_a_forged_message_the_genuine_one_is_accepted(backend: Running) ->
         client.send([bytes(frame) for frame in signed])
         answers = [client.next_except_beats(signer) for _ in range(3)]
         assert answers == [Queued(7, 0), Progress(7, 1, 1), Result(7, PICTURE)]
+
+
+def test_messages_between_the_workers_of_a_cluster_are_refused_from_clients(backend: Running) -> None:
+    between_workers = (
+        Share(1),
+        Help(1, Identity()),
+        HelpBegins(1, 1),
+        HelpEnds(1, 1),
+        TileTask(1, 1, 1, "sums", 0, WHOLE, Arrays({"image": (1,)}, bytes(4))),
+        TileAnswer(1, 1, Arrays({}, b"")),
+    )
+    with RawClient(backend.port, backend.key) as client:
+        signer = client.shake_hands(backend.key)
+        for message in between_workers:
+            client.send([bytes(frame) for frame in signer.sign(pack(message))])
+            refused = client.next_except_beats(signer)
+            assert isinstance(refused, Refused) and "clients must not send" in refused.sentence
+    assert_works(backend)
 
 
 def test_a_replayed_message_is_refused(backend: Running) -> None:
