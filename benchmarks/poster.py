@@ -137,14 +137,17 @@ def compare(helper: OneHelper, options: argparse.Namespace) -> None:
     shared = SharedTiles(helper)
     for step in range(options.steps):
         image = (content + 0.1 * torch.rand(content.shape)).clamp(0, 1)
-        seconds, results = [], []
+        seconds, work, results = [], [], []
         for turns.current in (ThisProcess(), shared):
             before, begun_s = (helper.bytes_there, helper.bytes_back), time.perf_counter()
+            busy_s = time.process_time()
             results.append(objective(image))
             seconds.append(time.perf_counter() - begun_s)
+            work.append(time.process_time() - busy_s)
         (loss, gradient), (shared_loss, shared_gradient) = results
         there, back = helper.bytes_there - before[0], helper.bytes_back - before[1]
         times = f"{seconds[0]:.1f} s alone, {seconds[1]:.1f} s shared, ratio {seconds[1] / seconds[0]:.2f}"
+        times += f", processor time of this process {work[0]:.1f} and {work[1]:.1f} s"
         of_loss = abs(shared_loss / loss - 1)
         of_gradient = (shared_gradient - gradient).norm() / gradient.norm()
         print(f"step {step + 1} with {turns.count} tiles: {times}; {there} bytes there, {back} back")

@@ -137,7 +137,8 @@ def stylize(
             tile_scale=tile_scale,
             workers=workers,
         )
-        evaluate = cuda_graphs.for_size(objective, pastiche, is_recorded=network.path.recorded)
+        is_recorded = network.path.recorded and not objective.is_tiled
+        evaluate = cuda_graphs.for_size(objective, pastiche, is_recorded=is_recorded)
         if predicted:
             evaluate = _near(predicted, evaluate)
         descent = OPTIMIZERS[settings.optimizer](evaluate, pastiche)

@@ -115,13 +115,18 @@ class StyleObjective:
         self._places = self._features(content).tiles(content)
         self._tiles = self._compute_tiles(content, styles, strength, content if init is None else init)
 
+    @property
+    def is_tiled(self) -> bool:
+        """Whether the picture has several tiles, so that other processes may compute some."""
+        return len(self._tiles) > 1
+
     @torch.no_grad()
     def __call__(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Compute the total loss () of an image (1, 3, H, W) and its gradient with respect to it."""
         smoothness = self._weights.smoothness * SMOOTHNESS
         loss = smoothness * total_variation(image, self._visible)
         gradient = total_variation_gradient(image, self._visible).mul_(smoothness)
-        compute = self._compute_whole if len(self._tiles) == 1 else self._compute_in_tiles
+        compute = self._compute_in_tiles if self.is_tiled else self._compute_whole
         grams, results = compute(image)
         for number, tile_loss, tile_gradient in results:
             loss += tile_loss

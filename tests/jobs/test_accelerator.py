@@ -211,7 +211,7 @@ def test_an_evaluation_of_the_loss_can_be_recorded(
         network=dispatch._load_network("vgg19", models, DEVICE, pooling="max"),
         visible=visible,
         strength=1.0,
-        weights=dispatch._loss_weights(FINE),
+        weights=dispatch.loss_weights(FINE),
         tile_scale=tile_scale,
     )
     before = accelerator.synchronisations, accelerator.uploads
