@@ -31,6 +31,9 @@ from atelier_shared.home import KERNELS_FILE, replacing
 from atelier_shared.messages import Picture, Queued, Region
 from atelier_shared.requests import Identity
 
+# Compile every test and module once, outside the checkout. Each test process would take seconds for it.
+sys.pycache_prefix, sys.dont_write_bytecode = str(CACHE / "bytecode"), False
+
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
 EVENTUALLY_S = 60.0

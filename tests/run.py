@@ -48,8 +48,6 @@ PROCESSES = 3
 IN_PROCESSES = ("-n", str(PROCESSES), "--no-loadscope-reorder")
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 """For torch, because the cores are busy already. Its threads would wait for each other."""
-BYTECODE = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(CACHE / "bytecode")}
-"""Compile every test and module once, outside the checkout; each test process would take seconds for it."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +111,7 @@ def check(name: str, *arguments: str, **variables: str) -> Outcome:
     """Run a module of the tests' environment on the checkout; its output is shown at once."""
     print(f"\n── {name} {' '.join(arguments)}", flush=True)
     started = time.monotonic()
-    environment = os.environ | {"ATELIER_TEST_CACHE": str(CACHE)} | BYTECODE | variables
+    environment = os.environ | {"ATELIER_TEST_CACHE": str(CACHE)} | variables
     done = subprocess.run([PYTHON, "-m", name, *arguments], cwd=CHECKOUT, env=environment)
     return Outcome(name, done.returncode, time.monotonic() - started)
 
