@@ -572,11 +572,16 @@ def traces(models: Path) -> tuple[int, int, int, bool, bytes, dict[Path, bytes]]
     return len(alive), sum(alive), *settings, files
 
 
+@functools.cache
+def steps_of(method: str, models: Path) -> int:
+    """Run a job, so that its networks are loaded, and return the number of its steps."""
+    return len(list(run.run(submit(EVERY[method], picture(), REGION, STYLE), models))) - 1
+
+
 @pytest.mark.parametrize("place", [0.0, 0.5, 1.0], ids=["first", "middle", "last"])
 @pytest.mark.parametrize("method", EVERY)
 def test_cancelling_at_any_step_leaves_no_traces(models: Path, method: str, place: float) -> None:
-    job = submit(EVERY[method], picture(), REGION, STYLE)
-    steps = len(list(run.run(job, models))) - 1  # now the networks for the next job are loaded
+    job, steps = submit(EVERY[method], picture(), REGION, STYLE), steps_of(method, models)
     before = traces(models)
     messages = run.run(job, models)
     taken = list(itertools.islice(messages, 1 + round(place * (steps - 1))))

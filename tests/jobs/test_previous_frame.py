@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import functools
 import itertools
 import sys
 from dataclasses import replace
@@ -82,6 +83,12 @@ def animated(
     return results
 
 
+@functools.cache
+def moving(request: PaintingRequest, models: Path) -> list[Pixels]:
+    """Return the results of the first four moving frames; cached, because several tests compare them."""
+    return animated(request, frames(4), models)
+
+
 def flicker(results: list[Pixels]) -> float:
     """Return the mean square of what changes beyond the motion of two pixels a frame."""
     inner = [result[8:-8, 8:-8].astype(float) for result in results]
@@ -101,8 +108,8 @@ def cases(*methods: str) -> list[Any]:
 @pytest.mark.parametrize("method", cases(*METHODS))
 def test_results_follow_the_motion_and_stay_sharp(models: Path, method: str) -> None:
     request, given = METHODS[method], frames(4)
-    coherent = animated(request, given, models)
-    alone = animated(replace(request, coherence=0.0), given, models)
+    coherent = moving(request, models)
+    alone = moving(replace(request, coherence=0.0), models)
     assert (coherent[0] == alone[0]).all()
     assert flicker(coherent) < 0.6 * flicker(alone)
     assert sharpness(coherent[-1]) > 0.85 * sharpness(alone[-1])
@@ -112,9 +119,9 @@ def test_results_follow_the_motion_and_stay_sharp(models: Path, method: str) -> 
 
 @pytest.mark.parametrize("method", cases("fast", "fine", "dream"))
 def test_coherence_is_a_matter_of_degree(models: Path, method: str) -> None:
-    request, given = METHODS[method], frames(2)
-    results = [animated(replace(request, coherence=c), given, models)[1] for c in (0.0, 0.5, 1.0)]
-    alone, half, full = (result.astype(float) for result in results)
+    request = METHODS[method]
+    alone, full = (moving(replace(request, coherence=c), models)[1].astype(float) for c in (0.0, 1.0))
+    half = animated(replace(request, coherence=0.5), frames(2), models)[1].astype(float)
     assert 0 < np.abs(half - alone).mean() < np.abs(full - alone).mean()
 
 
