@@ -53,8 +53,7 @@ METHODS: dict[str, Any] = {
     "fast": ONE_PASS,
     "light": replace(ONE_PASS, method="light"),
     "gallery": replace(ONE_PASS, method="gallery"),
-    "fine": StyleTransfer(iterations=20, tolerance=0.0, device="cpu"),
-    "fine-120": StyleTransfer(iterations=120, tolerance=0.0, device="cpu"),
+    "fine": StyleTransfer(quality="draft", tolerance=0.0, device="cpu"),
     "dream": DeepDream(device="cpu"),
 }
 RUDER_BOUNDARY = 0.002

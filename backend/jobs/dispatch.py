@@ -48,7 +48,7 @@ from .predictions import Prediction, blend
 
 DRAFT_PX = 512
 """Longest side of the fast pastiche from which the fine method starts; its first size is coarse anyway."""
-FURTHER_DRAFT_PX = 144
+FURTHER_DRAFT_PX = 288
 """The same for a further frame of an animation: it fills only the parts that the previous frame lacks."""
 NOISE = {"fast": 0.05, "content": 0.05, "noise": 0.8}
 """Share of noise in the fine method's first image; from noise alone, few steps never find the photo."""
