@@ -18,6 +18,8 @@ from typing import Any, TypeVar
 
 import psutil
 from gimp_session import Gimp, filters_in
+from PIL import Image
+from screen_file import read_screen
 
 WATCH = Path(__file__).parent / "watch_images.py"
 TICK = Path(__file__).parent / "tick"
@@ -77,8 +79,9 @@ class GimpWindow:
         """Start the screen, a window manager and GIMP. Wait until GIMP shows the photo."""
         with self._processes as processes:
             screen = "-screen", "0", f"{self.width}x{self.height}x24", "-nolisten", "tcp", "-displayfd", "1"
+            in_file = "-fbdir", str(self.gimp.user), "-nocursor"
             no_repeats = "-r"  # a slow machine releases keys late
-            xvfb = processes.enter_context(self._running("Xvfb", *screen, no_repeats))
+            xvfb = processes.enter_context(self._running("Xvfb", *screen, *in_file, no_repeats))
             assert xvfb.stdout
             display = xvfb.stdout.readline().decode().strip()
             assert display, "Xvfb did not start"
@@ -210,7 +213,7 @@ class GimpWindow:
 
     def place_of(self, text: str) -> tuple[int, int, int, int]:
         """Return left, top, width and height of a text, or of something with a tooltip, that begins so."""
-        places = [box for name, box in self._report()[2] if name.startswith(text)]
+        places = [box for name, box in self._report("places") if name.startswith(text)]
         assert places, f"there is no “{text}” in the dialog"
         left, top, width, height = places[0]
         return left, top, width, height
@@ -230,19 +233,23 @@ class GimpWindow:
 
     def visible_texts(self) -> list[str]:
         """Wait until the filter's dialog has processed all input and is drawn; return its visible texts."""
-        texts: list[str] = self._report()[0]
+        texts: list[str] = self._report("texts")
         return texts
 
     def settings(self) -> dict[str, Any]:
         """Wait like `visible_texts`; return the dialog's texts and numbers by the names of arguments."""
-        settings: dict[str, Any] = self._report()[1]
+        settings: dict[str, Any] = self._report("settings")
         return settings
 
-    def _report(self) -> list[Any]:
+    def _report(self, kind: str) -> Any:
+        """Return a report of `dialog_texts`."""
         self._questions += 1
-        question = str(self._questions)
+        question = f"{kind} {self._questions}"
         _write(self._question, question)
-        return self.wait_until(lambda: self._answer_to(question), "the dialog is idle", poll_s=FILE_POLL_S)
+        (report,) = self.wait_until(
+            lambda: self._answer_to(question), "the dialog is idle", poll_s=FILE_POLL_S
+        )
+        return report
 
     def is_open(self, title: str) -> bool:
         """Return whether a window with a title is open."""
@@ -271,21 +278,26 @@ class GimpWindow:
     def screen_hash(self, box: tuple[int, int, int, int]) -> str:
         """Return a hash of the pixels in a box of the screen: left, top, width, height."""
         left, top, width, height = box
-        file = self.gimp.user / "screen.ppm"
-        self._save_screen(file, "-window", "root", "-crop", f"{width}x{height}+{left}+{top}")
-        return hashlib.sha256(file.read_bytes()).hexdigest()
+        cropped = self._screen().crop((left, top, left + width, top + height))
+        return hashlib.sha256(cropped.tobytes()).hexdigest()
 
     def late_ticks(self, since_s: float) -> list[dict[str, Any]]:
         """Return the late ticks of a filter's main loop since a time of the monotonic clock: see `tick`."""
         lines = self._ticks.read_text().splitlines() if self._ticks.exists() else []
         return [late for late in map(json.loads, lines) if late["since"] >= since_s]
 
-    def take_screenshot(self, name: str, window: str = "root") -> Path:
+    def take_screenshot(self, name: str, window: str = "") -> Path:
         """Save the screen, or a window, as a numbered picture."""
         self._shots += 1
         file = self._screenshots / f"{self._shots:02}-{name.lower().replace(' ', '-')}.png"
-        self._save_screen(file, "-window", window)
+        left, top, width, height = self.box_of(window) if window else (0, 0, self.width, self.height)
+        self._screen().crop((left, top, left + width, top + height)).save(file, compress_level=1)
         return file
+
+    def _screen(self) -> Image.Image:
+        """Return the screen, once the server has answered a request and with it drawn all earlier ones."""
+        self._do("getdisplaygeometry")
+        return read_screen(self.gimp.user)
 
     def _fill_screen(self) -> None:
         window = self.wait_for(GIMP)
@@ -323,10 +335,6 @@ class GimpWindow:
     def _do(self, *words: str) -> str:
         """Return xdotool's output; it must succeed."""
         return subprocess.check_output([*self._xdotool, *words], env=self._environment, text=True)
-
-    def _save_screen(self, file: Path, *options: str) -> None:
-        command = [str(self.gimp.folder / "enter"), "import", *options, str(file)]
-        subprocess.run(command, env=self._environment, check=True)
 
     @contextmanager
     def _running(self, *command: str) -> Iterator[subprocess.Popen[bytes]]:

@@ -65,6 +65,8 @@ QUICK: Values = {"method": "gallery", "quality": "draft", "iterations": 2, "size
 BRIEF: Values = {"network": "squeezenet", "iterations": 2, "octaves": 1, "size": 256}
 FEW: Values = {"network": "squeezenet", "iterations": 4, "size": 64}
 SHORT = {DREAM: BRIEF, VISUALISE: FEW}
+LARGE_BUT_QUICK: Values = {"network": "squeezenet", "start": "content", "iterations": 15, "size": 256}
+"""A small network and no painting at the start: the backend's work on a large layer is short."""
 LONG: Values = {**BRIEF, "iterations": 500, "octaves": 12, "octave_scale": 1.1}
 FEATHERED_ELLIPSE = """
 from gi.repository import Gimp
@@ -294,7 +296,7 @@ def wait_for_preview(window: GimpWindow, dialog: str, unfinished: tuple[str, ...
 def test_escape_leaves_the_image_unchanged(window: GimpWindow, procedure: str) -> None:
     with feathered_ellipse(window):
         before = window.image()
-        dialog = open_dialog(window, procedure)
+        dialog = open_dialog(window, procedure, **SHORT.get(procedure, {}))
         name = title_of(procedure).strip("^$")
         window.take_screenshot(f"{name}-dialog")
         wait_for_preview(window, dialog)
@@ -765,7 +767,7 @@ def test_the_window_is_never_blocked_while_a_job_runs(gimp_version: str, home: P
     photo = resized("chelsea.jpg", LARGE_PX, tmp_path / "large.png")
     style = resized("starry_night.jpg", LARGE_PX, tmp_path / "style.jpg")
     with shown(gimp_version, home, tmp_path, f"{gimp_version}-large", photo, ticks=True) as window:
-        dialog = open_dialog(window, STYLE, iterations=15, size=256)
+        dialog = open_dialog(window, STYLE, **LARGE_BUT_QUICK)
         plain = wait_for_preview(window, dialog)
         choose_file(window, style)
         assert wait_for_preview(window, dialog) != plain

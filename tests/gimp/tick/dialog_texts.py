@@ -1,13 +1,14 @@
-"""A report of a filter's dialog, made when it is idle: its visible texts, its settings, and where things are.
+"""A report of a filter's dialog, made when it is idle: its visible texts, its settings, or where things are.
 
-The test writes a question, any text, into one file. After all earlier key presses are processed and
-everything is drawn, the question and the report are written into another file as JSON.
+The test writes a question into one file: a key of REPORTS, and a number that makes it a new one. After all
+earlier key presses are processed and everything is drawn, the question and the report are written into
+another file as JSON.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ def answer_questions(question: Path, answer: Path) -> None:
 
     def reply(text: str) -> bool:
         draft = answer.with_suffix(".part")
-        draft.write_text(json.dumps([text, list(_texts()), _settings(), list(_places())]))
+        draft.write_text(json.dumps([text, REPORTS[text.split()[0]]()]))
         draft.replace(answer)
         return False
 
@@ -109,3 +110,11 @@ def _settings() -> dict[str, Any]:
             values = {spec.name: config.get_property(spec.name) for spec in config.list_properties()}
             return {name: value for name, value in values.items() if isinstance(value, str | int | float)}
     return {}
+
+
+REPORTS: dict[str, Callable[[], Any]] = {
+    "texts": lambda: list(_texts()),
+    "settings": _settings,
+    "places": lambda: list(_places()),
+}
+"""The reports, by the first word of the question."""
