@@ -53,6 +53,7 @@ MAY_IMPORT = {
     ),
     "backend.serving": (
         "zmq backend.compat.allocator backend.compat.open_files backend.compat.primitive_caches"
+        " backend.compat.waiting_threads"
         " atelier_shared"
     ),
     "backend.cluster": (

@@ -27,7 +27,7 @@ from atelier_shared.messages import (
     Submit,
 )
 
-from ..compat import allocator, primitive_caches
+from ..compat import allocator, primitive_caches, waiting_threads
 from .job_pipe import JobPipe
 from .worker_pipe import WorkerPipe
 
@@ -80,6 +80,7 @@ def work(end: socket.socket, load: Load) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C in the server's terminal is for the server
     allocator.share_one_arena()
     primitive_caches.limit()
+    waiting_threads.sleep()
     pipe = WorkerPipe(end)
     try:
         with _beating(pipe):

@@ -1,0 +1,17 @@
+"""How the threads of PyTorch's operators wait for each other: asleep.
+
+OpenMP's threads spin by default, because that saves the microseconds of waking up. If other programs keep
+the processors busy, the thread that is waited for does not run, and the spinning ones take its time.
+"""
+
+from __future__ import annotations
+
+import os
+
+VARIABLE = "OMP_WAIT_POLICY"
+"""Read by OpenMP's library when it is loaded: OpenMP 5.2, 21.2.7."""
+
+
+def sleep() -> None:
+    """Let waiting threads sleep, unless the user has chosen; call this before PyTorch is imported."""
+    os.environ.setdefault(VARIABLE, "passive")
