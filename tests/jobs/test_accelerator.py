@@ -33,7 +33,8 @@ KERNELS = {
 }
 WIDTH, HEIGHT = 112, 96
 FINE = StyleTransfer(size=64, iterations=3)
-FAST = replace(FINE, method="fast")
+AS_LARGE = replace(FINE, size=WIDTH)
+"""Painted at the content's own size, so that no strokes are added to an enlargement."""
 DREAM = DeepDream(size=WIDTH, octaves=2, iterations=2, network="squeezenet")
 CHANNELS = Visualise(size=64, iterations=2, network="squeezenet", units="channels", channels="1-2")
 
@@ -49,9 +50,10 @@ def every(request: PaintingRequest, *names: str) -> Iterator[PaintingRequest]:
 
 
 REQUESTS = [
-    *every(FINE, "method", "objective", "network", "optimizer", "pooling", "start", "colours"),
-    *every(FAST, "objective", "colours"),
+    *every(AS_LARGE, "method", "objective", "network", "optimizer", "pooling", "start", "colours"),
+    *every(replace(AS_LARGE, method="fast"), "objective", "colours"),
     *every(DREAM, "network", "smoothing", "start", "colours"),
+    *(replace(FINE, method=method) for method in ("fine", "fast", "gallery", "light")),
     *(replace(FINE, method=method, size=200) for method in ("fine", "fast", "gallery", "light")),
     replace(DREAM, objective="class", imagenet_class="tench"),
     replace(DREAM, objective="guide"),
