@@ -11,6 +11,8 @@ for each size; the following ones do not. The shared loss and gradient are compa
 from __future__ import annotations
 
 import argparse
+import contextlib
+import operator
 import queue
 import threading
 import time
@@ -18,6 +20,7 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
+import psutil
 import torch
 from torch import Tensor
 
@@ -92,11 +95,12 @@ class OneHelper:
         return self._received.get() if wait or not self._received.empty() else None
 
     def _read(self) -> None:
-        while True:
-            message = self._pipe.receive()
-            if isinstance(message, TileAnswer):
-                self.bytes_back += _bytes(message)
-                self._received.put(message)
+        with contextlib.suppress(OSError):  # the end
+            while True:
+                message = self._pipe.receive()
+                if isinstance(message, TileAnswer):
+                    self.bytes_back += _bytes(message)
+                    self._received.put(message)
 
 
 def _bytes(message: Message) -> int:
@@ -116,15 +120,14 @@ def main() -> None:
     torch.set_num_threads(1)
     process, end = worker_process.started(partial(load_on_one_thread, options.models))
     try:
-        compare(OneHelper(WorkerPipe(end)), options)
+        compare(OneHelper(WorkerPipe(end)), psutil.Process(process.pid), options)
     finally:
         end.close()
         worker_process.end(process)
 
 
-def compare(helper: OneHelper, options: argparse.Namespace) -> None:
-    content = photograph("chelsea.jpg", options.width)
-    turns = Turns()
+def compare(helper: OneHelper, process: psutil.Process, options: argparse.Namespace) -> None:
+    content, turns = photograph("chelsea.jpg", options.width), Turns()
     objective = StyleObjective(
         content,
         [Style(photograph("starry_night.jpg", 512))],
@@ -134,24 +137,39 @@ def compare(helper: OneHelper, options: argparse.Namespace) -> None:
         weights=dispatch.loss_weights(REQUEST),
         workers=turns,
     )
-    shared = SharedTiles(helper)
+    shared, processes = SharedTiles(helper), (psutil.Process(), process)
     for step in range(options.steps):
         image = (content + 0.1 * torch.rand(content.shape)).clamp(0, 1)
-        seconds, work, results = [], [], []
-        for turns.current in (ThisProcess(), shared):
-            before, begun_s = (helper.bytes_there, helper.bytes_back), time.perf_counter()
-            busy_s = time.process_time()
+        results = []
+        for way, turns.current in (("alone", ThisProcess()), ("shared", shared)):
+            before = [
+                *map(busy_seconds, processes),
+                helper.bytes_there,
+                helper.bytes_back,
+                time.perf_counter(),
+            ]
             results.append(objective(image))
-            seconds.append(time.perf_counter() - begun_s)
-            work.append(time.process_time() - busy_s)
+            after = [
+                *map(busy_seconds, processes),
+                helper.bytes_there,
+                helper.bytes_back,
+                time.perf_counter(),
+            ]
+            own_s, its_s, there, back, elapsed_s = map(operator.sub, after, before)
+            print(
+                f"step {step + 1}, {turns.count} tiles, {way}: {elapsed_s:.1f} s; processor time {own_s:.1f} "
+                f"and {its_s:.1f} s; {there} bytes there, {back} back",
+                flush=True,
+            )
         (loss, gradient), (shared_loss, shared_gradient) = results
-        there, back = helper.bytes_there - before[0], helper.bytes_back - before[1]
-        times = f"{seconds[0]:.1f} s alone, {seconds[1]:.1f} s shared, ratio {seconds[1] / seconds[0]:.2f}"
-        times += f", processor time of this process {work[0]:.1f} and {work[1]:.1f} s"
         of_loss = abs(shared_loss / loss - 1)
         of_gradient = (shared_gradient - gradient).norm() / gradient.norm()
-        print(f"step {step + 1} with {turns.count} tiles: {times}; {there} bytes there, {back} back")
-        print(f"    the loss differs by {of_loss:.1e}, the gradient by {of_gradient:.1e}", flush=True)
+        print(f"    the loss differs by {of_loss:.1e}, the gradient by {of_gradient:.1e}")
+
+
+def busy_seconds(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The scheduler's side of a cluster: a TLS port. Each worker that connects to it joins the server.
 
 Sources:
-    https://docs.python.org/3/library/asyncio-stream.html; tcp(7) for keep-alive
+    https://docs.python.org/3/library/asyncio-stream.html
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from ..serving.jobs import Start, Tell
 from ..serving.worker import FINAL_MESSAGES, PATIENCE_S
 from ..serving.worker_pipe import SIZES, with_sizes
 from ..serving.worker_process import READY
-from . import keep_alive
+from . import tcp_options
 from .address import Address
 from .certificates import has_same_version
 
@@ -153,7 +153,7 @@ class RemoteWorker:
         self._has_moved = False
         self._check: asyncio.TimerHandle | None = None
         writer.transport.set_write_buffer_limits(high=1)  # so that drain() waits until bytes have moved
-        keep_alive.use(writer)
+        tcp_options.use(writer)
 
     @property
     def has_job(self) -> bool:

@@ -18,7 +18,7 @@ from atelier_shared.errors import AtelierError
 
 from ..serving import worker_process
 from ..serving.worker_process import Load
-from . import keep_alive
+from . import tcp_options
 from .address import Address
 from .certificates import has_same_version
 
@@ -72,7 +72,7 @@ async def _work(
     try:
         if not has_same_version(writer.get_extra_info("ssl_object")):
             raise AtelierError(_OTHER_VERSION, address=address)
-        keep_alive.use(writer)
+        tcp_options.use(writer)
         with _process(load) as pipe:
             from_process, to_process = await asyncio.open_connection(sock=pipe, limit=PIECE_BYTES)
             log.info("connected to %s", address)

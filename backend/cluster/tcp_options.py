@@ -1,5 +1,6 @@
-"""TCP keep-alive: a machine that was switched off is noticed although no bytes are due from it.
+"""TCP options, so that a lost machine is noticed, and a slow one is not taken for lost.
 
+A machine that was switched off is noticed by keep-alive, although no bytes are due from it.
 No questions are sent while bytes are unacknowledged, so these have a time limit of their own.
 
 Source: tcp(7)
@@ -13,12 +14,17 @@ import socket
 IDLE_S, INTERVAL_S, COUNT = 10, 5, 3
 """A silent machine is asked after IDLE_S, and counts as lost after COUNT questions without an answer."""
 
+UNSENT_BYTES = 1 << 16
+"""Bytes that the system takes before it has sent them. By default it takes megabytes, and then none for as
+long as a slow connection needs for them."""
+
 
 def use(writer: asyncio.StreamWriter) -> None:
-    """Switch keep-alive on for a connection."""
+    """Set the options of a connection."""
     connection: socket.socket = writer.get_extra_info("socket")
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     options = {
+        "TCP_NOTSENT_LOWAT": UNSENT_BYTES,
         "TCP_KEEPIDLE": IDLE_S,
         "TCP_KEEPINTVL": INTERVAL_S,
         "TCP_KEEPCNT": COUNT,
