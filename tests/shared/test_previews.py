@@ -13,6 +13,7 @@ from atelier_shared.request import LARGEST_PREVIEW_PX, PREVIEW_PX, Preview
 from atelier_shared.requests import Identity
 from atelier_shared.sizes import fit
 from atelier_shared.style_transfer import QUICK_PIXELS, STYLE_SHARE, StyleTransfer, quick_px
+from atelier_shared.visualise import Visualise
 
 LAYER = 4000, 2000
 PRESETTED = {name: replace(DeepDream(), **preset.settings) for name, preset in PRESETS.items()}  # type: ignore[arg-type]
@@ -110,3 +111,10 @@ def test_the_first_preview_of_a_dream_takes_at_most_half_a_second(network: str, 
 
 def test_the_identity_is_its_own_preview() -> None:
     assert Identity().previews(10, 10) == [Preview(Identity(), PREVIEW_PX)]
+
+
+def test_a_short_visualisation_is_previewed_as_it_is() -> None:
+    short, long = Visualise(), Visualise(units="channels")
+    assert short.previews(*LAYER)[-1] == Preview(short, LARGEST_PREVIEW_PX)
+    for request, _px in long.previews(*LAYER):
+        assert isinstance(request, Visualise) and request.size < long.size

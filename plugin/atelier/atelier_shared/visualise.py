@@ -9,6 +9,7 @@ from .deferred_translation import N_
 from .imagenet_classes import class_indices
 from .networks import NETWORKS, VISUALISE, network_options
 from .request import (
+    LARGEST_PREVIEW_PX,
     PREVIEW_PX,
     SMALLEST_PX,
     Condition,
@@ -26,6 +27,8 @@ PREVIEW_CHANNELS = "0-15"
 """Channels in the preview of a whole layer; no layer has fewer."""
 VISUALISATION_PREVIEW_PX = 96
 FEWEST_PREVIEW_STEPS = 16
+LONGEST_PREVIEW_S = 30.0
+"""Usual duration of the longest run that is previewed as it is."""
 PREVIEW_LENGTH = 8
 """Half seconds for the second preview."""
 
@@ -124,14 +127,21 @@ class Visualise(PaintingRequest):
         return " ".join(filter(None, (self.name, self.network, device)))
 
     def previews(self, width: int, height: int, part: float = 1.0) -> list[Preview]:
-        """Return sheets of small pictures with fewer steps; of a whole layer, only the first channels."""
+        """Return the first steps of small pictures, then the run itself if it is short enough.
+
+        Only the run itself shows its pictures, because another size has another start. Of a long run, more
+        steps of small pictures are shown; of a whole layer, only the first channels.
+        """
         channels = self.channels or PREVIEW_CHANNELS
         small = replace(self, channels=channels, size=min(self.size, VISUALISATION_PREVIEW_PX))
         one_step = replace(small, iterations=1).work(width, height)
         affordable = int(NETWORKS[self.network].work_in_half_second / one_step)
         fewest = min(self.iterations, FEWEST_PREVIEW_STEPS)
-        steps = sorted({fewest, min(self.iterations, max(fewest, PREVIEW_LENGTH * affordable))})
-        return [Preview(replace(small, iterations=each), PREVIEW_PX) for each in steps]
+        quick = Preview(replace(small, iterations=fewest), PREVIEW_PX)
+        if self.usual_seconds(width, height) <= LONGEST_PREVIEW_S:
+            return [quick, Preview(self, LARGEST_PREVIEW_PX)]
+        steps = min(self.iterations, max(fewest, PREVIEW_LENGTH * affordable))
+        return list(dict.fromkeys((quick, Preview(replace(small, iterations=steps), PREVIEW_PX))))
 
     def subject(self, picture_name: str) -> str:
         """Return the classes, or the layer and its channels."""
