@@ -56,12 +56,18 @@ def command_for(file: str, gimp: Gimp) -> str:
     return f"'{gimp.folder / 'gimp-console'}' -i {command}"
 
 
+def save_small(sample: str, file: Path) -> None:
+    """Save a sample at a size that is painted at once."""
+    with Image.open(SAMPLES / sample) as picture:
+        picture.resize((120, 90)).save(file)
+
+
 @pytest.mark.parametrize("language", ["python", "scheme"])
 def test_an_example_saves_a_painted_picture(gimp: Gimp, language: str, tmp_path: Path) -> None:
     file, code = example(language)
     (tmp_path / file).write_text(code, encoding="utf-8")
-    shutil.copy(SAMPLES / "chelsea.jpg", tmp_path / "photo.jpg")
-    shutil.copy(SAMPLES / "starry_night.jpg", tmp_path / "painting.jpg")
+    save_small("chelsea.jpg", tmp_path / "photo.jpg")
+    save_small("starry_night.jpg", tmp_path / "painting.jpg")
 
     done = subprocess.run(
         command_for(file, gimp),
@@ -101,8 +107,7 @@ Gimp.file_save(Gimp.RunMode.NONINTERACTIVE, image, Gio.File.new_for_path("{folde
 
 def test_the_command_line_repeats_a_layer_from_its_parasite(gimp: Gimp, tmp_path: Path) -> None:
     for name, file in (("chelsea.jpg", "photo.png"), ("starry_night.jpg", "a style.png")):
-        with Image.open(SAMPLES / name) as picture:
-            picture.resize((120, 90)).save(tmp_path / file)
+        save_small(name, tmp_path / file)
     done = gimp.run_python(PAINT.format(folder=tmp_path))
     assert done.returncode == 0, done.stderr
     again = ["style", "photo.png", "--settings", "settings", "-q", "-o", "again.png"]
