@@ -710,20 +710,6 @@ def test_an_unchanged_photo_fails_the_self_check(home: Home) -> None:
         self_check.check_painted(home)
 
 
-@pytest.mark.slow
-def test_the_installation_measures_the_speed_of_the_default_methods(
-    home: Home, models: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    link_environment(home)
-    home.models.symlink_to(models)
-    monkeypatch.setenv("ATELIER_HOME", str(home.folder))
-    self_check.measure_speed(Plan(home))
-    stop_backend(home.folder)
-    slowness = read_slowness(home.folder)
-    assert estimate(StyleTransfer(), 4000, 3000, slowness)
-    assert estimate(DeepDream(), 4000, 3000, slowness)
-
-
 def test_the_reason_of_a_failure_is_found_in_gimp_s_messages(home: Home) -> None:
     home.log.write_text("noise\nTraceback:\nRuntimeError: GIMP did not load the plug-in\nmore noise\n")
     assert self_check.failure_in(home.log) == "GIMP did not load the plug-in"
@@ -804,7 +790,10 @@ def check_installed(done: subprocess.CompletedProcess[str], clone: Path, user: P
     assert len(list((user / ".atelier/thumbnails").glob("*.png"))) == len(GALLERY) + len(PRESETS)
     assert {file.stem for file in (user / ".atelier/styles").iterdir()} == set(GALLERY)
     assert done.stdout.count(" paints chelsea.jpg") == 2, "in GIMP 3.0 and in 3.2"
-    assert estimate(StyleTransfer(), 4000, 3000, read_slowness(user / ".atelier"))
+    slowness = read_slowness(user / ".atelier")
+    for request in (StyleTransfer(), DeepDream()):
+        assert estimate(request, 4000, 3000, slowness)
+        assert any(job.startswith(f"{request.kind_of_job('auto')} ") for job in slowness), "measured itself"
     assert not [*clone.glob("build"), *clone.rglob("*.egg-info")]
 
 
