@@ -53,7 +53,15 @@ pytestmark = pytest.mark.slow
 SAMPLES = Path(__file__).resolve().parents[2] / "samples"
 WIDTH, HEIGHT, TILE_PX = 160, 32, 32
 WHOLE = Region(0, 0, WIDTH, HEIGHT)
-BRIEF = StyleTransfer(method="fine", device="cpu", start="content", size=WIDTH, iterations=5, tolerance=0.0)
+BRIEF = StyleTransfer(
+    method="fine",
+    network="squeezenet",
+    device="cpu",
+    start="content",
+    size=WIDTH,
+    iterations=5,
+    tolerance=0.0,
+)
 ENDLESS = dataclasses.replace(BRIEF, iterations=1000)
 CPU = torch.device("cpu")
 
@@ -123,7 +131,7 @@ def objective(
     return StyleObjective(
         content,
         [Style(style)],
-        network=load_network("vgg19", models, CPU, pooling="max"),
+        network=load_network(BRIEF.network, models, CPU, pooling="max"),
         visible=None if visible is None else visible[..., :width],
         strength=0.9,
         weights=dispatch.loss_weights(BRIEF),
