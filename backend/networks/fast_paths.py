@@ -39,6 +39,8 @@ MOST_GRADIENT_ERROR, MOST_LOSS_ERROR = 1e-2, 1e-2
 """Relative to float32's; for the loss after STEPS steps of Adam."""
 MOST_TIME_RATIO = 0.95
 """A candidate that saves less is not worth its rounding."""
+BEGUN = "begun"
+"""Stands for a choice whose trials were begun and not finished, because of a crash or a cancelled job."""
 EXACT_VARIABLE = "ATELIER_EXACT"
 """With this environment variable every network is computed in float32."""
 
@@ -96,8 +98,8 @@ def choose(name: str, layer: str, build: Build, device: torch.device, results_fi
     results, key = read_json_object(results_file), f"{devices.identity(device)}: {name}"
     chosen = str(results.get(key))
     if chosen not in CANDIDATES:
-        # first, so that a trial that crashes the process or its driver is not repeated
-        write_json_object(results_file, {**results, key: "exact"})
+        # Before the trials, because they can crash the process. A second crash leaves the exact path.
+        write_json_object(results_file, {**results, key: "exact" if chosen == BEGUN else BEGUN})
         chosen = fastest(layer, build, device)
         write_json_object(results_file, {**results, key: chosen})
     return CANDIDATES[chosen]

@@ -282,22 +282,13 @@ def test_a_waiting_job_takes_the_helper(cluster: Cluster, answers: list[TileAnsw
     eventually(lambda: is_idle(cluster), "both workers are free")
 
 
-def test_the_tiles_of_a_killed_helper_are_computed_by_the_other(
-    cluster: Cluster, alone: Picture, answers: list[TileAnswer]
+@pytest.mark.parametrize("killed", [1, 0], ids=["the helper", "the one with the job"])
+def test_the_other_worker_finishes_the_tiles_of_a_killed_one(
+    killed: int, cluster: Cluster, alone: Picture, answers: list[TileAnswer]
 ) -> None:
     with cluster.client() as client:
         job = begin(client, BRIEF)
         eventually(lambda: bool(answers), "the second worker has helped")
-        cluster.kill(cluster.workers[1])
+        cluster.kill(cluster.workers[killed])
         assert_similar(result(client, job), alone)
-        eventually(lambda: cluster.capacity() == 1, "the helper has left")
-
-
-def test_a_helper_takes_over_the_job_of_a_killed_worker(
-    cluster: Cluster, alone: Picture, answers: list[TileAnswer]
-) -> None:
-    with cluster.client() as client:
-        job = begin(client, BRIEF)
-        eventually(lambda: bool(answers), "the second worker has helped")
-        cluster.kill(cluster.workers[0])
-        assert_similar(result(client, job), alone)
+        eventually(lambda: cluster.capacity() == 1, "the killed worker has left")
