@@ -138,24 +138,17 @@ def compare(helper: OneHelper, process: psutil.Process, options: argparse.Namesp
         workers=turns,
     )
     shared, processes = SharedTiles(helper), (psutil.Process(), process)
+
+    def counters() -> list[float]:
+        return [*map(busy_seconds, processes), helper.bytes_there, helper.bytes_back, time.perf_counter()]
+
     for step in range(options.steps):
         image = (content + 0.1 * torch.rand(content.shape)).clamp(0, 1)
         results = []
         for way, turns.current in (("alone", ThisProcess()), ("shared", shared)):
-            before = [
-                *map(busy_seconds, processes),
-                helper.bytes_there,
-                helper.bytes_back,
-                time.perf_counter(),
-            ]
+            before = counters()
             results.append(objective(image))
-            after = [
-                *map(busy_seconds, processes),
-                helper.bytes_there,
-                helper.bytes_back,
-                time.perf_counter(),
-            ]
-            own_s, its_s, there, back, elapsed_s = map(operator.sub, after, before)
+            own_s, its_s, there, back, elapsed_s = map(operator.sub, counters(), before)
             print(
                 f"step {step + 1}, {turns.count} tiles, {way}: {elapsed_s:.1f} s; processor time {own_s:.1f} "
                 f"and {its_s:.1f} s; {there} bytes there, {back} back",

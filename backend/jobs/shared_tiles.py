@@ -122,8 +122,7 @@ class SharedTiles:
         """Compute the loss and the gradient of each tile, after its number."""
 
         def here(number: int) -> TileResult:
-            tile = tiles[number]
-            return number, *tile.loss_and_gradient(tile.see(images[number]), grams)
+            return number, *tiles[number].result(images[number], grams)
 
         def read(number: int, answer: Named) -> TileResult:
             return number, answer[LOSS], answer[GRADIENT]

@@ -27,9 +27,9 @@ Named = Mapping[str, Tensor]
 
 def packed(tensors: Named) -> Arrays:
     """Copy tensors into the arrays of a message, in 32-bit floats."""
-    values = [tensor.detach().cpu().numpy().astype(FLOAT).ravel() for tensor in tensors.values()]
+    values = [tensor.detach().cpu().numpy().astype(FLOAT, copy=False).ravel() for tensor in tensors.values()]
     shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-    return Arrays(shapes, np.concatenate(values).tobytes() if values else b"")
+    return Arrays(shapes, np.concatenate(values).data.cast("B") if values else b"")
 
 
 def unpacked(arrays: Arrays, device: torch.device) -> dict[str, Tensor]:

@@ -77,7 +77,7 @@ class TileHelper:
         tile, image = self._tiles[task.tile], self._images[task.tile]
         if task.part == SUMS:
             return sum_tensors(tile.gram_sum(image))
-        loss, gradient = tile.loss_and_gradient(tile.see(image), self._grams)
+        loss, gradient = tile.result(image, self._grams)
         return {LOSS: torch.as_tensor(loss), GRADIENT: gradient}
 
     def _keep(self, task: TileTask) -> None:

@@ -13,6 +13,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from ..imaging.resize import size_of
+
 Evaluation = Callable[[Tensor], tuple[Tensor, Tensor]]
 """From an image (1, 3, H, W) to its loss () and the gradient with respect to the image, (1, 3, H, W)."""
 
@@ -24,7 +26,7 @@ MOST_PIXELS = 1024 * 1024
 
 def for_size(evaluate: Evaluation, image: Tensor, *, is_recorded: bool) -> Evaluation:
     """Return `evaluate`, or its recording for images of this size if `is_recorded` and they are small."""
-    height, width = image.shape[-2:]
+    height, width = size_of(image)
     return recorded(evaluate, image) if is_recorded and height * width <= MOST_PIXELS else evaluate
 
 

@@ -12,6 +12,7 @@ Sources:
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import math
 import os
@@ -142,12 +143,19 @@ class Trial:
 
     def agrees_with(self, exact: Trial) -> bool:
         """Return whether the gradient, and the loss after some steps, are close to the exact ones."""
-        image, target = self._images(CHECKED_PX)
-        own, theirs = (trial.evaluation(image, target)(image)[1] for trial in (self, exact))
+        (own, image), (theirs, exact_image) = self._checked, exact._checked
         error = (own - theirs).norm() / theirs.norm()
-        losses = [exact.loss(trial.descended(image, target), target).item() for trial in (self, exact)]
+        _, target = self._images(CHECKED_PX)
+        losses = [exact.loss(each, target).item() for each in (image, exact_image)]
         is_close = math.isclose(*losses, rel_tol=MOST_LOSS_ERROR)
         return bool(error <= MOST_GRADIENT_ERROR) and is_close
+
+    @functools.cached_property
+    def _checked(self) -> tuple[Tensor, Tensor]:
+        """The gradient of the first image, and the image after STEPS steps of Adam, (1, 3, H, W) each."""
+        image, target = self._images(CHECKED_PX)
+        evaluate = self.evaluation(image, target)
+        return evaluate(image)[1], _descended(image, evaluate)
 
     def loss(self, image: Tensor, target: Tensor) -> Tensor:
         """Compute the mean squared difference of the features, (), in proportion to the target's."""
@@ -167,16 +175,6 @@ class Trial:
 
         return recorded(evaluate, image) if self._network.path.recorded else evaluate
 
-    def descended(self, image: Tensor, target: Tensor) -> Tensor:
-        """Return the image after STEPS steps of Adam."""
-        image, evaluate = image.clone(), self.evaluation(image, target)
-        optimizer = torch.optim.Adam([image], lr=STEP_SIZE)
-        for _ in range(STEPS):
-            _, image.grad = evaluate(image)
-            optimizer.step()
-            image.clamp_(0, 1)
-        return image
-
     def _features(self, image: Tensor) -> Tensor:
         return self._network.features(image, [self._layer])[self._layer]
 
@@ -188,3 +186,14 @@ class Trial:
         coarse = torch.rand(1, 3, 9, 9, generator=random)
         smooth = torch.nn.functional.interpolate(coarse, (side, side), mode="bilinear")
         return noise.to(self._device), (0.9 * smooth + 0.1 * noise).to(self._device)
+
+
+def _descended(image: Tensor, evaluate: Evaluation) -> Tensor:
+    """Return the image after STEPS steps of Adam."""
+    image = image.clone()
+    optimizer = torch.optim.Adam([image], lr=STEP_SIZE)
+    for _ in range(STEPS):
+        _, image.grad = evaluate(image)
+        optimizer.step()
+        image.clamp_(0, 1)
+    return image

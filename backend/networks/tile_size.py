@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ..compat import devices
+from ..imaging.resize import size_of
 from .feature_network import FeatureNetwork
 
 MEMORY_SHARE, MOST_BYTES = 0.5, 6 << 30
@@ -39,9 +40,9 @@ def tile_px(network: FeatureNetwork, layers: Sequence[str], image: Tensor, usual
         return usual_px
     budget = min(MEMORY_SHARE * free, MOST_BYTES)
     pixels = int(budget / (BYTES_PER_SAVED_BYTE * saved_bytes_per_pixel(network, layers, image)))
-    height, width = image.shape[-2:]
+    height, width = size_of(image)
     if height * width <= pixels:
-        return int(max(height, width))
+        return max(height, width)
     return max(LEAST_PX, math.isqrt(pixels) - 2 * network.halo_px(layers))
 
 

@@ -34,9 +34,9 @@ class Sharing:
 
     def begin(self) -> None:
         """Have free workers help the jobs that can be shared, the one with the fewest helpers first."""
-        for slot in self._slots:
-            jobs = [each.job for each in self._slots if each.job and _accepts_help(each.job)]
-            if slot.is_free and jobs:
+        jobs = [slot.job for slot in self._slots if slot.job and _accepts_help(slot.job)]
+        for slot in self._slots if jobs else ():
+            if slot.is_free:
                 helped = [helping.job for helping in self._helpings()]
                 self._begin(slot, min(jobs, key=helped.count))
 

@@ -77,5 +77,5 @@ def _strokes_for(base: Tensor, detail: StyleDetail, tile_scale: float) -> Tensor
     strokes = torch.empty_like(base)
     for tile in framed_tiles(size_of(base), detail.halo_px, tile_scale):
         part = reflected_part(base, tile.outer)
-        tile.inner.of(strokes).copy_(tile.inner.relative_to(tile.outer).of(detail(part) - part))
+        tile.inner.of(strokes).copy_(tile.inner.relative_to(tile.outer).of(detail.detail_for(part)))
     return strokes

@@ -75,12 +75,16 @@ class StyleDetail:
 
         Within `halo_px` of its edges it differs from the same place in a larger part.
         """
+        return part.add(self.detail_for(part), alpha=self.strength)
+
+    def detail_for(self, part: Tensor) -> Tensor:
+        """Return the detail that suits a part (1, 3, h, w), in its size and in full strength."""
         windows = avg_pool2d(part, 2).unfold(2, KEY_PX, HOP_PX // 2).unfold(3, KEY_PX, HOP_PX // 2)
         rows, columns = windows.shape[2:4]
         keys = _keys(windows.permute(0, 2, 3, 1, 4, 5).flatten(0, 2))  # (rows × columns, K - 1)
         queries = torch.cat([keys, torch.ones_like(keys[:, :1])], dim=1)
         found = best_matches(queries.T.reshape(1, -1, rows, columns), self.patches, self.directions)
-        return part.add(_blended(found), alpha=self.strength)
+        return _blended(found)
 
 
 def style_detail(

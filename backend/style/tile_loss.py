@@ -113,6 +113,10 @@ class TileLoss:
         loss = sum(term.loss(seen.pieces, shares) for term in self.compared)
         return loss, seen.gradient(self._feature_gradients(seen.pieces, shares, grams))
 
+    def result(self, image: Tensor, grams: TensorsByLayer) -> tuple[Tensor | int, Tensor]:
+        """Compute `loss_and_gradient` of an image."""
+        return self.loss_and_gradient(self.see(image), grams)
+
     def _shares(self, pieces: PiecesByLayer) -> dict[str, Count]:
         """Return the tile's share of all positions of the picture by layer."""
         whole = self.style.positions
@@ -163,4 +167,4 @@ class ThisProcess:
     ) -> Iterable[TileResult]:
         """Compute the loss and the gradient of each tile, after its number."""
         for number, (tile, image) in enumerate(zip(tiles, images, strict=True)):
-            yield number, *tile.loss_and_gradient(tile.see(image), grams)
+            yield number, *tile.result(image, grams)
