@@ -65,7 +65,7 @@ class Turns:
     def losses_and_gradients(
         self, tiles: Sequence[TileLoss], images: Sequence[Tensor], grams: TensorsByLayer
     ) -> Iterable[TileResult]:
-        """Compute the loss and the gradient of each tile, after its number."""
+        """Yield the number, the loss and the gradient of each tile."""
         return self.current.losses_and_gradients(tiles, images, grams)
 
 

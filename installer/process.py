@@ -28,8 +28,8 @@ NETWORK_ERRORS = (
     r"|incomplete-download"
 )
 NO_CAUSE = re.compile(r"\s|subprocess\.CalledProcessError: ")
-"""An indented line, such as code in a traceback, and the last line of a Python program whose own program
-failed; the cause is above."""
+"""Lines without a cause: indented ones, such as code in a traceback, and the last line of a Python program
+that failed because a program that it started failed."""
 EXPLANATIONS = {
     r"No space left on device|not enough space on the disk|Disk quota exceeded": DISK_FULL,
     r"DO NOT MATCH THE HASHES": (

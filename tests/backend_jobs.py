@@ -1,4 +1,4 @@
-"""Real backends: jobs that end at once or never, other filters or commands, and their end."""
+"""Real backends: endless and immediate jobs, replaced filters and commands, and shutdown."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ class Cluster:
         eventually(lambda: self.capacity() == wanted, f"there are {wanted} workers")
 
     def kill(self, process: SpawnProcess) -> None:
-        """Kill a worker with its worker process, as the loss of its machine does."""
+        """Kill a worker and its worker process, as if its machine were lost."""
         for each in (psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)):
             with contextlib.suppress(psutil.NoSuchProcess):
                 os.kill(each.pid, signal.SIGKILL)

@@ -56,8 +56,8 @@ log = logging.getLogger(__name__)
 def listening(address: Address, tls: ssl.SSLContext, join: Join, leave: Leave) -> Iterator[int]:
     """Listen for workers during the block, and yield the port, which is a free one if the address has 0.
 
-    `join` and `leave` are called from another thread with the function of a worker that starts a job; `leave`
-    also with whether the worker had a job.
+    `join` and `leave` are called from another thread, with the worker's function to start a job. The second
+    argument of `leave` is True if the worker had a job.
 
     Raises:
         AtelierError: the port cannot be used.
@@ -194,7 +194,7 @@ class RemoteWorker:
 
     def _begin(self, job: RemoteJob, begin: Submit | Help) -> None:
         if self._writer.transport.is_closing():
-            return  # the server is about to learn it, and begins the job again
+            return  # `leave` follows, and the server begins the job again
         self._job = job
         self._send(begin)
         self._check_later()

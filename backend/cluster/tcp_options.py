@@ -1,7 +1,7 @@
 """TCP options, so that a lost machine is noticed, and a slow one is not taken for lost.
 
 A machine that was switched off is noticed by keep-alive, although no bytes are due from it.
-No questions are sent while bytes are unacknowledged, so these have a time limit of their own.
+No probes are sent while bytes are unacknowledged, so unacknowledged bytes have their own time limit.
 
 Source: tcp(7)
 """
@@ -15,8 +15,8 @@ IDLE_S, INTERVAL_S, COUNT = 10, 5, 3
 """A silent machine is asked after IDLE_S, and counts as lost after COUNT questions without an answer."""
 
 UNSENT_BYTES = 1 << 16
-"""Bytes that the system takes before it has sent them. By default it takes megabytes, and then none for as
-long as a slow connection needs for them."""
+"""Most unsent bytes in the system's buffer. By default it takes megabytes at once, and no more until a slow
+connection has sent them, so that the connection seems silent."""
 
 
 def use(writer: asyncio.StreamWriter) -> None:

@@ -55,7 +55,7 @@ def is_out_of_memory(error: RuntimeError) -> bool:
 
 
 def free_bytes(device: torch.device) -> int | None:
-    """Return the free memory of an accelerator, its own cache included; None for the processor."""
+    """Return the free memory of an accelerator, including PyTorch's cache; None for the processor."""
     if device.type in ("cuda", "xpu"):
         module = getattr(torch, device.type)
         cached = module.memory_reserved(device) - module.memory_allocated(device)

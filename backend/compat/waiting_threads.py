@@ -1,7 +1,7 @@
-"""How the threads of PyTorch's operators wait for each other: asleep.
+"""Waiting policy of the threads of PyTorch's operators: sleep.
 
-OpenMP's threads spin by default, because that saves the microseconds of waking up. If other programs keep
-the processors busy, the thread that is waited for does not run, and the spinning ones take its time.
+OpenMP's threads spin by default, which saves the microseconds of waking up. If other programs keep the
+processors busy, the spinning threads take processor time from the thread that they wait for.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Tiles whose halo is whole everywhere: beyond the edges of the picture, it is reflected."""
+"""Tiles with a whole halo on all sides. Beyond the edges of the picture, its pixels are reflected."""
 
 from __future__ import annotations
 

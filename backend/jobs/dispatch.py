@@ -216,7 +216,7 @@ def _carried_over(request: DeepDream, content: Tensor, prediction: Prediction) -
 
 
 def _in_amount(request: DeepDream, content: Tensor, prediction: Prediction, image: Tensor) -> Tensor:
-    """Scale a dream to the amount of the previous frame's. Otherwise it grows, and its detail fades."""
+    """Scale a dream to the amounts of the previous frame's. Otherwise it grows, and its detail fades."""
     if request.keeps_colours:  # as the previous result does
         image = colours.with_colours_of(image, content)
     return amount.with_amount_of(prediction.change, image, content, prediction.region)

@@ -29,7 +29,7 @@ class Prediction(NamedTuple):
         reliability: (1, 1, H, W) in [0, 1].
         share: the reliability for blends, less where the picture moves, (1, 1, H, W).
         region: 1 inside the filtered region, 0 elsewhere, (1, 1, H, W).
-        change: from the previous content to the previous result, where they are, (1, 3, H, W).
+        change: the previous result minus its content, not moved, (1, 3, H, W).
     """
 
     result: Tensor

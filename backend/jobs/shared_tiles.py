@@ -1,8 +1,8 @@
 """The tiles of a job of the fine method, shared with helpers: workers without a job of their own.
 
-The worker that runs the job hands out tiles as they are answered, and computes tiles itself meanwhile, so a
-fast worker gets more of them. A helper keeps the targets of its tiles, and gets the same tiles again in the
-next step. The tasks of a lost helper are computed by the others.
+The worker that runs the job hands out the next tile when a helper has answered, and computes tiles itself
+meanwhile, so a fast worker gets more of them. A helper keeps the targets of its tiles, and gets the same
+tiles again in the next step. The tasks of a lost helper are computed by the others.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Part(Generic[Value]):
         tiles: all tiles of the picture.
         images: their images.
         here: computes it in this process, given the number of a tile.
-        read: returns it from a helper's answer about the tile of a number.
+        read: converts a helper's answer, given the number of the tile.
         grams: the Gram matrices that it takes.
     """
 
@@ -77,7 +77,7 @@ class Part(Generic[Value]):
 
 @dataclass(eq=False)
 class Helper:
-    """A worker that helps: which tiles it has, and the tile of each unanswered task.
+    """A worker that helps: its tiles, and the tile of each unanswered task.
 
     Attributes:
         number: the number of its help.
@@ -119,7 +119,7 @@ class SharedTiles:
     def losses_and_gradients(
         self, tiles: Sequence[TileLoss], images: Sequence[Tensor], grams: TensorsByLayer
     ) -> Iterable[TileResult]:
-        """Compute the loss and the gradient of each tile, after its number."""
+        """Yield the number, the loss and the gradient of each tile."""
 
         def here(number: int) -> TileResult:
             return number, *tiles[number].result(images[number], grams)
@@ -130,7 +130,7 @@ class SharedTiles:
         return self._spread(Part(GRADIENT, tiles, images, here, read, grams))
 
     def _begin_picture(self, tiles: Sequence[TileLoss]) -> None:
-        """Note that the helpers lack the images, and the targets if the tiles are those of another size."""
+        """Mark images, and targets of another size, as missing in the helpers; ask for help once."""
         for helper in self._helpers.values():
             helper.current.clear()
             helper.has_grams = False
@@ -182,7 +182,7 @@ class SharedTiles:
                 self._give(helper, part, self._take(waiting, helper))
 
     def _take(self, waiting: list[int], helper: Helper | None) -> int:
-        """Take a tile for a helper, or for this process, preferably one that no other knows."""
+        """Take a tile for a helper, or for this process, preferably one whose targets no other has."""
 
         def cost(number: int) -> tuple[bool, bool]:
             owners = [each for each in self._helpers.values() if number in each.known]

@@ -1,7 +1,7 @@
 """CUDA graphs: the kernels of a computation, recorded once and started together afterwards.
 
-An evaluation of a loss starts some hundred kernels one by one. For a small picture that takes the processor
-longer than computing them takes the card.
+An evaluation of a loss starts some hundred kernels one by one. For a small picture, starting them on
+the processor can take longer than computing them on the card.
 
 Source: https://pytorch.org/docs/stable/notes/cuda.html, section "CUDA Graphs"
 """
@@ -21,7 +21,7 @@ Evaluation = Callable[[Tensor], tuple[Tensor, Tensor]]
 WARM_UPS = 3
 """Evaluations before the recording, in which libraries allocate their workspaces."""
 MOST_PIXELS = 1024 * 1024
-"""Larger pictures gain nothing, and a graph has memory of its own."""
+"""Larger pictures are assumed to gain nothing, and a graph has memory of its own. Not measured on a card."""
 
 
 def for_size(evaluate: Evaluation, image: Tensor, *, is_recorded: bool) -> Evaluation:
@@ -33,8 +33,8 @@ def for_size(evaluate: Evaluation, image: Tensor, *, is_recorded: bool) -> Evalu
 def recorded(evaluate: Evaluation, image: Tensor) -> Evaluation:
     """Record `evaluate` for images of one size, and return a function with the same results.
 
-    It may neither wait for the card nor copy values to it, and everything that it reads, except for the
-    image, must keep its place in memory.
+    `evaluate` may neither wait for the card nor copy values to it. All tensors that it reads, except the
+    image, must keep their place in memory.
 
     Args:
         evaluate: the computation.

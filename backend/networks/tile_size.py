@@ -1,7 +1,7 @@
-"""Tiles of a graphics card: as large as its free memory permits, because a halo is computed twice.
+"""The size of tiles on a graphics card: as large as half of its free memory permits.
 
-On the processor the memory would not tell: it is shared with the whole system, and larger tiles are no
-faster there.
+Larger tiles are better, because their halos, which are computed twice, are a smaller share. On the processor,
+tiles have a fixed size: its memory is shared with the whole system.
 """
 
 from __future__ import annotations
@@ -17,8 +17,7 @@ from ..imaging.resize import size_of
 from .feature_network import FeatureNetwork
 
 MEMORY_SHARE, MOST_BYTES = 0.5, 6 << 30
-"""Share of the free memory for a tile, and the most: the optimizer and other programs need memory, too, and
-larger tiles are no faster."""
+"""Share of the free memory for a tile, and the most: the optimizer and other programs need memory, too."""
 BYTES_PER_SAVED_BYTE = 1.5
 """The peak in proportion to what autograd saves: the backward pass adds a few gradients and a workspace."""
 PROBE_PX, LEAST_PX = 256, 128

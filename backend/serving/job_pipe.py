@@ -1,4 +1,4 @@
-"""A job's end of the worker's pipe: requests to end the job, and messages of other workers about tiles."""
+"""The messages of one job in the worker's pipe: requests to stop it, and tiles for other workers."""
 
 from __future__ import annotations
 

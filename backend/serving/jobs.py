@@ -1,4 +1,4 @@
-"""What the server keeps in mind: its clients, their jobs, and the workers that run them."""
+"""The state of the server: its clients, their jobs, and the workers that run them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from atelier_shared.messages import Frame, Help, Message, Submit
 from atelier_shared.signing import Signer
 
 MOST_ATTEMPTS = 3
-"""A job fails after the loss of so many workers, because it has probably ended them. After the loss of so
-many helpers it gets no more."""
+"""Most lost workers of a job, which has probably ended them; then the job fails. Also the most lost or failed
+helpers of a job; then it gets no more."""
 
 Tell = Callable[[Message], None]
 Start = Callable[[Submit | Help, Tell], Tell]
@@ -41,7 +41,7 @@ class Job:
         is_unwanted: whether the client has ended it early.
         attempts: the number of workers that were lost while they ran it.
         is_shared: whether other workers can compute tiles of it.
-        lost_helpers: the number of workers that were lost while they did so.
+        lost_helpers: the number of helpers that were lost or failed.
     """
 
     client: Client
@@ -72,7 +72,7 @@ class Helping:
 
 @dataclass(eq=False)
 class Slot:
-    """A worker, by its function to start a job, and the job that it runs or helps with."""
+    """A worker: its function to start a job, and the job or the help that it runs."""
 
     start: Start
     job: Job | None = None

@@ -107,7 +107,7 @@ class Server:
     def leave(self, start: Start, had_begun: bool) -> None:
         """Remove a worker. Another one begins its job again. Can be called from any thread.
 
-        `had_begun`: whether the worker had already begun the job, which then may have ended it.
+        `had_begun`: whether the worker had begun the job. If so, the job may have caused the loss.
         """
         self._call(lambda: self._remove(start, had_begun))
 

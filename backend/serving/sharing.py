@@ -41,7 +41,7 @@ class Sharing:
                 self._begin(slot, min(jobs, key=helped.count))
 
     def end_for(self, waiting: int) -> None:
-        """End so many helps that as many workers become free as jobs wait."""
+        """End help until one worker becomes free for each waiting job."""
         ending = sum(slot.helping is not None and slot.helping.is_over for slot in self._slots)
         for helping in self._helpings()[: max(0, waiting - ending)]:
             self._end(helping)

@@ -27,7 +27,8 @@ OCTAVES = 3
 LEAST_PX = 32
 """Shortest side of a picture with octaves to mix."""
 DETAILED = 0.03
-"""Root mean square of an octave of the content around a pixel. From this on, the painting's octave stays."""
+"""Root mean square of the content's octave around a pixel. At this value and above, the painting's octave is
+kept whole."""
 AROUND_PX = 9
 """Side of the square around a pixel."""
 
@@ -73,7 +74,7 @@ def _amount(octave: Tensor) -> Tensor:
 
 
 def _strokes_for(base: Tensor, detail: StyleDetail, tile_scale: float) -> Tensor:
-    """Return the detail that suits an image (1, 3, H, W), in its size."""
+    """Compute the styles' detail for an image (1, 3, H, W), of the same size."""
     strokes = torch.empty_like(base)
     for tile in framed_tiles(size_of(base), detail.halo_px, tile_scale):
         part = reflected_part(base, tile.outer)

@@ -135,7 +135,7 @@ def _patches_of(style: Style, reduction: float, count: int) -> tuple[Tensor, Ten
 
 
 def _in_all_orientations(squares: Tensor) -> Tensor:
-    """Turn and mirror squares (n, 3, side, side): an eighth of them in each way."""
+    """Turn and mirror squares (n, 3, side, side): each eighth in another of the eight orientations."""
     oriented = []
     for number, part in enumerate(squares.tensor_split(8)):
         turned = part.rot90(number % 4, (2, 3))

@@ -1,6 +1,7 @@
-"""The fine method's loss of one tile, computed from the tile's pixels and targets alone.
+"""The fine method's loss of one tile.
 
-So any process can compute it, in any order: `TileWorkers` decides who does.
+It is computed from the tile's pixels, its targets, and the Gram matrices of the whole picture. So any process
+can compute it, in any order; see `TileWorkers`.
 """
 
 from __future__ import annotations
@@ -104,7 +105,7 @@ class TileLoss:
 
     @torch.no_grad()
     def loss_and_gradient(self, seen: FeatureTile, grams: TensorsByLayer) -> tuple[Tensor | int, Tensor]:
-        """Compute the tile's content and neighbour loss, (), and the gradient of the total loss.
+        """Compute the content and neighbour loss, (), and the gradient of the total loss but its smoothness.
 
         The gradient is that of the tile's image, (1, 3, H, W). It includes the style loss of the whole
         picture, whose Gram matrices (C, C) are `grams`.
@@ -149,7 +150,7 @@ class TileWorkers(Protocol):
     def losses_and_gradients(
         self, tiles: Sequence[TileLoss], images: Sequence[Tensor], grams: TensorsByLayer
     ) -> Iterable[TileResult]:
-        """Compute the loss and the gradient of each tile, after its number.
+        """Yield the number, the loss and the gradient of each tile.
 
         The images are those of the last call of `gram_sums`, and `grams` are the matrices of their picture.
         """
@@ -165,6 +166,6 @@ class ThisProcess:
     def losses_and_gradients(
         self, tiles: Sequence[TileLoss], images: Sequence[Tensor], grams: TensorsByLayer
     ) -> Iterable[TileResult]:
-        """Compute the loss and the gradient of each tile, after its number."""
+        """Yield the number, the loss and the gradient of each tile."""
         for number, (tile, image) in enumerate(zip(tiles, images, strict=True)):
             yield number, *tile.result(image, grams)

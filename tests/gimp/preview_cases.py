@@ -786,7 +786,7 @@ def case_the_file_chooser_opens_the_folder_of_the_newest_picture_that_is_there()
 
 @contextmanager
 def temporary_history(*uris: str) -> Iterator[None]:
-    """Make pictures the recent ones, the first one the newest, until the end of the block."""
+    """Replace the recent pictures during the block; the first is the newest."""
     before = recent.read_history()
     recent._write(recent.History(recent=uris))
     try:

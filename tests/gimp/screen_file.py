@@ -17,7 +17,7 @@ from PIL import Image
 
 NAME = "Xvfb_screen0"
 WORDS = 25
-"""Big-endian numbers of 32 bits in the header. The file's first is the length of the header and a name."""
+"""32-bit big-endian numbers in the header. The first is the length of the header with the window's name."""
 COLOUR_BYTES = 12
 """The length of an entry in the table of colours between the header and the pixels."""
 

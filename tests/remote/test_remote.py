@@ -90,7 +90,7 @@ def begin_endless_job() -> tuple[BackendClient, Iterator[object]]:
 
 @contextlib.contextmanager
 def job_suspended(server: SshServer) -> Iterator[None]:
-    """Suspend the processes that compute on the server, because the block waits and is not about them."""
+    """Suspend the processes that compute on the server: the block does not need their results."""
     workers = [
         each for each in processes_with("ATELIER_HOME", server.home) if "spawn_main" in str(each.cmdline())
     ]

@@ -471,7 +471,7 @@ def jpeg(width: int, height: int) -> bytes:
 
 @functools.cache
 def zeros() -> bytes:
-    """Return 200 megabytes in little. Every test process imports this module, and it takes half a second."""
+    """Return 200 megabytes of zeros, compressed. It takes half a second, so not at the import."""
     return zlib.compress(bytes(200 * MEGABYTE), 9)
 
 

@@ -1,6 +1,6 @@
-"""Messages as frames: a JSON header, then one frame of raw values for each picture; limits on both.
+"""Messages as frames: a JSON header, then one frame of raw values for each picture or for all arrays; limits.
 
-`docs/protocol.md` is the specification. Only JSON and raw pixels are read; nothing is unpickled.
+`docs/protocol.md` is the specification. Only JSON and raw values are read; nothing is unpickled.
 """
 
 from __future__ import annotations

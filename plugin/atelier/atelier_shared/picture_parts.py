@@ -34,6 +34,6 @@ def is_fully_transparent(picture: Picture) -> bool:
     if not picture.channels.endswith("A"):
         return False
     pixels, size = memoryview(picture.pixels), picture.pixel_bytes
-    # The last byte of an alpha first: in a float of 1.0, the others are 0.
+    # The last byte of an alpha first: in a 32-bit float of 1.0, the first two are 0.
     alpha_bytes = range(size - 1, size - DEPTH_BYTES[picture.depth] - 1, -1)
     return not any(any(pixels[byte::size]) for byte in alpha_bytes)

@@ -43,7 +43,7 @@ def choose_picture(parent: Gtk.Window) -> Gio.File | None:
 
 
 def _first_folder() -> Gio.File:
-    """Return the folder of the newest recent picture, if it is there; otherwise that of all pictures."""
+    """Return the newest folder of a recent picture that exists; otherwise the user's folder of pictures."""
     folders = (Gio.File.new_for_uri(uri).get_parent() for uri in read_history().recent)
     local = (folder for folder in folders if folder and folder.get_path() and folder.query_exists())
     pictures = GLib.get_user_special_dir(GLib.UserDirectory.DIRECTORY_PICTURES) or GLib.get_home_dir()
