@@ -1,4 +1,4 @@
-"""The messages of one job in the worker's pipe: requests to stop it, and tiles for other workers."""
+"""The messages of one job in the worker's pipe: requests to stop it, and messages about tiles."""
 
 from __future__ import annotations
 
