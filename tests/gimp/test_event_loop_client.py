@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import eventually, installed_in, prepared, processes_with, stop_backend
+from backend_jobs import echo_instead
+from conftest import installed_in, prepared, stop_backend
 
 TESTS = Path(__file__).parent
 FILE = TESTS / "event_loop_client_cases.py"
@@ -21,12 +22,14 @@ def outcomes(
     gimp_version: str, models: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, str]]:
     """The outcome of every case, by name: a traceback, or an empty text if it has passed."""
-    home = installed_in(tmp_path_factory.mktemp("event-loop"), models)
+    home, real_home = (installed_in(tmp_path_factory.mktemp(name), models) for name in ("echo", "real"))
+    echo_instead(home)
     outcomes = home / "outcomes.json"
     environment = {
         "PATH": "/usr/bin:/bin",
         "HOME": str(home),
         "ATELIER_HOME": str(home),
+        "REAL_HOME": str(real_home),
         "OUTCOMES": str(outcomes),
         "PYTHONPATH": f"{TESTS}:{TESTS / 'tick'}:{TESTS.parent.parent / 'plugin' / 'atelier'}",
         "PYTHONDONTWRITEBYTECODE": "1",
@@ -37,8 +40,8 @@ def outcomes(
     print(done.stdout)
     assert done.returncode == 0, done.stderr
     yield json.loads(outcomes.read_text())
-    stop_backend(home)
-    eventually(lambda: not processes_with("ATELIER_HOME", home), "the end of all processes")
+    for each in (home, real_home):
+        stop_backend(each)
 
 
 @pytest.mark.parametrize("name", CASES)
