@@ -298,6 +298,7 @@ def test_stop_ends_the_backend(home: Path) -> None:
     assert atelier("stop").stdout == "No backend is running.\n"
 
 
+@pytest.mark.slow
 def test_stop_kills_a_backend_that_does_not_answer(
     tmp_path: Path, models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -313,6 +314,7 @@ def test_stop_kills_a_backend_that_does_not_answer(
     assert atelier("stop").stdout == "No backend is running.\n"
 
 
+@pytest.mark.slow
 def test_stop_ignores_a_process_with_the_number_of_a_former_backend(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

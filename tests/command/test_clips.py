@@ -97,6 +97,7 @@ def test_rounding_of_durations_does_not_add_up(tmp_path: Path) -> None:
     assert abs(float(sum(read)) - 1) < 0.011
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".gif", ".webp", ".apng"])
 def test_memory_does_not_grow_with_the_length(tmp_path: Path, suffix: str) -> None:
     """Beyond a WebP's own bytes, which Pillow reads as a whole, and a list of the frames' places."""

@@ -24,6 +24,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("chosen", "policy"), [({}, "PASSIVE"), ({"OMP_WAIT_POLICY": "active"}, "ACTIVE")])
 def test_threads_sleep_unless_the_user_chooses(chosen: dict[str, str], policy: str, tmp_path: Path) -> None:
     script = tmp_path / "start_worker.py"

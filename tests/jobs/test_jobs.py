@@ -283,6 +283,7 @@ def test_without_an_effect_a_picture_of_any_colour_space_keeps_every_bit(models:
     assert made == crop(content, REGION)
 
 
+@pytest.mark.slow
 def test_a_layer_above_the_working_size_gets_strokes_of_its_own_size(models: Path) -> None:
     """The result has more of the finest detail than the enlarged painting, in a style with a fine texture."""
     small, large = (picture(width=side, height=side) for side in (64, 256))

@@ -53,6 +53,7 @@ def test_a_picture_that_fits_is_one_tile_and_less_memory_makes_smaller_ones(
     assert side_with(0, network, monkeypatch, PICTURE) == LEAST_PX
 
 
+@pytest.mark.slow
 def test_a_tile_and_its_halo_stay_within_six_gibibytes(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     network = load_network("vgg19", models, torch.device("cpu"))
     layers = ["relu1_1", "relu5_1"]

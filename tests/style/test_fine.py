@@ -221,6 +221,7 @@ def test_a_size_ends_early_when_the_loss_is_flat(network: FeatureNetwork) -> Non
     assert (taken[-1].index, taken[-1].total) == (400, 400)
 
 
+@pytest.mark.slow
 def test_most_steps_are_at_the_finest_size(network: FeatureNetwork) -> None:
     content, style = smooth(64, 128, seed=1), smooth(17, 17, seed=2)
     sizes = [size_of(step.image) for step in steps(content, style, network=network, iterations=100)]

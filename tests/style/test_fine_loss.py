@@ -216,6 +216,7 @@ def test_only_the_last_pixels_of_a_picture_can_be_visible(models: Path, name: st
     assert gradient.isfinite().all() and gradient[..., -4:].any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("free", "count"),
     [(None, 1), (1 << 40, 1), (20 << 20, 3), (0, 3)],
@@ -273,6 +274,7 @@ def test_an_unknown_layer_is_named_in_the_error(
         StyleObjective(content, [style], network=network, visible=None, strength=1.0, weights=weights)
 
 
+@pytest.mark.slow
 def test_tiles_with_too_small_a_halo_give_a_wrong_gradient(
     image: Tensor,
     content: Tensor,
@@ -287,6 +289,7 @@ def test_tiles_with_too_small_a_halo_give_a_wrong_gradient(
     assert error(gradient, exact[1]) > 0.03
 
 
+@pytest.mark.slow
 def test_the_gradient_has_no_seams_along_tile_borders(
     image: Tensor, content: Tensor, style: Style, network: FeatureNetwork, monkeypatch: pytest.MonkeyPatch
 ) -> None:

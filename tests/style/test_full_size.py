@@ -90,6 +90,7 @@ def test_the_halo_is_as_far_as_a_pixel_has_an_effect(brush: Brush) -> None:
     assert difference[200 - halo : 200 - halo + 16].max() > 0
 
 
+@pytest.mark.slow
 def test_tiles_make_the_same_picture_as_one_piece(brush: Brush, monkeypatch: pytest.MonkeyPatch) -> None:
     content = photograph(302, 201)
     painting = painted(content, brush, 150)
@@ -118,6 +119,7 @@ def test_the_finest_strokes_come_from_the_style_pictures(
     torch.testing.assert_close(repainted(painting, content, grains, kept_px=150), rough, atol=1e-4, rtol=0)
 
 
+@pytest.mark.slow
 def test_there_are_new_strokes_in_the_colours_of_the_painting(brush: Brush) -> None:
     content = photograph(768, 512)
     painting = painted(content, brush, 192)
