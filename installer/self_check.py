@@ -1,6 +1,7 @@
 """The self-check: paints a sample in every GIMP found, otherwise from the command line.
 
-Afterwards each filter runs briefly with its default method, so that the backend can note its speed.
+Afterwards each filter runs briefly with its default method, so that the backend can note its speed. That is
+repeated only with other packages or another device.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 from atelier_shared.home import open_log
 from backend.command.gimp_installations import Gimp
 
+from .environment import is_needed
 from .paths import CHECKOUT, Home, Plan
 from .process import InstallError, run
 from .progress import LongStep
@@ -20,6 +22,8 @@ from .progress import LongStep
 PHOTO = CHECKOUT / "samples" / "chelsea.jpg"
 STYLE = CHECKOUT / "samples" / "starry_night.jpg"
 GIMP_S = 600.0
+SPEED_NOTE = "speed.txt"
+"""In the environment: what the measured speed depends on."""
 SPEED_TESTS = (
     ("style", str(PHOTO), "--style", str(STYLE), "--size", "256", "--iterations", "10"),
     ("dream", str(PHOTO), "--size", "256", "--iterations", "2"),
@@ -70,6 +74,10 @@ def run_self_check(plan: Plan, found: list[Gimp]) -> None:
 
 def measure_speed(plan: Plan) -> None:
     """Run the default methods briefly: the dialogs estimate times by the speeds noted."""
+    note = plan.home.venv / SPEED_NOTE
+    state = plan.home.packages.read_text(encoding="utf-8") + plan.torch_device
+    if not is_needed(note, state):
+        return
     with (
         LongStep("Measuring this computer's speed"),
         tempfile.TemporaryDirectory(prefix="atelier-") as folder,
@@ -77,6 +85,7 @@ def measure_speed(plan: Plan) -> None:
         for command in SPEED_TESTS:
             options = ["--device", plan.torch_device, "-o", str(Path(folder, f"{command[0]}.png"))]
             run([str(plan.home.python), "-I", "-m", "backend.command.cli", *command, *options])
+    note.write_text(state, encoding="utf-8")
 
 
 def paint_in_gimp(gimp: Gimp, plan: Plan) -> None:
