@@ -18,6 +18,10 @@ from filelock import FileLock
 from installer.translations import compile_translations
 
 PLUGIN = Path(__file__).parents[2] / "plugin" / "atelier"
+FILL_BABL_CACHE = Path(__file__).parent / "fill_babl_cache.py"
+CACHES, CACHES_OF_PLUGINS = "caches", "caches-of-plug-ins"
+"""Folders of a user's home for XDG_CACHE_HOME. Babl's conversions are in the first one only, because a
+plug-in would take longer to read them than to do without them."""
 PYTHON_PATH = {"PYTHONPATH": f"{Path(__file__).parent}:{PLUGIN}"}
 """Lets code in GIMP import the modules of the tests and of the plug-in."""
 KEPT_VARIABLES = ("OMP_NUM_THREADS",)
@@ -56,6 +60,7 @@ class Gimp:
             **kept,
             "PATH": "/usr/bin:/bin",
             "HOME": str(self.user),
+            "XDG_CACHE_HOME": str(self.user / CACHES),
             "GIMP3_DIRECTORY": str(self.profile),
             "ATELIER_HOME": str(self.atelier_home),
         }
@@ -97,9 +102,14 @@ def make_profile(gimp: Gimp, *, few_plugins: bool, plugin: bool = True) -> None:
     """Make a profile with the plug-in and all or few of GIMP's own; with few, GIMP starts much faster.
 
     The profile is a copy of one that GIMP has used before, in which it has noted its plug-ins, so that it
-    asks only ours what it offers.
+    asks only ours what it offers. The user's cache of conversions is filled.
     """
-    shutil.copytree(_used_profile(gimp, few_plugins), gimp.profile)
+    used = _used_home(gimp, few_plugins)
+    shutil.copytree(used / "profile", gimp.profile)
+    shutil.copytree(used / CACHES / "babl", gimp.user / CACHES / "babl")
+    environ = gimp.profile / "environ"
+    environ.mkdir(exist_ok=True)
+    (environ / "caches.env").write_text(f"XDG_CACHE_HOME={gimp.user / CACHES_OF_PLUGINS}\n")
     if not plugin:
         return
     ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
@@ -117,10 +127,11 @@ def add_languages(gimp: Gimp, folder: Path) -> dict[str, str]:
     return {"LOCPATH": str(folder), "LC_ALL": "en_US.UTF-8"}
 
 
-def _used_profile(gimp: Gimp, few_plugins: bool) -> Path:
-    """Return a profile without our plug-in that GIMP has used once; it is kept beside GIMP."""
-    kind = hashlib.sha256(repr((SETTINGS, FEW_PLUGINS)).encode()).hexdigest()[:8]
-    kept = gimp.folder / f"profile-{'few' if few_plugins else 'all'}-{kind}"
+def _used_home(gimp: Gimp, few_plugins: bool) -> Path:
+    """Return a user's home without our plug-in in which GIMP has run once; it is kept beside GIMP."""
+    ingredients = SETTINGS, FEW_PLUGINS, FILL_BABL_CACHE.read_text(encoding="utf-8")
+    kind = hashlib.sha256(repr(ingredients).encode()).hexdigest()[:8]
+    kept = gimp.folder / f"home-{'few' if few_plugins else 'all'}-{kind}"
     with FileLock(f"{kept}.lock"):
         if not kept.exists():
             draft = Gimp(gimp.version, gimp.folder, kept.with_suffix(".part"), gimp.folder)
@@ -128,7 +139,9 @@ def _used_profile(gimp: Gimp, few_plugins: bool) -> Path:
             _write_new_profile(draft, few_plugins)
             done = draft.run_python("print()")
             assert done.returncode == 0, done.stderr
-            draft.profile.rename(kept)
+            fill = str(gimp.folder / "enter"), "python3", str(FILL_BABL_CACHE)
+            subprocess.run(fill, env=draft.environment, check=True)
+            draft.user.rename(kept)
     return kept
 
 
