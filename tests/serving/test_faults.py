@@ -544,6 +544,7 @@ def end_by_the_system(_gimp: Gimp, running: subprocess.Popen[bytes]) -> int:
 
 
 @pytest.mark.parametrize("end", [quit_gimp, end_by_the_system])
+@pytest.mark.usefixtures("echoing")
 def test_when_gimp_ends_during_a_job_the_filter_and_its_job_end(
     gimp_version: str, home: Path, tmp_path: Path, end: Callable[[Gimp, subprocess.Popen[bytes]], int]
 ) -> None:
