@@ -18,6 +18,8 @@ from gimp_cases import STATUS, assert_error, call, read, settings_of, write
 from host.frame_layers import Target, name_of_result
 from host.frame_pictures import frame_pictures
 from host.layer_pixels import no_poll
+from host.previewed_layer import PreviewedLayer
+from host.suitability import Unsuitable, selected_box
 
 SIZE = WIDTH, HEIGHT = 96, 64
 NAMES = ("Background (100ms)", "Frame 2 (40ms) (combine)", "Frame 3 (250ms) (replace)")
@@ -63,14 +65,14 @@ def animated(filter_name: str, image: Any, drawables: list[Any], choice: str, **
     return made
 
 
-def shown(image: Any, layers: list[Any]) -> list[bytes]:
+def shown(image: Any, layers: list[Any]) -> bytes:
     """Return the visible pixels of an image with only these layers visible, the canvas alone."""
     for layer in image.get_layers():
         layer.set_visible(layer in layers)
     visible = Gimp.Layer.new_from_visible(image, image, "visible")
     pixels = read(visible, None, "R'G'B'A u8")
     visible.delete()
-    return [pixels[i : i + 4] for i in range(0, len(pixels), 4)]
+    return pixels
 
 
 # ── Frames ───────────────────────────────────────────────────────────────────────────────────────
@@ -85,13 +87,62 @@ def case_a_frame_is_all_that_is_visible_up_to_it() -> None:
             (*SIZE, "RGBA")
         }
         for picture, visible in zip(pictures, (layers[:1], layers[:2], layers[2:]), strict=True):
-            expected = shown(image, visible)
-            found = [bytes(picture.pixels[i : i + 4]) for i in range(0, len(picture.pixels), 4)]
-            assert all(
-                one[3] == other[3]
-                and (one[3] == 0 or all(abs(a - b) <= 1 for a, b in zip(one, other, strict=True)))
-                for one, other in zip(found, expected, strict=True)
-            )
+            assert_alike(bytes(picture.pixels), shown(image, visible))
+
+
+def case_a_preview_shows_the_frame_of_the_layer_as_the_run_composes_it() -> None:
+    with animation() as (image, layers):
+        layers[1].set_opacity(50)
+        image.select_rectangle(Gimp.ChannelOps.REPLACE, *SELECTED)
+        before = len(Gimp.get_images())
+        for layer, picture in zip(layers, list(frame_pictures(layers, no_poll)), strict=True):
+            previewed = PreviewedLayer(Target(image, [layer]))
+            assert previewed.layer("this") == layer
+            frame = previewed.layer("image")
+            assert_alike(bytes(picture.pixels), read(frame, None, "R'G'B'A u8"))
+            box = selected_box(frame)
+            assert (box.x, box.y, box.width, box.height) == SELECTED
+            previewed.forget()
+        assert len(Gimp.get_images()) == before
+
+
+def case_a_previewed_frame_is_composed_again_only_after_a_change() -> None:
+    with animation() as (image, layers):
+        previewed, place = PreviewedLayer(Target(image, layers[1:2])), (25, 30, 1, 1)
+        frame = previewed.layer("image")
+        assert previewed.layer("image") == frame
+        layers[1].fill(Gimp.FillType.WHITE)
+        previewed.forget()
+        assert read(previewed.layer("image"), place, "R'G'B' u8") == b"\xff" * 3
+        layers[1].set_name("frame (replace)")
+        previewed.forget()
+        corner = (WIDTH - 1, 0, 1, 1)
+        assert read(previewed.layer("image"), corner, "R'G'B'A u8")[3] == 0, "only this layer is in the frame"
+        image.remove_layer(layers[1])
+        previewed.forget()
+        try:
+            previewed.layer("image")
+        except Unsuitable as error:
+            assert str(error).startswith("The layer was deleted")
+        else:
+            raise AssertionError("a deleted layer was previewed")
+
+
+def case_a_preview_of_a_group_of_frames_shows_its_first_frame() -> None:
+    with animation(grouped=True) as (image, layers):
+        previewed = PreviewedLayer(Target(image, [layers[0].get_parent()]))
+        first = next(frame_pictures(layers, no_poll))
+        assert_alike(bytes(first.pixels), read(previewed.layer("group"), None, "R'G'B'A u8"))
+        previewed.forget()
+
+
+def assert_alike(found: bytes, expected: bytes) -> None:
+    """Compare RGBA pixels: equal alpha, and visible colours equal to within rounding."""
+    assert len(found) == len(expected)
+    for i in range(0, len(found), 4):
+        one, other = found[i : i + 4], expected[i : i + 4]
+        assert one[3] == other[3]
+        assert one[3] == 0 or all(abs(a - b) <= 1 for a, b in zip(one, other, strict=True))
 
 
 def case_the_choices_of_frames_are_ordered_from_bottom_to_top() -> None:

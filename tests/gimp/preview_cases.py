@@ -271,7 +271,7 @@ class Window:
         self.client = EventLoopClient(lambda: self.pane.refresh_soon())
         self.submit = self.client.submit
         self.client.submit = self._counting_submit  # type: ignore[method-assign]
-        self.pane = PreviewPane(layer, PictureCache(layer), self.client, self._current_request)
+        self.pane = PreviewPane(lambda: layer, PictureCache(layer), self.client, self._current_request)
         self.window = Gtk.Window()
         self.window.add(self.pane)
         self.window.show_all()
@@ -508,6 +508,17 @@ def case_a_run_shows_its_pictures_and_pauses_previews() -> None:
         window.pane.refresh_soon()
         assert window.wait() != made
         assert window.submitted == 2
+
+
+def case_the_first_preview_is_requested_without_a_delay() -> None:
+    with layer_of() as layer, Window(layer, GALLERY) as window:
+        loop = GLib.MainContext.default()
+        while loop.pending():
+            loop.iteration(False)
+        assert window.submitted == 1
+        window.change(replace(GALLERY, strength=0.5))
+        assert loop.find_source_by_id(window.pane._delay).get_ready_time() > 0, "a change has a delay"
+        window.wait()
 
 
 def case_a_backend_that_cannot_start_is_tried_once() -> None:

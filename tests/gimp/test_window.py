@@ -696,6 +696,22 @@ def test_layers_are_frames_and_one_undo_restores_them(window: GimpWindow) -> Non
     undo(window, before)
 
 
+def test_the_preview_of_a_combined_frame_has_the_frames_below(window: GimpWindow) -> None:
+    window.run_python(THREE_FRAMES.replace("[photo])", "[copy])"))
+
+    def original(frames: str) -> str:
+        dialog = open_dialog(window, STYLE, **QUICK, layers_as_frames=frames)
+        window.press("alt+b")
+        try:
+            return wait_for_preview(window, dialog)
+        finally:
+            window.take_screenshot(f"frame-in-preview-{frames}")
+            window.press("Escape")
+            window.wait_for_end(title_of(STYLE))
+
+    assert original("image") != original("this")
+
+
 def is_running(window: GimpWindow) -> bool:
     return any(text.startswith(("DeepDream: ", "Cancelling…")) for text in window.visible_texts())
 

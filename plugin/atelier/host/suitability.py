@@ -49,8 +49,10 @@ def check_image(image: Gimp.Image) -> None:
 
 
 def check_layers(drawables: Sequence[Gimp.Drawable]) -> None:
-    """Raise Unsuitable if a drawable is no layer."""
+    """Raise Unsuitable if a drawable is no layer, or was deleted."""
     for drawable in drawables:
+        if not drawable.is_valid():
+            raise Unsuitable(_(LAYER_CHANGED))
         if drawable.is_layer_mask():
             raise Unsuitable(
                 _("A layer mask is selected. Click the layer's own thumbnail beside it, then try again.")

@@ -81,12 +81,12 @@ def task_of(config: Gimp.ProcedureConfig, chosen: Filter, target: Target) -> Tas
     if request.needs_picture and not pictures:
         raise Unsuitable(_(request.picture_missing))
     output = Output(*(config.get_property(argument_name(each)) for each in OUTPUT_SETTINGS))
-    layers = target.frames(_extra(config, chosen, LAYERS_AS_FRAMES))
-    frames = len(layers) or _extra(config, chosen, FRAMES)
+    layers = target.frames(extra_value(config, chosen, LAYERS_AS_FRAMES))
+    frames = len(layers) or extra_value(config, chosen, FRAMES)
     return Task(chosen, request, pictures, frames, output, layers)
 
 
-def _extra(config: Gimp.ProcedureConfig, chosen: Filter, setting: Setting) -> Any:
+def extra_value(config: Gimp.ProcedureConfig, chosen: Filter, setting: Setting) -> Any:
     """Return the value of a setting outside the request; its default if the filter does not have it."""
     has_setting = setting in chosen.extra_settings
     return config.get_property(argument_name(setting)) if has_setting else setting.default

@@ -22,13 +22,15 @@ from host.error_report import Failure, error_details
 from host.event_loop_client import EventLoopClient
 from host.filters import Filter
 from host.frame_layers import Target
+from host.layers_as_frames import LAYERS_AS_FRAMES
 from host.picture_cache import PictureCache
+from host.previewed_layer import PreviewedLayer
 from host.progress_reporter import ProgressReporter
 from host.run import make_layers
 from host.session_results import SessionResult, add_session_result, session_results
 from host.source_pictures import SourcePicture
 from host.suitability import Unsuitable
-from host.task import Task, task_of
+from host.task import Task, extra_value, task_of
 from host.translation import _, translated
 
 from .gallery.entries import has_gallery, recorded_arguments, set_arguments
@@ -61,10 +63,14 @@ class FilterDialog:
         self._layer = layer = target.layer
         self._run: RunProgress | None = None
         self._is_closed = self._has_offered = False
+        self._update = 0
         self._client = EventLoopClient(self._backend_changed)
         self._pictures = PictureCache(layer)
         self._dialog = GimpUi.ProcedureDialog.new(procedure, config, _(chosen.title))
-        self._preview = PreviewPane(layer, self._pictures, self._client, self._current_request)
+        self._previewed = PreviewedLayer(target)
+        self._preview = PreviewPane(
+            self._previewed_layer, self._pictures, self._client, self._current_request
+        )
         results = session_results(chosen.request.name)
         self._strip = ResultsStrip(results, self._preview.compare_with, self._restore)
         self._gallery = Gallery(config, chosen).view if has_gallery(chosen) else None
@@ -75,7 +81,7 @@ class FilterDialog:
         self._lay_out()
         self._finish_early = self._add_finish_early_button()
         self._connect_signals()
-        self._config_changed()
+        self._show_changes()
 
     def _lay_out(self) -> None:
         """Place the preview above the strip, the gallery above the settings, and the advanced ones beside."""
@@ -147,8 +153,10 @@ class FilterDialog:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close the dialog and the connection. The backend then drops unfinished jobs."""
+        self._cancel_update()
         self._client.close()
         self._dialog.destroy()
+        self._previewed.forget()
 
     def make_layer(self, attempt: Attempt) -> Gimp.Layer:
         """Let the user change the settings and run the filter until a run has made a layer.
@@ -159,6 +167,7 @@ class FilterDialog:
             JobCancelled: the user has cancelled the dialog.
         """
         while not self._is_closed and self._dialog.run():
+            self._cancel_update()  # it would replace the run's progress or error
             outcome = attempt(self._run_filter)
             if not isinstance(outcome, Failure):
                 return outcome
@@ -168,16 +177,32 @@ class FilterDialog:
     # ── Before a run ─────────────────────────────────────────────────────────────────────────────
 
     def _current_request(self) -> tuple[PaintingRequest, Sequence[SourcePicture]]:
-        cutouts.size_to_send(self._layer)
         task = self._task()
+        if not task.layers:
+            cutouts.size_to_send(self._layer)
         return task.request, task.pictures
+
+    def _previewed_layer(self) -> Gimp.Layer:
+        return self._previewed.layer(extra_value(self._config, self._chosen, LAYERS_AS_FRAMES))
 
     def _task(self) -> Task:
         return task_of(self._config, self._chosen, self._target)
 
     def _config_changed(self, *_changed: object) -> None:
+        """Update the dialog once for several changes, before it is drawn again."""
+        if not self._update:
+            self._update = GLib.idle_add(self._show_changes, priority=GLib.PRIORITY_HIGH_IDLE)
+
+    def _show_changes(self) -> bool:
+        self._update = 0
         self._status_line.show_message(self._expected_duration())
         self._preview.refresh_soon()
+        return bool(GLib.SOURCE_REMOVE)
+
+    def _cancel_update(self) -> None:
+        if self._update:
+            GLib.source_remove(self._update)
+            self._update = 0
 
     def _restore(self, result: SessionResult) -> None:
         set_arguments(self._config, recorded_arguments(self._chosen, result.record))
@@ -200,7 +225,8 @@ class FilterDialog:
         return bool(GLib.SOURCE_REMOVE)
 
     def _focused(self, _dialog: Gtk.Dialog, _event: Gdk.Event) -> bool:
-        """Preview again if the layer or the selection was changed in GIMP's window."""
+        """Preview again if a layer or the selection was changed in GIMP's window."""
+        self._previewed.forget()
         self._preview.refresh_soon()
         return False
 

@@ -42,6 +42,7 @@ STATUS_CHARACTERS = 30
 MOST_KEPT = 8
 """Finished previews that are kept."""
 
+GetLayer: TypeAlias = Callable[[], Gimp.Layer]
 GetRequest: TypeAlias = Callable[[], tuple[PaintingRequest, Sequence[SourcePicture]]]
 
 
@@ -61,20 +62,24 @@ def selected_part(layer: Gimp.Layer, longest_px: int) -> GdkPixbuf.Pixbuf:
 class PreviewPane(Gtk.Box):  # type: ignore[misc]  # gi has no types
     """The preview of a filter.
 
-    `get_request` returns the current request and its style or guide pictures. If it raises Unsuitable,
-    the preview shows the original layer; the dialog shows the error.
+    `get_layer` returns the layer to show. `get_request` returns the current request and its style or guide
+    pictures. If it raises Unsuitable, the preview shows the original layer; the dialog shows the error.
     """
 
     def __init__(
-        self, layer: Gimp.Layer, pictures: PictureCache, client: EventLoopClient, get_request: GetRequest
+        self,
+        get_layer: GetLayer,
+        pictures: PictureCache,
+        client: EventLoopClient,
+        get_request: GetRequest,
     ) -> None:
         super().__init__(orientation=Gtk.Orientation.VERTICAL, spacing=SPACING_PX)
-        self._layer, self._pictures, self._get_request = layer, pictures, get_request
+        self._get_layer, self._pictures, self._get_request = get_layer, pictures, get_request
         self._job = PreviewJob(client, self._show_result, self._show_status)
         self._wanted: tuple[Subject, Excerpt] | None = None
         self._kept: dict[tuple[Subject, Excerpt], Picture] = {}
         self._delay = 0
-        self._is_paused = self._is_pressed = False
+        self._is_first, self._is_paused, self._is_pressed = True, False, False
         self._excerpt: Excerpt | None = None
         self._result: Picture | None = None
         self._result_subject: Subject | None = None
@@ -130,12 +135,16 @@ class PreviewPane(Gtk.Box):  # type: ignore[misc]  # gi has no types
     def refresh_soon(self) -> None:
         """Request a new preview after DELAY_S without further calls, if anything has changed.
 
-        A picture of other settings is dimmed at once.
+        The first one is requested as soon as the window is drawn. A picture of other settings is dimmed at
+        once.
         """
         if self._is_paused:
             return
         self._stop_delay()
-        self._delay = GLib.timeout_add(round(DELAY_S * 1000), self._refresh)
+        delay_ms = round(DELAY_S * 1000)
+        self._delay = (
+            GLib.idle_add(self._refresh) if self._is_first else GLib.timeout_add(delay_ms, self._refresh)
+        )
         self._job.show_state()
         self._draw()
 
@@ -182,15 +191,15 @@ class PreviewPane(Gtk.Box):  # type: ignore[misc]  # gi has no types
         return Subject(request, tuple(map(identity, sources)), self._view)
 
     def _refresh(self) -> bool:
-        self._delay = 0
+        self._delay, self._is_first = 0, False
         subject = self._subject()
         if subject is None:
             self._show_original_only("")
             return False
         try:
-            is_large = max(size_of_whole(self._layer)) > self.area.side_px
+            is_large = max(size_of_whole(self._get_layer())) > self.area.side_px
             self._detail.set_sensitive(is_large or self._view.zoom > 1)
-            excerpt = excerpt_of(self._layer, self._view, PREVIEW_PX)
+            excerpt = excerpt_of(self._get_layer(), self._view, PREVIEW_PX)
             if (subject, excerpt) != self._wanted:
                 self._wanted = subject, excerpt
                 self._excerpt = self._read_excerpt()
@@ -213,7 +222,7 @@ class PreviewPane(Gtk.Box):  # type: ignore[misc]  # gi has no types
         styles = self._read(sources, request.picture_px) if request.needs_picture else []
         height, width = excerpt.size
         previews = request.previews(width, height, excerpt.part)
-        self._job.submit(previews, lambda px: excerpt_of(self._layer, self._view, px), styles)
+        self._job.submit(previews, lambda px: excerpt_of(self._get_layer(), self._view, px), styles)
 
     def _read(self, sources: Sequence[SourcePicture], longest_px: int) -> list[Picture]:
         """Read the style or guide pictures, and clear the messages that this leaves in GIMP's status bar."""
@@ -264,8 +273,8 @@ class PreviewPane(Gtk.Box):  # type: ignore[misc]  # gi has no types
         return True
 
     def _read_excerpt(self) -> Excerpt:
-        self._whole = size_of_whole(self._layer)
-        return excerpt_of(self._layer, self._view, self.area.side_px)
+        self._whole = size_of_whole(self._get_layer())
+        return excerpt_of(self._get_layer(), self._view, self.area.side_px)
 
     def _show_original_only(self, status: str) -> None:
         """Show the layer without a result, because no preview can be requested."""
@@ -311,8 +320,8 @@ class PreviewPane(Gtk.Box):  # type: ignore[misc]  # gi has no types
         """Show the detail in the middle at one pixel of the screen for each of the layer, or the whole."""
         view = WHOLE
         if self._detail.get_active():
-            zoom = max(size_of_whole(self._layer)) / self.area.side_px
-            view = WHOLE.zoomed(max(zoom, 1.0), 0.5, 0.5, size_of_whole(self._layer))
+            whole = size_of_whole(self._get_layer())
+            view = WHOLE.zoomed(max(max(whole) / self.area.side_px, 1.0), 0.5, 0.5, whole)
         self._change_view(view)
 
     def _split_toggled(self, _button: Gtk.ToggleButton) -> None:
@@ -332,12 +341,12 @@ class PreviewPane(Gtk.Box):  # type: ignore[misc]  # gi has no types
     def _move(self, right: float, down: float) -> None:
         """Move the visible part by fractions of it."""
         if self._view.zoom > 1:
-            box = self._view.box(size_of_whole(self._layer))
-            whole = size_of_whole(self._layer)
+            whole = size_of_whole(self._get_layer())
+            box = self._view.box(whole)
             self._change_view(self._view.moved(right * box.width, down * box.height, whole))
 
     def _zoom(self, factor: float, x: float, y: float) -> None:
-        self._change_view(self._view.zoomed(factor, x, y, size_of_whole(self._layer)))
+        self._change_view(self._view.zoomed(factor, x, y, size_of_whole(self._get_layer())))
 
     def _change_view(self, view: View) -> None:
         """Show the original there until its preview is done. During a run, the whole stays in view."""
