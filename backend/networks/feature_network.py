@@ -18,6 +18,7 @@ from atelier_shared.errors import Wrong
 
 from .cpu import convolution
 from .fast_paths import EXACT
+from .feature_memory import FeatureMemory
 from .receptive_fields import Reach, reaches
 
 
@@ -30,7 +31,8 @@ class FeatureNetwork(nn.Module):
         minimum_px: shortest side of the smallest image it accepts.
         classes: the names of the classes, if its last layer is a classifier.
 
-    `path` is the arithmetic of its convolutions. Features always have the type of the image.
+    `path` is the arithmetic of its convolutions. Features always have the type of the image. `memory` may
+    have the features of the last pictures, at the layer that a method uses.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class FeatureNetwork(nn.Module):
         self.minimum_px = minimum_px
         self.classes = tuple(classes)
         self.path = EXACT
+        self.memory = FeatureMemory()
         self.eval().requires_grad_(False)
 
     @property

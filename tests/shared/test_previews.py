@@ -12,7 +12,7 @@ from atelier_shared.presets import PRESETS
 from atelier_shared.request import LARGEST_PREVIEW_PX, PREVIEW_PX, Preview
 from atelier_shared.requests import Identity
 from atelier_shared.sizes import fit
-from atelier_shared.style_transfer import QUICK_PIXELS, STYLE_SHARE, StyleTransfer, quick_px
+from atelier_shared.style_transfer import QUICK_PIXELS, QUICK_STYLE, STYLE_WORK, StyleTransfer, quick_px
 from atelier_shared.visualise import Visualise
 
 LAYER = 4000, 2000
@@ -34,8 +34,9 @@ def test_a_quick_method_is_previewed_at_its_working_size(method: str) -> None:
 
 def test_fast_is_previewed_by_fast_and_then_at_its_working_size() -> None:
     request = StyleTransfer(method="fast", style_size=2.0, colours="matched", style_weights="2, 1")
+    px = quick_px(*LAYER, style_size=2.0)
     assert request.previews(*LAYER) == [
-        Preview(replace(request, size=quick_px(*LAYER)), quick_px(*LAYER)),
+        Preview(replace(request, size=px, style_size=2.0 * QUICK_STYLE), px),
         Preview(replace(request, size=1024), 1024),
     ]
 
@@ -43,17 +44,28 @@ def test_fast_is_previewed_by_fast_and_then_at_its_working_size() -> None:
 def test_fine_is_previewed_by_its_starting_picture_and_then_by_its_own_steps() -> None:
     request = StyleTransfer(iterations=70, content_layers="relu3_1")
     assert request.previews(*LAYER) == [
-        Preview(replace(request, method="fast", size=quick_px(*LAYER)), quick_px(*LAYER)),
+        Preview(
+            replace(request, method="fast", size=quick_px(*LAYER), style_size=QUICK_STYLE), quick_px(*LAYER)
+        ),
         Preview(replace(request, size=PREVIEW_PX), PREVIEW_PX),
     ]
 
 
+@pytest.mark.parametrize("style_size", [0.5, 1.0, 4.0])
 @pytest.mark.parametrize("sides", [(600, 600), (1200, 800), (4000, 500), (20, 3000)])
-def test_a_quick_preview_by_fast_has_about_the_same_number_of_pixels(sides: tuple[int, int]) -> None:
+def test_a_quick_preview_by_fast_takes_about_the_same_work(sides: tuple[int, int], style_size: float) -> None:
     width, height = sides
-    scale = quick_px(width, height) / max(sides)
-    with_style = width * scale * height * scale + STYLE_SHARE * quick_px(width, height) ** 2
-    assert with_style == pytest.approx(QUICK_PIXELS, rel=0.01)
+    scale = quick_px(width, height, style_size) / max(sides)
+    style_px = quick_px(width, height, style_size) * style_size * QUICK_STYLE
+    work = width * scale * height * scale + STYLE_WORK * style_px**2
+    assert work == pytest.approx(QUICK_PIXELS, rel=0.01)
+
+
+def test_a_small_picture_by_fast_is_previewed_once_as_it_is() -> None:
+    quick = quick_px(*LAYER)
+    small, larger = (StyleTransfer(method="fast", size=size) for size in (quick, quick + 1))
+    assert small.previews(*LAYER) == [Preview(small, quick)]
+    assert [preview.request for preview in larger.previews(*LAYER)][1:] == [larger]
 
 
 def test_a_preview_is_no_larger_than_a_thumbnail_of_gimp() -> None:
@@ -115,6 +127,6 @@ def test_the_identity_is_its_own_preview() -> None:
 
 def test_a_short_visualisation_is_previewed_as_it_is() -> None:
     short, long = Visualise(), Visualise(units="channels")
-    assert short.previews(*LAYER)[-1] == Preview(short, LARGEST_PREVIEW_PX)
+    assert short.previews(*LAYER) == [Preview(short, LARGEST_PREVIEW_PX)]
     for request, _px in long.previews(*LAYER):
         assert isinstance(request, Visualise) and request.size < long.size

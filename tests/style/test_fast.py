@@ -14,6 +14,7 @@ from backend.command.picture_files import Canvas
 from backend.imaging.resize import resize, size_of
 from backend.imaging.style_image import Style
 from backend.jobs.picture_tensors import read
+from backend.networks.feature_memory import FeatureMemory
 from backend.networks.feature_network import FeatureNetwork
 from backend.networks.registry import load_decoder, load_network
 from backend.style import fast
@@ -53,12 +54,61 @@ def result(
     strength: float = 1.0,
     size: int = 512,
     visible: Tensor | None = None,
-    **networks: Any,
+    **options: Any,
 ) -> Tensor:
     given = [style if isinstance(style, Style) else Style(style) for style in styles]
-    *_, last = stylize(content, given, FastSettings(strength, size), visible=visible, **networks)
+    *_, last = stylize(content, given, FastSettings(strength, size), visible=visible, **options)
     assert last.index == last.total
     return last.image
+
+
+class CountingNetwork:
+    """A network that counts the images whose features it computes."""
+
+    def __init__(self, network: FeatureNetwork) -> None:
+        self.network, self.memory, self.computed = network, FeatureMemory(), 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.network, name)
+
+    def features(self, *arguments: Any) -> Any:
+        self.computed += 1
+        return self.network.features(*arguments)
+
+
+def test_another_style_or_setting_takes_no_features_of_the_same_photo(
+    network: FeatureNetwork, decoder: nn.Module
+) -> None:
+    counting = CountingNetwork(network)
+    photo, *styles = (smooth(64, 80, seed) for seed in range(5))
+    networks: dict[str, Any] = {"network": counting, "decoder": decoder}
+    first = result(photo, styles[0], **networks)
+    assert counting.computed == 2
+    assert not torch.equal(result(photo.clone(), styles[0].clone(), strength=0.5, **networks), first)
+    assert counting.computed == 2
+    for style in styles[1:]:
+        result(photo, style, **networks)
+    assert counting.computed == 2 + 3
+    assert torch.equal(result(photo, styles[0], **networks), first), "remembered features are other ones"
+    assert counting.computed == 2 + 3 + 1, "only the last pictures are remembered"
+    result(photo + 1e-3, styles[0], **networks)
+    assert counting.computed == 2 + 3 + 2
+
+
+def test_the_features_of_large_pictures_and_of_tiles_are_not_remembered(
+    network: FeatureNetwork, decoder: nn.Module, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counting = CountingNetwork(network)
+    photo, style = smooth(64, 80, 1), smooth(64, 80, 2)
+    networks: dict[str, Any] = {"network": counting, "decoder": decoder}
+    monkeypatch.setattr("backend.networks.feature_memory.MOST_PIXELS", 64 * 80 - 1)
+    result(photo, style, **networks)
+    result(photo, style, **networks)
+    assert counting.computed == 4
+    monkeypatch.undo()
+    for _ in range(2):
+        result(photo, style, **networks, tile_scale=1 / 16)
+    assert counting.computed == 4 + 2 * (4 + 4)
 
 
 def test_statistics_by_hand() -> None:

@@ -127,21 +127,23 @@ class Visualise(PaintingRequest):
         return " ".join(filter(None, (self.name, self.network, device)))
 
     def previews(self, width: int, height: int, part: float = 1.0) -> list[Preview]:
-        """Return the first steps of small pictures, then the run itself if it is short enough.
+        """Return the run itself if it is short enough, otherwise first steps of small pictures, then more.
 
-        Only the run itself shows its pictures, because another size has another start. Of a long run, more
-        steps of small pictures are shown; of a whole layer, only the first channels.
+        Pictures of another size or with fewer steps are other pictures, because small differences grow from
+        step to step; the run's own steps lead to its result. Of a whole layer, only the first channels are
+        shown.
         """
+        if self.usual_seconds(width, height) <= LONGEST_PREVIEW_S:
+            return [Preview(self, LARGEST_PREVIEW_PX)]
         channels = self.channels or PREVIEW_CHANNELS
         small = replace(self, channels=channels, size=min(self.size, VISUALISATION_PREVIEW_PX))
         one_step = replace(small, iterations=1).work(width, height)
         affordable = int(NETWORKS[self.network].work_in_half_second / one_step)
         fewest = min(self.iterations, FEWEST_PREVIEW_STEPS)
-        quick = Preview(replace(small, iterations=fewest), PREVIEW_PX)
-        if self.usual_seconds(width, height) <= LONGEST_PREVIEW_S:
-            return [quick, Preview(self, LARGEST_PREVIEW_PX)]
         steps = min(self.iterations, max(fewest, PREVIEW_LENGTH * affordable))
-        return list(dict.fromkeys((quick, Preview(replace(small, iterations=steps), PREVIEW_PX))))
+        return [
+            Preview(replace(small, iterations=count), PREVIEW_PX) for count in dict.fromkeys((fewest, steps))
+        ]
 
     def subject(self, picture_name: str) -> str:
         """Return the classes, or the layer and its channels."""
