@@ -39,7 +39,8 @@ from atelier_shared.zoom_frames import frames as zoom_frames
 from backend.animation import motion
 from backend.imaging.resize import size_of
 from backend.imaging.style_image import Style
-from backend.jobs import dispatch, run
+from backend.jobs import run
+from backend.jobs.filters import fine
 from backend.jobs.picture_arrays import as_array, as_picture
 from backend.networks.registry import load_network
 from backend.style.fine_loss import StyleObjective
@@ -307,7 +308,7 @@ def fine_loss(request: StyleTransfer, content: Pixels, image: Pixels, models: Pa
         network=network,
         visible=None,
         strength=1.0,
-        weights=dispatch.loss_weights(request),
+        weights=fine.loss_weights(request),
         init=tensor(image),
         tile_scale=1.0,
     )

@@ -33,6 +33,7 @@ from backend.compat import devices
 from backend.imaging.resize import resize
 from backend.imaging.style_image import Style
 from backend.jobs import dispatch
+from backend.jobs.algorithm import Pictures
 from backend.networks.feature_network import FeatureNetwork
 from backend.networks.registry import load_network
 from backend.style.fine_loss import LossWeights, StyleObjective
@@ -199,7 +200,7 @@ def made(
 ) -> tuple[Tensor, float]:
     """Make a picture twice; return it, on the CPU, and the seconds of the second time."""
     content, style = (photograph(name, size).to(device) for name in ("chelsea", "starry_night"))
-    pictures = dispatch.Pictures(content, None, [Style(style)])
+    pictures = Pictures(content, None, [Style(style)])
     for _ in range(2):
         forget_peak(device)
         started = time.perf_counter()

@@ -54,6 +54,8 @@ from atelier_shared.style_transfer import StyleTransfer
 from backend.imaging.resize import resize, size_of
 from backend.imaging.style_image import Style, without_frame
 from backend.jobs import dispatch
+from backend.jobs.algorithm import Pictures
+from backend.jobs.filters.style_transfer import METHODS
 from backend.networks import registry
 from benchmarks.side_by_side import install_peers
 
@@ -224,9 +226,7 @@ def parsed() -> argparse.Namespace:
     photos = [SAMPLES / "chelsea.jpg", SAMPLES / "coffee.jpg"]
     parser.add_argument("--photos", type=Path, nargs="+", default=photos)
     parser.add_argument("--styles", type=Path, nargs="+", default=[SAMPLES / "starry_night.jpg"])
-    parser.add_argument(
-        "--methods", nargs="+", choices=dispatch.METHODS, default=["light", "gallery", "fast"]
-    )
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=["light", "gallery", "fast"])
     parser.add_argument("--gallery-styles", nargs="+", choices=GALLERY, default=[next(iter(GALLERY))])
     parser.add_argument("--objective", choices=["neighbours", "statistics"], default="neighbours")
     parser.add_argument("--size", type=int, default=512)
@@ -289,7 +289,7 @@ def painted(
 def last(request: StyleTransfer, content: Tensor, style: Style | None, models: Path) -> Tensor:
     """Return the last picture of a job; release the others one by one, as the worker does."""
     styles = [] if style is None else [style]
-    for step in dispatch.steps(request, dispatch.Pictures(content, None, styles), models):
+    for step in dispatch.steps(request, Pictures(content, None, styles), models):
         image = step.image
     return image.clamp(0, 1)
 

@@ -30,7 +30,7 @@ from backend.__main__ import load_filters
 from backend.command.picture_files import Canvas
 from backend.imaging.resize import resize
 from backend.imaging.style_image import Style
-from backend.jobs import dispatch
+from backend.jobs.filters import fine
 from backend.jobs.picture_tensors import read
 from backend.jobs.shared_tiles import SharedTiles
 from backend.networks.registry import load_network
@@ -134,7 +134,7 @@ def compare(helper: OneHelper, process: psutil.Process, options: argparse.Namesp
         network=load_network("vgg19", options.models, CPU, pooling="max"),
         visible=None,
         strength=1.0,
-        weights=dispatch.loss_weights(REQUEST),
+        weights=fine.loss_weights(REQUEST),
         workers=turns,
     )
     shared, processes = SharedTiles(helper), (psutil.Process(), process)

@@ -17,7 +17,7 @@ from atelier_shared.home import replacing
 from atelier_shared.request import PaintingRequest
 
 from ..jobs import dispatch
-from ..jobs.dispatch import Pictures
+from ..jobs.algorithm import Pictures
 
 FORMATS = {".png": "PNG", ".jpg": "JPEG"}
 JPEG_QUALITY = 92

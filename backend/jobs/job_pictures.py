@@ -15,7 +15,7 @@ from atelier_shared.request import PaintingRequest
 from ..imaging import colours
 from ..imaging.style_image import Style, without_frame
 from . import dispatch, picture_tensors, predictions
-from .dispatch import Pictures
+from .algorithm import Pictures
 from .picture_tensors import VisibleImage
 from .predictions import Prediction
 

@@ -20,8 +20,8 @@ from ..compat import devices
 from ..imaging import colours
 from ..imaging.step import Steps
 from ..weights.store import MissingWeights
-from . import dispatch, job_pictures, picture_tensors, predictions, tile_helper, timings
-from .dispatch import Tiling
+from . import dispatch, job_pictures, loaded_networks, picture_tensors, predictions, tile_helper, timings
+from .algorithm import Tiling
 from .picture_arrays import crop
 from .shared_tiles import Peers, SharedTiles
 
@@ -87,7 +87,7 @@ def _paint(submit: Submit, request: PaintingRequest, models: Path, peers: Peers 
                 raise
             message = str(error)
         # Only after the except block: until then the exception keeps its tensors in memory.
-        dispatch.forget_networks()
+        loaded_networks.forget()
         devices.release(attempt.device)
     raise MemoryError(message)
 

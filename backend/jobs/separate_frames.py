@@ -1,7 +1,7 @@
 """Frames of an animation that are made at the same time: the cuts between them, and the blend in their order.
 
 A method of a single pass paints a frame without the one before it. The blend with the previous result takes
-place afterwards, here, as `dispatch` does it after the painting of a frame in order.
+place afterwards, here, as `style_transfer` does it after the painting of a frame in order.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from atelier_shared.request import PaintingRequest
 from atelier_shared.style_transfer import StyleTransfer
 
 from . import dispatch, picture_tensors, predictions
+from .filters import style_transfer
 from .picture_arrays import crop, inside
 from .picture_tensors import VisibleImage
 
@@ -48,7 +49,7 @@ def follow(
     prediction = predictions.predict(image, before.image, result, region)
     if prediction is None or request.strength == 0:
         return crop(painting, region)
-    followed = dispatch.follow(request, image, prediction, picture_tensors.read(painting).image)
+    followed = style_transfer.follow(request, image, prediction, picture_tensors.read(painting).image)
     part = followed[(..., *inside(region))]
     return picture_tensors.write(part, crop(content, region), opaque=request.is_opaque)
 

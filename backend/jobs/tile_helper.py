@@ -15,7 +15,7 @@ from atelier_shared.style_transfer import StyleTransfer
 from ..compat import devices
 from ..networks.tiled_features import TiledFeatures
 from ..style.tile_loss import TensorsByLayer, TileLoss
-from . import dispatch
+from .filters import fine
 from .shared_tiles import Peers
 from .tile_arrays import (
     GRADIENT,
@@ -43,7 +43,7 @@ def run(begin: Help, peers: Peers, models: Path) -> Generator[TileAnswer, bool |
     if not isinstance(begin.request, StyleTransfer):
         raise ValueError(f"The tiles of {begin.request.name} are not shared.")
     device = devices.choose(begin.request.device)
-    helper = TileHelper(dispatch.tile_features(begin.request, models, device), device)
+    helper = TileHelper(fine.tile_features(begin.request, models, device), device)
     while True:
         task = peers.receive(wait=True)
         if isinstance(task, TileTask):

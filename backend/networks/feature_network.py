@@ -125,6 +125,17 @@ class FeatureNetwork(nn.Module):
             template = N_("This network has no layer {missing}. Choose from {layers}.")
             raise Wrong(template, missing=missing, layers=", ".join(self.layers))
 
+    def check_classes(self) -> None:
+        """Check that the network has classes.
+
+        Raises:
+            ValueError: it has none.
+        """
+        if not self.classes:
+            raise Wrong(
+                N_("This network has no classes. Choose one with classes, such as efficientnet-lite0.")
+            )
+
     def _deepest(self, layers: Sequence[str]) -> str:
         self.check_layers(layers)
         return max(layers, key=self.layers.index)

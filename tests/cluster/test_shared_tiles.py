@@ -37,7 +37,8 @@ from atelier_shared.style_transfer import StyleTransfer
 from backend.__main__ import load_filters
 from backend.cluster import certificates
 from backend.imaging.style_image import Style
-from backend.jobs import dispatch, run, tile_helper
+from backend.jobs import run, tile_helper
+from backend.jobs.filters import fine
 from backend.jobs.picture_arrays import as_array, as_picture
 from backend.jobs.shared_tiles import SharedTiles
 from backend.jobs.tile_arrays import packed
@@ -96,7 +97,7 @@ class Helpers:
     job = 7
 
     def __init__(self, models: Path, lost_after: int = 10**9) -> None:
-        features = dispatch.tile_features(BRIEF, models, CPU)
+        features = fine.tile_features(BRIEF, models, CPU)
         self._helpers = {number: tile_helper.TileHelper(features, CPU) for number in (1, 2)}
         self._received: deque[Message] = deque(HelpBegins(self.job, number) for number in (1, 2))
         self._tasks: deque[TileTask] = deque()
@@ -134,7 +135,7 @@ def objective(
         network=load_network(BRIEF.network, models, CPU, pooling="max"),
         visible=None if visible is None else visible[..., :width],
         strength=0.9,
-        weights=dispatch.loss_weights(BRIEF),
+        weights=fine.loss_weights(BRIEF),
         workers=workers,
     )
 
@@ -160,7 +161,7 @@ def test_shared_tiles_give_the_same_loss_and_gradient(
 
 
 def test_a_task_about_an_unknown_tile_is_refused(models: Path) -> None:
-    helper = tile_helper.TileHelper(dispatch.tile_features(BRIEF, models, CPU), CPU)
+    helper = tile_helper.TileHelper(fine.tile_features(BRIEF, models, CPU), CPU)
     with pytest.raises(ProtocolError, match="unknown tile"):
         helper.compute(TileTask(1, 1, 1, "sums", 5, Region(0, 0, 1, 1), Arrays({}, b"")))
 

@@ -21,7 +21,9 @@ from atelier_shared.visualise import Visualise
 from backend.compat import devices
 from backend.compat.torchvision_import import torchvision
 from backend.imaging.style_image import Style
-from backend.jobs import dispatch, run
+from backend.jobs import dispatch, loaded_networks, run
+from backend.jobs.algorithm import Pictures
+from backend.jobs.filters import fine
 from backend.networks import fast_paths
 from backend.networks.tile_moments import mean_and_variance
 from backend.style.fine_loss import StyleObjective
@@ -97,7 +99,7 @@ def networks() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(store, "load", load_or_make)
         yield
-    dispatch.forget_networks()
+    loaded_networks.forget()
 
 
 @pytest.fixture
@@ -141,10 +143,10 @@ def test_a_fast_path_has_kernels_on_every_accelerator(
     name: str, accelerator: Accelerator, models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The third one, bfloat16, has no meaning on an accelerator without values."""
-    dispatch.forget_networks()
+    loaded_networks.forget()
     monkeypatch.setattr(fast_paths, "choose", lambda *_: fast_paths.CANDIDATES[name])
     run_to_the_end(FINE, models)
-    dispatch.forget_networks()
+    loaded_networks.forget()
     own = {operator for operator in accelerator.operators if not is_composite(operator)}
     assert all(own <= set(kernels) for kernels in KERNELS.values())
 
@@ -174,7 +176,7 @@ def synchronisations(request: PaintingRequest, models: Path, accelerator: Accele
     styles = [Style(torch.rand(1, 3, 64, 80, device=DEVICE), visible=torch.rand(1, 1, 64, 80, device=DEVICE))]
     content, visible = (torch.rand(1, channels, HEIGHT, WIDTH, device=DEVICE) for channels in (3, 1))
     counts, before = [], accelerator.synchronisations
-    for _ in dispatch.steps(request, dispatch.Pictures(content, visible, styles), models):
+    for _ in dispatch.steps(request, Pictures(content, visible, styles), models):
         counts.append(accelerator.synchronisations - before)
         before = accelerator.synchronisations
     return counts
@@ -210,10 +212,10 @@ def test_an_evaluation_of_the_loss_can_be_recorded(
     objective = StyleObjective(
         content,
         [Style(content.flip(-1), visible=visible)],
-        network=dispatch._load_network("vgg19", models, DEVICE, pooling="max"),
+        network=loaded_networks.feature_network("vgg19", models, DEVICE, pooling="max"),
         visible=visible,
         strength=1.0,
-        weights=dispatch.loss_weights(FINE),
+        weights=fine.loss_weights(FINE),
         tile_scale=tile_scale,
     )
     before = accelerator.synchronisations, accelerator.uploads
