@@ -73,11 +73,12 @@ def version() -> str:
 
 def _make(options: argparse.Namespace) -> int:
     """Make all pictures; report options and file names that cannot work before the work begins."""
-    from . import animating, contact_sheet, output_names, painting, parallel, progress, report
+    from . import contact_sheet, output_names, painting, parallel, progress, report
+    from .animations.call import is_animation
     from .picture_files import formats
 
     request = arguments.request_of(options)
-    if getattr(options, "animation", None) is not None and animating.is_animation(options):
+    if getattr(options, "animation", None) is not None and is_animation(options):
         return _animate(options, request)
     _check_output(options)
     if options.sheet:
@@ -111,19 +112,21 @@ def _make(options: argparse.Namespace) -> int:
 
 def _animate(options: argparse.Namespace, request: PaintingRequest) -> int:
     """Make an animation of a clip, or of pictures that are its frames."""
-    from . import animating, painting, progress, report
+    from . import painting, progress, report
+    from .animations.call import run_of
+    from .animations.run import KEPT
     from .picture_files import formats
 
     signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(SIGNALLED + number))  # removes drafts
     display = progress.display(1, quiet=options.quiet)
     chosen = formats.by_name(options.format) if options.format else None
     pictures = painting.PictureRun(options, request, display, chosen)
-    run, piece = animating.run_of(pictures)
+    run, piece = run_of(pictures)
     try:
         outcome = run.make(piece)
     except KeyboardInterrupt:
         display.close()
-        report.complain(_(animating.KEPT))
+        report.complain(_(KEPT))
         raise
     finally:
         display.close()

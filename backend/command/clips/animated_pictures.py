@@ -29,6 +29,7 @@ from ..picture_files.pixels import Pixels
 from ..picture_files.reading import MAX_MEGAPIXELS
 from .clip import Frame, StoredFrame
 
+SUFFIXES = (".gif", ".webp", ".apng")
 ANIMATED = ("GIF", "WebP", "PNG")
 USUAL_MS = 100
 """The duration of a frame without one, as browsers show it."""

@@ -18,10 +18,10 @@ from atelier_shared.picture_parts import part_of
 from atelier_shared.request import PaintingRequest
 from atelier_shared.style_transfer import StyleTransfer
 
-from ..jobs import separate_frames
-from ..jobs.picture_arrays import as_array, like
-from .clips.work_folder import WorkFolder
-from .parallel import NewJob, Task, in_order
+from ...jobs import separate_frames
+from ...jobs.picture_arrays import as_array, like
+from ..clips.work_folder import WorkFolder
+from ..parallel import NewJob, Task, in_order
 
 
 class NumberedFrame(NamedTuple):

@@ -1,0 +1,1 @@
+"""Animations of the commands `style` and `dream`."""
