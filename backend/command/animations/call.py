@@ -1,4 +1,4 @@
-"""A call that makes an animation: how it is recognised, its clip, and its output files."""
+"""A call for an animation: how it is recognised, its clip, and its output files."""
 
 from __future__ import annotations
 

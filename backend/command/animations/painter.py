@@ -44,7 +44,7 @@ class PlannedFrame(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Painter:
+class FramePainter:
     """The computation of an animation's frames, from the first missing one on."""
 
     run: AnimationRun
@@ -160,7 +160,7 @@ class Painter:
             self.work.forget_result(step.number - 1)
 
     def _closing_the_loop(self, output: int, result: Picture) -> Picture:
-        """Fade the last frames of a seamless loop over to those that led to its first frame."""
+        """Fade the last frames of a seamless loop over to the lead-in of its first frame."""
         place = output - (self.run.count - self.run.lead_in)
         if not self.run.lead_in or place < 1:
             return result

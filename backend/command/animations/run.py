@@ -27,7 +27,7 @@ from ..picture_files import Canvas
 from ..picture_files.errors import writing
 from ..picture_files.safe_writing import replacing
 from ..picture_files.writing import Encoding
-from .painter import Painter, PlannedFrame
+from .painter import FramePainter, PlannedFrame
 
 LOOP_FRAMES = 12
 """Frames of the clip's end, computed before the first frame so that a loop continues their motion."""
@@ -81,7 +81,7 @@ class AnimationRun:
         encoding = self._encoding(first)
         outcome.notes += first.notes(first.whole) + first.losses(encoding)
         work = self._work_folder()
-        painter = Painter(self, work, styles, mask, encoding, outcome)
+        painter = FramePainter(self, work, styles, mask, encoding, outcome)
         durations = painter.paint(first)
         if self.is_one_file:
             outcome.notes += self._assemble(durations)
