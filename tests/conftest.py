@@ -170,8 +170,11 @@ def _gimp(version: str, home: Path, folders: pytest.TempPathFactory) -> Gimp:
 
 # ── Groups, order and selection ──────────────────────────────────────────────────────────────────
 
-SLOW_FIXTURES = ({"atelier_home"}, {"gimp_version"}, {"home", "models"}, {"pip_alone"})
-"""Fixtures of tests with GIMP, with an installation whose backend starts, or with pip."""
+SLOW_FIXTURES = (
+    *({"atelier_home"}, {"gimp_version"}, {"home", "models"}),
+    *({"pip_alone"}, {"package_folder"}, {"official"}),
+)
+"""Fixtures of tests with GIMP, with an installation whose backend starts, with pip, or with a checkpoint."""
 LONGEST_FIRST = (
     *("test_install", "test_window", "test_faults", "test_in_gimp", "test_event_loop_client"),
     *("test_jobs", "test_launcher", "test_cli", "test_server", "test_attack", "test_preview"),

@@ -18,6 +18,7 @@ CHECKOUT = Path(__file__).parents[2]
 STYLE = ["style", "missing.jpg", "--style", "missing.jpg", "-o", "out.png"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "expected"),
     [

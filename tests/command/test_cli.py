@@ -125,6 +125,7 @@ def test_too_few_and_too_many_frames_are_refused(tmp_path: Path, count: str) -> 
     assert (done.returncode, done.stderr) == (1, f"atelier: frames must be from 1 to 500, not {count}.\n")
 
 
+@pytest.mark.slow
 def test_too_many_styles_are_refused_before_a_backend_is_started(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -264,6 +265,7 @@ def test_a_masked_part_is_computed_from_the_same_pixels_as_in_gimp(home: Path, t
     assert (part != before).any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("out", ["out.nonsense", "nowhere/out.png", ".", "out.jpg"])
 def test_a_file_that_cannot_be_written_is_reported_before_a_backend_is_started(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: str

@@ -101,8 +101,9 @@ def sharpness(result: Pixels) -> float:
 
 
 def cases(*methods: str) -> list[Any]:
-    """Return test cases of methods; the quick run leaves out those of *fine*, which take seconds."""
-    return [pytest.param(each, marks=pytest.mark.slow if "fine" in each else ()) for each in methods]
+    """Return test cases of methods; the quick run leaves out those that take a second or more."""
+    quick = ("light", "gallery", "dream", "dream in its colours")
+    return [pytest.param(each, marks=() if each in quick else pytest.mark.slow) for each in methods]
 
 
 @pytest.mark.parametrize("method", cases(*METHODS))

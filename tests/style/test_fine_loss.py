@@ -117,6 +117,7 @@ def test_loss_and_gradient_equal_eq_7(
     assert error(gradient, exact[1]) < 5e-4
 
 
+@pytest.mark.slow
 def test_neighbours_add_the_distance_to_the_most_similar_features_of_the_style(
     image: Tensor, content: Tensor, style: Style, network: FeatureNetwork
 ) -> None:
