@@ -1,6 +1,6 @@
 """A scripted filter for tests: the seed of a dream selects the behaviour of its job.
 
-A style transfer has as many steps as iterations, each with a picture of the usual size.
+A style transfer by *fine* has some steps, each with a picture of the usual size.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SLOW_START_S = 9.0
 SLUGGISH_STEP_S = 40.0
 SLOW_STEP_S = 11.0
 BRIEF_S = 0.25
-PAINTING_STEP_S = 0.1
+PAINTING_STEPS, PAINTING_STEP_S = 15, 0.1
 SO_FAR = Picture(256, 170, "RGB", "u8", bytes(3 * 256 * 170))
 HOARDED_BYTES = 100_000_000
 FINISHING = 10**6
@@ -51,10 +51,10 @@ def load_stubborn() -> Run:
 
 def run(submit: Submit | Help, _pipe: JobPipe) -> Generator[Message, bool | None, None]:
     assert isinstance(submit, Submit)
-    if isinstance(submit.request, StyleTransfer):
-        for step in range(1, submit.request.iterations + 1):
+    if isinstance(submit.request, StyleTransfer) and submit.request.method == "fine":
+        for step in range(1, PAINTING_STEPS + 1):
             time.sleep(PAINTING_STEP_S)
-            yield Progress(submit.job, step, submit.request.iterations, SO_FAR)
+            yield Progress(submit.job, step, PAINTING_STEPS, SO_FAR)
     seed = submit.request.seed if isinstance(submit.request, DeepDream) else ECHO
     if seed == ENDLESS:
         for step in itertools.count(1):

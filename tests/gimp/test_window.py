@@ -126,6 +126,16 @@ def window(gimp_version: str, home: Path, tmp_path_factory: pytest.TempPathFacto
         yield window
 
 
+@pytest.fixture
+def echoing_home(models: Path, tmp_path: Path) -> Iterator[Path]:
+    """An installation whose backend takes no processor time from the window: see `echo_filter`."""
+    home = tmp_path / "atelier"
+    home.mkdir(mode=0o700)
+    echo_instead(installed_in(home, models))
+    yield home
+    stop_backend(home)
+
+
 def resized(sample: str, size: tuple[int, int], file: Path) -> Path:
     """Save a sample in another size, and return its file."""
     with Image.open(SAMPLES / sample) as picture:
@@ -414,11 +424,13 @@ UNDO, NEURAL = 0.03, 0.98
 
 @pytest.mark.parametrize("screen", SCREENS)
 def test_a_journey_by_mouse_on_every_screen(
-    gimp_version: str, home: Path, screen: str, tmp_path: Path
+    gimp_version: str, echoing_home: Path, screen: str, tmp_path: Path
 ) -> None:
+    """The pictures of a real backend in these dialogs are the matter of the other tests."""
     look = f"(theme-color-scheme {screen.partition(',')[0]})\n"
     folder = f"{gimp_version}-{screen.replace(', ', '-').replace(' ', '-')}"
-    with shown(gimp_version, home, tmp_path, folder, more=look, last=SHORT, **SCREENS[screen]) as window:
+    options = {"more": look, "last": SHORT, **SCREENS[screen]}
+    with shown(gimp_version, echoing_home, tmp_path, folder, **options) as window:
         bar = menu_bar(**SCREENS[screen])
         before = window.image()
         look_and_choose(window, open_by_mouse(window, bar, STYLE))
@@ -778,23 +790,13 @@ def test_a_run_waits_for_its_turn(window: GimpWindow) -> None:
     undo(window, before)
 
 
-@pytest.fixture
-def echoing_home(models: Path, tmp_path: Path) -> Iterator[Path]:
-    """An installation whose backend takes no processor time from the window: see `echo_filter`."""
-    home = tmp_path / "atelier"
-    home.mkdir(mode=0o700)
-    echo_instead(installed_in(home, models))
-    yield home
-    stop_backend(home)
-
-
 def test_the_window_is_never_blocked_while_a_job_runs(
     gimp_version: str, echoing_home: Path, tmp_path: Path
 ) -> None:
     photo = resized("chelsea.jpg", LARGE_PX, tmp_path / "large.png")
     style = resized("starry_night.jpg", LARGE_PX, tmp_path / "style.jpg")
     with shown(gimp_version, echoing_home, tmp_path, f"{gimp_version}-large", photo, ticks=True) as window:
-        dialog = open_dialog(window, STYLE, iterations=15)
+        dialog = open_dialog(window, STYLE)
         wait_for_preview(window, dialog)
         choose_file(window, style)
         wait_for_preview(window, dialog)
