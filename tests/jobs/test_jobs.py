@@ -29,7 +29,7 @@ from backend.command.picture_files import Canvas
 from backend.compat import allocator, devices
 from backend.dream import deepdream
 from backend.imaging.step import Step, Steps
-from backend.jobs import picture_tensors, run
+from backend.jobs import loaded_networks, picture_tensors, run
 from backend.jobs.dispatch import ALGORITHMS
 from backend.jobs.picture_arrays import DTYPES, crop
 from backend.networks.feature_network import FeatureNetwork
@@ -753,6 +753,7 @@ def test_out_of_memory_the_job_restarts_with_smaller_tiles_and_notes_it(
 ) -> None:
     job = submit(request_, picture(width=320, height=96), Region(0, 0, 320, 96), STYLE)
     wanted, features, refused = result(job, models), FeatureNetwork.features, list[int]()
+    loaded_networks.forget()  # with the remembered features of these pictures
 
     def with_little_memory(network: FeatureNetwork, part: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
         if (longest := max(part.shape[-2:])) > 300:
