@@ -15,6 +15,7 @@ from typing import Any
 from gi.repository import Gimp, Gio
 from gimp_cases import STATUS, assert_error, call, read, settings_of, write
 
+from host import previewed_layer
 from host.frame_layers import Target, name_of_result
 from host.frame_pictures import frame_pictures
 from host.layer_pixels import no_poll
@@ -93,7 +94,7 @@ def case_a_frame_is_all_that_is_visible_up_to_it() -> None:
 def case_a_preview_shows_the_frame_of_the_layer_as_the_run_composes_it() -> None:
     with animation() as (image, layers):
         layers[1].set_opacity(50)
-        image.select_rectangle(Gimp.ChannelOps.REPLACE, *SELECTED)
+        image.select_ellipse(Gimp.ChannelOps.REPLACE, *SELECTED)
         before = len(Gimp.get_images())
         for layer, picture in zip(layers, list(frame_pictures(layers, no_poll)), strict=True):
             previewed = PreviewedLayer(Target(image, [layer]))
@@ -102,6 +103,8 @@ def case_a_preview_shows_the_frame_of_the_layer_as_the_run_composes_it() -> None
             assert_alike(bytes(picture.pixels), read(frame, None, "R'G'B'A u8"))
             box = selected_box(frame)
             assert (box.x, box.y, box.width, box.height) == SELECTED
+            masks = [read(each.get_selection(), (0, 0, *SIZE), "Y u8") for each in (image, frame.get_image())]
+            assert all(abs(one - other) <= 2 for one, other in zip(*masks, strict=True))
             previewed.forget()
         assert len(Gimp.get_images()) == before
 
@@ -126,6 +129,18 @@ def case_a_previewed_frame_is_composed_again_only_after_a_change() -> None:
             assert str(error).startswith("The layer was deleted")
         else:
             raise AssertionError("a deleted layer was previewed")
+
+
+def case_of_a_frame_of_too_many_layers_the_preview_shows_the_first_frame() -> None:
+    with animation() as (image, layers):
+        first = next(frame_pictures(layers, no_poll))
+        previewed, most = PreviewedLayer(Target(image, layers[1:2])), previewed_layer.MOST_LAYERS
+        previewed_layer.MOST_LAYERS = 1
+        try:
+            assert_alike(bytes(first.pixels), read(previewed.layer("image"), None, "R'G'B'A u8"))
+        finally:
+            previewed_layer.MOST_LAYERS = most
+            previewed.forget()
 
 
 def case_a_preview_of_a_group_of_frames_shows_its_first_frame() -> None:

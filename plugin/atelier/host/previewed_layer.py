@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gi.repository import Gimp
+from gi.repository import Babl, Gimp
 
+from atelier_shared.messages import Region
+
+from .cutouts import kind_of
 from .frame_layers import Target, is_combined
 from .frame_pictures import insert_canvas, insert_copy
+from .layer_pixels import read_pixels, write_pixels
 from .layers_as_frames import THIS
 from .suitability import LAYER_CHANGED, Unsuitable
 from .translation import _
+
+MOST_LAYERS = 100
+"""Of a frame that is seen together with more layers below it, the first frame is shown, to save time."""
 
 
 class PreviewedLayer:
@@ -48,18 +55,29 @@ class PreviewedLayer:
         """Merge the frame's layers on an empty canvas, as the run does."""
         if not self._selected.is_valid():
             raise Unsuitable(_(LAYER_CHANGED))
-        image = self._target.image.duplicate()
+        layers = _layers_of_frame(frames, _frame_with(self._selected, frames))
+        source = self._target.image
+        image = kind_of(source).new_image(source.get_width(), source.get_height())
         try:
-            image.undo_disable()
-            for layer in image.get_layers():  # only the selection is used
-                image.remove_layer(layer)
             insert_canvas(image)
-            for layer in _layers_of_frame(frames, _frame_with(self._selected, frames)):
+            for layer in layers if len(layers) <= MOST_LAYERS else frames[:1]:
                 insert_copy(layer, image)
-            return image.merge_visible_layers(Gimp.MergeType.CLIP_TO_IMAGE)
+            frame = image.merge_visible_layers(Gimp.MergeType.CLIP_TO_IMAGE)
+            _copy_selection(source, image)
         except BaseException:
             image.delete()
             raise
+        return frame
+
+
+def _copy_selection(source: Gimp.Image, image: Gimp.Image) -> None:
+    """Select in an image what is selected in another one of its size."""
+    if Gimp.Selection.is_empty(source):
+        return
+    selection, whole = source.get_selection(), Region(0, 0, source.get_width(), source.get_height())
+    babl = Babl.get_name(selection.get_format())
+    Gimp.Selection.all(image)
+    write_pixels(image.get_selection(), babl, read_pixels(selection, whole, babl))
 
 
 def _frame_with(layer: Gimp.Layer, frames: Sequence[Gimp.Layer]) -> int:
