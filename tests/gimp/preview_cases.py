@@ -321,8 +321,8 @@ class Window:
         deadline = time.monotonic() + WITHIN_S
         while not holds():
             assert time.monotonic() < deadline, f"Timed out waiting until {what}; status: {self.status!r}"
-            GLib.MainContext.default().iteration(False)
-            time.sleep(0.001)
+            if not GLib.MainContext.default().iteration(False):
+                time.sleep(0.005)
 
 
 def press(widget: Any, kind: Any, **fields: Any) -> None:
