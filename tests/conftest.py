@@ -176,10 +176,11 @@ SLOW_FIXTURES = (
 )
 """Fixtures of tests with GIMP, with an installation whose backend starts, with pip, or with a checkpoint."""
 LONGEST_FIRST = (
-    *("test_install", "test_window", "test_faults", "test_in_gimp", "test_event_loop_client"),
-    *("test_jobs", "test_launcher", "test_cli", "test_server", "test_attack", "test_preview"),
+    *("test_install", "test_window", "test_in_gimp", "test_faults", "test_jobs", "test_preview"),
+    *("test_launcher", "test_cli", "test_server", "test_attack", "test_missing_backend", "test_remote"),
+    *("test_event_loop_client", "test_accelerator"),
 )
-"""Files that take a minute or more. If one of them began last, it would run alone in the end."""
+"""Files that take half a minute or more. If one of them began last, it would run alone in the end."""
 LEFT_OUT = pytest.StashKey[int]()
 
 
