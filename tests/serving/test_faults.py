@@ -63,6 +63,8 @@ from backend.serving import worker
 worker.HANG_S = {HANG_S}
 sys.exit(backend.main([]))
 """
+ECHO = "import echo_filter\nbackend.load_filters = echo_filter.load_instead\n"
+IMPATIENT_ECHO = IMPATIENT.replace("sys.exit", f"{ECHO}sys.exit")
 
 
 @pytest.fixture
@@ -246,9 +248,9 @@ def test_a_worker_killed_between_jobs_is_replaced(home: Path) -> None:
 
 
 def test_a_worker_that_hangs_during_a_job_is_reported_and_replaced(home: Path) -> None:
-    run_instead(home, "-c", IMPATIENT)
+    run_instead(home, "-c", IMPATIENT_ECHO, PYTHONPATH=str(Path(echo_filter.__file__).parent))
     with launcher.connect() as client:
-        job, hung = begin(client, ENDLESS), worker()
+        job, hung = begin(client, ENDLESS_ECHO), worker()
         hung.suspend()
         with pytest.raises(JobFailed, match=f"did not respond for {HANG_S} seconds") as failure:
             list(client.messages(job))

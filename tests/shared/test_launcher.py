@@ -30,7 +30,6 @@ from backend.serving.published_connection import published
 PICTURE = Picture(3, 2, "RGB", "u8", bytes(range(18)))
 WHOLE = Region(0, 0, 3, 2)
 PHOTO = Path(__file__).parents[2] / "samples" / "chelsea.jpg"
-ENDLESS = DeepDream(iterations=500, octaves=1, size=64)
 ENDLESS_ECHO = DeepDream(seed=echo_filter.ENDLESS)
 
 
@@ -211,6 +210,7 @@ def test_an_idle_backend_exits_and_the_next_call_restarts_it(
     assert_works()
 
 
+@pytest.mark.usefixtures("echoing")
 def test_the_backend_s_environment_has_none_of_gimp_s_variables(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -337,9 +337,10 @@ def test_files_of_the_home_folder_are_for_its_user_alone(home: Path) -> None:
 # ── Killing processes during a job ───────────────────────────────────────────────────────────────
 
 
+@pytest.mark.usefixtures("echoing")
 def test_a_killed_worker_is_reported_and_the_next_job_runs(home: Path) -> None:
     with launcher.connect() as client:
-        job = begin(client, ENDLESS)
+        job = begin(client, ENDLESS_ECHO)
         worker_of(backend_pid()).kill()
         with pytest.raises(JobFailed) as failure:
             list(client.messages(job))
@@ -347,9 +348,10 @@ def test_a_killed_worker_is_reported_and_the_next_job_runs(home: Path) -> None:
         assert make(client) == PICTURE
 
 
+@pytest.mark.usefixtures("echoing")
 def test_a_killed_backend_is_reported_leaves_no_process_and_the_next_call_works(home: Path) -> None:
     with launcher.connect() as client:
-        job = begin(client, ENDLESS)
+        job = begin(client, ENDLESS_ECHO)
         os.kill(backend_pid(), signal.SIGKILL)
         with pytest.raises(BackendSilent):
             list(client.messages(job))
