@@ -14,6 +14,7 @@ from .environment import backend_state, is_needed, needs_new_environment
 from .output import report
 from .packages import lock_entries, state
 from .paths import Home, Plan
+from .self_check import is_speed_known
 from .service import unit_file
 from .tracked_files import is_ours, tracked_paths
 
@@ -34,7 +35,8 @@ def installation(plan: Plan, found: Sequence[Gimp]) -> Iterator[str]:
     yield f"link the command {plan.home.command}"
     if not plan.client:
         yield f"paint {plan.home.picture}"
-        yield "measure this computer's speed"
+        if needs_new_environment(plan) or not is_speed_known(plan):
+            yield "measure this computer's speed"
 
 
 def preparation(plan: Plan, folder: Path) -> Iterator[str]:

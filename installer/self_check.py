@@ -74,9 +74,7 @@ def run_self_check(plan: Plan, found: list[Gimp]) -> None:
 
 def measure_speed(plan: Plan) -> None:
     """Run the default methods briefly: the dialogs estimate times by the speeds noted."""
-    note = plan.home.venv / SPEED_NOTE
-    state = plan.home.packages.read_text(encoding="utf-8") + plan.torch_device
-    if not is_needed(note, state):
+    if is_speed_known(plan):
         return
     with (
         LongStep("Measuring this computer's speed"),
@@ -85,7 +83,17 @@ def measure_speed(plan: Plan) -> None:
         for command in SPEED_TESTS:
             options = ["--device", plan.torch_device, "-o", str(Path(folder, f"{command[0]}.png"))]
             run([str(plan.home.python), "-I", "-m", "backend.command.cli", *command, *options])
-    note.write_text(state, encoding="utf-8")
+    (plan.home.venv / SPEED_NOTE).write_text(_speed_state(plan), encoding="utf-8")
+
+
+def is_speed_known(plan: Plan) -> bool:
+    """Return whether the speed was measured with these packages and on this device."""
+    note = plan.home.venv / SPEED_NOTE
+    return note.exists() and not is_needed(note, _speed_state(plan))
+
+
+def _speed_state(plan: Plan) -> str:
+    return plan.home.packages.read_text(encoding="utf-8") + plan.torch_device
 
 
 def paint_in_gimp(gimp: Gimp, plan: Plan) -> None:

@@ -706,6 +706,24 @@ def test_debian_s_python_without_the_package_python3_venv_is_reported(user: Path
     assert [file.name for file in (user / ".atelier").iterdir()] == ["install.log"]
 
 
+def test_the_speed_is_measured_again_only_with_other_packages_or_on_another_device(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands = list[object]()
+    monkeypatch.setattr(self_check, "run", commands.append)
+
+    def measures(packages: str, device: str = "auto") -> bool:
+        home.packages.write_text(packages)
+        commands.clear()
+        self_check.measure_speed(Plan(home, device=device))
+        return len(commands) == len(self_check.SPEED_TESTS)
+
+    assert measures("torch==1")
+    assert not measures("torch==1")
+    assert measures("torch==2")
+    assert measures("torch==2", "cpu")
+
+
 def test_an_unchanged_photo_fails_the_self_check(home: Home) -> None:
     home.python.symlink_to(sys.executable)
     Image.open(self_check.PHOTO).save(home.picture)
