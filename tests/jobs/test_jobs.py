@@ -348,6 +348,7 @@ def test_settings_without_effect_change_no_bit(models: Path, base: AnyRequest, i
     assert bytes(made.pixels) == bytes(made_of(base, models).pixels)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("of", "like"), [("coffee", "starry_night"), ("starry_night", "coffee")])
 def test_a_matched_style_gives_the_content_s_colours(models: Path, of: str, like: str) -> None:
     content, style = (picture_tensors.preview(photograph(name), 192) for name in (of, like))
@@ -579,6 +580,7 @@ def steps_of(method: str, models: Path) -> int:
     return len(list(run.run(submit(EVERY[method], picture(), REGION, STYLE), models))) - 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", [0.0, 0.5, 1.0], ids=["first", "middle", "last"])
 @pytest.mark.parametrize("method", EVERY)
 def test_cancelling_at_any_step_leaves_no_traces(models: Path, method: str, place: float) -> None:

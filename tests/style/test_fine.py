@@ -315,6 +315,7 @@ def test_steps_are_detached_and_closing_frees_memory(network: FeatureNetwork) ->
     assert held() is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["l-bfgs", "adam"])
 @pytest.mark.parametrize(
     ("after", "closed"),
