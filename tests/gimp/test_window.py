@@ -420,17 +420,24 @@ MENU_BARS = {1.0: {"Edit": (60, 32), "Filters": (430, 32)}, 1.5: {"Edit": (79, 3
 """Places in GIMP's window, by the scale of text; all are multiplied by the scale of the screen."""
 UNDO, NEURAL = 0.03, 0.98
 """Places of entries in the heights of the menus Edit and Filters."""
+PAINTED_SCREEN = "dark"
+
+
+@pytest.fixture
+def journey_home(screen: str, request: pytest.FixtureRequest) -> Path:
+    """A real backend for one screen. The others show the same dialogs, so theirs returns the photo."""
+    home: Path = request.getfixturevalue("home" if screen == PAINTED_SCREEN else "echoing_home")
+    return home
 
 
 @pytest.mark.parametrize("screen", SCREENS)
 def test_a_journey_by_mouse_on_every_screen(
-    gimp_version: str, echoing_home: Path, screen: str, tmp_path: Path
+    gimp_version: str, journey_home: Path, screen: str, tmp_path: Path
 ) -> None:
-    """The pictures of a real backend in these dialogs are the matter of the other tests."""
     look = f"(theme-color-scheme {screen.partition(',')[0]})\n"
     folder = f"{gimp_version}-{screen.replace(', ', '-').replace(' ', '-')}"
     options = {"more": look, "last": SHORT, **SCREENS[screen]}
-    with shown(gimp_version, echoing_home, tmp_path, folder, **options) as window:
+    with shown(gimp_version, journey_home, tmp_path, folder, **options) as window:
         bar = menu_bar(**SCREENS[screen])
         before = window.image()
         look_and_choose(window, open_by_mouse(window, bar, STYLE))
