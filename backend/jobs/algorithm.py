@@ -10,9 +10,7 @@ from typing import Generic, NamedTuple, TypeVar
 from torch import Tensor
 
 from atelier_shared.request import PaintingRequest
-from atelier_shared.sizes import Size
 
-from ..compat import allocator
 from ..imaging.step import Step, Steps
 from ..imaging.style_image import Style
 from ..style.tile_loss import TileWorkers
@@ -79,9 +77,3 @@ def renumbered(steps: Steps, renumber: Callable[[Step], Step]) -> Generator[Step
         except StopIteration:
             return step
         finish_early = yield step
-
-
-def keep_memory_for(size: Size) -> None:
-    """Keep freed memory for a picture of this height and width, unless it is large."""
-    height, width = size
-    allocator.keep_for(height * width)

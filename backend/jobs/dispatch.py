@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,10 @@ from atelier_shared.sizes import fit
 from atelier_shared.style_transfer import StyleTransfer
 from atelier_shared.visualise import Visualise
 
+from ..compat import allocator
 from ..imaging.resize import size_of
 from ..imaging.step import Steps
-from .algorithm import ALONE, Algorithm, Pictures, Tiling, keep_memory_for
+from .algorithm import ALONE, Algorithm, Pictures, Tiling
 from .filters import deepdream, style_transfer, visualise
 from .picture_tensors import VisibleImage
 
@@ -37,7 +39,7 @@ def steps(request: PaintingRequest, pictures: Pictures, models: Path, tiling: Ti
         ValueError: the request does not suit the network or the pictures.
         MissingWeights: the weights of a network are not in `models`.
     """
-    keep_memory_for(fit(size_of(pictures.content), request.working_px))
+    allocator.keep_for(math.prod(fit(size_of(pictures.content), request.working_px)))
     yield from _algorithm_of(request).steps(request, pictures, models, tiling)
 
 

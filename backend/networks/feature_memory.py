@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
+from collections.abc import Callable
 
 from torch import Tensor
 
@@ -17,24 +18,25 @@ MOST_PIXELS = 2**18
 
 
 class FeatureMemory:
-    """The features of at most MOST_PICTURES images at one layer of a network, on the processor."""
+    """The features of the last MOST_PICTURES small images on the processor."""
 
     def __init__(self) -> None:
-        self._features: OrderedDict[bytes, Tensor] = OrderedDict()
+        self._features: OrderedDict[tuple[str, bytes], Tensor] = OrderedDict()
 
-    def find(self, image: Tensor) -> Tensor | None:
-        """Return the features of an equal image (1, 3, H, W), not to be written to; None if unknown."""
-        if not _is_small(image) or (key := _digest(image)) not in self._features:
-            return None
+    def features(self, image: Tensor, layer: str, compute: Callable[[], Tensor]) -> Tensor:
+        """Return the features of an image (1, 3, H, W) at a layer, not to be written to.
+
+        Those of an equal image are returned; unknown ones are computed, and kept if the image is small.
+        """
+        if not _is_small(image):
+            return compute()
+        key = layer, _digest(image)
+        if key not in self._features:
+            self._features[key] = compute()
         self._features.move_to_end(key)
+        if len(self._features) > MOST_PICTURES:
+            self._features.popitem(last=False)
         return self._features[key]
-
-    def keep(self, image: Tensor, features: Tensor) -> None:
-        """Keep the features of a small image in place of those that were not used for the longest time."""
-        if _is_small(image):
-            self._features[_digest(image)] = features
-            if len(self._features) > MOST_PICTURES:
-                self._features.popitem(last=False)
 
 
 def _is_small(image: Tensor) -> bool:

@@ -31,8 +31,8 @@ class FeatureNetwork(nn.Module):
         minimum_px: shortest side of the smallest image it accepts.
         classes: the names of the classes, if its last layer is a classifier.
 
-    `path` is the arithmetic of its convolutions. Features always have the type of the image. `memory` may
-    have the features of the last pictures, at the layer that a method uses.
+    `path` is the arithmetic of its convolutions. Features always have the type of the image. `memory`
+    keeps features of the last small pictures.
     """
 
     def __init__(

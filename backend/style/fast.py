@@ -245,19 +245,21 @@ def _encode(image: Tensor, pixel_tiles: Sequence[Tile], network: FeatureNetwork)
 
     Those of a small picture may come from the network's memory.
     """
-    is_whole = len(pixel_tiles) == 1  # otherwise the rounding depends on the tiles
-    features = network.memory.find(image) if is_whole else None
-    if features is not None:
-        yield features
-        return
+    encoding = _encode_tiles(image, pixel_tiles, network)
+    if len(pixel_tiles) == 1:  # otherwise the rounding depends on the tiles
+        yield network.memory.features(image, LAYER, lambda: next(encoding))
+    else:
+        yield from encoding
+
+
+def _encode_tiles(image: Tensor, pixel_tiles: Sequence[Tile], network: FeatureNetwork) -> Iterator[Tensor]:
+    features: Tensor | None = None
     for tile in pixel_tiles:
         part = network.features(tile.outer.of(image), [LAYER])[LAYER]
         if features is None:
             features = part.new_empty(1, part.shape[1], *_feature_size(image))
         own = tile.inner.relative_to(tile.outer).to_positions(STRIDE).of(part)
         tile.inner.to_positions(STRIDE).of(features).copy_(own)
-        if is_whole:
-            network.memory.keep(image, features)
         yield features
 
 

@@ -521,6 +521,15 @@ def case_the_first_preview_is_requested_without_a_delay() -> None:
         window.wait()
 
 
+def case_the_preview_of_a_deleted_layer_can_be_enlarged_and_moved() -> None:
+    with layer_of() as layer, Window(layer, GALLERY) as window:
+        window.wait()
+        layer.get_image().remove_layer(layer)
+        window.pane._zoom(2.0, 0.5, 0.5)
+        window.pane._move(0.25, 0.0)
+        window.wait_until(lambda: window.status.startswith("The layer was deleted"), "the reason is shown")
+
+
 def case_a_backend_that_cannot_start_is_tried_once() -> None:
     home = os.environ["ATELIER_HOME"]
     os.environ["ATELIER_HOME"] = os.environ["EMPTY_HOME"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from atelier_shared.imagenet_classes import class_index
 from atelier_shared.networks import NETWORKS
 from atelier_shared.text_settings import channel_range, weights_by_name
 
+from ...compat import allocator
 from ...dream import amount, deepdream, objectives
 from ...imaging import colours
 from ...imaging.resize import size_of
@@ -19,7 +21,7 @@ from ...imaging.step import Steps
 from ...imaging.style_image import Style
 from ...networks.feature_network import FeatureNetwork
 from .. import loaded_networks
-from ..algorithm import Pictures, Tiling, keep_memory_for, renumbered
+from ..algorithm import Pictures, Tiling, renumbered
 from ..picture_tensors import VisibleImage
 from ..predictions import Prediction
 
@@ -41,7 +43,7 @@ def start(request: DeepDream, content: VisibleImage) -> VisibleImage:
 def dream(request: DeepDream, pictures: Pictures, models: Path, tiling: Tiling) -> Steps:
     """Dream on the picture, or on the frame with the dream of the previous one."""
     if request.largest_octave == "layer":
-        keep_memory_for(size_of(pictures.content))
+        allocator.keep_for(math.prod(size_of(pictures.content)))
     network = loaded_networks.feature_network(request.network, models, pictures.content.device, pooling="max")
     image, visible, iterations = pictures.content, pictures.visible, request.iterations
     if prediction := pictures.prediction:

@@ -50,7 +50,7 @@ def gallery_weights(request: StyleTransfer) -> list[float]:
 
 
 def light(request: StyleTransfer, pictures: Pictures, models: Path, tiling: Tiling) -> Steps:
-    """Paint with the smallest networks."""
+    """Paint with the networks that predict a style and paint in it."""
     predictor, painter = loaded_networks.light_networks(models, pictures.content.device)
     return light_method.stylize(
         pictures.content,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from atelier_shared.style_transfer import StyleTransfer
 
+from ...compat import allocator
 from ...imaging import colours
 from ...imaging.resize import size_of
 from ...imaging.step import Step, Steps
@@ -19,7 +21,7 @@ from ...style import gallery as gallery_method
 from ...style import light as light_method
 from ...style.full_size import Brush
 from .. import loaded_networks
-from ..algorithm import Pictures, Tiling, keep_memory_for, renumbered
+from ..algorithm import Pictures, Tiling, renumbered
 from ..predictions import Prediction, blend
 from . import fine, one_pass
 
@@ -62,7 +64,7 @@ def _repaint(
     request: StyleTransfer, pictures: Pictures, painted: Step, brush: Brush, tiling: Tiling
 ) -> Generator[Step, bool | None, Step]:
     """Repaint the image of the step `painted`; the steps go on from its number. Return the last one."""
-    keep_memory_for(size_of(pictures.content))
+    allocator.keep_for(math.prod(size_of(pictures.content)))
     done, total = painted.index, painted.total
     repainting = full_size.repaint(
         painted.image,

@@ -141,10 +141,10 @@ class PreviewPane(Gtk.Box):  # type: ignore[misc]  # gi has no types
         if self._is_paused:
             return
         self._stop_delay()
-        delay_ms = round(DELAY_S * 1000)
-        self._delay = (
-            GLib.idle_add(self._refresh) if self._is_first else GLib.timeout_add(delay_ms, self._refresh)
-        )
+        if self._is_first:
+            self._delay = GLib.idle_add(self._refresh)
+        else:
+            self._delay = GLib.timeout_add(round(DELAY_S * 1000), self._refresh)
         self._job.show_state()
         self._draw()
 
@@ -320,8 +320,8 @@ class PreviewPane(Gtk.Box):  # type: ignore[misc]  # gi has no types
         """Show the detail in the middle at one pixel of the screen for each of the layer, or the whole."""
         view = WHOLE
         if self._detail.get_active():
-            whole = size_of_whole(self._get_layer())
-            view = WHOLE.zoomed(max(max(whole) / self.area.side_px, 1.0), 0.5, 0.5, whole)
+            zoom = max(self._whole) / self.area.side_px
+            view = WHOLE.zoomed(max(zoom, 1.0), 0.5, 0.5, self._whole)
         self._change_view(view)
 
     def _split_toggled(self, _button: Gtk.ToggleButton) -> None:
@@ -341,12 +341,11 @@ class PreviewPane(Gtk.Box):  # type: ignore[misc]  # gi has no types
     def _move(self, right: float, down: float) -> None:
         """Move the visible part by fractions of it."""
         if self._view.zoom > 1:
-            whole = size_of_whole(self._get_layer())
-            box = self._view.box(whole)
-            self._change_view(self._view.moved(right * box.width, down * box.height, whole))
+            box = self._view.box(self._whole)
+            self._change_view(self._view.moved(right * box.width, down * box.height, self._whole))
 
     def _zoom(self, factor: float, x: float, y: float) -> None:
-        self._change_view(self._view.zoomed(factor, x, y, size_of_whole(self._get_layer())))
+        self._change_view(self._view.zoomed(factor, x, y, self._whole))
 
     def _change_view(self, view: View) -> None:
         """Show the original there until its preview is done. During a run, the whole stays in view."""
