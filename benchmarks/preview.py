@@ -4,9 +4,9 @@
 
 Like the preview, it sends the requests through the plug-in's client to a real backend: every method of
 style transfer, every preset of DeepDream and every installed network. The style picture is another one each
-time; in two more lines no picture is, or the photo is. It prints the median time of the job plus the dialog's
-delay, and the backend's time on the cores; the target is under 1 s on two of them. The first job of each kind
-also loads its networks.
+time. Two more lines are for the same pictures each time, and for another photo each time. It prints the
+median time of the job plus the dialog's delay, and the backend's time on the cores; the target is under 1 s
+on two of them. The first job of each kind also loads its networks.
 """
 
 from __future__ import annotations

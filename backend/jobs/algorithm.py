@@ -1,4 +1,4 @@
-"""An algorithm as a job sees it: what it gets, and its place in the table of `dispatch`."""
+"""The pictures and the tiling that a job gives to an algorithm, and an entry of the table in `dispatch`."""
 
 from __future__ import annotations
 

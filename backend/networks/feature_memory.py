@@ -26,7 +26,7 @@ class FeatureMemory:
     def features(self, image: Tensor, layer: str, compute: Callable[[], Tensor]) -> Tensor:
         """Return the features of an image (1, 3, H, W) at a layer, not to be written to.
 
-        Those of an equal image are returned; unknown ones are computed, and kept if the image is small.
+        They are computed only if no equal image is remembered. Those of a small image are kept.
         """
         if not _is_small(image):
             return compute()

@@ -46,9 +46,9 @@ QUICK_PIXELS = 208_000
 """Pixels that Fast paints for a quick preview, with the work for the style: nearly a second on two cores. A
 smaller painting differs more from the final one, because Fast's strokes do not grow with it."""
 QUICK_STYLE = 0.8
-"""Factor for the size of the styles in a quick preview, because it matters less than the painting's."""
+"""Factor for the size of the styles in a quick preview. It matters less than the size of the painting."""
 STYLE_WORK = 0.4
-"""Work for a style picture of 5:4 in painted pixels, in proportion to the square of its longest side."""
+"""Work for a style picture of 5:4, in painted pixels: this share of the square of its longest side."""
 FINE_PREVIEW_PX = 340
 """Longest side at which the steps of Fine are previewed; at the working size, they take minutes."""
 REPAINTING_COST = {"fine": 0.06, "fast": 0.1, "gallery": 1.0, "light": 1.0}

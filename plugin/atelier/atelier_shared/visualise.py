@@ -129,9 +129,8 @@ class Visualise(PaintingRequest):
     def previews(self, width: int, height: int, part: float = 1.0) -> list[Preview]:
         """Return the run itself if it is short enough, otherwise first steps of small pictures, then more.
 
-        Pictures of another size or with fewer steps are other pictures, because small differences grow from
-        step to step; the run's own steps lead to its result. Of a whole layer, only the first channels are
-        shown.
+        Another size or number of steps makes another picture, because small differences grow from step to
+        step. Of a whole layer, only the first channels are shown.
         """
         if self.usual_seconds(width, height) <= LONGEST_PREVIEW_S:
             return [Preview(self, LARGEST_PREVIEW_PX)]

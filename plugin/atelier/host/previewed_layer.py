@@ -17,7 +17,7 @@ from .suitability import LAYER_CHANGED, Unsuitable
 from .translation import _
 
 MOST_LAYERS = 100
-"""Of a frame that is seen together with more layers below it, the first frame is shown, to save time."""
+"""Composing more layers takes too long; then the first frame is shown."""
 
 
 class PreviewedLayer:
