@@ -1,10 +1,13 @@
 """Beauty of the pictures, measured by networks that the methods do not use, and sheets of them to look at.
 
-    python benchmarks/looks.py [--models FOLDER] [--photos FILE …] [--styles FILE …] [--methods fast …]
-        [--gallery-styles NAME …] [--objective statistics] [--size 512] [--crops] [--out FOLDER]
-        [--sifid-layer NAME] [--threads 1]
+    python benchmarks/looks.py [--models FOLDER] [--photos FILE …] [--styles FILE …] [--methods [fast …]]
+        [--gallery-styles NAME …] [--objectives neighbours statistics] [--results FOLDER …] [--pairs N]
+        [--size 512] [--crops] [--out FOLDER] [--sifid-layer NAME] [--threads 1]
 
-Paints each photograph in each style with each method, and prints, lower being better:
+Paints each photograph in each style with each method and objective, or only N such pairs: after any number
+of pairs, each photograph and each style was used about equally often. After each pair the means so far are
+printed. Also measures results that were painted before, or by other programs: `--results` names folders of
+pictures PHOTO-STYLE.png, as `--out` saves them. The table, lower being better:
 
 LPIPS: how different result and photograph look. Fetches the learned weights with pip, from the package
 `lpips`, into a temporary folder. They were learned for torchvision's values of SqueezeNet 1.1 and are used
@@ -40,6 +43,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import accumulate, zip_longest
 from pathlib import Path
 from typing import NamedTuple
 
@@ -61,6 +65,8 @@ from benchmarks.side_by_side import install_peers
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 CPU = torch.device("cpu")
+WITH_OBJECTIVE = "fine", "fast"
+"""The methods whose result depends on the objective."""
 WARM_PX = 64
 """Longest side of the picture painted first, so that loading the networks is not timed."""
 LPIPS_LAYERS = ("conv1", "fire3", "fire5", "fire6", "fire7", "fire8", "fire9")
@@ -74,6 +80,7 @@ CROP_PX = 512
 CROP_GRID = 2, 3
 """Rows and columns of the parts seen at 1:1, spread evenly over the result."""
 GAP, CAPTION = 6, 16
+NAME_WIDTH = 48
 COLUMNS = {
     "LPIPS": (7, 3),
     "even": (7, 3),
@@ -84,6 +91,9 @@ COLUMNS = {
     "1:1 SIFID": (11, 2),
 }
 """Titles of what a `Looks` has, with the width and the decimal places."""
+
+Pair = tuple[Path, Path | str]
+"""A photograph and a style picture, or the name of a style of the gallery."""
 
 
 class Looks(NamedTuple):
@@ -104,6 +114,7 @@ class Cell(NamedTuple):
     photo: str
     style: str
     result: Tensor
+    looks: Looks
 
 
 # ── The measures ─────────────────────────────────────────────────────────────────────────────────
@@ -214,10 +225,19 @@ def main() -> None:
     torch.set_grad_enabled(False)
     judge = Judge(options.models, options.sifid_layer)
     titles = [f"{title:>{width}}" for title, (width, _) in COLUMNS.items()]
-    print(" " * 34 + "".join([*titles, "  ratio"] if options.crops else titles[:-1]))
-    means = {method: judged(method, judge, options) for method in options.methods}
-    for method, looks in means.items():
-        print(line(f"{method}, mean of {len(looks)}", mean(looks), options.crops))
+    print(" " * NAME_WIDTH + "".join([*titles, "  ratio"] if options.crops else titles[:-1]))
+    variants = variants_of(options)
+    cells: dict[str, list[Cell]] = {name: [] for name in variants}
+    for pairs in zip_longest(*(pairs_of(painter, options) for painter in variants.values())):
+        for (name, painter), pair in zip(variants.items(), pairs, strict=True):
+            if pair:
+                cells[name].append(judged(name, painter, pair, judge, options))
+        for name, found in cells.items():
+            means = mean([cell.looks for cell in found])
+            print(line(f"{name}, mean of {len(found)}", means, options.crops), flush=True)
+    if options.out:
+        for name, found in cells.items():
+            contact_sheet(found).save(options.out / f"{name}.png")
 
 
 def parsed() -> argparse.Namespace:
@@ -226,9 +246,12 @@ def parsed() -> argparse.Namespace:
     photos = [SAMPLES / "chelsea.jpg", SAMPLES / "coffee.jpg"]
     parser.add_argument("--photos", type=Path, nargs="+", default=photos)
     parser.add_argument("--styles", type=Path, nargs="+", default=[SAMPLES / "starry_night.jpg"])
-    parser.add_argument("--methods", nargs="+", choices=METHODS, default=["light", "gallery", "fast"])
+    parser.add_argument("--methods", nargs="*", choices=METHODS, default=["light", "gallery", "fast"])
     parser.add_argument("--gallery-styles", nargs="+", choices=GALLERY, default=[next(iter(GALLERY))])
-    parser.add_argument("--objective", choices=["neighbours", "statistics"], default="neighbours")
+    objectives = ["neighbours", "statistics"]
+    parser.add_argument("--objectives", nargs="+", choices=objectives, default=objectives[:1])
+    parser.add_argument("--results", type=Path, nargs="+", default=[])
+    parser.add_argument("--pairs", type=int)
     parser.add_argument("--size", type=int, default=512)
     parser.add_argument("--crops", action="store_true")
     parser.add_argument("--out", type=Path)
@@ -237,35 +260,53 @@ def parsed() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def judged(method: str, judge: Judge, options: argparse.Namespace) -> list[Looks]:
-    """Paint all photographs in all styles, print a line for each result, and save the results if asked."""
-    found, cells = [], []
+def variants_of(options: argparse.Namespace) -> dict[str, StyleTransfer | Path]:
+    """Return by name the requests, with each objective for a method that has one, and the folders."""
     size = 0 if options.crops else options.size
-    request = StyleTransfer(method=method, objective=options.objective, size=size, device="cpu")
-    for photo in options.photos:
-        content = opened(photo)
-        if not options.crops:
-            content = resize(content, fit(size_of(content), options.size)).clamp(0, 1)
-        for name, asked, style in styles_of(request, options):
-            started = painted(asked, content, style, options.models)
-            found.append(measured(judge, asked, content, style, *started, options.crops))
-            print(line(f"{method} {photo.stem} {name}", found[-1], options.crops), flush=True)
-            cells.append(Cell(photo.stem, name, started[0]))
-    if options.out:
-        save(options.out, method, cells)
-    return found
+    variants: dict[str, StyleTransfer | Path] = {}
+    for method in options.methods:
+        for objective in options.objectives:
+            request = StyleTransfer(method=method, objective=objective, size=size, device="cpu")
+            several = method in WITH_OBJECTIVE and len(options.objectives) > 1
+            variants.setdefault(f"{method} {objective}" if several else method, request)
+    return variants | {folder.name: folder for folder in options.results}
 
 
-def styles_of(
-    request: StyleTransfer, options: argparse.Namespace
-) -> Iterator[tuple[str, StyleTransfer, Style | None]]:
-    """Yield each style's name and request, and its picture if it has one."""
-    if request.needs_picture:
-        for file in options.styles:
-            yield file.stem, request, without_frame(Style(opened(file)))
+def pairs_of(painter: StyleTransfer | Path, options: argparse.Namespace) -> Iterator[Pair]:
+    """Yield pairs of a photograph and a style, such that the first ones have all of them equally often."""
+    photos = options.photos
+    by_name = isinstance(painter, StyleTransfer) and not painter.needs_picture
+    styles = options.gallery_styles if by_name else options.styles
+    shift = math.lcm(len(photos), len(styles))
+    count = len(photos) * len(styles)
+    for index in range(min(options.pairs or count, count)):
+        yield photos[index % len(photos)], styles[(index + index // shift) % len(styles)]
+
+
+def judged(
+    name: str, painter: StyleTransfer | Path, pair: Pair, judge: Judge, options: argparse.Namespace
+) -> Cell:
+    """Paint a photograph in a style or open the result, print the measures, and save the result if asked."""
+    photo, chosen = pair
+    content, style, working_px, cpu_s = opened(photo), None, options.size, math.nan
+    if not options.crops:
+        content = resize(content, fit(size_of(content), options.size)).clamp(0, 1)
+    if isinstance(chosen, Path):
+        style = without_frame(Style(opened(chosen)))
+    style_name = chosen if isinstance(chosen, str) else chosen.stem
+    file = f"{photo.stem}-{style_name}.png"
+    if isinstance(painter, Path):
+        result = opened(painter / file)
     else:
-        for name in options.gallery_styles:
-            yield name, replace(request, gallery_style=name), None
+        request = replace(painter, gallery_style=chosen) if isinstance(chosen, str) else painter
+        result, cpu_s = painted(request, content, style, options.models)
+        working_px = request.working_px
+    looks = measured(judge, working_px, content, style, result, cpu_s, options.crops)
+    print(line(f"{name} {photo.stem} {style_name}", looks, options.crops), flush=True)
+    if options.out:
+        (options.out / name).mkdir(parents=True, exist_ok=True)
+        picture_of(result).save(options.out / name / file)
+    return Cell(photo.stem, style_name, result, looks)
 
 
 def opened(file: Path) -> Tensor:
@@ -296,7 +337,7 @@ def last(request: StyleTransfer, content: Tensor, style: Style | None, models: P
 
 def measured(
     judge: Judge,
-    request: StyleTransfer,
+    working_px: int,
     content: Tensor,
     style: Style | None,
     result: Tensor,
@@ -304,7 +345,7 @@ def measured(
     crops: bool,
 ) -> Looks:
     """Measure a result at the working size, and its parts at 1:1 if asked."""
-    size = fit(size_of(content), request.working_px)
+    size = fit(size_of(content), working_px)
     small, photo = (resize(image, size).clamp(0, 1) for image in (result, content))
     (lpips, even), structure = judge.lpips(small, photo), judge.structure(small, photo)
     if style is None:
@@ -334,7 +375,7 @@ def line(name: str, looks: Looks, crops: bool) -> str:
     shown = zip(looks, COLUMNS.values(), strict=True)
     cells = [number(value, width, digits) for value, (width, digits) in shown]
     ratio = [number(looks.crops_sifid / looks.sifid, 7, 2)] if crops else []
-    return f"{name:34}" + "".join([*cells[: None if crops else -1], *ratio])
+    return f"{name:{NAME_WIDTH}}" + "".join([*cells[: None if crops else -1], *ratio])
 
 
 def number(value: float, width: int, digits: int) -> str:
@@ -344,25 +385,18 @@ def number(value: float, width: int, digits: int) -> str:
 # ── The sheets ───────────────────────────────────────────────────────────────────────────────────
 
 
-def save(folder: Path, method: str, cells: Sequence[Cell]) -> None:
-    """Save the results of a method and their contact sheet."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for cell in cells:
-        picture_of(cell.result).save(folder / f"{method}-{cell.photo}-{cell.style}.png")
-    contact_sheet(cells).save(folder / f"{method}.png")
-
-
 def contact_sheet(cells: Sequence[Cell]) -> Image.Image:
     """Arrange results with a row for each photograph and a column for each style."""
-    columns = len(dict.fromkeys(cell.style for cell in cells))
-    pictures = [on_sheet(cell) for cell in cells]
-    rows = [pictures[index : index + columns] for index in range(0, len(pictures), columns)]
-    width = max(picture.width for picture in pictures) + GAP
-    heights = [max(picture.height for picture in row) + GAP for row in rows]
-    sheet = Image.new("RGB", (columns * width, sum(heights)), "white")
-    for number_of_row, row in enumerate(rows):
-        for column, picture in enumerate(row):
-            sheet.paste(picture, (column * width, sum(heights[:number_of_row])))
+    pictures = {(cell.photo, cell.style): on_sheet(cell) for cell in cells}
+    photos, styles = (list(dict.fromkeys(names)) for names in zip(*pictures, strict=True))
+    width = max(picture.width for picture in pictures.values()) + GAP
+    heights = dict.fromkeys(photos, 0)
+    for (photo, _), picture in pictures.items():
+        heights[photo] = max(heights[photo], picture.height + GAP)
+    tops = dict(zip(photos, accumulate(heights.values(), initial=0), strict=False))
+    sheet = Image.new("RGB", (len(styles) * width, sum(heights.values())), "white")
+    for (photo, style), picture in pictures.items():
+        sheet.paste(picture, (styles.index(style) * width, tops[photo]))
     return sheet
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
+from collections import Counter
+from pathlib import Path
+
 import pytest
 import torch
 from torch import Tensor
@@ -51,3 +55,31 @@ def test_the_parts_at_full_size_are_spread_over_the_picture() -> None:
     parts = looks.parts_of(picture)
     assert [tuple(part.shape) for part in parts] == [(1, 3, 512, 512)] * 6
     assert [int(part[0, 0, 0, 0]) for part in parts[:3]] == [872, 1744, 2616]
+
+
+@pytest.mark.parametrize("photos, styles", [(8, 6), (4, 1), (3, 4), (2, 6)])
+def test_any_number_of_pairs_has_all_photographs_and_styles_equally_often(photos: int, styles: int) -> None:
+    options = Namespace(
+        photos=[Path(f"photo{i}") for i in range(photos)],
+        styles=[Path(f"style{i}") for i in range(styles)],
+        pairs=None,
+    )
+    pairs = list(looks.pairs_of(Path("results"), options))
+    assert len(set(pairs)) == len(pairs) == photos * styles
+    for count in range(1, len(pairs) + 1):
+        for index, names in enumerate((options.photos, options.styles)):
+            times = Counter(pair[index] for pair in pairs[:count])
+            assert max(times.values()) - min(times[name] for name in names) <= 1
+    options.pairs = 2
+    assert list(looks.pairs_of(Path("results"), options)) == pairs[:2]
+
+
+def test_a_sheet_has_a_place_for_each_pair() -> None:
+    def cell(photo: str, style: str, brightness: float) -> looks.Cell:
+        return looks.Cell(photo, style, torch.full((1, 3, 20, 30), brightness), looks.Looks(*[0.0] * 6))
+
+    sheet = looks.contact_sheet([cell("a", "x", 0.2), cell("b", "y", 0.4), cell("b", "x", 0.6)])
+    width, height = 30 + looks.GAP, looks.CAPTION + looks.GAP + 20 + looks.GAP
+    assert sheet.size == (2 * width, 2 * height)
+    seen = [sheet.getpixel((x + 10, y + looks.CAPTION + 10)) for y in (0, height) for x in (0, width)]
+    assert seen == [(51,) * 3, (255,) * 3, (153,) * 3, (102,) * 3]
