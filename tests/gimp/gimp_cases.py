@@ -29,7 +29,7 @@ from outcomes import cases_in, write_outcomes
 from atelier_shared.deepdream import DeepDream
 from atelier_shared.messages import Picture, Progress, Queued
 from atelier_shared.settings import Choice, Number
-from host import cutouts, layer_pixels, new_layers, source_pictures
+from host import cutouts, layer_pixels, layer_state, new_layers, source_pictures
 from host.arguments import argument_name
 from host.event_loop_client import EventLoopClient
 from host.filters import FILTERS
@@ -967,7 +967,7 @@ def case_pixels_are_read_and_written_in_strips() -> None:
             layer_pixels.STRIP_PX = strip_px
         assert cutout.mask == whole.mask
         assert content == whole_content
-        assert len(polls) == 2 * -(-LAYER_HEIGHT // 7)
+        assert len(polls) == 2 * -(-LAYER_HEIGHT // 7) + layer_state.GRID
         assert (colours(layer), read(layer.get_mask())) == (colours(source), read(source.get_mask()))
         layer.delete()
 

@@ -673,7 +673,7 @@ def test_the_dialog_stays_open_after_a_cancelled_run(window: GimpWindow) -> None
         window.visible_texts()
         assert is_at_work(client), "Return must not end the run"
         window.press("Escape")
-        eventually(lambda: not is_at_work(client), "the backend has dropped the dream")
+        window.wait_until(lambda: not is_running(window), "the run has ended")  # a preview is made again
     window.wait_for(title_of(DREAM))
     window.take_screenshot("cancelled")
     assert window.image() == before

@@ -86,7 +86,7 @@ def cut_out(layer: Gimp.Layer, poll: Poll = no_poll) -> tuple[Cutout, Picture, R
         pixels = read_pixels(source, around, coding.babl, poll)
         box_in_layer = box.moved(*_offset_from(layer, source))
     kind, mask = kind_of(layer.get_image()), mask_of(layer, box_in_layer, poll)
-    cutout = Cutout(kind, box_in_layer, coding, mask, layer, state_of(layer))
+    cutout = Cutout(kind, box_in_layer, coding, mask, layer, state_of(layer, poll))
     content = coding.picture(around.width, around.height, pixels)
     return cutout, content, box.within(around)
 

@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeAlias
 
 from gi.repository import Gegl, Gimp
 
-from .layer_pixels import Coding, coding_for
+from .layer_pixels import Coding, Poll, coding_for, no_poll
 
 GRID = 32
 """Rows and columns of compared pixels."""
@@ -28,13 +28,13 @@ class LayerState(NamedTuple):
     grid: Grid
 
 
-def state_of(layer: Gimp.Layer) -> LayerState:
-    """Return the state of a layer; the layer must be valid."""
+def state_of(layer: Gimp.Layer, poll: Poll = no_poll) -> LayerState:
+    """Return the state of a layer; the layer must be valid. `poll` is called after each row of the grid."""
     size = layer.get_width(), layer.get_height()
-    return LayerState(coding_for(layer, alpha=layer.has_alpha()), size, _grid_of(layer, *size))
+    return LayerState(coding_for(layer, alpha=layer.has_alpha()), size, _grid_of(layer, *size, poll))
 
 
-def is_in_place(layer: Gimp.Layer, before: LayerState) -> bool:
+def is_in_place(layer: Gimp.Layer, before: LayerState, poll: Poll = no_poll) -> bool:
     """Return whether a result made from a layer in the state `before` still fits onto the layer.
 
     The layer may have been moved or painted on since then. Nothing fits onto a layer that was deleted,
@@ -42,7 +42,7 @@ def is_in_place(layer: Gimp.Layer, before: LayerState) -> bool:
     """
     if not layer.is_valid():
         return False
-    now = state_of(layer)
+    now = state_of(layer, poll)
     return now[:2] == before[:2] and is_upright(now.grid, before.grid)
 
 
@@ -65,13 +65,13 @@ def _difference(one: Grid, other: Grid) -> int:
     return sum(abs(a - b) for a, b in zip(b"".join(one), b"".join(other), strict=True))
 
 
-def _grid_of(layer: Gimp.Layer, width: int, height: int) -> list[bytes]:
-    columns, buffer = list(_centres(width)), layer.get_buffer()
-    rows = (
-        buffer.get(Gegl.Rectangle.new(0, y, width, 1), 1.0, BRIGHTNESS, Gegl.AbyssPolicy.NONE)
-        for y in _centres(height)
-    )
-    return [bytes(row[x] for x in columns) for row in rows]
+def _grid_of(layer: Gimp.Layer, width: int, height: int, poll: Poll) -> list[bytes]:
+    columns, buffer, grid = list(_centres(width)), layer.get_buffer(), []
+    for y in _centres(height):
+        row = buffer.get(Gegl.Rectangle.new(0, y, width, 1), 1.0, BRIGHTNESS, Gegl.AbyssPolicy.NONE)
+        grid.append(bytes(row[x] for x in columns))
+        poll()
+    return grid
 
 
 def _centres(side: int) -> Iterator[int]:

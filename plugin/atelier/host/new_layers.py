@@ -46,13 +46,13 @@ class Destination(NamedTuple):
 
 
 @contextmanager
-def destination_of(cutout: Cutout, output: Output) -> Iterator[Destination]:
+def destination_of(cutout: Cutout, output: Output, poll: Poll = no_poll) -> Iterator[Destination]:
     """Yield the place above the cutout's layer, or a new image if that is wanted or nothing fits there.
 
     A new image is deleted if the block raises.
     """
     layer, box = cutout.layer, cutout.box
-    if output.place != "image" and is_in_place(layer, cutout.state):
+    if output.place != "image" and is_in_place(layer, cutout.state, poll):
         _found, x, y = layer.get_offsets()
         yield Destination(layer.get_image(), x + box.x, y + box.y, layer, output)
         return

@@ -8,19 +8,20 @@ from atelier_shared.deferred_translation import N_
 from atelier_shared.messages import Picture
 
 from .cutouts import Cutout
+from .layer_pixels import Poll, no_poll
 from .layer_state import is_in_place
 
 NOT_REPLACED = N_("The layer is locked, so the result is a new layer above it.")
 
 
-def replace_pixels(cutout: Cutout, picture: Picture) -> bool:
+def replace_pixels(cutout: Cutout, picture: Picture, poll: Poll = no_poll) -> bool:
     """Write a picture into the cutout's layer, through the selection, as one undo step.
 
     Layer effects are merged first, because the picture was made from the layer with its effects. Return
     False, with the layer unchanged, if it is locked or the picture no longer fits.
     """
     layer = cutout.layer
-    if not is_in_place(layer, cutout.state) or is_locked(layer):
+    if not is_in_place(layer, cutout.state, poll) or is_locked(layer):
         return False
     image = layer.get_image()
     image.undo_group_start()

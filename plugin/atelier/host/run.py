@@ -90,9 +90,9 @@ def _output(
 ) -> tuple[Gimp.Layer, str]:
     """Give the results to GIMP; return the layer with the last one, and a note if it had to go elsewhere."""
     replaces = task.output.place == "replace"
-    if replaces and replace_pixels(cutout, results[-1].picture):
+    if replaces and replace_pixels(cutout, results[-1].picture, monitor.poll):
         return cutout.layer, ""
-    with destination_of(cutout, task.output) as destination:
+    with destination_of(cutout, task.output, monitor.poll) as destination:
         *_others, made = _insert_layers(task, cutout, destination, results, monitor)
     if destination.source:
         return made, NOT_REPLACED if replaces else ""
