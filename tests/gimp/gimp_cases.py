@@ -233,7 +233,7 @@ def check_scene(scene: Scene) -> None:
         stored = {layer.get_id(): read(layer) for layer in all_layers(image) if not layer.is_group()}
         seen = composite(image)
 
-        layer = dream(image, source)
+        layer = dream(image, source) if scene.is_common else dream_here(image, source)
 
         assert (*layer.get_offsets()[1:], layer.get_width(), layer.get_height()) == box
         assert layer.has_alpha()
@@ -534,7 +534,7 @@ def case_a_pattern_as_style_is_repeated() -> None:
         assert status == STATUS.SUCCESS, layer
         assert layer.get_name() == "Style Transfer: noise"
         file = new_picture("noise.png", width, height, expected)
-        assert read(layer) == read(stylize(image, source, style=file)[1]), "the backend received other pixels"
+        assert read(layer) == read(painted_here(image, source, style=file)), "the backend received other pixels"
     with staged(Scene(gray=True, precision="U16_NON_LINEAR")) as (_image, source):
         assert read_style(pattern, source)[:3] == (520, 540, "YA")
 
@@ -571,12 +571,12 @@ def case_an_unneeded_picture_is_not_read() -> None:
 
 def case_a_dream_follows_a_guide_or_a_class() -> None:
     with staged(Scene()) as (image, source):
-        plain = dream(image, source)
+        plain = dream_here(image, source)
         guided = dream(image, source, guide=style())
         by_layer = dream(image, source, guide_layer=image.get_layers()[-1])
-        retriever = dream(image, source, objective="class", imagenet_class="golden retriever")
+        retriever = dream_here(image, source, objective="class", imagenet_class="golden retriever")
         assert len({read(layer) for layer in (plain, guided, by_layer, retriever)}) == 4
-        assert read(guided) == read(dream(image, source, objective="guide", guide=style()))
+        assert read(guided) == read(dream_here(image, source, objective="guide", guide=style()))
         assert settings_of(guided)["objective"] == "guide"
         assert guided.get_name() == "DeepDream: starry_night"
         assert retriever.get_name() == "DeepDream: golden retriever"
@@ -606,7 +606,7 @@ def case_a_dream_from_noise_fills_a_transparent_layer() -> None:
         source.fill(Gimp.FillType.TRANSPARENT)
         sentence = "The selected area is fully transparent. Choose another area or layer."
         assert_error(call("deepdream", image, [source], **QUICK), sentence, STATUS.EXECUTION_ERROR)
-        layer = dream(image, source, start="noise")
+        layer = dream_here(image, source, start="noise")
         assert set(read(layer)[3::4]) == {255}
         assert len(set(colours(layer))) > 100
 
@@ -614,7 +614,7 @@ def case_a_dream_from_noise_fills_a_transparent_layer() -> None:
 def case_a_new_result_lies_above_earlier_results_of_the_same_layer() -> None:
     for grouped in (False, True):
         with staged(Scene(grouped=grouped)) as (image, source):
-            first = dream(image, source)
+            first = dream_here(image, source)
             second, third = (dream_here(image, source, frames=2, seed=seed) for seed in (1, 2))
             of_first = dream_here(image, first)
             siblings = source.get_parent().get_children() if grouped else image.get_layers()
@@ -631,7 +631,7 @@ def case_a_new_result_lies_above_earlier_results_of_the_same_layer() -> None:
 def case_a_saved_image_knows_the_results_of_its_layers() -> None:
     path = Path(os.environ["OUTCOMES"]).with_name("results.xcf")
     with staged(Scene(grouped=True)) as (image, source):
-        made = dream(image, source)
+        made = dream_here(image, source)
         save(image, path)
         place = image.get_item_position(made)
     opened = Gimp.file_load(Gimp.RunMode.NONINTERACTIVE, Gio.File.new_for_path(str(path)))
@@ -688,7 +688,7 @@ def case_a_new_layer_gets_its_mode_and_opacity() -> None:
     with staged(Scene()) as (image, source):
         plain = dream_here(image, source)
         assert (plain.get_mode(), plain.get_opacity()) == (image.get_default_new_layer_mode(), 100.0)
-        made = dream(image, source, blend_mode="softlight", opacity=40.0)
+        made = dream_here(image, source, blend_mode="softlight", opacity=40.0)
         assert (made.get_mode(), round(made.get_opacity())) == (Gimp.LayerMode.SOFTLIGHT, 40)
         for mode in BLEND_MODE.options:
             assert mode == "default" or hasattr(Gimp.LayerMode, mode.upper()), mode
@@ -698,7 +698,7 @@ def case_a_result_may_be_a_new_image() -> None:
     scene = Scene(precision="U16_NON_LINEAR", profile="new_rgb_adobe", selection="rectangle")
     with staged(scene) as (image, source):
         layers = len(all_layers(image))
-        made = dream(image, source, strength=0.0, output="image")
+        made = dream_here(image, source, strength=0.0, output="image")
         own = made.get_image()
         assert (own.get_width(), own.get_height(), own.get_precision()) == (50, 200, image.get_precision())
         assert own.get_layers() == [made]
@@ -771,7 +771,7 @@ def case_a_run_reads_the_layer_with_its_effects() -> None:
             select(image, "feathered ellipse" if scene.masked else "")
             plain = dream_here(image, source, strength=0.0)
             effect.set_visible(True)
-            made = dream(image, source, strength=0.0)
+            made = dream_here(image, source, strength=0.0)
             assert (made.get_width(), *made.get_offsets()) == (plain.get_width(), *plain.get_offsets())
             pairs = zip(b"".join(colours(made)), b"".join(colours(plain)), strict=True)
             assert {one + other for one, other in pairs} <= {254, 255, 256}
@@ -784,7 +784,7 @@ def case_a_run_reads_the_layer_with_its_effects() -> None:
 def case_an_effect_that_enlarges_the_layer_enlarges_the_result() -> None:
     with staged(Scene(alpha=True)) as (image, source):
         add_effect(source, "gegl:dropshadow", x=10.0, y=10.0, radius=4.0)
-        made = dream(image, source, strength=0.0)
+        made = dream_here(image, source, strength=0.0)
         _found, x, y = made.get_offsets()
         assert x + made.get_width() > LAYER_WIDTH
         assert y + made.get_height() > LAYER_HEIGHT
