@@ -33,6 +33,8 @@ LOCK = CHECKOUT / "requirements.lock"
 TORCH = ("torch", "torchvision")
 BAR_OPTIONS = ("--progress-bar", "raw")
 """For the locked version of pip; older ones lack this option."""
+INSTALL = ("install", "--no-compile")
+"""Python compiles a module when it is first imported, and most of PyTorch's never are."""
 COMPUTING = (*TORCH, "safetensors")
 """The packages that a client of another machine's backend does without."""
 CUDA = (
@@ -116,11 +118,11 @@ def _is_noted(package: str, home: Home) -> bool:
 def install_packages(plan: Plan) -> None:
     """Install missing packages; pip first, because an old pip has no dry run with a report."""
     with LongStep("Looking up the packages"):
-        run_pip_on(plan, [line for line in pins(plan) if line.startswith("pip==")], "install")
+        run_pip_on(plan, [line for line in pins(plan) if line.startswith("pip==")], *INSTALL)
         missing = missing_packages(plan)
     check_build(plan, missing)
     hint = "" if plan.client else ". PyTorch takes some minutes"
-    show_pip_on(plan, missing, f"Installing the packages{hint}", "install")
+    show_pip_on(plan, missing, f"Installing the packages{hint}", *INSTALL)
     note_packages(plan)
 
 
@@ -146,7 +148,7 @@ def repair_packages(plan: Plan) -> None:
         damaged = damaged_packages(plan)
     for package in damaged:
         report(f"The package {package} is damaged and will be replaced.")
-    show_pip_on(plan, damaged, "Replacing damaged packages", "install", "--ignore-installed")
+    show_pip_on(plan, damaged, "Replacing damaged packages", *INSTALL, "--ignore-installed")
 
 
 def damaged_packages(plan: Plan) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import multiprocessing
 import os
@@ -83,7 +84,7 @@ def work(end: socket.socket, load: Load) -> None:
     waiting_threads.sleep()
     pipe = WorkerPipe(end)
     try:
-        with _beating(pipe):
+        with _beating(pipe), _without_garbage():
             run = load()
         pipe.send(READY)
         while True:
@@ -95,6 +96,20 @@ def work(end: socket.socket, load: Load) -> None:
     except MemoryError:
         log.exception("not enough memory for a job's pictures")
         os._exit(OUT_OF_MEMORY_EXIT)  # without cleaning up, because the server waits for the exit code
+
+
+@contextmanager
+def _without_garbage() -> Iterator[None]:
+    """Search for no garbage while modules are loaded, nor among them later: modules stay.
+
+    Loading PyTorch takes a tenth less time.
+    """
+    gc.disable()
+    try:
+        yield
+        gc.freeze()
+    finally:
+        gc.enable()
 
 
 def _run_next_job(pipe: WorkerPipe, run: Run) -> None:

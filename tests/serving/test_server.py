@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import secrets
 import socket
@@ -60,6 +61,7 @@ from atelier_shared.signing import (
     plain_password,
     unsigned,
 )
+from backend.serving import worker_process
 from backend.serving.authentication import AuthenticatedRouter
 from backend.serving.server import Server
 from backend.serving.worker import LocalWorker
@@ -501,6 +503,13 @@ def test_a_released_worker_is_restarted_for_the_next_job(monkeypatch: pytest.Mon
         # psutil is used because the worker's thread already waits for the process, and only one can.
         eventually(partial(is_gone, process.pid), "the worker has ended")
     worker.close()
+
+
+def test_garbage_is_searched_for_after_loading_and_not_while_it_lasts() -> None:
+    with pytest.raises(ImportError), worker_process._without_garbage():
+        assert not gc.isenabled()
+        raise ImportError
+    assert gc.isenabled()
 
 
 def test_an_idle_worker_returns_the_memory_of_its_jobs() -> None:
