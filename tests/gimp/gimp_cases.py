@@ -534,7 +534,8 @@ def case_a_pattern_as_style_is_repeated() -> None:
         assert status == STATUS.SUCCESS, layer
         assert layer.get_name() == "Style Transfer: noise"
         file = new_picture("noise.png", width, height, expected)
-        assert read(layer) == read(painted_here(image, source, style=file)), "the backend received other pixels"
+        painted = painted_here(image, source, style=file)
+        assert read(layer) == read(painted), "the backend received other pixels"
     with staged(Scene(gray=True, precision="U16_NON_LINEAR")) as (_image, source):
         assert read_style(pattern, source)[:3] == (520, 540, "YA")
 
