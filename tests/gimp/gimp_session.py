@@ -66,14 +66,19 @@ class Gimp:
         }
 
     def run_python(
-        self, code: str, *, env: Mapping[str, str] | None = None, timeout_s: float = 180
+        self,
+        code: str,
+        *,
+        env: Mapping[str, str] | None = None,
+        timeout_s: float = 180,
+        with_data: bool = False,
     ) -> subprocess.CompletedProcess[str]:
         """Run Python code inside GIMP; the exit status is 0 unless the code raised or GIMP crashed.
 
         GIMP itself writes warnings to stderr even if all is well.
         """
         return subprocess.run(
-            self.command(code),
+            self.command(code, with_data=with_data),
             env={**self.environment, **(env or {})},
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -81,10 +86,13 @@ class Gimp:
             timeout=timeout_s,
         )
 
-    def command(self, code: str) -> list[str]:
-        """Return the command line of a GIMP without windows that runs `code` and ends."""
+    def command(self, code: str, *, with_data: bool = False) -> list[str]:
+        """Return the command line of a GIMP without windows that runs `code` and ends.
+
+        Without GIMP's data, such as patterns, brushes and gradients, it starts in half the time.
+        """
         batch = ("--quit", "--batch-interpreter=python-fu-eval", "-b", code)
-        return [str(self.folder / "gimp-console"), "-i", *batch]
+        return [str(self.folder / "gimp-console"), "-i", *(() if with_data else ("-d",)), *batch]
 
 
 @contextlib.contextmanager

@@ -136,7 +136,7 @@ write_outcomes({{name: lambda case=case: run(case) for name, case in {CASES!r}.i
 def outcomes(gimp: Gimp, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Run all cases in one session; return the tracebacks of those that failed."""
     file = tmp_path_factory.mktemp("outcomes") / "outcomes.json"
-    done = gimp.run_python(RUN_ALL, env={**PYTHON_PATH, "OUTCOMES": str(file)})
+    done = gimp.run_python(RUN_ALL, env={**PYTHON_PATH, "OUTCOMES": str(file)}, with_data=True)
     assert done.returncode == 0, done.stderr[-3000:]
     outcomes: dict[str, str] = json.loads(file.read_text())
     return outcomes
