@@ -675,12 +675,12 @@ def test_the_dialog_stays_open_after_a_cancelled_run(window: GimpWindow) -> None
         window.press("Escape")
         window.wait_until(lambda: not is_running(window), "the run has ended")  # a preview is made again
     window.wait_for(title_of(DREAM))
+    window.press("alt+i", "ctrl+a")  # at once, because the preview of the long dream takes its time
+    window.write("2")
+    window.press("Tab")
     window.take_screenshot("cancelled")
     assert window.image() == before
     assert last_values(window.gimp, DREAM) == last
-    window.press("alt+i", "ctrl+a")
-    window.write("2")
-    window.press("Tab")
     (made,) = run_and_wait(window, DREAM)
     assert made["settings"]["iterations"] == 2
     undo(window, before)
