@@ -70,6 +70,15 @@ def use(machine: str = HOST) -> int:
     return cli.main(["remote", machine])
 
 
+def connect() -> None:
+    """Use the machine as the command `atelier remote` does, without its question for the device.
+
+    For the answer, the machine loads PyTorch.
+    """
+    remote.set_machine(HOST)
+    launcher.connect().close()
+
+
 def modules_of(home: Path) -> list[str]:
     """Return the modules that `launcher` has started for a home folder."""
     commands = [process.cmdline() for process in backends_of(home)]
@@ -138,7 +147,7 @@ def test_off_ends_the_tunnel_and_leaves_the_other_backend(here: Path, server: Ss
 
 
 def test_stop_leaves_the_other_backend_and_the_next_job_connects_again(here: Path, server: SshServer) -> None:
-    assert use() == 0
+    connect()
     assert cli.main(["stop"]) == 0
     eventually(lambda: not modules_of(here), "the connection has ended")
     assert modules_of(server.home) == ["backend"]
@@ -147,7 +156,7 @@ def test_stop_leaves_the_other_backend_and_the_next_job_connects_again(here: Pat
 
 
 def test_when_the_other_backend_ends_the_next_job_starts_it_again(here: Path, server: SshServer) -> None:
-    assert use() == 0
+    connect()
     (backend,) = [process for process in backends_of(server.home) if process.cmdline()[1:2] == ["-I"]]
     backend.terminate()
     eventually(lambda: not modules_of(here), "the connection has ended with the backend")
@@ -156,7 +165,7 @@ def test_when_the_other_backend_ends_the_next_job_starts_it_again(here: Path, se
 
 
 def test_no_backend_starts_here_meanwhile(here: Path, server: SshServer) -> None:
-    assert use() == 0
+    connect()
     assert cli.main(["stop"]) == 0
     assert cli.main(["serve", "--idle", "0"]) == 1
     server.become_unreachable()
@@ -183,7 +192,7 @@ def test_a_slow_tunnel_is_compressed_and_a_fast_one_is_not(
 
 
 def test_a_killed_tunnel_is_reported_during_a_job_and_opened_again(here: Path, server: SshServer) -> None:
-    assert use() == 0
+    connect()
     client, messages = begin_endless_job()
     own_ssh(here).kill()
     killed = time.monotonic()
@@ -195,7 +204,7 @@ def test_a_killed_tunnel_is_reported_during_a_job_and_opened_again(here: Path, s
 
 
 def test_a_silent_network_is_reported_within_seconds(here: Path, server: SshServer) -> None:
-    assert use() == 0
+    connect()
     client, messages = begin_endless_job()
     for session in server.sessions():
         session.suspend()
@@ -207,7 +216,7 @@ def test_a_silent_network_is_reported_within_seconds(here: Path, server: SshServ
 
 
 def test_a_lost_machine_is_reported_and_used_again_once_it_is_back(here: Path, server: SshServer) -> None:
-    assert use() == 0
+    connect()
     server.become_unreachable()
     own_ssh(here).kill()
     lost = time.monotonic()
@@ -220,7 +229,7 @@ def test_a_lost_machine_is_reported_and_used_again_once_it_is_back(here: Path, s
 
 
 def test_a_killed_connecting_process_leaves_no_tunnel(here: Path, server: SshServer) -> None:
-    assert use() == 0
+    connect()
     (keeper,) = backends_of(here)
     keeper.send_signal(signal.SIGKILL)
     eventually(lambda: not processes_with("ATELIER_HOME", here), "ssh has ended")
@@ -246,7 +255,7 @@ def test_another_host_key_is_refused(
 
 
 def test_a_key_that_changes_later_is_reported(here: Path, server: SshServer) -> None:
-    assert use() == 0
+    connect()
     server.replace_host_key()
     assert cli.main(["stop"]) == 0
     with pytest.raises(BackendUnavailable, match=f"The host key of {HOST} has changed"):
