@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from backend_jobs import echo_instead
 from conftest import CACHE, installed_in, prepared, stop_backend
 from gimp_session import PYTHON_PATH, Gimp, add_languages, make_profile
 from gimp_window import GimpWindow
@@ -41,7 +42,9 @@ def test_menu_entries_and_errors_of_both_sides_are_in_gimp_s_language(gimp: Gimp
 
 @pytest.fixture(scope="module")
 def home(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Return an installation whose backend returns pictures as they are: only texts are tested here."""
     home = installed_in(tmp_path_factory.mktemp("languages"), models)
+    echo_instead(home)
     yield home
     stop_backend(home)
 
@@ -53,7 +56,7 @@ def window(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gim
     screenshots.mkdir(parents=True, exist_ok=True)
     gimp = Gimp("3.2", prepared("gimp-3.2"), folder / "user", home)
     gimp.user.mkdir()
-    make_profile(gimp, few_plugins=False)
+    make_profile(gimp, few_plugins=True)
     variables = add_languages(gimp, folder / "locales")
     with GimpWindow(gimp, PHOTO, screenshots, variables=variables) as window:
         yield window
