@@ -122,7 +122,7 @@ def window(gimp_version: str, home: Path, tmp_path_factory: pytest.TempPathFacto
     """A GIMP with all its own plug-ins, showing a photo; a small one, so that runs and previews are short."""
     folder = tmp_path_factory.mktemp("gimp")
     photo = resized("chelsea.jpg", SMALL_PX, folder / "chelsea.jpg")
-    with shown(gimp_version, home, folder, gimp_version, photo) as window:
+    with shown(gimp_version, home, folder, gimp_version, photo, few_plugins=False) as window:
         yield window
 
 
@@ -172,6 +172,7 @@ def shown(
     photo: Path = SAMPLES / "chelsea.jpg",
     more: str = "",
     last: Mapping[str, Values] = MappingProxyType({}),
+    few_plugins: bool = True,
     **screen: Any,
 ) -> Iterator[GimpWindow]:
     """Start a GIMP with its own profile.
@@ -180,7 +181,7 @@ def shown(
     GimpWindow.
     """
     gimp = Gimp(version, prepared(f"gimp-{version}"), user, home)
-    make_profile(gimp, few_plugins=False)
+    make_profile(gimp, few_plugins=few_plugins)
     with (gimp.profile / "gimprc").open("a") as gimprc:
         gimprc.write(more)
     for procedure, values in last.items():
