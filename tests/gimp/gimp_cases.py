@@ -846,6 +846,20 @@ def case_a_result_follows_its_layer() -> None:
             assert image.get_item_position(layer) == image.get_item_position(source) - 1
 
 
+def case_a_layer_may_be_deleted_while_it_is_compared_with_its_earlier_state() -> None:
+    with staged(Scene()) as (image, source):
+        cutout, _content, _region = cutouts.cut_out(source)
+
+        def delete() -> None:
+            if source.is_valid():
+                image.remove_layer(source)
+
+        with new_layers.destination_of(cutout, Output(), delete) as destination:
+            assert not source.is_valid()
+            assert destination.source is None
+        destination.image.delete()
+
+
 def case_a_result_that_no_longer_fits_becomes_an_image() -> None:
     for name, change in CHANGES_OUT_OF_PLACE.items():
         with changed_while_running(change) as (image, _source, destination, layer):

@@ -9,9 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, TypeAlias
 
-from gi.repository import Gegl, Gimp
+from gi.repository import Gimp
 
-from .layer_pixels import Coding, Poll, coding_for, no_poll
+from atelier_shared.messages import Region
+
+from .layer_pixels import Coding, Poll, coding_for, no_poll, read_pixels
+from .suitability import Unsuitable
 
 GRID = 32
 """Rows and columns of compared pixels."""
@@ -29,7 +32,11 @@ class LayerState(NamedTuple):
 
 
 def state_of(layer: Gimp.Layer, poll: Poll = no_poll) -> LayerState:
-    """Return the state of a layer; the layer must be valid. `poll` is called after each row of the grid."""
+    """Return the state of a layer, which must be valid. `poll` is called after each row of the grid.
+
+    Raises:
+        Unsuitable: the layer was deleted meanwhile.
+    """
     size = layer.get_width(), layer.get_height()
     return LayerState(coding_for(layer, alpha=layer.has_alpha()), size, _grid_of(layer, *size, poll))
 
@@ -42,8 +49,11 @@ def is_in_place(layer: Gimp.Layer, before: LayerState, poll: Poll = no_poll) -> 
     """
     if not layer.is_valid():
         return False
-    now = state_of(layer, poll)
-    return now[:2] == before[:2] and is_upright(now.grid, before.grid)
+    try:
+        now = state_of(layer, poll)
+    except Unsuitable:
+        return False
+    return layer.is_valid() and now[:2] == before[:2] and is_upright(now.grid, before.grid)
 
 
 def is_upright(now: Grid, before: Grid) -> bool:
@@ -66,12 +76,9 @@ def _difference(one: Grid, other: Grid) -> int:
 
 
 def _grid_of(layer: Gimp.Layer, width: int, height: int, poll: Poll) -> list[bytes]:
-    columns, buffer, grid = list(_centres(width)), layer.get_buffer(), []
-    for y in _centres(height):
-        row = buffer.get(Gegl.Rectangle.new(0, y, width, 1), 1.0, BRIGHTNESS, Gegl.AbyssPolicy.NONE)
-        grid.append(bytes(row[x] for x in columns))
-        poll()
-    return grid
+    columns = list(_centres(width))
+    rows = (read_pixels(layer, Region(0, y, width, 1), BRIGHTNESS, poll) for y in _centres(height))
+    return [bytes(row[x] for x in columns) for row in rows]
 
 
 def _centres(side: int) -> Iterator[int]:
