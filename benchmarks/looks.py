@@ -4,10 +4,11 @@
         [--gallery-styles NAME …] [--objectives neighbours statistics] [--results FOLDER …] [--pairs N]
         [--size 512] [--crops] [--out FOLDER] [--sifid-layer NAME] [--threads 1]
 
-Paints each photograph in each style with each method and objective, or only N such pairs: after any number
-of pairs, each photograph and each style was used about equally often. After each pair the means so far are
-printed. Also measures results that were painted before, or by other programs: `--results` names folders of
-pictures PHOTO-STYLE.png, as `--out` saves them. The table, lower being better:
+Paints each photograph in each style with each method and objective. `--pairs` limits this to the first N
+pairs of a photograph and a style; their order uses all photographs and all styles about equally often. After
+each pair, the means so far are printed. `--results` names folders with results of earlier runs or of other
+programs, to be measured as well: pictures PHOTO-STYLE.png, as `--out` saves them. In the table, lower is
+better:
 
 LPIPS: how different result and photograph look. Fetches the learned weights with pip, from the package
 `lpips`, into a temporary folder. They were learned for torchvision's values of SqueezeNet 1.1 and are used
@@ -65,7 +66,7 @@ from benchmarks.side_by_side import install_peers
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 CPU = torch.device("cpu")
-WITH_OBJECTIVE = "fine", "fast"
+(WITH_OBJECTIVE,) = (each.values for each in StyleTransfer.conditions if "objective" in each.settings)
 """The methods whose result depends on the objective."""
 WARM_PX = 64
 """Longest side of the picture painted first, so that loading the networks is not timed."""
@@ -261,7 +262,7 @@ def parsed() -> argparse.Namespace:
 
 
 def variants_of(options: argparse.Namespace) -> dict[str, StyleTransfer | Path]:
-    """Return by name the requests, with each objective for a method that has one, and the folders."""
+    """Return what makes or holds results, by name: a request for each method and objective, and folders."""
     size = 0 if options.crops else options.size
     variants: dict[str, StyleTransfer | Path] = {}
     for method in options.methods:
@@ -273,7 +274,7 @@ def variants_of(options: argparse.Namespace) -> dict[str, StyleTransfer | Path]:
 
 
 def pairs_of(painter: StyleTransfer | Path, options: argparse.Namespace) -> Iterator[Pair]:
-    """Yield pairs of a photograph and a style, such that the first ones have all of them equally often."""
+    """Yield the pairs of a photograph and a style, in an order that uses each about equally often."""
     photos = options.photos
     by_name = isinstance(painter, StyleTransfer) and not painter.needs_picture
     styles = options.gallery_styles if by_name else options.styles
@@ -288,7 +289,7 @@ def judged(
 ) -> Cell:
     """Paint a photograph in a style or open the result, print the measures, and save the result if asked."""
     photo, chosen = pair
-    content, style, working_px, cpu_s = opened(photo), None, options.size, math.nan
+    content, style = opened(photo), None
     if not options.crops:
         content = resize(content, fit(size_of(content), options.size)).clamp(0, 1)
     if isinstance(chosen, Path):
@@ -296,17 +297,26 @@ def judged(
     style_name = chosen if isinstance(chosen, str) else chosen.stem
     file = f"{photo.stem}-{style_name}.png"
     if isinstance(painter, Path):
-        result = opened(painter / file)
+        result, cpu_s = opened(painter / file), math.nan
     else:
         request = replace(painter, gallery_style=chosen) if isinstance(chosen, str) else painter
         result, cpu_s = painted(request, content, style, options.models)
-        working_px = request.working_px
-    looks = measured(judge, working_px, content, style, result, cpu_s, options.crops)
+    looks = measured(judge, working_px_of(painter, options), content, style, result, cpu_s, options.crops)
     print(line(f"{name} {photo.stem} {style_name}", looks, options.crops), flush=True)
     if options.out:
-        (options.out / name).mkdir(parents=True, exist_ok=True)
-        picture_of(result).save(options.out / name / file)
+        save(result, options.out / name / file)
     return Cell(photo.stem, style_name, result, looks)
+
+
+def working_px_of(painter: StyleTransfer | Path, options: argparse.Namespace) -> int:
+    """Return the longest side at which a result is measured; that of the method if it is painted now."""
+    return painter.working_px if isinstance(painter, StyleTransfer) else int(options.size)
+
+
+def save(result: Tensor, file: Path) -> None:
+    """Save a result as a picture."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    picture_of(result).save(file)
 
 
 def opened(file: Path) -> Tensor:

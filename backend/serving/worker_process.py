@@ -84,7 +84,7 @@ def work(end: socket.socket, load: Load) -> None:
     waiting_threads.sleep()
     pipe = WorkerPipe(end)
     try:
-        with _beating(pipe), _without_garbage():
+        with _beating(pipe), _without_collection():
             run = load()
         pipe.send(READY)
         while True:
@@ -99,10 +99,10 @@ def work(end: socket.socket, load: Load) -> None:
 
 
 @contextmanager
-def _without_garbage() -> Iterator[None]:
-    """Search for no garbage while modules are loaded, nor among them later: modules stay.
+def _without_collection() -> Iterator[None]:
+    """Switch garbage collection off while modules are loaded, and exempt them from it afterwards.
 
-    Loading PyTorch takes a tenth less time.
+    Modules never become garbage. Loading PyTorch takes a tenth less time this way.
     """
     gc.disable()
     try:

@@ -233,7 +233,8 @@ def check_scene(scene: Scene) -> None:
         stored = {layer.get_id(): read(layer) for layer in all_layers(image) if not layer.is_group()}
         seen = composite(image)
 
-        layer = dream(image, source) if scene.is_common else dream_here(image, source)
+        run = dream if scene.is_common else dream_here  # see made_here
+        layer = run(image, source)
 
         assert (*layer.get_offsets()[1:], layer.get_width(), layer.get_height()) == box
         assert layer.has_alpha()

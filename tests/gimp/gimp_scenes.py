@@ -24,7 +24,7 @@ class Scene:
 
     @property
     def is_common(self) -> bool:
-        """Whether its pixels have GIMP's usual format. Such a scene is filtered by calling the procedure."""
+        """Whether its pixels have GIMP's usual format."""
         return self.precision == "U8_NON_LINEAR" and not self.profile
 
 

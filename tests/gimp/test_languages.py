@@ -42,7 +42,7 @@ def test_menu_entries_and_errors_of_both_sides_are_in_gimp_s_language(gimp: Gimp
 
 @pytest.fixture(scope="module")
 def home(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Return an installation whose backend returns pictures as they are: only texts are tested here."""
+    """Return an installation whose backend returns pictures unchanged, because only texts are tested."""
     home = installed_in(tmp_path_factory.mktemp("languages"), models)
     echo_instead(home)
     yield home

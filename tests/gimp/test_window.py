@@ -175,7 +175,7 @@ def shown(
     few_plugins: bool = True,
     **screen: Any,
 ) -> Iterator[GimpWindow]:
-    """Start a GIMP with its own profile.
+    """Start a GIMP with its own profile; with few of its own plug-ins it starts faster.
 
     `more` are lines in its settings, `last` the settings of each filter's last run, and `screen` is as of
     GimpWindow.
@@ -674,9 +674,9 @@ def test_the_dialog_stays_open_after_a_cancelled_run(window: GimpWindow) -> None
         window.visible_texts()
         assert is_at_work(client), "Return must not end the run"
         window.press("Escape")
-        window.wait_until(lambda: not is_running(window), "the run has ended")  # a preview is made again
+        window.wait_until(lambda: not is_running(window), "the run has ended")
     window.wait_for(title_of(DREAM))
-    window.press("alt+i", "ctrl+a")  # at once, because the preview of the long dream takes its time
+    window.press("alt+i", "ctrl+a")  # at once: until then, a preview of the long dream is made
     window.write("2")
     window.press("Tab")
     window.take_screenshot("cancelled")

@@ -71,10 +71,7 @@ def use(machine: str = HOST) -> int:
 
 
 def connect() -> None:
-    """Use the machine as the command `atelier remote` does, without its question for the device.
-
-    For the answer, the machine loads PyTorch.
-    """
+    """Use the machine as `atelier remote` does, but do not ask for its device: that loads PyTorch there."""
     remote.set_machine(HOST)
     launcher.connect().close()
 

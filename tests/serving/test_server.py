@@ -505,8 +505,8 @@ def test_a_released_worker_is_restarted_for_the_next_job(monkeypatch: pytest.Mon
     worker.close()
 
 
-def test_garbage_is_searched_for_after_loading_and_not_while_it_lasts() -> None:
-    with pytest.raises(ImportError), worker_process._without_garbage():
+def test_garbage_collection_is_off_only_while_modules_are_loaded() -> None:
+    with pytest.raises(ImportError), worker_process._without_collection():
         assert not gc.isenabled()
         raise ImportError
     assert gc.isenabled()
