@@ -1,6 +1,7 @@
 """A scripted filter for tests: the seed of a dream selects the behaviour of its job.
 
-A style transfer by *fine* has some steps, each with a picture of the usual size.
+A style transfer by *fine* has some steps, each with a picture of the usual size. A PATIENT dream has the
+number of iterations that it asks for, but its previews are made at once.
 """
 
 from __future__ import annotations
@@ -19,12 +20,14 @@ from backend.compat import allocator
 from backend.serving.job_pipe import JobPipe
 from backend.serving.worker_process import Run
 
-ECHO, ENDLESS, RAISE, CRASH, KILLED, NO_MEMORY, HANG, LONG_ERROR, SLOW, HOARD, SLUGGISH, BRIEF = range(12)
+ECHO, ENDLESS, RAISE, CRASH, KILLED, NO_MEMORY, HANG = range(7)
+LONG_ERROR, SLOW, HOARD, SLUGGISH, BRIEF, PATIENT = range(7, 13)
 SLOW_START_S = 9.0
 SLUGGISH_STEP_S = 40.0
 SLOW_STEP_S = 11.0
 BRIEF_S = 0.25
 PAINTING_STEPS, PAINTING_STEP_S = 15, 0.1
+PATIENT_STEP_S = 0.1
 SO_FAR = Picture(256, 170, "RGB", "u8", bytes(3 * 256 * 170))
 HOARDED_BYTES = 100_000_000
 FINISHING = 10**6
@@ -75,6 +78,12 @@ def run(submit: Submit | Help, _pipe: JobPipe) -> Generator[Message, bool | None
         time.sleep(SLOW_STEP_S)
     elif seed == BRIEF:
         time.sleep(BRIEF_S)
+    elif seed == PATIENT and not submit.is_preview:
+        assert isinstance(submit.request, DeepDream)
+        for step in range(1, submit.request.iterations + 1):
+            time.sleep(PATIENT_STEP_S)
+            if (yield Progress(submit.job, step, submit.request.iterations, submit.content)):
+                break
     elif seed == SLUGGISH:
         yield Progress(submit.job, 1, 2)
         time.sleep(SLUGGISH_STEP_S)

@@ -1,4 +1,7 @@
-"""Pictures made by the filters, with their requests in the Exif data: a picture is made only when needed."""
+"""Pictures made by the filters, with their requests in the Exif data: a picture is made only when needed.
+
+If all are there, PyTorch is not imported, which takes a second: see `painted_picture`.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +11,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TypeVar
 
-import numpy as np
-import torch
 from PIL import ExifTags, Image
-from torch import Tensor
 
 from atelier_shared.home import replacing
 from atelier_shared.request import PaintingRequest
-
-from ..jobs import dispatch
-from ..jobs.algorithm import Pictures
 
 FORMATS = {".png": "PNG", ".jpg": "JPEG"}
 JPEG_QUALITY = 92
@@ -42,23 +39,6 @@ def make_missing(
         _save(make(requests[file]), requests[file], file)
         report(f"Progress {number} of {len(missing)}")
     return missing
-
-
-def painted(content: Image.Image, request: PaintingRequest, models: Path) -> Image.Image:
-    """Return the result of a request for an RGB picture.
-
-    Raises:
-        MissingWeights: the weights of a network are not in `models`.
-    """
-    for step in dispatch.steps(request, Pictures(_tensor(content), None, []), models):
-        image = step.image
-    pixels = (image[0].clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0)  # (H, W, 3)
-    return Image.fromarray(pixels.numpy())
-
-
-def _tensor(picture: Image.Image) -> Tensor:
-    """Return a picture as an image tensor, (1, 3, H, W)."""
-    return torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None] / 255
 
 
 def _is_current(file: Path, request: PaintingRequest) -> bool:

@@ -14,14 +14,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import torch
 from PIL import Image, ImageOps
 
 from atelier_shared.gallery_styles import GALLERY
 from atelier_shared.home import MODELS_FOLDER, STYLES_FOLDER
 from atelier_shared.style_transfer import StyleTransfer
 
-from .made_pictures import make_missing, painted
+from .made_pictures import make_missing
 
 STYLE_PX = 768
 """Longest side, smaller than the usual working size, so that its strokes are seen in the result."""
@@ -44,9 +43,14 @@ def make(photo: Path, home: Path, report: Callable[[str], object] = print) -> li
     }
     with Image.open(photo, formats=["JPEG"]) as picture:
         content = ImageOps.contain(picture.convert("RGB"), (STYLE_PX, STYLE_PX), Image.Resampling.LANCZOS)
-    return make_missing(requests, functools.partial(painted, content, models=home / MODELS_FOLDER), report)
+    return make_missing(requests, functools.partial(_paint, content, models=home / MODELS_FOLDER), report)
+
+
+def _paint(content: Image.Image, request: StyleTransfer, models: Path) -> Image.Image:
+    from .painted_picture import painted
+
+    return painted(content, request, models)
 
 
 if __name__ == "__main__":
-    torch.set_num_threads(1)  # several wait for each other on a busy computer
     make(Path(sys.argv[1]), Path(sys.argv[2]), functools.partial(print, flush=True))

@@ -14,7 +14,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import torch
 from PIL import Image, ImageOps
 
 from atelier_shared.deepdream import DeepDream
@@ -23,7 +22,7 @@ from atelier_shared.home import MODELS_FOLDER, THUMBNAILS_FOLDER
 from atelier_shared.presets import PRESETS
 from atelier_shared.style_transfer import StyleTransfer
 
-from .made_pictures import make_missing, painted
+from .made_pictures import make_missing
 
 THUMBNAIL_PX = 128
 PAINTED_PX = 192
@@ -68,12 +67,12 @@ def _file_name(kind: str, name: str) -> str:
 
 
 def _render(square: Image.Image, request: StyleTransfer | DeepDream, models: Path) -> Image.Image:
+    from .painted_picture import painted
+
     content = ImageOps.contain(square, (request.size, request.size))
     small = (THUMBNAIL_PX, THUMBNAIL_PX)
     return painted(content, request, models).resize(small, Image.Resampling.LANCZOS)
 
 
 if __name__ == "__main__":
-    # On a busy computer several threads take minutes for such small pictures: they wait for each other.
-    torch.set_num_threads(1)
     make(Path(sys.argv[1]), Path(sys.argv[2]), functools.partial(print, flush=True))

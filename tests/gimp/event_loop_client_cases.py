@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from gi.repository import GLib
+from other_home import installation, real_filters
 from outcomes import cases_in, write_outcomes
 from own_clock import busy_s, moment
 
@@ -320,24 +321,6 @@ def another_home() -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as folder, installation(folder) as own:
         os.environ["VENV"] = f"{own}/venv"
         yield Path(folder)
-
-
-@contextmanager
-def real_filters() -> Iterator[None]:
-    """Use the installation with the real filters."""
-    with installation(os.environ["REAL_HOME"]):
-        yield
-
-
-@contextmanager
-def installation(folder: str) -> Iterator[str]:
-    """Use an installation during the block; yield the folder of the usual one."""
-    own = os.environ["ATELIER_HOME"]
-    os.environ["ATELIER_HOME"] = folder
-    try:
-        yield own
-    finally:
-        os.environ["ATELIER_HOME"] = own
 
 
 @contextmanager

@@ -1,12 +1,15 @@
-"""The dialogs' parts inside real GIMPs, on a virtual screen, with a real backend: see `preview_cases`."""
+"""The dialogs' parts inside real GIMPs, on a virtual screen, with a backend: see `preview_cases`."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from backend_jobs import echo_instead
+from conftest import installed_in, stop_backend
 from gimp_session import Gimp
 from gimp_window import HEIGHT, WIDTH, running
 
@@ -15,9 +18,11 @@ CASES = re.findall(r"^def (case_\w+)", (TESTS / "preview_cases.py").read_text(en
 
 
 @pytest.fixture(scope="module")
-def outcomes(gimp: Gimp, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def outcomes(gimp: Gimp, models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """The traceback of each case, by name; empty if the case passed."""
     folder = tmp_path_factory.mktemp("preview")
+    home = installed_in(tmp_path_factory.mktemp("echo"), models)
+    echo_instead(home)
     file = folder / "outcomes.json"
     screen = ["Xvfb", "-screen", "0", f"{WIDTH}x{HEIGHT}x24", "-nolisten", "tcp", "-displayfd", "1"]
     with (folder / "xvfb.log").open("wb") as log:
@@ -29,11 +34,13 @@ def outcomes(gimp: Gimp, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
                 "PYTHONPATH": f"{TESTS}:{TESTS.parent.parent / 'plugin' / 'atelier'}",
                 "OUTCOMES": str(file),
                 "EMPTY_HOME": str(folder),
+                "ATELIER_HOME": str(home),
+                "REAL_HOME": str(gimp.atelier_home),
             }
             done = gimp.run_python("import preview_cases; preview_cases.main()", env=env, timeout_s=400)
     assert done.returncode == 0, done.stderr
-    outcomes: dict[str, str] = json.loads(file.read_text())
-    return outcomes
+    yield json.loads(file.read_text())
+    stop_backend(home)
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -7,6 +7,7 @@ tests' cache.
 from __future__ import annotations
 
 import shutil
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -15,6 +16,7 @@ from types import MappingProxyType, SimpleNamespace
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
+import echo_filter
 import pytest
 from backend_jobs import echo_instead
 from conftest import CACHE, eventually, installed_in, is_at_work, prepared, stop_backend
@@ -29,6 +31,9 @@ from atelier_shared.messages import Picture, Region
 from atelier_shared.settings import Setting, settings
 from atelier_shared.style_transfer import StyleTransfer
 from atelier_shared.visualise import Visualise
+from backend.command import stop_backend as command
+from host.layers_as_frames import LAYERS_AS_FRAMES
+from host.output import OUTPUT
 from ui.gallery.recent import add_recent, read_history, set_favourite
 
 SAMPLES = Path(__file__).parents[2] / "samples"
@@ -55,9 +60,9 @@ class Dialog(NamedTuple):
 
 
 DIALOGS = {
-    STYLE: Dialog("Style Transfer", "s", tuple(settings(StyleTransfer))),
-    DREAM: Dialog("DeepDream", "d", (*settings(DeepDream), FRAMES)),
-    VISUALISE: Dialog("Visualise", "v", tuple(settings(Visualise))),
+    STYLE: Dialog("Style Transfer", "s", (*settings(StyleTransfer), LAYERS_AS_FRAMES, OUTPUT)),
+    DREAM: Dialog("DeepDream", "d", (*settings(DeepDream), FRAMES, LAYERS_AS_FRAMES, OUTPUT)),
+    VISUALISE: Dialog("Visualise", "v", (*settings(Visualise), OUTPUT)),
 }
 COLUMNS = 4
 """Pictures in a row of the gallery, at its width in these tests."""
@@ -66,7 +71,8 @@ QUICK: Values = {"method": "gallery", "quality": "draft", "iterations": 2, "size
 BRIEF: Values = {"network": "squeezenet", "iterations": 2, "octaves": 1, "size": 256}
 FEW: Values = {"network": "squeezenet", "iterations": 4, "size": 64}
 SHORT = {DREAM: BRIEF, VISUALISE: FEW}
-LONG: Values = {**BRIEF, "iterations": 500, "octaves": 12, "octave_scale": 1.1}
+LONG: Values = {**BRIEF, "iterations": 500, "octaves": 12, "octave_scale": 1.1, "seed": echo_filter.PATIENT}
+"""It takes some minutes, also where the backend echoes."""
 FEATHERED_ELLIPSE = """
 from gi.repository import Gimp
 (image,) = Gimp.get_images()
@@ -134,6 +140,18 @@ def echoing_home(models: Path, tmp_path: Path) -> Iterator[Path]:
     echo_instead(installed_in(home, models))
     yield home
     stop_backend(home)
+
+
+@pytest.fixture(scope="module")
+def echoing(gimp_version: str, home: Path) -> Iterator[None]:
+    """Let the window's backend return all pictures unchanged, up to the last test of a version."""
+    assert gimp_version
+    command.stop_backend()
+    echo_instead(home)
+    yield
+    command.stop_backend()
+    shutil.rmtree(home / "venv")
+    (home / "venv").symlink_to(sys.prefix)
 
 
 def resized(sample: str, size: tuple[int, int], file: Path) -> Path:
@@ -607,46 +625,6 @@ def test_one_undo_removes_the_new_layers_and_the_dialog_reopens_with_the_last_va
         undo(window, before)
 
 
-@pytest.mark.parametrize(
-    ("group", "entry", "name", "recorded"),
-    [
-        (0, 18, "woodcut", {"method": "gallery", "gallery_style": "woodcut"}),
-        (2, 0, "starry_night", {"pictures": [(SAMPLES / "starry_night.jpg").as_uri()]}),
-        (3, 0, "chelsea.jpg", {"pictures": ["chelsea.jpg"]}),
-        (4, 1, "", {"method": "fast"}),
-    ],
-    ids=["built-in style", "recent file", "layer", "pattern"],
-)
-def test_every_kind_of_style_is_applied(
-    window: GimpWindow, group: int, entry: int, name: str, recorded: dict[str, object], request: Any
-) -> None:
-    add_recent([SimpleNamespace(get_uri=(SAMPLES / "starry_night.jpg").as_uri)])
-    before = window.image()
-    open_dialog(window, STYLE, **QUICK)
-    choose_in_gallery(window, group, entry)
-    if group:
-        window.press("alt+m", "Down")  # the method: fast, after fine
-    window.visible_texts()
-    window.take_screenshot(f"style-from-{request.node.callspec.id}")
-    (made,) = run_and_wait(window, STYLE)
-    assert made["name"].startswith(f"Style Transfer: {name}")
-    assert made["settings"].items() >= recorded.items()
-    assert ("pictures" in made["settings"]) == (made["settings"]["method"] != "gallery")
-    undo(window, before)
-
-
-def test_a_layer_guides_a_dream(window: GimpWindow) -> None:
-    before = window.image()
-    open_dialog(window, DREAM, **BRIEF)
-    window.press("alt+d", "shift+Tab", "Home", "space")  # a preset
-    choose_in_gallery(window, 3, 0, below="alt+d")
-    window.take_screenshot("guide")
-    (made,) = run_and_wait(window, DREAM)
-    assert made["name"] == "DeepDream: chelsea.jpg"
-    assert made["settings"].items() >= {"objective": "guide", "pictures": ["chelsea.jpg"]}.items()
-    undo(window, before)
-
-
 def test_classes_are_visualised_side_by_side_in_a_new_layer(window: GimpWindow) -> None:
     before = window.image()
     open_dialog(window, VISUALISE, classes="banana", **FEW)
@@ -664,27 +642,6 @@ def test_classes_are_visualised_side_by_side_in_a_new_layer(window: GimpWindow) 
 
 
 # ── Ends of a run ────────────────────────────────────────────────────────────────────────────────
-
-
-def test_the_dialog_stays_open_after_a_cancelled_run(window: GimpWindow) -> None:
-    before = window.image()
-    with long_run(window, "running") as client:
-        last = last_values(window.gimp, DREAM)
-        window.press("Return")
-        window.visible_texts()
-        assert is_at_work(client), "Return must not end the run"
-        window.press("Escape")
-        window.wait_until(lambda: not is_running(window), "the run has ended")
-    window.wait_for(title_of(DREAM))
-    window.press("alt+i", "ctrl+a")  # at once: until then, a preview of the long dream is made
-    window.write("2")
-    window.press("Tab")
-    window.take_screenshot("cancelled")
-    assert window.image() == before
-    assert last_values(window.gimp, DREAM) == last
-    (made,) = run_and_wait(window, DREAM)
-    assert made["settings"]["iterations"] == 2
-    undo(window, before)
 
 
 def test_stop_and_keep_adds_the_picture_so_far(window: GimpWindow) -> None:
@@ -719,8 +676,8 @@ def test_layers_are_frames_and_one_undo_restores_them(window: GimpWindow) -> Non
 def test_the_preview_of_a_combined_frame_has_the_frames_below(window: GimpWindow) -> None:
     window.run_python(THREE_FRAMES.replace("[photo])", "[copy])"))
 
-    def original(frames: str) -> str:
-        dialog = open_dialog(window, STYLE, **QUICK, layers_as_frames=frames)
+    def original(frames: str, output: str) -> str:
+        dialog = open_dialog(window, STYLE, **QUICK, layers_as_frames=frames, output=output)
         window.press("alt+b")
         try:
             return wait_for_preview(window, dialog)
@@ -729,38 +686,7 @@ def test_the_preview_of_a_combined_frame_has_the_frames_below(window: GimpWindow
             window.press("Escape")
             window.wait_for_end(title_of(STYLE))
 
-    assert original("image") != original("this")
-
-
-def is_running(window: GimpWindow) -> bool:
-    return any(text.startswith(("DeepDream: ", "Cancelling…")) for text in window.visible_texts())
-
-
-def test_cancel_leaves_all_frames_and_stop_keeps_the_first(window: GimpWindow) -> None:
-    window.run_python(THREE_FRAMES)
-    before = window.image()
-    open_dialog(window, DREAM, **LONG, layers_as_frames="image", output="replace")
-    window.press("alt+u")
-    wait_for_text(window, "DeepDream: frame 1 of 3, step ")
-    assert window.image() == before
-    window.press_until("Escape", lambda: not is_running(window), "the run has ended")
-    assert window.image() == before
-    window.press("alt+u")
-    wait_for_text(window, "DeepDream: frame 1 of 3, step ")
-    window.press_until("alt+k", lambda: not window.is_open(title_of(DREAM)), "the dialog has closed")
-    window.wait_for_end(title_of(DREAM), JOB_S)
-    assert window.layers()[:-1] == before["layers"][:-1]
-    assert window.layers()[-1]["settings"]["iterations"] == LONG["iterations"]
-    undo(window, before)
-
-
-def test_closing_the_window_ends_the_run(window: GimpWindow) -> None:
-    before = window.image()
-    with long_run(window, "running-before-close") as client:
-        window.press("alt+F4")
-        window.wait_for_end(title_of(DREAM))
-        eventually(lambda: not is_at_work(client), "the backend has dropped the dream")
-    assert window.image() == before
+    assert original("image", "replace") != original("this", "layer")
 
 
 def test_the_dialog_shows_an_error_and_its_details_can_be_copied(window: GimpWindow) -> None:
@@ -783,12 +709,113 @@ def test_the_dialog_shows_an_error_and_its_details_can_be_copied(window: GimpWin
     assert window.image() == before
 
 
+# ── Runs whose pixels do not matter ──────────────────────────────────────────────────────────────
+
+
+@pytest.mark.usefixtures("echoing")
+@pytest.mark.parametrize(
+    ("group", "entry", "name", "recorded"),
+    [
+        (0, 18, "woodcut", {"method": "gallery", "gallery_style": "woodcut"}),
+        (2, 0, "starry_night", {"pictures": [(SAMPLES / "starry_night.jpg").as_uri()]}),
+        (3, 0, "chelsea.jpg", {"pictures": ["chelsea.jpg"]}),
+        (4, 1, "", {"method": "fast"}),
+    ],
+    ids=["built-in style", "recent file", "layer", "pattern"],
+)
+def test_every_kind_of_style_is_applied(
+    window: GimpWindow, group: int, entry: int, name: str, recorded: dict[str, object], request: Any
+) -> None:
+    add_recent([SimpleNamespace(get_uri=(SAMPLES / "starry_night.jpg").as_uri)])
+    before = window.image()
+    open_dialog(window, STYLE, **QUICK)
+    choose_in_gallery(window, group, entry)
+    if group:
+        window.press("alt+m", "Down")  # the method: fast, after fine
+    window.visible_texts()
+    window.take_screenshot(f"style-from-{request.node.callspec.id}")
+    (made,) = run_and_wait(window, STYLE)
+    assert made["name"].startswith(f"Style Transfer: {name}")
+    assert made["settings"].items() >= recorded.items()
+    assert ("pictures" in made["settings"]) == (made["settings"]["method"] != "gallery")
+    undo(window, before)
+
+
+@pytest.mark.usefixtures("echoing")
+def test_a_layer_guides_a_dream(window: GimpWindow) -> None:
+    before = window.image()
+    open_dialog(window, DREAM, **BRIEF)
+    window.press("alt+d", "shift+Tab", "Home", "space")  # a preset
+    choose_in_gallery(window, 3, 0, below="alt+d")
+    window.take_screenshot("guide")
+    (made,) = run_and_wait(window, DREAM)
+    assert made["name"] == "DeepDream: chelsea.jpg"
+    assert made["settings"].items() >= {"objective": "guide", "pictures": ["chelsea.jpg"]}.items()
+    undo(window, before)
+
+
+@pytest.mark.usefixtures("echoing")
+def test_the_dialog_stays_open_after_a_cancelled_run(window: GimpWindow) -> None:
+    before = window.image()
+    with long_run(window, "running") as client:
+        last = last_values(window.gimp, DREAM)
+        window.press("Return")
+        window.visible_texts()
+        assert is_at_work(client), "Return must not end the run"
+        window.press("Escape")
+        window.wait_until(lambda: not is_running(window), "the run has ended")
+    window.wait_for(title_of(DREAM))
+    window.press("alt+i", "ctrl+a")  # at once: until then, a preview of the long dream is made
+    window.write("2")
+    window.press("Tab")
+    window.take_screenshot("cancelled")
+    assert window.image() == before
+    assert last_values(window.gimp, DREAM) == last
+    (made,) = run_and_wait(window, DREAM)
+    assert made["settings"]["iterations"] == 2
+    undo(window, before)
+
+
+def is_running(window: GimpWindow) -> bool:
+    return any(text.startswith(("DeepDream: ", "Cancelling…")) for text in window.visible_texts())
+
+
+@pytest.mark.usefixtures("echoing")
+def test_cancel_leaves_all_frames_and_stop_keeps_the_first(window: GimpWindow) -> None:
+    window.run_python(THREE_FRAMES)
+    before = window.image()
+    open_dialog(window, DREAM, **LONG, layers_as_frames="image", output="replace")
+    window.press("alt+u")
+    wait_for_text(window, "DeepDream: frame 1 of 3, step ")
+    assert window.image() == before
+    window.press_until("Escape", lambda: not is_running(window), "the run has ended")
+    assert window.image() == before
+    window.press("alt+u")
+    wait_for_text(window, "DeepDream: frame 1 of 3, step ")
+    window.press_until("alt+k", lambda: not window.is_open(title_of(DREAM)), "the dialog has closed")
+    window.wait_for_end(title_of(DREAM), JOB_S)
+    assert window.layers()[:-1] == before["layers"][:-1]
+    assert window.layers()[-1]["settings"]["iterations"] == LONG["iterations"]
+    undo(window, before)
+
+
+@pytest.mark.usefixtures("echoing")
+def test_closing_the_window_ends_the_run(window: GimpWindow) -> None:
+    before = window.image()
+    with long_run(window, "running-before-close") as client:
+        window.press("alt+F4")
+        window.wait_for_end(title_of(DREAM))
+        eventually(lambda: not is_at_work(client), "the backend has dropped the dream")
+    assert window.image() == before
+
+
+@pytest.mark.usefixtures("echoing")
 def test_a_run_waits_for_its_turn(window: GimpWindow) -> None:
     before = window.image()
     wait_for_preview(window, open_dialog(window, DREAM, **BRIEF))
     with launcher.connect() as client:
         picture = Picture(SIDE_PX, SIDE_PX, "RGB", "u8", bytes(3 * SIDE_PX * SIDE_PX))
-        dream = DeepDream(network="squeezenet", iterations=500, octaves=1, start="noise")
+        dream = DeepDream(network="squeezenet", iterations=500, octaves=1, seed=echo_filter.PATIENT)
         job = client.submit(dream, picture, Region(0, 0, SIDE_PX, SIDE_PX))
         window.press("alt+u")
         wait_for_text(window, "Waiting for 1 other job")
