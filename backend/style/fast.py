@@ -37,7 +37,10 @@ from .neighbours import thinned
 LAYER = "relu4_1"
 STRIDE = 8
 """Pixels per position of the features, along each axis."""
-TILE_PX = 768
+FRAME_PX = STRIDE
+"""Frame of reflected pixels around the content, cut off after painting. Every layer reflects its own input
+at the border, which paints straight lines there, perpendicular to it."""
+TILE_PX = 768 + 2 * FRAME_PX
 DECODER_HALO = 4
 """Positions around a tile of features that its pixels depend on: the decoder sees 30 px far."""
 EPSILON = 1e-5
@@ -113,22 +116,32 @@ def stylize(
     seen = [_style_features(style, network, tile_scale) for style in fitted]
     target = _mean([statistics(*of_style) for of_style in seen], shares(styles))
     bank = _normalised_bank(seen, shares(styles)) if settings.neighbours else None
-    pixel_tiles = list(_pixel_tiles(small, network, tile_scale))
-    feature_tiles = list(_feature_tiles(small, tile_scale))
+    framed = _framed(small)
+    pixel_tiles = list(_pixel_tiles(framed, network, tile_scale))
+    feature_tiles = list(_feature_tiles(framed, tile_scale))
     total = len(pixel_tiles) + len(feature_tiles)
 
-    for index, encoded in enumerate(_encode(small, pixel_tiles, network), start=1):
+    for index, encoded in enumerate(_encode(framed, pixel_tiles, network), start=1):
         features = encoded
         yield Step(index, total, small, is_painted=False)
-    seen_part = _on_features(visible, small)
+    seen_part = None if visible is None else _on_features(_framed(resize(visible, size_of(small))), framed)
     blended = features if bank is None else blend_with_neighbours(features, bank, seen_part)
     stylised = adain(blended, statistics(blended, seen_part), target)
     strength = settings.strength * (1 if bank is None else 1 - CONTENT_SHARE)
     features = torch.lerp(features, stylised, strength)  # eq. 14
-    pastiches = _decode(features, feature_tiles, decoder, small)
+    pastiches = _decode(features, feature_tiles, decoder, framed)
     for index, pastiche in enumerate(pastiches, start=len(pixel_tiles) + 1):
-        image = resize(remove_grid(pastiche), painting_size) if index == total else pastiche
-        yield Step(index, total, image.clamp(0, 1))
+        image = _unframed(remove_grid(pastiche) if index == total else pastiche)
+        yield Step(index, total, resize(image, painting_size).clamp(0, 1))
+
+
+def _framed(image: Tensor) -> Tensor:
+    """Add the frame to an image (1, C, H, W) of at least FRAME_PX + 1 pixels a side."""
+    return pad(image, [FRAME_PX] * 4, mode="reflect")
+
+
+def _unframed(image: Tensor) -> Tensor:
+    return image[..., FRAME_PX:-FRAME_PX, FRAME_PX:-FRAME_PX]
 
 
 def statistics(features: Tensor, visible: Tensor | None = None) -> Statistics:

@@ -62,6 +62,14 @@ def result(
     return last.image
 
 
+def framed(image: Tensor) -> Tensor:
+    return nn.functional.pad(image, [8] * 4, mode="reflect")
+
+
+def unframed(image: Tensor) -> Tensor:
+    return image[..., 8:-8, 8:-8]
+
+
 class CountingNetwork:
     """A network that counts the images whose features it computes."""
 
@@ -144,8 +152,9 @@ def test_neighbours_by_hand() -> None:
 
 def test_without_neighbours_the_method_is_adain(network: FeatureNetwork, decoder: nn.Module) -> None:
     content, style = smooth(64, 64, seed=1), smooth(64, 64, seed=2)
-    own, theirs = (network.features(image, ["relu4_1"])["relu4_1"] for image in (content, style))
-    expected = remove_grid(decoder(adain(own, statistics(own), statistics(theirs)))).clamp(0, 1)
+    images = (framed(content), style)
+    own, theirs = (network.features(image, ["relu4_1"])["relu4_1"] for image in images)
+    expected = unframed(remove_grid(decoder(adain(own, statistics(own), statistics(theirs))))).clamp(0, 1)
     settings = FastSettings(1.0, 64, neighbours=False)
     *_, last = stylize(content, [Style(style)], settings, network=network, decoder=decoder, visible=None)
     torch.testing.assert_close(last.image, expected, atol=1e-4, rtol=0)
@@ -226,6 +235,25 @@ def test_hidden_pixels_of_content_and_style_have_no_effect(
     assert torch.equal(
         result(content, Style(style), network=network, decoder=decoder, visible=nothing), content
     )
+
+
+def border_lines(image: Tensor) -> float:
+    """Return the power of straight lines that lead from the border to the inside, 24 px long."""
+    sides = [image.mean(dim=1)[0].rot90(turn)[:24, 24:-24] for turn in range(4)]
+    return sum(side.mean(dim=0).diff().square().mean().item() for side in sides)
+
+
+@pytest.mark.slow
+def test_no_straight_lines_lead_from_the_border_into_the_painting(
+    network: FeatureNetwork, decoder: nn.Module, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contents = [photograph(name, 256, 384) for name in ("chelsea.jpg", "coffee.jpg")]
+    style = photograph("starry_night.jpg", 304, 384)
+    painted = [result(content, style, network=network, decoder=decoder) for content in contents]
+    for step in ("_framed", "_unframed"):
+        monkeypatch.setattr(fast, step, lambda image: image)
+    without = [result(content, style, network=network, decoder=decoder) for content in contents]
+    assert sum(map(border_lines, painted)) < 0.9 * sum(map(border_lines, without))
 
 
 # ── The decoder's grid ─────────────────────────────────────────────────────────────────────────────
