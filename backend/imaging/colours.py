@@ -6,16 +6,24 @@ Transfer*, arXiv 1606.05897, sections 3.1 (colour histogram matching) and 3.2 (l
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
+from atelier_shared.sizes import fit
+
 from .resize import resize, size_of
-from .style_image import Style, refuse_hidden
+from .style_image import Style, refuse_hidden, shares
 
 YIQ_LUMA = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in the luminance Y of YIQ."""
 MIN_VARIANCE = 255.0**-2
 """Lower limit of a colour's variance, that of one 8-bit step, so that noise is not amplified."""
+MEASURED_PX = 256
+"""Longest side of a picture whose variety of colours is measured."""
+VIVIDNESS = 2.0
+"""Styles with half the content's variety of colours count as equally colourful."""
 
 
 def matched(style: Style, content: Tensor, visible: Tensor | None) -> Style:
@@ -50,6 +58,48 @@ def with_colours_of(image: Tensor, content: Tensor) -> Tensor:
     content = resize(content, size_of(image))
     # In YIQ, a change of luminance adds the same amount to red, green and blue.
     return (content + _luminance(image) - _luminance(content)).clamp(0, 1)
+
+
+def subdued(image: Tensor, visible: Tensor | None, styles: Sequence[Style], strength: float = 1.0) -> Tensor:
+    """Return `image` (1, 3, H, W) without the colours that are not in the styles, if these are few.
+
+    Otherwise a grey painting would have coloured specks where the photograph has colours, because networks
+    recognise things by their colours, too. The variety of colours is the deviation of the chrominance. If
+    that of the styles is at least 1 / VIVIDNESS of the image's, the image is returned as it is. Otherwise its
+    chrominance comes closer to the styles' mean.
+
+    Args:
+        image: image tensor.
+        visible: visibility (1, 1, h, w) of the image; None for 1 everywhere.
+        styles: their colours are averaged by weight.
+        strength: from 0, the image itself, to 1.
+    """
+    mean, variance = _chrominance(image, visible)
+    style_mean, style_variance = _mixed_chrominance(styles)
+    share = VIVIDNESS * (style_variance / variance.clamp_min(MIN_VARIANCE)).sqrt()
+    if not share < 1:
+        return image
+    share = 1 - strength * (1 - share)
+    grey, centre = _luminance(image), torch.lerp(style_mean, mean, share)
+    return ((image - grey - mean) * share + centre + grey).clamp_(0, 1)
+
+
+def _mixed_chrominance(styles: Sequence[Style]) -> tuple[Tensor, Tensor]:
+    """Return mean and variance of the chrominance of several styles together."""
+    found = zip(*(_chrominance(style.image, style.visible) for style in styles), strict=True)
+    means, variances = (torch.cat(values) for values in found)  # (n, 3, 1, 1) and (n, 1, 1, 1)
+    weights = means.new_tensor(shares(styles))[:, None, None, None]
+    mean = (weights * means).sum(dim=0, keepdim=True)
+    variances = variances + (means - mean).square().sum(dim=1, keepdim=True)
+    return mean, (weights * variances).sum(dim=0, keepdim=True)
+
+
+def _chrominance(image: Tensor, visible: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Return mean (1, 3, 1, 1) and variance (1, 1, 1, 1) of an image's colours minus their luminance."""
+    size = fit(size_of(image), MEASURED_PX)
+    image, visible = resize(image, size), None if visible is None else resize(visible, size).clamp(0, 1)
+    mean, covariance = _moments(image - _luminance(image), visible)
+    return mean[None, :, None, None], covariance.trace()[None, None, None, None]
 
 
 def _luminance(image: Tensor) -> Tensor:

@@ -25,6 +25,7 @@ from torch.nn.functional import avg_pool2d, normalize, pad, pixel_shuffle, pixel
 
 from atelier_shared.sizes import Size, fit
 
+from ..imaging import colours
 from ..imaging.resize import resize, size_of
 from ..imaging.step import Step, Steps
 from ..imaging.style_image import Style, shares
@@ -113,6 +114,8 @@ def stylize(
     painting_size = fit(size_of(content), settings.size)
     small = resize(content, fit(size_of(content), settings.size, network.minimum_px)).clamp(0, 1)
     fitted = [style.fitted(size_of(small), network.minimum_px) for style in styles]
+    small = colours.subdued(small, visible, styles, settings.strength)
+    coloured = [*styles, Style(small, visible=visible)]
     seen = [_style_features(style, network, tile_scale) for style in fitted]
     target = _mean([statistics(*of_style) for of_style in seen], shares(styles))
     bank = _normalised_bank(seen, shares(styles)) if settings.neighbours else None
@@ -132,7 +135,8 @@ def stylize(
     pastiches = _decode(features, feature_tiles, decoder, framed)
     for index, pastiche in enumerate(pastiches, start=len(pixel_tiles) + 1):
         image = _unframed(remove_grid(pastiche) if index == total else pastiche)
-        yield Step(index, total, resize(image, painting_size).clamp(0, 1))
+        image = resize(image, painting_size).clamp(0, 1)
+        yield Step(index, total, colours.subdued(image, visible, coloured))
 
 
 def _framed(image: Tensor) -> Tensor:

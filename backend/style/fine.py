@@ -21,6 +21,7 @@ from torch import Tensor
 from atelier_shared.schedule import coarse_to_fine
 from atelier_shared.sizes import Size, fit
 
+from ..imaging import colours
 from ..imaging.resize import resize, restore_detail, size_of
 from ..imaging.step import Step, Steps
 from ..imaging.style_image import Style
@@ -121,11 +122,13 @@ def stylize(
     if predicted:
         ladder = [(ladder[-1][0], total)]
         predicted = predicted.at(ladder[0][0])
+    content = colours.subdued(content, visible, styles, settings.strength)
+    coloured = [*styles, Style(content, visible=visible)]
     pastiche = _first_image(resize(content if init is None else init, ladder[0][0]), settings, predicted)
     done = 0
     for size, steps in ladder:
         target = resize(content, size)
-        pastiche = restore_detail(pastiche, target)
+        pastiche = colours.subdued(restore_detail(pastiche, target), visible, coloured)
         objective = StyleObjective(
             target,
             [style.fitted(size, network.minimum_px) for style in styles],
@@ -151,7 +154,7 @@ def stylize(
         if finish_early:
             break
     painting = resize(pastiche, fit(size_of(content), max(size_of(pastiche))))
-    yield Step(total, total, painting.clamp(0, 1))
+    yield Step(total, total, colours.subdued(painting.clamp(0, 1), visible, coloured))
 
 
 def _until_flat(descent: Iterator[BestSoFar], tolerance: float) -> Iterator[BestSoFar]:

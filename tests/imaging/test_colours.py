@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from backend.command.picture_files import Canvas
-from backend.imaging.colours import YIQ_LUMA, matched, with_colours_of
+from backend.imaging.colours import YIQ_LUMA, matched, subdued, with_colours_of
 from backend.imaging.resize import resize
 from backend.imaging.style_image import Style
 from backend.jobs.picture_tensors import read
@@ -78,3 +78,41 @@ def test_luminance_comes_from_the_picture_and_chrominance_from_the_content(
 
 def test_a_content_of_another_size_is_resized(content: Tensor, painting: Tensor) -> None:
     assert with_colours_of(resize(painting, (31, 17)).clamp(0, 1), content).shape == (1, 3, 31, 17)
+
+
+# ── Colours that a style lacks ─────────────────────────────────────────────────────────────────────
+
+
+def grey(image: Tensor) -> Tensor:
+    return torch.einsum("c,bchw->bhw", torch.tensor(YIQ_LUMA), image)[:, None].expand(-1, 3, -1, -1)
+
+
+def test_a_grey_style_takes_all_colours_away(content: Tensor, painting: Tensor) -> None:
+    torch.testing.assert_close(
+        subdued(content, None, [Style(grey(painting))]), grey(content), atol=1e-4, rtol=0
+    )
+
+
+def test_a_colourful_style_changes_nothing(content: Tensor, painting: Tensor) -> None:
+    assert subdued(content, None, [Style(painting)]) is content
+    assert subdued(content, None, [Style(grey(painting)), Style(painting)]) is content
+
+
+def test_a_tinted_style_leaves_its_tint(content: Tensor, painting: Tensor) -> None:
+    tint = torch.tensor([0.05, 0.0, -0.05])[:, None, None]
+    made = subdued(content, None, [Style(grey(painting) + tint)])
+    torch.testing.assert_close(made - made.mean(dim=1, keepdim=True), tint.expand_as(made), atol=0.01, rtol=0)
+
+
+def test_at_half_the_strength_half_of_the_colours_stay(content: Tensor, painting: Tensor) -> None:
+    made = subdued(content, None, [Style(grey(painting))], strength=0.5)
+    torch.testing.assert_close(made, (content + grey(content)) / 2, atol=1e-4, rtol=0)
+
+
+def test_colours_of_hidden_pixels_are_no_colours(content: Tensor, painting: Tensor) -> None:
+    visible = torch.zeros(1, 1, 60, 90)
+    visible[..., :45] = 1
+    style = torch.cat([grey(painting)[..., :45], painting[..., 45:]], dim=-1)
+    assert subdued(content, None, [Style(style)]) is content
+    made = subdued(content, None, [Style(style, 1.0, visible)])
+    torch.testing.assert_close(made, grey(content), atol=1e-4, rtol=0)

@@ -237,6 +237,13 @@ def test_hidden_pixels_of_content_and_style_have_no_effect(
     )
 
 
+def test_a_grey_style_makes_a_grey_painting(network: FeatureNetwork, decoder: nn.Module) -> None:
+    content, style = smooth(64, 80, seed=1), smooth(64, 80, seed=2).mean(dim=1, keepdim=True)
+    made = result(content, style.expand(-1, 3, -1, -1), network=network, decoder=decoder)
+    assert (made.amax(dim=1) - made.amin(dim=1)).max() < 0.01
+    assert made.std() > 0.01
+
+
 def border_lines(image: Tensor) -> float:
     """Return the power of straight lines that lead from the border to the inside, 24 px long."""
     sides = [image.mean(dim=1)[0].rot90(turn)[:24, 24:-24] for turn in range(4)]

@@ -204,6 +204,15 @@ def test_hidden_pixels_have_no_effect_on_the_visible_part(network: FeatureNetwor
     assert torch.equal(result(content, style, network=network, visible=nothing), content)
 
 
+def test_a_grey_style_makes_a_grey_painting_at_full_strength(network: FeatureNetwork) -> None:
+    content, style = smooth(64, 64, seed=1), noise(64, 64).mean(dim=1, keepdim=True).expand(-1, 3, -1, -1)
+    spread = []
+    for strength in (1.0, 0.5):
+        made = result(content, style, network=network, strength=strength)
+        spread.append((made.amax(dim=1) - made.amin(dim=1)).mean())
+    assert spread[0] < 0.01 < spread[1]
+
+
 # ── Sizes, steps and memory ────────────────────────────────────────────────────────────────────────
 
 
