@@ -77,11 +77,10 @@ def subdued(image: Tensor, visible: Tensor | None, styles: Sequence[Style], stre
     mean, variance = _chrominance(image, visible)
     style_mean, style_variance = _mixed_chrominance(styles)
     share = VIVIDNESS * (style_variance / variance.clamp_min(MIN_VARIANCE)).sqrt()
-    if not share < 1:
-        return image
-    share = 1 - strength * (1 - share)
-    grey, centre = _luminance(image), torch.lerp(style_mean, mean, share)
-    return ((image - grey - mean) * share + centre + grey).clamp_(0, 1)
+    kept = 1 - strength * (1 - share)
+    grey, centre = _luminance(image), torch.lerp(style_mean, mean, kept)
+    made = ((image - grey - mean) * kept + centre + grey).clamp_(0, 1)
+    return torch.where(share < 1, made, image)  # on the device, without waiting for it
 
 
 def _mixed_chrominance(styles: Sequence[Style]) -> tuple[Tensor, Tensor]:
