@@ -96,6 +96,9 @@ def stylize(
 ) -> Steps:
     """Paint `content` in the style of `styles`; yield a step for each tile encoded or decoded.
 
+    Differs from Huang and Belongie 2017: a frame around the content, and colours that the styles lack are
+    taken away.
+
     Args:
         content: image tensor (1, 3, H, W).
         styles: their statistics are averaged by weight.

@@ -96,7 +96,7 @@ def stylize(
     """Paint `content` in the style of `styles`; yield a step for each evaluation of the loss.
 
     Differs from Gatys et al. 2016: starts at a coarse size from `init`. Each finer size starts from the
-    previous pastiche, with the detail of the content restored.
+    previous pastiche, with the detail of the content restored. Colours that the styles lack are taken away.
 
     Args:
         content: image tensor (1, 3, H, W).
@@ -122,12 +122,11 @@ def stylize(
     if predicted:
         ladder = [(ladder[-1][0], total)]
         predicted = predicted.at(ladder[0][0])
-    content = colours.subdued(content, visible, styles, settings.strength)
-    coloured = [*styles, Style(content, visible=visible)]
     pastiche = _first_image(resize(content if init is None else init, ladder[0][0]), settings, predicted)
     done = 0
     for size, steps in ladder:
-        target = resize(content, size)
+        target = colours.subdued(resize(content, size), visible, styles, settings.strength)
+        coloured = [*styles, Style(target, visible=visible)]
         pastiche = colours.subdued(restore_detail(pastiche, target), visible, coloured)
         objective = StyleObjective(
             target,
