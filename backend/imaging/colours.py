@@ -61,11 +61,11 @@ def with_colours_of(image: Tensor, content: Tensor) -> Tensor:
 
 
 def subdued(image: Tensor, visible: Tensor | None, styles: Sequence[Style], strength: float = 1.0) -> Tensor:
-    """Return `image` (1, 3, H, W) without the colours that are not in the styles, if these are few.
+    """Return `image` (1, 3, H, W) with fewer colours if the styles have few.
 
-    Otherwise a grey painting would have coloured specks where the photograph has colours, because networks
-    recognise things by their colours, too. The variety of colours is the deviation of the chrominance. If
-    that of the styles is at least 1 / VIVIDNESS of the image's, the image is returned as it is. Otherwise its
+    Networks recognise things by their colours, too. So a painting in a grey style would have coloured specks
+    where the photograph has colours. The variety of colours is the deviation of the chrominance. If that of
+    the styles is at least 1 / VIVIDNESS of the image's, the image is returned as it is. Otherwise its
     chrominance comes closer to the styles' mean.
 
     Args:
@@ -80,7 +80,7 @@ def subdued(image: Tensor, visible: Tensor | None, styles: Sequence[Style], stre
     kept = 1 - strength * (1 - share)
     grey, centre = _luminance(image), torch.lerp(style_mean, mean, kept)
     made = ((image - grey - mean) * kept + centre + grey).clamp_(0, 1)
-    return torch.where(share < 1, made, image)  # on the device, without waiting for it
+    return torch.where(share < 1, made, image)  # an `if` would wait for the device
 
 
 def _mixed_chrominance(styles: Sequence[Style]) -> tuple[Tensor, Tensor]:

@@ -137,9 +137,10 @@ def stylize(
     features = torch.lerp(features, stylised, strength)  # eq. 14
     pastiches = _decode(features, feature_tiles, decoder, framed)
     for index, pastiche in enumerate(pastiches, start=len(pixel_tiles) + 1):
-        image = _unframed(remove_grid(pastiche) if index == total else pastiche)
-        image = resize(image, painting_size).clamp(0, 1)
-        yield Step(index, total, colours.subdued(image, visible, coloured))
+        if index < total:
+            yield Step(index, total, _unframed(pastiche).clamp(0, 1))
+    painting = resize(_unframed(remove_grid(pastiche)), painting_size).clamp(0, 1)
+    yield Step(total, total, colours.subdued(painting, visible, coloured))
 
 
 def _framed(image: Tensor) -> Tensor:

@@ -31,7 +31,7 @@ from atelier_shared.messages import Picture, Region
 from atelier_shared.settings import Setting, settings
 from atelier_shared.style_transfer import StyleTransfer
 from atelier_shared.visualise import Visualise
-from backend.command import stop_backend as command
+from backend.command.stop_backend import stop_backend as stop_by_command
 from host.layers_as_frames import LAYERS_AS_FRAMES
 from host.output import OUTPUT
 from ui.gallery.recent import add_recent, read_history, set_favourite
@@ -72,7 +72,7 @@ BRIEF: Values = {"network": "squeezenet", "iterations": 2, "octaves": 1, "size":
 FEW: Values = {"network": "squeezenet", "iterations": 4, "size": 64}
 SHORT = {DREAM: BRIEF, VISUALISE: FEW}
 LONG: Values = {**BRIEF, "iterations": 500, "octaves": 12, "octave_scale": 1.1, "seed": echo_filter.PATIENT}
-"""It takes some minutes, also where the backend echoes."""
+"""It takes nearly a minute or longer, also where the backend echoes."""
 FEATHERED_ELLIPSE = """
 from gi.repository import Gimp
 (image,) = Gimp.get_images()
@@ -145,11 +145,10 @@ def echoing_home(models: Path, tmp_path: Path) -> Iterator[Path]:
 @pytest.fixture(scope="module")
 def echoing(gimp_version: str, home: Path) -> Iterator[None]:
     """Let the window's backend return all pictures unchanged, up to the last test of a version."""
-    assert gimp_version
-    command.stop_backend()
+    stop_by_command()
     echo_instead(home)
     yield
-    command.stop_backend()
+    stop_by_command()
     shutil.rmtree(home / "venv")
     (home / "venv").symlink_to(sys.prefix)
 
@@ -287,7 +286,7 @@ def undo(window: GimpWindow, before: dict[str, Any]) -> None:
 
 @contextmanager
 def long_run(window: GimpWindow, shot: str) -> Iterator[BackendClient]:
-    """Start a dream of some minutes, and yield a client once it is running."""
+    """Start a long dream, and yield a client once it is running."""
     wait_for_preview(window, open_dialog(window, DREAM, **LONG), WITHOUT_PICTURE)
     with launcher.connect() as client:
         window.press("alt+u")
@@ -641,7 +640,7 @@ def test_classes_are_visualised_side_by_side_in_a_new_layer(window: GimpWindow) 
     undo(window, before)
 
 
-# ── Ends of a run ────────────────────────────────────────────────────────────────────────────────
+# ── Frames, pictures so far, errors ──────────────────────────────────────────────────────────────
 
 
 def test_stop_and_keep_adds_the_picture_so_far(window: GimpWindow) -> None:
