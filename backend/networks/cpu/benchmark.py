@@ -61,7 +61,9 @@ def winograd_is_faster(in_channels: int, out_channels: int, pixels: int, results
     """
     side = min(MAX_PX, 2 ** int(math.log2(pixels) / 2))
     threads, results = torch.get_num_threads(), read_json_object(results_file)
-    name = f"torch {torch.__version__}, {threads} threads: {in_channels} to {out_channels}, {side} px"
+    instructions = torch.backends.cpu.get_cpu_capability()
+    computer = f"torch {torch.__version__}, {instructions}, {threads} threads"
+    name = f"{computer}: {in_channels} to {out_channels}, {side} px"
     best = _read(results.get(name))
     is_final = best.share > QUIET_SHARE or best.times >= MOST_MEASUREMENTS
     if not is_final and (results_file, name) not in _measured_here:

@@ -18,7 +18,7 @@ from torch.nn.functional import relu
 
 from . import winograd
 
-MIN_CHANNELS = 128
+MIN_CHANNELS = 64
 MIN_PIXELS = 1024
 """Below these, torch's own kernel is faster, or as fast and more accurate."""
 

@@ -34,8 +34,8 @@ ELEMENTS = INPUT_PX * INPUT_PX
 BIAS_ELEMENT = INPUT_PX + 1
 """Element (1, 1) of a transformed tile. Adding the bias to it adds the bias to all 16 output pixels,
 because column 1 of Aᵀ is all ones."""
-TILES_PER_STRIP = 128
-"""Few enough for the cache, and enough to be worth loading the filters."""
+VALUES_PER_STRIP = 2**15
+"""Tiles of a strip × their channels: few enough for the cache, and enough to be worth loading the filters."""
 
 B_T = (
     (4, 0, -5, 0, 1, 0),
@@ -93,7 +93,8 @@ def convolve(
     rows, columns = (side + 2 * padding - 2 for side in image.shape[-2:])
     tile_rows, tile_columns = -(-rows // OUTPUT_PX), -(-columns // OUTPUT_PX)
     threads = torch.get_num_threads()
-    strips_per_thread = -(-tile_rows * tile_columns // (TILES_PER_STRIP * threads))
+    values = tile_rows * tile_columns * max(filters.shape[1:])
+    strips_per_thread = -(-values // (VALUES_PER_STRIP * threads))
     strip_tile_rows = -(-tile_rows // (strips_per_thread * threads))
     result = torch.empty(
         (1, filters.shape[2], rows, columns),
@@ -108,7 +109,7 @@ def convolve(
         """Compute the result's rows from tile row `first` on."""
         target = _rows_first(result)[OUTPUT_PX * first : OUTPUT_PX * (first + strip_tile_rows)]  # (h, W', K)
         down = -(-len(target) // OUTPUT_PX)
-        padded = image.new_zeros(OUTPUT_PX * down + 2, OUTPUT_PX * tile_columns + 2, image.shape[1])
+        padded = image.new_empty(OUTPUT_PX * down + 2, OUTPUT_PX * tile_columns + 2, image.shape[1])
         _copy_rows(image, padded, OUTPUT_PX * first - padding, padding, gate)
         if reflect:
             _reflect(padded, image, OUTPUT_PX * first - 1)
@@ -141,11 +142,13 @@ def _rows_first(image: Tensor) -> Tensor:
 
 
 def _copy_rows(image: Tensor, padded: Tensor, top: int, padding: int, gate: Tensor | None) -> None:
-    """Copy the image's rows from `top` on into zeros `padded`, (h, w, C); rows outside stay zero."""
+    """Copy the image's rows from `top` on into `padded`, (h, w, C), with zeros outside the image."""
     height, width = image.shape[-2:]
     begin, end = max(top, 0), min(top + len(padded), height)
-    source = _rows_first(image)[begin:end]
-    inside = padded[begin - top : end - top, padding : padding + width]
+    rows, columns = slice(begin - top, end - top), slice(padding, padding + width)
+    for outside in (padded[: rows.start], padded[rows.stop :], padded[:, :padding], padded[:, columns.stop :]):
+        outside.zero_()
+    source, inside = _rows_first(image)[begin:end], padded[rows, columns]
     if gate is None:
         inside.copy_(source)
     else:
