@@ -21,6 +21,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from backend.compat import waiting_threads
+
 
 class Took(NamedTuple):
     """Cost of one evaluation: elapsed time, processor time of all cores, peak memory of the process."""
@@ -61,14 +63,19 @@ def answer(evaluate: Callable[[], Tensor]) -> None:
 
 
 class Evaluator:
-    """A process that evaluates one way, "ours" or another; as a context it evaluates once to warm up."""
+    """A process that evaluates one way, "ours" or another; as a context it evaluates once to warm up.
+
+    In "ours", waiting threads sleep, as in Atelier's worker process.
+    """
 
     def __init__(
         self, script: str, way: str, size: int, models: Path, threads: int, device: str = "cpu"
     ) -> None:
         command = [sys.executable, script, "--one", way, str(size), "--models", str(models)]
+        sleeping = {waiting_threads.VARIABLE: "passive"} if way == "ours" else {}
         self.process = subprocess.Popen(
             [*command, "--threads", str(threads), "--device", device],
+            env=os.environ | sleeping,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

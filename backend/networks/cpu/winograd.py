@@ -146,7 +146,8 @@ def _copy_rows(image: Tensor, padded: Tensor, top: int, padding: int, gate: Tens
     height, width = image.shape[-2:]
     begin, end = max(top, 0), min(top + len(padded), height)
     rows, columns = slice(begin - top, end - top), slice(padding, padding + width)
-    for outside in (padded[: rows.start], padded[rows.stop :], padded[:, :padding], padded[:, columns.stop :]):
+    above, below = padded[: rows.start], padded[rows.stop :]
+    for outside in (above, below, padded[:, :padding], padded[:, columns.stop :]):
         outside.zero_()
     source, inside = _rows_first(image)[begin:end], padded[rows, columns]
     if gate is None:
