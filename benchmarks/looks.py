@@ -25,8 +25,9 @@ ArtFID-like: (1 + LPIPS)(1 + SIFID). ArtFID itself compares sets of pictures, th
 
 The gallery has no style picture, so its last two are dashes. Without `--crops` photographs are first reduced
 to `--size`. With it they are painted at their own size with the default quality, and the SIFID of 512-pixel
-parts of the result is printed beside that of the reduced result: a ratio near 1 means that the painting
-looks painted when seen at 1:1.
+parts of the result, taken together, is printed beside that of the reduced result: a ratio near 1 means that
+the painting looks painted when seen at 1:1. "A part's" is the mean of the parts' own SIFIDs. They are
+larger, because one part has few of the style's colours.
 
 Sources:
     Zhang et al. 2018, *The Unreasonable Effectiveness of Deep Features as a Perceptual Metric*, CVPR (LPIPS)
@@ -90,6 +91,7 @@ COLUMNS = {
     "ArtFID-like": (13, 2),
     "CPU s": (8, 1),
     "1:1 SIFID": (11, 2),
+    "a part's": (10, 2),
 }
 """Titles of what a `Looks` has, with the width and the decimal places."""
 
@@ -107,6 +109,7 @@ class Looks(NamedTuple):
     art_fid: float
     cpu_s: float
     crops_sifid: float = math.nan
+    part_sifid: float = math.nan
 
 
 class Cell(NamedTuple):
@@ -199,9 +202,10 @@ class Judge:
         """Return the difference in structure of two image tensors of one size."""
         return structure_distance(*self._seen(STRUCTURE_LAYER, ours, theirs))
 
-    def sifid(self, ours: Tensor, theirs: Tensor) -> float:
-        """Return the SIFID of two image tensors."""
-        return frechet_distance(*self._seen(self.sifid_layer, ours, theirs))
+    def sifid(self, ours: Sequence[Tensor], theirs: Tensor) -> float:
+        """Return the SIFID of parts of a picture (1, 3, h, w), taken together, and another picture."""
+        *parts, other = self._seen(self.sifid_layer, *ours, theirs)
+        return frechet_distance(torch.cat(parts, dim=3), other)
 
     def _seen(self, layer: str, *images: Tensor) -> list[Tensor]:
         """Return the features of images at a layer of Inception."""
@@ -226,7 +230,7 @@ def main() -> None:
     torch.set_grad_enabled(False)
     judge = Judge(options.models, options.sifid_layer)
     titles = [f"{title:>{width}}" for title, (width, _) in COLUMNS.items()]
-    print(" " * NAME_WIDTH + "".join([*titles, "  ratio"] if options.crops else titles[:-1]))
+    print(" " * NAME_WIDTH + "".join([*titles, "  ratio"] if options.crops else titles[:-2]))
     variants = variants_of(options)
     cells: dict[str, list[Cell]] = {name: [] for name in variants}
     for pairs in zip_longest(*(pairs_of(painter, options) for painter in variants.values())):
@@ -361,10 +365,13 @@ def measured(
     if style is None:
         return Looks(lpips, even, structure, math.nan, math.nan, cpu_s)
     reference = style.fitted(size, judge.inception.minimum_px).image
-    sifid = judge.sifid(small, reference)
-    parts = [judge.sifid(part, reference) for part in parts_of(result)] if crops else [math.nan]
-    art_fid = (1 + lpips) * (1 + sifid)
-    return Looks(lpips, even, structure, sifid, art_fid, cpu_s, statistics.fmean(parts))
+    sifid = judge.sifid([small], reference)
+    whole = Looks(lpips, even, structure, sifid, (1 + lpips) * (1 + sifid), cpu_s)
+    if not crops:
+        return whole
+    parts = parts_of(result)
+    each = statistics.fmean(judge.sifid([part], reference) for part in parts)
+    return whole._replace(crops_sifid=judge.sifid(parts, reference), part_sifid=each)
 
 
 def parts_of(image: Tensor) -> list[Tensor]:
@@ -385,7 +392,7 @@ def line(name: str, looks: Looks, crops: bool) -> str:
     shown = zip(looks, COLUMNS.values(), strict=True)
     cells = [number(value, width, digits) for value, (width, digits) in shown]
     ratio = [number(looks.crops_sifid / looks.sifid, 7, 2)] if crops else []
-    return f"{name:{NAME_WIDTH}}" + "".join([*cells[: None if crops else -1], *ratio])
+    return f"{name:{NAME_WIDTH}}" + "".join([*cells[: None if crops else -2], *ratio])
 
 
 def number(value: float, width: int, digits: int) -> str:
