@@ -51,12 +51,12 @@ def test_sifid_of_channels_that_vary_together() -> None:
 
 
 def test_sifid_of_parts_is_that_of_all_their_positions(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(looks.Judge, "_seen", lambda self, layer, *pictures: list(pictures))
+    monkeypatch.setattr(looks.Judge, "_seen", lambda *arguments: list(arguments[2:]))
     judge = object.__new__(looks.Judge)
     judge.sifid_layer = looks.SIFID_LAYER
     parts = [features([1.0, -1.0], [0.0, 0.0]), features([0.0, 0.0], [2.0, -2.0])]
     theirs = features([5.0, 1.0, 3.0, 3.0], [4.0, 4.0, 5.0, 3.0])
-    assert judge.sifid(parts, theirs) == pytest.approx(25 + 2 * 2 / 3), "as in the test of means and covariances"
+    assert judge.sifid(parts, theirs) == pytest.approx(25 + 2 * 2 / 3)  # as above
 
 
 def test_the_parts_at_full_size_are_spread_over_the_picture() -> None:

@@ -1,4 +1,7 @@
-"""Two ways to keep the content's colours: recolour the style beforehand, or the pastiche afterwards.
+"""Colours of content and style.
+
+There are two ways to keep the content's: recolour the style beforehand, or the pastiche afterwards. A third
+function takes colours away that the styles lack.
 
 Source: Gatys, Bethge, Hertzmann and Shechtman 2016, *Preserving Color in Neural Artistic Style
 Transfer*, arXiv 1606.05897, sections 3.1 (colour histogram matching) and 3.2 (luminance only).

@@ -131,10 +131,8 @@ def stylize(
         features = encoded
         yield Step(index, total, small, is_painted=False)
     seen_part = None if visible is None else _on_features(_framed(resize(visible, size_of(small))), framed)
-    blended = features if bank is None else blend_with_neighbours(features, bank, seen_part)
-    stylised = adain(blended, statistics(blended, seen_part), target)
-    strength = settings.strength * (1 if bank is None else 1 - CONTENT_SHARE)
-    features = torch.lerp(features, stylised, strength)  # eq. 14
+    features = _in_style(features, target, bank, settings.strength, seen_part)
+    del encoded  # that of a large picture takes hundreds of megabytes
     pastiches = _decode(features, feature_tiles, decoder, framed)
     for index, pastiche in enumerate(pastiches, start=len(pixel_tiles) + 1):
         if index < total:
@@ -150,6 +148,18 @@ def _framed(image: Tensor) -> Tensor:
 
 def _unframed(image: Tensor) -> Tensor:
     return image[..., FRAME_PX:-FRAME_PX, FRAME_PX:-FRAME_PX]
+
+
+def _in_style(
+    features: Tensor, target: Statistics, bank: Tensor | None, strength: float, visible: Tensor | None
+) -> Tensor:
+    """Give features (1, C, h, w) the statistics `target`, blended with nearest neighbours if there is a bank.
+
+    `visible` (1, 1, h, w) weights the positions. Huang and Belongie 2017, eq. 14.
+    """
+    blended = features if bank is None else blend_with_neighbours(features, bank, visible)
+    stylised = adain(blended, statistics(blended, visible), target)
+    return torch.lerp(features, stylised, strength * (1 if bank is None else 1 - CONTENT_SHARE))
 
 
 def statistics(features: Tensor, visible: Tensor | None = None) -> Statistics:
@@ -168,7 +178,7 @@ def statistics(features: Tensor, visible: Tensor | None = None) -> Statistics:
 
 def adain(features: Tensor, own: Statistics, style: Statistics) -> Tensor:
     """Replace the statistics of features (1, C, h, w) by the style's: Huang and Belongie 2017, eq. 8."""
-    return (features - own.mean) / own.deviation * style.deviation + style.mean
+    return (features - own.mean).div_(own.deviation).mul_(style.deviation).add_(style.mean)
 
 
 def blend_with_neighbours(features: Tensor, bank: Tensor, visible: Tensor | None = None) -> Tensor:
@@ -287,11 +297,10 @@ def _encode_tiles(image: Tensor, pixel_tiles: Sequence[Tile], network: FeatureNe
 def _decode(
     features: Tensor, feature_tiles: Sequence[Tile], decoder: nn.Module, image: Tensor
 ) -> Iterator[Tensor]:
-    """Paint the features (1, 512, h, w) over a copy of `image`; yield a copy after each tile."""
-    image = image.clone()
+    """Paint the features (1, 512, h, w) over `image`, in place; yield it after each tile."""
     for tile in feature_tiles:
         part = decoder(tile.outer.of(features))
         own = tile.inner.relative_to(tile.outer).to_pixels(STRIDE).of(part)
         target = tile.inner.to_pixels(STRIDE).of(image)
         target.copy_(own[..., : target.shape[-2], : target.shape[-1]])
-        yield image.clone()
+        yield image

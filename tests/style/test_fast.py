@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 from typing import Any
 
@@ -235,6 +236,19 @@ def test_hidden_pixels_of_content_and_style_have_no_effect(
     assert torch.equal(
         result(content, Style(style), network=network, decoder=decoder, visible=nothing), content
     )
+
+
+@pytest.mark.parametrize("neighbours", [True, False])
+def test_one_set_of_features_is_in_memory_while_it_decodes(
+    network: FeatureNetwork, decoder: nn.Module, neighbours: bool
+) -> None:
+    content, style = smooth(200, 264, seed=1), smooth(64, 80, seed=2)
+    settings = FastSettings(1.0, 264, neighbours)
+    networks: dict[str, Any] = {"network": network, "decoder": decoder}
+    for step in stylize(content, [Style(style)], settings, visible=None, tile_scale=1 / 4, **networks):
+        if step.is_painted and step.index < step.total:
+            found = [each for each in gc.get_objects() if type(each) is Tensor and each.shape[:2] == (1, 512)]
+            assert sum(each.shape[2:] == (27, 35) for each in found) == 1, "more take gigabytes"
 
 
 def test_a_grey_style_makes_a_grey_painting(network: FeatureNetwork, decoder: nn.Module) -> None:

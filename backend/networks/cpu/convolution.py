@@ -73,7 +73,7 @@ class Convolution(nn.Conv2d):
             result: Tensor = _Winograd.apply(image, self, rectify)  # type: ignore[no-untyped-call]
             return result
         result = super().forward(image)
-        return relu(result) if rectify else result
+        return relu(result, inplace=True) if rectify else result
 
     def _suits_winograd(self, image: Tensor) -> bool:
         pixels = image.shape[-2] * image.shape[-1]
