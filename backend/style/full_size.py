@@ -1,8 +1,8 @@
 """From a painting at working size to the layer's own size, with brush strokes down to the last pixel.
 
 The painting is enlarged in several steps, each at most twice, and gets finer strokes after each. A network
-that paints in one pass paints them, with the style vector of the same style. The finest ones, at the
-layer's own size, come from the pixels of the style pictures, if there are any.
+that paints in one pass paints them, with the style vector of the same style. If there are style pictures,
+the finest strokes of each size come from their pixels; at the layer's own size, these are the only ones.
 
 Sources:
     Gatys et al. 2017, *Controlling Perceptual Factors in Neural Style Transfer*, CVPR, section 6 (a
@@ -37,7 +37,7 @@ class Brush(NamedTuple):
     Attributes:
         painter: a network that paints in one pass.
         style: its style vector (1, style_length).
-        styles: pictures from which the finest strokes are taken; without any, the network paints these, too.
+        styles: pictures from which the finest strokes are taken; without any, the network paints all.
         styles_px: longest side of a style of scale 1, as for the painting. No style is enlarged.
         strength: share, in [0, 1], of the style pictures' detail; the rest is the content's.
     """
@@ -81,10 +81,12 @@ def repaint(
     total, index = sum(len(framed_tiles(size, 0, tile_scale)) for size in sizes) + 1, 0
     image = painting
     for size in sizes:
-        image, paint = _enlarged(image, content, size, brush, visible)
+        image, paints = _enlarged(image, content, size, brush, visible)
         repainted = image.clone()
-        for tile in framed_tiles(size, paint.halo_px, tile_scale):
-            painted = paint(reflected_part(image, tile.outer))
+        for tile in framed_tiles(size, sum(paint.halo_px for paint in paints), tile_scale):
+            painted = reflected_part(image, tile.outer)
+            for paint in paints:
+                painted = paint(painted)
             tile.inner.of(repainted).copy_(tile.inner.relative_to(tile.outer).of(painted))
             index += 1
             yield Step(index, total, painting)
@@ -97,14 +99,16 @@ def repaint(
 
 def _enlarged(
     image: Tensor, content: Tensor, size: Size, brush: Brush, visible: Tensor | None
-) -> tuple[Tensor, PartPainter | StyleDetail]:
-    """Enlarge an image to `size`, and return it with what paints its finer strokes."""
-    if not brush.styles or size != size_of(content):
-        image = restore_detail(image, resize(content, size)).clamp_(0, 1)
-        return image, _part_painter(image, visible, brush)
-    reduction = max(size) / max(size_of(image))
-    detail = style_detail(brush.styles, brush.styles_px, reduction, brush.strength)
-    return _with_detail_of(image, content, 1 - brush.strength), detail
+) -> tuple[Tensor, Sequence[PartPainter | StyleDetail]]:
+    """Enlarge an image to `size`, and return it with what paints its finer strokes, one after the other."""
+    details = []
+    if brush.styles:
+        reduction = max(size) / max(size_of(image))
+        details = [style_detail(brush.styles, brush.styles_px, reduction, brush.strength)]
+    if details and size == size_of(content):
+        return _with_detail_of(image, content, 1 - brush.strength), details
+    image = restore_detail(image, resize(content, size)).clamp_(0, 1)
+    return image, [_part_painter(image, visible, brush), *details]
 
 
 def _with_detail_of(image: Tensor, content: Tensor, share: float) -> Tensor:

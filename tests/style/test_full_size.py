@@ -120,6 +120,20 @@ def test_the_finest_strokes_come_from_the_style_pictures(
 
 
 @pytest.mark.slow
+def test_the_finest_strokes_of_smaller_sizes_come_from_the_style_pictures_too(
+    brush: Brush, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content, grain = photograph(304, 200), torch.rand(1, 3, 200, 200)
+    painting = painted(content, brush, 76)
+    grains = brush._replace(styles=[Style(grain)], styles_px=200)
+    flat = brush._replace(styles=[Style(torch.full_like(grain, 0.5))], styles_px=200)
+    whole, smoother = (repainted(painting, content, each, kept_px=76) for each in (grains, flat))
+    halved, smoother = (resize(image, (100, 152)) for image in (whole, smoother))
+    assert detail_of(halved) > 10 * detail_of(smoother), "those of the last size alone make it 3 times"
+    monkeypatch.setattr(framed_tiles, "TILE_PX", 64)
+    torch.testing.assert_close(repainted(painting, content, grains, kept_px=76), whole, atol=1e-4, rtol=0)
+
+
 def test_there_are_new_strokes_in_the_colours_of_the_painting(brush: Brush) -> None:
     content = photograph(768, 512)
     painting = painted(content, brush, 192)
