@@ -24,6 +24,7 @@ from backend.style.gallery import mixture
 
 CPU = torch.device("cpu")
 SAMPLES = Path(__file__).parents[2] / "samples"
+GREY = torch.full((1, 3, 200, 200), 0.5)
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +46,10 @@ def photograph(width: int, height: int) -> Tensor:
 def painted(content: Tensor, brush: Brush, longest_px: int = 100_000) -> Tensor:
     *_, last = paint(content, brush.style, painter=brush.painter, longest_px=longest_px)
     return last.image
+
+
+def with_style(brush: Brush, style: Tensor) -> Brush:
+    return brush._replace(styles=[Style(style)], styles_px=200)
 
 
 def repainted(painting: Tensor, content: Tensor, brush: Brush, kept_px: int = 64, **given: Any) -> Tensor:
@@ -103,12 +108,8 @@ def test_the_finest_strokes_come_from_the_style_pictures(
     brush: Brush, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     content, grain = photograph(302, 201), torch.rand(1, 3, 200, 200)
-    painting = painted(content, brush, 150)
-    grains = brush._replace(styles=[Style(grain)], styles_px=200)
-    rough, flat = (
-        repainted(painting, content, brush._replace(styles=[Style(style)], styles_px=200), kept_px=150)
-        for style in (grain, torch.full_like(grain, 0.5))
-    )
+    painting, grains, grey = painted(content, brush, 150), with_style(brush, grain), with_style(brush, GREY)
+    rough, flat = (repainted(painting, content, each, kept_px=150) for each in (grains, grey))
     assert detail_of(flat) < 0.1 * detail_of(rough)
     assert detail_of(rough) == pytest.approx(detail_of(grain), rel=0.3)
     half = repainted(painting, content, grains._replace(strength=0.5), kept_px=150)
@@ -124,10 +125,8 @@ def test_the_finest_strokes_of_smaller_sizes_come_from_the_style_pictures_too(
     brush: Brush, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     content, grain = photograph(304, 200), torch.rand(1, 3, 200, 200)
-    painting = painted(content, brush, 76)
-    grains = brush._replace(styles=[Style(grain)], styles_px=200)
-    flat = brush._replace(styles=[Style(torch.full_like(grain, 0.5))], styles_px=200)
-    whole, smoother = (repainted(painting, content, each, kept_px=76) for each in (grains, flat))
+    painting, grains, grey = painted(content, brush, 76), with_style(brush, grain), with_style(brush, GREY)
+    whole, smoother = (repainted(painting, content, each, kept_px=76) for each in (grains, grey))
     halved, smoother = (resize(image, (100, 152)) for image in (whole, smoother))
     assert detail_of(halved) > 10 * detail_of(smoother), "those of the last size alone make it 3 times"
     monkeypatch.setattr(framed_tiles, "TILE_PX", 64)
