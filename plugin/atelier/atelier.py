@@ -140,4 +140,5 @@ def _run_without_dialog(config: Gimp.ProcedureConfig, chosen: Filter, target: Ta
         return make_layers(task, layer, PictureCache(layer), client, status_bar)
 
 
-Gimp.main(Atelier.__gtype__, sys.argv)
+if __name__ == "__main__":
+    Gimp.main(Atelier.__gtype__, sys.argv)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from gi.repository import Gimp, Gio
-from gimp_cases import STATUS, assert_error, call, read, settings_of, write
+from gimp_cases import STATUS, assert_error, call, call_here, layer_of, read, settings_of, write
 
 from host import previewed_layer
 from host.frame_layers import Target, name_of_result
@@ -27,7 +27,7 @@ NAMES = ("Background (100ms)", "Frame 2 (40ms) (combine)", "Frame 3 (250ms) (rep
 """From bottom to top."""
 BOXES = ((0, 0, WIDTH, HEIGHT), (-10, 20, 50, 60), (30, 4, 40, 30))
 """Offset and size of each layer: the second exceeds the canvas, the third has another size."""
-GALLERY = {"method": "gallery", "size": 64}
+GALLERY = {"method": "gallery", "size": 64, "layers_as_frames": "image"}
 SELECTED = (20, 10, 30, 40)
 
 
@@ -57,10 +57,9 @@ def _layer(image: Any, group: Any, number: int) -> Any:
     return layer
 
 
-def animated(filter_name: str, image: Any, drawables: list[Any], choice: str, **arguments: Any) -> list[Any]:
-    """Make an animation, and return its layers from bottom to top."""
-    status, layer = call(filter_name, image, drawables, layers_as_frames=choice, **arguments)
-    assert status == STATUS.SUCCESS, layer
+def frames_of(outcome: list[Any]) -> list[Any]:
+    """Return the layers that a run has made of frames, from bottom to top."""
+    layer = layer_of(outcome)
     made = list(reversed(layer.get_image().get_layers()))
     assert made[-1] == layer
     return made
@@ -182,10 +181,10 @@ def case_a_choice_that_does_not_apply_is_an_error() -> None:
     }
     with animation() as (image, layers):
         for choice, sentence in sentences.items():
-            assert_error(call("deepdream", image, layers[:1], layers_as_frames=choice), sentence)
+            assert_error(call_here("deepdream", image, layers[:1], layers_as_frames=choice), sentence)
         image.convert_indexed(Gimp.ConvertDitherType.NONE, Gimp.ConvertPaletteType.WEB, 0, False, False, "")
         sentence = "The image is indexed. Choose Image ▸ Mode ▸ RGB, then run the filter again."
-        assert_error(call("deepdream", image, layers[:1], layers_as_frames="image"), sentence)
+        assert_error(call_here("deepdream", image, layers[:1], layers_as_frames="image"), sentence)
 
 
 def case_the_name_of_a_result_keeps_the_duration() -> None:
@@ -206,7 +205,7 @@ def case_an_animation_is_a_new_image_that_gimp_exports() -> None:
     with animation() as (image, layers):
         before = [read(layer) for layer in layers]
         images = len(Gimp.get_images())
-        made = animated("style-transfer", image, layers[:1], "image", **GALLERY)
+        made = frames_of(call("style-transfer", image, layers[:1], **GALLERY))
         assert [layer.get_name() for layer in made] == [name_of_result(name) for name in NAMES]
         assert {(layer.get_width(), layer.get_height(), *layer.get_offsets()[1:]) for layer in made} == {
             (*SIZE, 0, 0)
@@ -242,13 +241,14 @@ def _export(image: Any, path: Path, procedure_name: str, arguments: Mapping[str,
 
 
 def case_each_frame_follows_the_one_before() -> None:
-    dream = {"network": "squeezenet", "iterations": 2, "octaves": 1, "size": 64, "seed": 3}
+    quick = {"network": "squeezenet", "iterations": 2, "octaves": 1, "size": 64, "seed": 3}
+    dream = {**quick, "layers_as_frames": "selected"}
     with animation() as (image, layers):
         for each in layers[1:]:
             each.set_name("still")
             each.set_opacity(0)
-        coherent = animated("deepdream", image, layers, "selected", **dream)
-        independent = animated("deepdream", image, layers, "selected", coherence=0.0, **dream)
+        coherent = frames_of(call_here("deepdream", image, layers, **dream))
+        independent = frames_of(call_here("deepdream", image, layers, coherence=0.0, **dream))
         assert read(coherent[0]) == read(independent[0])
         assert read(coherent[1]) != read(independent[1])
         for made in (coherent, independent):
@@ -261,7 +261,7 @@ def case_a_fully_transparent_frame_stays_as_it_is() -> None:
             layer.set_name(name)
         write(layers[1], "R'G'B'A u8", bytes(4 * layers[1].get_width() * layers[1].get_height()))
         wholes = [bytes(picture.pixels) for picture in frame_pictures(layers, no_poll)]
-        made = animated("style-transfer", image, layers[:1], "image", **GALLERY)
+        made = frames_of(call_here("style-transfer", image, layers[:1], **GALLERY))
         changed = [read(layer) != whole for layer, whole in zip(made, wholes, strict=True)]
         assert changed == [True, False, True]
         made[0].get_image().delete()
@@ -272,7 +272,7 @@ def case_a_selection_masks_every_frame() -> None:
     with animation() as (image, layers):
         image.select_rectangle(Gimp.ChannelOps.REPLACE, *SELECTED)
         wholes = [bytes(picture.pixels) for picture in frame_pictures(layers, no_poll)]
-        made = animated("style-transfer", image, layers[:1], "image", **GALLERY)
+        made = frames_of(call_here("style-transfer", image, layers[:1], **GALLERY))
         for layer, whole in zip(made, wholes, strict=True):
             pixels = read(layer)
             inside, outside = set[bool](), set[bool]()
@@ -290,11 +290,10 @@ def case_frames_may_be_replaced_in_their_image() -> None:
     for grouped in (False, True):
         with animation(grouped=grouped) as (image, layers):
             parent, images = layers[0].get_parent(), len(Gimp.get_images())
-            choice = "group" if grouped else "image"
-            status, last = call(
-                "style-transfer", image, layers[:1], layers_as_frames=choice, output="replace", **GALLERY
-            )
-            assert status == STATUS.SUCCESS, last
+            run = call if grouped else call_here
+            choice = {"layers_as_frames": "group" if grouped else "image"}
+            arguments = {**GALLERY, **choice, "output": "replace"}
+            last = layer_of(run("style-transfer", image, layers[:1], **arguments))
             made = list(reversed(parent.get_children() if grouped else image.get_layers()))
             assert [layer.get_name() for layer in made] == [name_of_result(name) for name in NAMES]
             assert made[-1] == last
@@ -305,7 +304,7 @@ def case_frames_may_be_replaced_in_their_image() -> None:
 def case_locked_frames_are_not_replaced() -> None:
     with animation() as (image, layers):
         layers[1].set_lock_content(True)
-        made = animated("style-transfer", image, layers[:1], "image", output="replace", **GALLERY)
+        made = frames_of(call_here("style-transfer", image, layers[:1], output="replace", **GALLERY))
         assert made[0].get_image() != image
         assert image.get_layers() == layers[::-1]
         made[0].get_image().delete()

@@ -15,7 +15,7 @@ import struct
 import threading
 from array import array
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,19 +26,15 @@ from gi.repository import Babl, Gegl, Gimp, Gio
 from gimp_scenes import SCENES, Scene
 from outcomes import cases_in, write_outcomes
 
+import atelier
 from atelier_shared.deepdream import DeepDream
 from atelier_shared.messages import Picture, Progress, Queued
 from atelier_shared.settings import Choice, Number
 from host import cutouts, layer_pixels, layer_state, new_layers, source_pictures
 from host.arguments import argument_name
-from host.event_loop_client import EventLoopClient
 from host.filters import FILTERS
-from host.frame_layers import Target
 from host.output import BLEND_MODE, Output
-from host.picture_cache import PictureCache
-from host.progress_reporter import ProgressReporter, progress_text
-from host.run import make_layers
-from host.task import task_of
+from host.progress_reporter import progress_text
 
 # Large enough for babl to convert with tables, as it does for many pixels.
 WIDTH, HEIGHT = 320, 240
@@ -47,6 +43,8 @@ SAMPLES = Path(__file__).parents[2] / "samples"
 QUICK = {"size": 64, "iterations": 1, "octaves": 1, "jitter": 0, "network": "squeezenet"}
 QUICK_STYLE = {"method": "fast", "size": 64, "iterations": 1}
 STATUS = Gimp.PDBStatusType
+CALLED = ("plain", "alpha, in a group, a rectangle", "a layer mask and a feathered ellipse")
+"""The scenes for which GIMP starts the filter in a process of its own; see `call_here`."""
 MANY_ITEMS = 200
 """More items than GIMP numbers in a session with a single case."""
 
@@ -55,7 +53,10 @@ def main() -> None:
     """Run all scenes and cases."""
     import animation_cases  # imports this module
 
-    scenes = {name: functools.partial(check_scene, scene) for name, scene in SCENES.items()}
+    scenes = {
+        name: functools.partial(check_scene, scene, dream if name in CALLED else dream_here)
+        for name, scene in SCENES.items()
+    }
     write_outcomes(scenes | cases_in(globals()) | cases_in(vars(animation_cases)))
 
 
@@ -68,8 +69,20 @@ def call(filter_name: str, image: Any, drawables: list[Any], **arguments: Any) -
     config = config_of(filter_name, {"run_mode": Gimp.RunMode.NONINTERACTIVE, **arguments})
     config.set_property("image", image)
     config.set_core_object_array("drawables", drawables)
-    values = procedure.run(config)
-    return [values.index(index) for index in range(values.length())]
+    return values_of(procedure.run(config))
+
+
+def call_here(filter_name: str, image: Any, drawables: list[Any], **arguments: Any) -> list[Any]:
+    """Run a filter like `call`, but in this process instead of the plug-in's own.
+
+    GIMP starts a process for each call of a procedure, which takes a third of a second of processor time.
+    """
+    procedure, config = procedure_of(filter_name), config_of(filter_name, arguments)
+    return values_of(atelier.run(procedure, Gimp.RunMode.NONINTERACTIVE, image, drawables, config, None))
+
+
+def values_of(returned: Any) -> list[Any]:
+    return [returned.index(index) for index in range(returned.length())]
 
 
 def procedure_of(filter_name: str) -> Any:
@@ -83,33 +96,35 @@ def config_of(filter_name: str, arguments: dict[str, Any]) -> Any:
     return config
 
 
-def made_here(filter_name: str, image: Any, source: Any, **arguments: Any) -> Any:
-    """Run a filter in this process, as the plug-in runs it in a process of its own; return the new layer.
-
-    A call of the procedure takes a third of a second of processor time. This is for cases about the pixels
-    and the place of a layer.
-    """
-    config, target = config_of(filter_name, arguments), Target(image, [source])
-    task = task_of(config, FILTERS[f"plug-in-atelier-{filter_name}"], target)
-    with (
-        ProgressReporter(task.title, task.frames) as status_bar,
-        closing(EventLoopClient(lambda: None)) as client,
-    ):
-        return make_layers(task, target.layer, PictureCache(target.layer), client, status_bar)
-
-
-def dream_here(image: Any, source: Any, **arguments: Any) -> Any:
-    return made_here("deepdream", image, source, **{**QUICK, **arguments})
-
-
-def painted_here(image: Any, source: Any, **arguments: Any) -> Any:
-    return made_here("style-transfer", image, source, **{**QUICK_STYLE, **arguments})
+def layer_of(outcome: list[Any]) -> Any:
+    """Return the new layer of a successful run."""
+    status, layer = outcome
+    assert status == STATUS.SUCCESS, layer
+    return layer
 
 
 def dream(image: Any, source: Any, **arguments: Any) -> Any:
-    status, layer = call("deepdream", image, [source], **{**QUICK, **arguments})
-    assert status == STATUS.SUCCESS, layer
-    return layer
+    return layer_of(call("deepdream", image, [source], **{**QUICK, **arguments}))
+
+
+def painted(image: Any, source: Any, **arguments: Any) -> Any:
+    return layer_of(stylize(image, source, **arguments))
+
+
+def stylize(image: Any, source: Any, **arguments: Any) -> list[Any]:
+    return call("style-transfer", image, [source], **{**QUICK_STYLE, **arguments})
+
+
+def dream_here(image: Any, source: Any, **arguments: Any) -> Any:
+    return layer_of(call_here("deepdream", image, [source], **{**QUICK, **arguments}))
+
+
+def painted_here(image: Any, source: Any, **arguments: Any) -> Any:
+    return layer_of(stylize_here(image, source, **arguments))
+
+
+def stylize_here(image: Any, source: Any, **arguments: Any) -> list[Any]:
+    return call_here("style-transfer", image, [source], **{**QUICK_STYLE, **arguments})
 
 
 def read(drawable: Any, box: tuple[int, int, int, int] | None = None, babl: str | None = None) -> bytes:
@@ -226,14 +241,13 @@ def selected_box(image: Any, source: Any) -> tuple[int, int, int, int]:
     return left, top, min(right, x + LAYER_WIDTH) - left, min(bottom, y + LAYER_HEIGHT) - top
 
 
-def check_scene(scene: Scene) -> None:
+def check_scene(scene: Scene, run: Callable[..., Any]) -> None:
     with staged(scene) as (image, source):
         box = selected_box(image, source)
         parent, place = source.get_parent(), image.get_item_position(source)
         stored = {layer.get_id(): read(layer) for layer in all_layers(image) if not layer.is_group()}
         seen = composite(image)
 
-        run = dream if scene.is_common else dream_here  # see made_here
         layer = run(image, source)
 
         assert (*layer.get_offsets()[1:], layer.get_width(), layer.get_height()) == box
@@ -353,10 +367,6 @@ def case_a_dream_has_a_name_and_its_settings_in_a_parasite() -> None:
         assert settings_of(layer) == {"filter": "deepdream", **vars(DeepDream()), "frames": 1, **chosen}
 
 
-def stylize(image: Any, source: Any, **arguments: Any) -> list[Any]:
-    return call("style-transfer", image, [source], **{**QUICK_STYLE, **arguments})
-
-
 def style(name: str = "starry_night.jpg") -> Any:
     return Gio.File.new_for_path(str(SAMPLES / name))
 
@@ -366,8 +376,7 @@ def case_fine_and_fast_paint_and_record_the_style() -> None:
         with staged(Scene(precision="U16_NON_LINEAR", profile="new_rgb_adobe")) as (image, source):
             before = read(source)
             images = len(Gimp.get_images())
-            status, layer = stylize(image, source, style=style(), method=method)
-            assert status == STATUS.SUCCESS, layer
+            layer = painted_here(image, source, style=style(), method=method)
             assert layer.get_name() == "Style Transfer: starry_night"
             recorded = settings_of(layer)
             assert (recorded["filter"], recorded["method"]) == ("style-transfer", method)
@@ -473,8 +482,7 @@ def case_of_a_layer_in_another_image_only_the_selection_is_the_style() -> None:
             for index, (pixel, all_of_it) in enumerate(zip(part, whole, strict=True)):
                 shows = (index % LAYER_WIDTH, index // LAYER_WIDTH) in inside
                 assert pixel == all_of_it if shows else pixel[3] == 0
-            status, layer = stylize(image, source, style_layer=style_layer)
-            assert status == STATUS.SUCCESS, layer
+            layer = painted(image, source, style_layer=style_layer)
             assert layer.get_name() == "Style Transfer: source"
             assert len(Gimp.get_images()) == images
         assert (read(style_layer), [layer.get_id() for layer in all_layers(other)]) == before
@@ -511,8 +519,7 @@ def case_a_style_file_may_have_a_name_that_is_not_utf_8() -> None:
     shutil.copyfile(SAMPLES / "starry_night.jpg", place)
     file = Gio.File.new_for_path(str(place))
     with staged(Scene()) as (image, source):
-        status, layer = stylize(image, source, style=file)
-        assert status == STATUS.SUCCESS, layer
+        layer = painted_here(image, source, style=file)
         assert layer.get_name() == "Style Transfer: M\ufffdnchen\ufffd"
         assert settings_of(layer)["pictures"] == [file.get_uri()]
         layer = dream(image, source, guide=file)
@@ -531,12 +538,11 @@ def case_a_pattern_as_style_is_repeated() -> None:
         assert b"".join(pixel[:3] for pixel in pixels) == expected
         assert {pixel[3] for pixel in pixels} == {255}
 
-        status, layer = stylize(image, source, style_pattern=pattern)
-        assert status == STATUS.SUCCESS, layer
+        layer = painted(image, source, style_pattern=pattern)
         assert layer.get_name() == "Style Transfer: noise"
         file = new_picture("noise.png", width, height, expected)
-        painted = painted_here(image, source, style=file)
-        assert read(layer) == read(painted), "the backend received other pixels"
+        again = painted_here(image, source, style=file)
+        assert read(layer) == read(again), "the backend received other pixels"
     with staged(Scene(gray=True, precision="U16_NON_LINEAR")) as (_image, source):
         assert read_style(pattern, source)[:3] == (520, 540, "YA")
 
@@ -544,37 +550,35 @@ def case_a_pattern_as_style_is_repeated() -> None:
 def case_several_styles_are_mixed() -> None:
     with staged(Scene()) as (image, source):
         one = painted_here(image, source, style=style())
-        both = stylize(image, source, style=style(), second_style=style("coffee.jpg"))[1]
+        both = painted(image, source, style=style(), second_style=style("coffee.jpg"))
         weighted = {"style": style(), "second_style": style("coffee.jpg"), "style_weights": "9, 1"}
         mostly_one = painted_here(image, source, **weighted)
         assert settings_of(both)["pictures"] == [style().get_uri(), style("coffee.jpg").get_uri()]
         assert read(one) != read(both) != read(mostly_one)
         sentence = "There are 3 weights for 1 style pictures. Give one weight for each."
-        said = stylize(image, source, style=style(), style_weights="1, 2, 3")
+        said = stylize_here(image, source, style=style(), style_weights="1, 2, 3")
         assert_error(said, sentence, STATUS.EXECUTION_ERROR)
 
 
 def case_the_gallery_needs_no_style_picture() -> None:
     with staged(Scene()) as (image, source):
-        status, layer = stylize(image, source, method="gallery")
-        assert status == STATUS.SUCCESS, layer
+        layer = painted_here(image, source, method="gallery")
         assert layer.get_name() == f"Style Transfer: {settings_of(layer)['gallery_style']}"
 
 
 def case_an_unneeded_picture_is_not_read() -> None:
     unreadable = Gio.File.new_for_path(__file__)
     with staged(Scene()) as (image, source):
-        status, layer = stylize(image, source, method="gallery", style=unreadable)
-        assert status == STATUS.SUCCESS, layer
+        layer = painted_here(image, source, method="gallery", style=unreadable)
         assert "pictures" not in settings_of(layer)
-        layer = dream(image, source, objective="class", imagenet_class="7", guide=unreadable)
+        layer = dream_here(image, source, objective="class", imagenet_class="7", guide=unreadable)
         assert "pictures" not in settings_of(layer)
 
 
 def case_a_dream_follows_a_guide_or_a_class() -> None:
     with staged(Scene()) as (image, source):
         plain = dream_here(image, source)
-        guided = dream(image, source, guide=style())
+        guided = dream_here(image, source, guide=style())
         by_layer = dream(image, source, guide_layer=image.get_layers()[-1])
         retriever = dream_here(image, source, objective="class", imagenet_class="golden retriever")
         assert len({read(layer) for layer in (plain, guided, by_layer, retriever)}) == 4
@@ -582,7 +586,8 @@ def case_a_dream_follows_a_guide_or_a_class() -> None:
         assert settings_of(guided)["objective"] == "guide"
         assert guided.get_name() == "DeepDream: starry_night"
         assert retriever.get_name() == "DeepDream: golden retriever"
-        assert_error(call("deepdream", image, [source], objective="guide"), "Choose a guide picture first.")
+        said = call_here("deepdream", image, [source], objective="guide")
+        assert_error(said, "Choose a guide picture first.")
 
 
 def case_every_frame_is_a_layer_above_the_source() -> None:
@@ -607,7 +612,7 @@ def case_a_dream_from_noise_fills_a_transparent_layer() -> None:
     with staged(Scene(alpha=True)) as (image, source):
         source.fill(Gimp.FillType.TRANSPARENT)
         sentence = "The selected area is fully transparent. Choose another area or layer."
-        assert_error(call("deepdream", image, [source], **QUICK), sentence, STATUS.EXECUTION_ERROR)
+        assert_error(call_here("deepdream", image, [source], **QUICK), sentence, STATUS.EXECUTION_ERROR)
         layer = dream_here(image, source, start="noise")
         assert set(read(layer)[3::4]) == {255}
         assert len(set(colours(layer))) > 100
@@ -638,17 +643,17 @@ def case_a_saved_image_knows_the_results_of_its_layers() -> None:
         place = image.get_item_position(made)
     opened = Gimp.file_load(Gimp.RunMode.NONINTERACTIVE, Gio.File.new_for_path(str(path)))
     twin = next(layer for layer in all_layers(opened) if layer.get_name() == "source")
-    again = dream(opened, twin)
+    again = dream_here(opened, twin)
     assert opened.get_item_position(again) == place
     opened.delete()
 
 
 def case_an_invalid_text_setting_is_an_error() -> None:
     with staged(Scene()) as (image, source):
-        status, sentence = call("deepdream", image, [source], channels="all")
+        status, sentence = call_here("deepdream", image, [source], channels="all")
         assert status == STATUS.CALLING_ERROR
         assert sentence == "Network channels: “all” is not a channel range. Write 12 or 12-20."
-        status, sentence = call("deepdream", image, [source], layers="Mixed_9z")
+        status, sentence = call_here("deepdream", image, [source], layers="Mixed_9z")
         assert status == STATUS.EXECUTION_ERROR
         assert "Mixed_9z" in sentence and "Mixed_5d" in sentence
 
@@ -657,7 +662,7 @@ def case_nan_in_a_float_layer_is_an_error() -> None:
     with staged(Scene(precision="FLOAT_LINEAR")) as (image, source):
         width, height = source.get_width(), source.get_height()
         write(source, "RGBA float", array("f", [float("nan")] * (4 * width * height)).tobytes())
-        status, sentence = call("deepdream", image, [source], **QUICK)
+        status, sentence = call_here("deepdream", image, [source], **QUICK)
         assert status == STATUS.EXECUTION_ERROR
         assert "infinite or undefined pixel values" in sentence
 
@@ -680,7 +685,7 @@ def case_the_filter_runs_on_locked_layers_and_groups() -> None:
         for item in (source, source.get_parent()):
             item.set_lock_content(True)
         source.set_lock_position(True)
-        dream(image, source)
+        dream_here(image, source)
 
 
 # ── Output ───────────────────────────────────────────────────────────────────────────────────────
@@ -716,7 +721,7 @@ def case_a_result_may_replace_the_pixels_of_the_layer() -> None:
             expected = dream_here(image, source)
             painted = colours(expected)
             image.remove_layer(expected)
-            assert dream(image, source, output="replace") == source
+            assert dream_here(image, source, output="replace") == source
             assert len(all_layers(image)) == layers
             x, y, width, height = selected_box(image, source)
             _found, left, top = source.get_offsets()
@@ -737,7 +742,7 @@ def case_a_locked_layer_is_not_replaced() -> None:
     with staged(Scene(grouped=True)) as (image, source):
         before = read(source)
         source.get_parent().set_lock_content(True)
-        made = dream(image, source, output="replace")
+        made = dream_here(image, source, output="replace")
         assert made != source and read(source) == before
         assert image.get_item_position(made) == image.get_item_position(source) - 1
 
@@ -892,7 +897,7 @@ def case_a_text_layer_stays_a_text_layer() -> None:
         text.set_offsets(40, 30)
         before = read(text)
 
-        layer = dream(image, text)
+        layer = dream_here(image, text)
 
         assert not layer.is_text_layer()
         assert image.get_layers()[:2] == [layer, text]
@@ -1004,7 +1009,7 @@ def case_an_indexed_image_is_an_error() -> None:
     with staged(Scene()) as (image, source):
         make_indexed(image)
         sentence = "The image is indexed. Choose Image ▸ Mode ▸ RGB, then run the filter again."
-        assert_error(call("deepdream", image, [source]), sentence)
+        assert_error(call_here("deepdream", image, [source]), sentence)
 
 
 def case_no_layer_or_several_are_an_error() -> None:
@@ -1018,7 +1023,7 @@ def case_no_layer_or_several_are_an_error() -> None:
 def case_a_layer_group_is_an_error() -> None:
     with staged(Scene(grouped=True)) as (image, source):
         sentence = "A layer group has no pixels of its own. Select a layer in it, or merge the group."
-        assert_error(call("deepdream", image, [source.get_parent()]), sentence)
+        assert_error(call_here("deepdream", image, [source.get_parent()]), sentence)
 
 
 def case_a_layer_mask_is_an_error() -> None:
@@ -1031,7 +1036,7 @@ def case_a_channel_is_an_error() -> None:
     with staged(Scene(selection="rectangle")) as (image, _source):
         channel = Gimp.Selection.save(image)
         sentence = "A channel is selected. Select a layer in the Layers dialog, then try again."
-        assert_error(call("deepdream", image, [channel]), sentence)
+        assert_error(call_here("deepdream", image, [channel]), sentence)
 
 
 def case_a_floating_selection_is_an_error() -> None:
@@ -1040,7 +1045,7 @@ def case_a_floating_selection_is_an_error() -> None:
         (floating,) = Gimp.edit_paste(source, True)
         sentence = "The image has a floating selection. Anchor it (Ctrl+H), then try again."
         for drawable in (floating, source):
-            assert_error(call("deepdream", image, [drawable]), sentence)
+            assert_error(call_here("deepdream", image, [drawable]), sentence)
         Gimp.floating_sel_anchor(floating)
 
 
@@ -1048,7 +1053,7 @@ def case_a_selection_outside_the_layer_is_an_error() -> None:
     with staged(Scene(selection="rectangle", offset=(75, 0))) as (image, source):
         layers = len(all_layers(image))
         sentence = "The selection is outside the layer. Move it onto the layer, or choose Select ▸ None."
-        assert_error(call("deepdream", image, [source]), sentence)
+        assert_error(call_here("deepdream", image, [source]), sentence)
         assert len(all_layers(image)) == layers
 
 
@@ -1057,10 +1062,10 @@ def case_a_style_file_without_a_complete_picture_is_an_error() -> None:
     path = Path(truncated.get_path())
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with staged(Scene()) as (image, source):
-        assert_error(stylize(image, source), "Choose a style picture first.")
+        assert_error(stylize_here(image, source), "Choose a style picture first.")
         for file in (Gio.File.new_for_path(__file__), truncated):
             sentence = f"GIMP cannot open {file.get_parse_name()} as a picture. Choose another file."
-            assert_error(stylize(image, source, style=file), sentence)
+            assert_error(stylize_here(image, source, style=file), sentence)
 
 
 def case_a_style_file_without_visible_layers_is_an_error() -> None:
@@ -1072,7 +1077,7 @@ def case_a_style_file_without_visible_layers_is_an_error() -> None:
     with staged(Scene()) as (image, source):
         images = len(Gimp.get_images())
         sentence = "No layer of hidden is visible. Make a layer visible, or choose another picture."
-        assert_error(stylize(image, source, style=file), sentence)
+        assert_error(stylize_here(image, source, style=file), sentence)
         assert len(Gimp.get_images()) == images
 
 

@@ -22,11 +22,6 @@ class Scene:
     selection: str = ""
     masked: bool = False
 
-    @property
-    def is_common(self) -> bool:
-        """Whether its pixels have GIMP's usual format."""
-        return self.precision == "U8_NON_LINEAR" and not self.profile
-
 
 SCENES = {
     "16 bits, AdobeRGB, off the corner, feathered ellipse": Scene(

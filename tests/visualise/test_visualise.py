@@ -135,7 +135,7 @@ def test_another_network_recognises_the_picture_of_a_class(models: Path, name: s
     """The picture is made with EfficientNet-Lite0 alone; SqueezeNet, of another kind, classifies it."""
     request = Visualise()
     settings = VisualisationSettings(
-        96, request.step_size, request.robustness, request.smoothness, request.saturation, True, seed=0
+        64, request.step_size, request.robustness, request.smoothness, request.saturation, True, seed=0
     )
     index = class_index(name)
     shown = Units(load_network("efficientnet-lite0", models, CPU), CLASSES, [index])
