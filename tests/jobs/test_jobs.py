@@ -753,7 +753,7 @@ def test_fine_works_without_the_weights_of_its_fast_draft(models: Path, tmp_path
 def test_out_of_memory_the_job_restarts_with_smaller_tiles_and_notes_it(
     models: Path, monkeypatch: pytest.MonkeyPatch, request_: Request
 ) -> None:
-    job = submit(request_, picture(width=320, height=96), Region(0, 0, 320, 96), STYLE)
+    job = submit(request_, picture(width=320, height=48), Region(0, 0, 320, 48), STYLE)
     wanted, features, refused = result(job, models), FeatureNetwork.features, list[int]()
     loaded_networks.forget()  # with the remembered features of these pictures
 

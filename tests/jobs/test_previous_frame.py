@@ -25,9 +25,9 @@ from backend.jobs import run
 from backend.jobs.picture_arrays import as_array, as_picture, crop
 
 SAMPLES = Path(__file__).parents[2] / "samples"
-HEIGHT, WIDTH = 80, 112
-WHOLE, PART = Region(0, 0, WIDTH, HEIGHT), Region(24, 16, 64, 48)
-FAST = StyleTransfer(method="fast", size=112, device="cpu")
+HEIGHT, WIDTH = 64, 96
+WHOLE, PART = Region(0, 0, WIDTH, HEIGHT), Region(16, 8, 64, 48)
+FAST = StyleTransfer(method="fast", size=96, device="cpu")
 METHODS: dict[str, Any] = {
     "fast": FAST,
     "light": replace(FAST, method="light"),
