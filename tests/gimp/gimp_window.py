@@ -24,7 +24,7 @@ from screen_file import read_screen
 WATCH = Path(__file__).parent / "watch_images.py"
 TICK = Path(__file__).parent / "tick"
 WIDTH, HEIGHT = 1280, 800
-KEY_DELAY_MS = 150
+KEY_DELAY_MS = 40
 GIMP = "GIMP$"
 """The end of the title of GIMP's window."""
 START_S, WINDOW_S = 180.0, 60.0
@@ -123,7 +123,7 @@ class GimpWindow:
             self.press(key)
             try:
                 self.wait_until(self._filters, "a filter runs", WINDOW_S / TRIES)
-                return self.wait_for(title)
+                return self.wait_for_dialog(title)
             except TimeoutError:
                 if attempt == TRIES - 1 or self._filters():
                     raise
@@ -134,6 +134,12 @@ class GimpWindow:
         """Wait until the window with a title is open and focused; return it."""
         window = self.wait_until(lambda: self._focused(title), f"{title} is open and focused", within_s)
         time.sleep(SETTLE_S)
+        return window
+
+    def wait_for_dialog(self, title: str) -> str:
+        """Wait until a filter's dialog is open, focused and drawn; return it."""
+        window = self.wait_until(lambda: self._focused(title), f"{title} is open and focused")
+        self.visible_texts()
         return window
 
     def wait_until(

@@ -243,7 +243,7 @@ def choose_file(window: GimpWindow, file: Path) -> None:
     window.write(str(file))
     time.sleep(SETTLE_S)  # GTK completes the name
     window.confirm("^Open a Picture$")
-    window.wait_for(title_of(STYLE))
+    window.wait_for_dialog(title_of(STYLE))
 
 
 def choose_in_gallery(window: GimpWindow, group: int, entry: int, below: str = "alt+m") -> None:
@@ -478,7 +478,7 @@ def open_by_mouse(window: GimpWindow, bar: dict[str, tuple[int, int]], procedure
     """Choose a filter from Filters ▸ Neural, and return its dialog."""
     place = sorted(DIALOGS, key=title_of).index(procedure)
     window.choose_from_menu(bar["Filters"], NEURAL, (place + 0.5) / len(DIALOGS))
-    return window.wait_for(title_of(procedure))
+    return window.wait_for_dialog(title_of(procedure))
 
 
 def look_and_choose(window: GimpWindow, dialog: str) -> None:
@@ -549,7 +549,7 @@ def choose_two_styles_and_clear_the_second(window: GimpWindow) -> None:
     window.write(str(SAMPLES / "coffee.jpg"))
     time.sleep(SETTLE_S)
     window.confirm("^Select a File$")
-    window.wait_for(title_of(STYLE))
+    window.wait_for_dialog(title_of(STYLE))
     window.take_screenshot("two-styles")
     window.press("Tab", "space", "alt+v")  # the button that clears it
     window.visible_texts()
@@ -763,7 +763,7 @@ def test_the_dialog_stays_open_after_a_cancelled_run(window: GimpWindow) -> None
         assert is_at_work(client), "Return must not end the run"
         window.press("Escape")
         window.wait_until(lambda: not is_running(window), "the run has ended")
-    window.wait_for(title_of(DREAM))
+    window.wait_for_dialog(title_of(DREAM))
     window.press("alt+i", "ctrl+a")  # at once: until then, a preview of the long dream is made
     window.write("2")
     window.press("Tab")
