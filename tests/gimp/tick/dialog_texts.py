@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 POLL_MS = 20
-IDLE_MS = 300
+IDLE_MS = 200
 """Longer than the preview's delay after a change (`DELAY_S`), and longer than drawing a frame."""
 
 
