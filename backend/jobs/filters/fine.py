@@ -31,8 +31,10 @@ NOISE = {"fast": 0.05, "content": 0.05, "noise": 0.8}
 """Share of noise in the fine method's first image; from noise alone, few steps never find the photo."""
 
 BOLDNESS = {"neighbours": 2.0, "statistics": 1.0}
-"""Factor of the style weight by objective: nearest neighbours keep the photo's shapes, so more of the style is
-welcome. Chosen by eye and with `benchmarks/looks.py`."""
+"""Factor of the style weight by objective; chosen by eye and with `benchmarks/looks.py`.
+
+Nearest neighbours keep the photo's shapes, so more of the style is welcome.
+"""
 
 
 def steps(request: StyleTransfer, pictures: Pictures, models: Path, tiling: Tiling) -> Steps:
