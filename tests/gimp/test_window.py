@@ -351,9 +351,13 @@ def test_help_opens_the_page_of_the_filter(window: GimpWindow) -> None:
     entry = ("[Desktop Entry]", "Type=Application", "Name=Browser", "MimeType=text/html;", command)
     (applications / "browser.desktop").write_text("\n".join(entry) + "\n")
     (applications / "mimeapps.list").write_text("[Default Applications]\ntext/html=browser.desktop\n")
+
+    def is_written() -> bool:
+        return opened.exists() and opened.read_text().endswith("\n")
+
     for procedure, page in ((STYLE, "style-transfer.html"), (VISUALISE, "visualise.html")):
         open_with_last_values(window, procedure)
-        window.press_until("alt+h", opened.exists, "the browser is started")
+        window.press_until("alt+h", is_written, "the browser is started")
         place = Path(unquote(urlsplit(opened.read_text().strip()).path))
         assert place == window.gimp.profile / "plug-ins" / "atelier" / "help" / "en" / page
         assert title_of(procedure).strip("^$") in place.read_text(encoding="utf-8")
