@@ -56,7 +56,7 @@ class Dealer:
         self._max_frame_bytes = max_frame_bytes
         self.max_message_bytes = max_message_bytes
         self._max_frames = max_frames
-        self._messages: deque[list[bytearray]] = deque()
+        self._messages: deque[list[bytes]] = deque()
         self._ready = False
         self._parser = self._parse()
         self._expected, self._filled, self._buffer = next(self._parser), bytearray(), bytearray(READ_BYTES)
@@ -98,7 +98,7 @@ class Dealer:
                 self._send_frame(MORE, frame)
             self._send_frame(0, frames[-1])
 
-    def receive(self, *, timeout_s: float) -> list[bytearray]:
+    def receive(self, *, timeout_s: float) -> list[bytes]:
         """Return the next message. With a `timeout_s` of 0, read only data that has already arrived.
 
         Raises:
@@ -152,7 +152,7 @@ class Dealer:
         marks = (greeting[0], greeting[9], bytes(greeting[12:32]))
         if marks != (GREETING[0], GREETING[9], GREETING[12:32]) or greeting[10] < GREETING[10]:
             raise ZmtpError("the peer does not speak ZMTP 3 with the PLAIN mechanism")
-        frames: list[bytearray] = []
+        frames: list[bytes] = []
         message_bytes = 0
         while True:
             flags = (yield 1)[0]
@@ -164,7 +164,7 @@ class Dealer:
                 continue
             if not self._ready:
                 raise ZmtpError("the peer sent a message before the end of the handshake")
-            frames.append(body)
+            frames.append(bytes(body))  # joining bytearrays would hold the interpreter lock
             message_bytes += size
             if not flags & MORE:
                 self._messages.append(frames)
