@@ -65,4 +65,4 @@ def one_input(data: bytes) -> None:
 def listen(dealer: Dealer) -> None:
     while True:
         frames = dealer.receive(timeout_s=1.0)
-        assert frames and all(isinstance(frame, bytearray) for frame in frames)
+        assert frames and all(isinstance(frame, bytes) for frame in frames)
