@@ -132,7 +132,7 @@ def stylize(
         yield Step(index, total, small, is_painted=False)
     seen_part = None if visible is None else _on_features(_framed(resize(visible, size_of(small))), framed)
     features = _in_style(features, target, bank, settings.strength, seen_part)
-    del encoded  # of a large picture, it takes hundreds of megabytes
+    del encoded  # hundreds of megabytes for a large picture
     pastiches = _decode(features, feature_tiles, decoder, framed)
     for index, pastiche in enumerate(pastiches, start=len(pixel_tiles) + 1):
         if index < total:

@@ -6,7 +6,7 @@ C_l is the content loss of a layer (eq. 1) and E_l its style loss (eq. 4), each 
 of its target; `losses` has the formulas. N_l is C_l with another target, the style's most similar feature
 for each position; see `neighbours`. Without neighbour layers the loss is that of Gatys et al. The v_l are
 the weights of the content layers, the w_l of the style layers, the u_l of the neighbour layers; each set
-sums to 1. α, β, γ and δ are the user's weights times the constants below.
+sums to 1. α, β, γ and δ are those of `LossWeights` times the constants below.
 
 A picture larger than one tile is processed in two passes. The first adds up the Gram matrices of the
 whole picture, tile by tile. The second computes each tile's part of the gradient from them; see

@@ -2,7 +2,7 @@
 
 The painting is enlarged in several steps, each at most twice, and gets finer strokes after each. A network
 that paints in one pass paints them, with the style vector of the same style. If there are style pictures,
-the finest strokes of each size come from their pixels; at the layer's own size, the network paints none.
+the finest strokes of each size come from their pixels. Then the network paints none at the layer's own size.
 
 Sources:
     Gatys et al. 2017, *Controlling Perceptual Factors in Neural Style Transfer*, CVPR, section 6 (a

@@ -103,28 +103,21 @@ def layer_of(outcome: list[Any]) -> Any:
     return layer
 
 
-def dream(image: Any, source: Any, **arguments: Any) -> Any:
-    return layer_of(call("deepdream", image, [source], **{**QUICK, **arguments}))
+def dream(image: Any, source: Any, by: Callable[..., list[Any]] = call, **arguments: Any) -> Any:
+    return layer_of(by("deepdream", image, [source], **{**QUICK, **arguments}))
 
 
-def painted(image: Any, source: Any, **arguments: Any) -> Any:
-    return layer_of(stylize(image, source, **arguments))
+def stylize(image: Any, source: Any, by: Callable[..., list[Any]] = call, **arguments: Any) -> list[Any]:
+    return by("style-transfer", image, [source], **{**QUICK_STYLE, **arguments})
 
 
-def stylize(image: Any, source: Any, **arguments: Any) -> list[Any]:
-    return call("style-transfer", image, [source], **{**QUICK_STYLE, **arguments})
+def painted(image: Any, source: Any, by: Callable[..., list[Any]] = call, **arguments: Any) -> Any:
+    return layer_of(stylize(image, source, by, **arguments))
 
 
-def dream_here(image: Any, source: Any, **arguments: Any) -> Any:
-    return layer_of(call_here("deepdream", image, [source], **{**QUICK, **arguments}))
-
-
-def painted_here(image: Any, source: Any, **arguments: Any) -> Any:
-    return layer_of(stylize_here(image, source, **arguments))
-
-
-def stylize_here(image: Any, source: Any, **arguments: Any) -> list[Any]:
-    return call_here("style-transfer", image, [source], **{**QUICK_STYLE, **arguments})
+dream_here, stylize_here, painted_here = (
+    functools.partial(run, by=call_here) for run in (dream, stylize, painted)
+)
 
 
 def read(drawable: Any, box: tuple[int, int, int, int] | None = None, babl: str | None = None) -> bytes:

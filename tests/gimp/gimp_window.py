@@ -130,17 +130,20 @@ class GimpWindow:
                 self.press("Escape", "Escape", "Escape")
         raise AssertionError("unreachable")
 
-    def wait_for(self, title: str, within_s: float = WINDOW_S) -> str:
-        """Wait until the window with a title is open and focused; return it."""
-        window = self.wait_until(lambda: self._focused(title), f"{title} is open and focused", within_s)
+    def wait_for(self, title: str) -> str:
+        """Wait until the window with a title is open, focused and probably drawn; return it."""
+        window = self._wait_for_focus(title)
         time.sleep(SETTLE_S)
         return window
 
     def wait_for_dialog(self, title: str) -> str:
         """Wait until a filter's dialog is open, focused and drawn; return it."""
-        window = self.wait_until(lambda: self._focused(title), f"{title} is open and focused")
+        window = self._wait_for_focus(title)
         self.visible_texts()
         return window
+
+    def _wait_for_focus(self, title: str) -> str:
+        return self.wait_until(lambda: self._focused(title), f"{title} is open and focused")
 
     def wait_until(
         self, holds: Callable[[], T], what: str, within_s: float = WINDOW_S, poll_s: float = POLL_S

@@ -128,11 +128,14 @@ def test_the_finest_strokes_of_smaller_sizes_come_from_the_style_pictures_too(
     painting, grains, grey = painted(content, brush, 76), with_style(brush, grain), with_style(brush, GREY)
     whole, smoother = (repainted(painting, content, each, kept_px=76) for each in (grains, grey))
     halved, smoother = (resize(image, (100, 152)) for image in (whole, smoother))
-    assert detail_of(halved) > 10 * detail_of(smoother), "those of the last size alone make it 3 times"
+    assert detail_of(halved) > 10 * detail_of(smoother), (
+        "with such strokes at the last size alone it would be 3 times"
+    )
     monkeypatch.setattr(framed_tiles, "TILE_PX", 64)
     torch.testing.assert_close(repainted(painting, content, grains, kept_px=76), whole, atol=1e-4, rtol=0)
 
 
+@pytest.mark.slow
 def test_there_are_new_strokes_in_the_colours_of_the_painting(brush: Brush) -> None:
     content = photograph(768, 512)
     painting = painted(content, brush, 192)
