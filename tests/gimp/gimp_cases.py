@@ -115,9 +115,9 @@ def painted(image: Any, source: Any, by: Callable[..., list[Any]] = call, **argu
     return layer_of(stylize(image, source, by, **arguments))
 
 
-dream_here, stylize_here, painted_here = (
-    functools.partial(run, by=call_here) for run in (dream, stylize, painted)
-)
+dream_here = functools.partial(dream, by=call_here)
+stylize_here = functools.partial(stylize, by=call_here)
+painted_here = functools.partial(painted, by=call_here)
 
 
 def read(drawable: Any, box: tuple[int, int, int, int] | None = None, babl: str | None = None) -> bytes:
