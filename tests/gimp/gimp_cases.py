@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 import os
 import random
 import shutil
@@ -849,6 +850,19 @@ def case_a_result_follows_its_layer() -> None:
             _found, x, y = source.get_offsets()
             assert tuple(layer.get_offsets())[1:] == (x + BOX[0], y + BOX[1]), name
             assert image.get_item_position(layer) == image.get_item_position(source) - 1
+
+
+def case_a_flip_is_noticed_in_every_depth() -> None:
+    for precision in ("U8_NON_LINEAR", "U16_NON_LINEAR", "FLOAT_LINEAR"):
+        with staged(Scene(precision=precision, alpha=True)) as (image, source):
+            if precision == "FLOAT_LINEAR":
+                pixels = array("f", read(source, babl="RGBA float"))
+                pixels[: 4 * LAYER_WIDTH * 9] = array("f", [math.nan]) * (4 * LAYER_WIDTH * 9)
+                write(source, "RGBA float", pixels.tobytes())
+            before = layer_state.state_of(source)
+            assert layer_state.is_in_place(source, before), precision
+            image.flip(Gimp.OrientationType.HORIZONTAL)
+            assert not layer_state.is_in_place(source, before), precision
 
 
 def case_a_layer_may_be_deleted_while_it_is_compared_with_its_earlier_state() -> None:

@@ -57,6 +57,8 @@ CONVERTED = ("f32", "~")
 """Depth and curve for all other precisions. babl's ~ is sRGB's curve in every colour space."""
 BABL_MODELS = {"Y": "Y{0}", "YA": "Y{0}A", "RGB": "R{0}G{0}B{0}", "RGBA": "R{0}G{0}B{0}A"}
 BABL_TYPES = {"u8": "u8", "u16": "u16", "f32": "float"}
+TYPE_CODES = {"u8": "B", "u16": "H", "f32": "f"}
+"""The type of Python's arrays by depth."""
 OPAQUE = {"u8": b"\xff", "u16": b"\xff\xff", "f32": array("f", [1.0]).tobytes()}
 """An alpha of 1.0 by depth."""
 

@@ -6,25 +6,27 @@ before and after. Paint on the layer changes some of these pixels. A flip or a r
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import NamedTuple, TypeAlias
 
 from gi.repository import Gimp
 
 from atelier_shared.messages import Region
 
-from .layer_pixels import Coding, Poll, coding_for, no_poll, read_pixels
+from .layer_pixels import TYPE_CODES, Coding, Poll, coding_for, no_poll, read_pixels
 from .suitability import Unsuitable
 
 GRID = 32
 """Rows and columns of compared pixels."""
-BRIGHTNESS = "Y' u8"
+LARGEST = 0xFFFF
 
-Grid: TypeAlias = Sequence[bytes]
+Grid: TypeAlias = Sequence[Sequence[float]]
 
 
 class LayerState(NamedTuple):
-    """The pixel format and the size of a layer, and the brightness at GRID × GRID places, row by row."""
+    """The pixel format and the size of a layer, and the channels' sums at GRID × GRID places, row by row."""
 
     coding: Coding
     size: tuple[int, int]
@@ -37,8 +39,8 @@ def state_of(layer: Gimp.Layer, poll: Poll = no_poll) -> LayerState:
     Raises:
         Unsuitable: the layer was deleted meanwhile.
     """
-    size = layer.get_width(), layer.get_height()
-    return LayerState(coding_for(layer, alpha=layer.has_alpha()), size, _grid_of(layer, *size, poll))
+    coding, size = coding_for(layer, alpha=layer.has_alpha()), (layer.get_width(), layer.get_height())
+    return LayerState(coding, size, _grid_of(layer, coding, *size, poll))
 
 
 def is_in_place(layer: Gimp.Layer, before: LayerState, poll: Poll = no_poll) -> bool:
@@ -64,21 +66,29 @@ def is_upright(now: Grid, before: Grid) -> bool:
 
 def _orientations(grid: Grid) -> Iterator[Grid]:
     """Yield the eight orientations of a grid, `grid` itself first."""
-    for transposed in (grid, [bytes(column) for column in zip(*grid, strict=True)]):
+    for transposed in (grid, list(zip(*grid, strict=True))):
         for flipped in (transposed, transposed[::-1]):
             yield flipped
             yield [row[::-1] for row in flipped]
 
 
-def _difference(one: Grid, other: Grid) -> int:
+def _difference(one: Grid, other: Grid) -> float:
     """Return the sum of the absolute differences of two grids."""
-    return sum(abs(a - b) for a, b in zip(b"".join(one), b"".join(other), strict=True))
+    return sum(abs(a - b) for a, b in zip(chain(*one), chain(*other), strict=True))
 
 
-def _grid_of(layer: Gimp.Layer, width: int, height: int, poll: Poll) -> list[bytes]:
+def _grid_of(layer: Gimp.Layer, coding: Coding, width: int, height: int, poll: Poll) -> Grid:
+    """Read the grid in the layer's own format: babl's search for a conversion would block the dialog."""
     columns = list(_centres(width))
-    rows = (read_pixels(layer, Region(0, y, width, 1), BRIGHTNESS, poll) for y in _centres(height))
-    return [bytes(row[x] for x in columns) for row in rows]
+    rows = (read_pixels(layer, Region(0, y, width, 1), coding.babl, poll) for y in _centres(height))
+    return [_sums(array(TYPE_CODES[coding.depth], row), width, columns) for row in rows]
+
+
+def _sums(row: array[float], width: int, columns: Sequence[int]) -> list[float]:
+    """Return the sums of the channels in some columns of a row. Not-a-number counts as 0."""
+    channels = len(row) // width
+    pixels = (row[channels * x : channels * (x + 1)] for x in columns)
+    return [sum(min(max(0, value), LARGEST) for value in pixel) for pixel in pixels]
 
 
 def _centres(side: int) -> Iterator[int]:
