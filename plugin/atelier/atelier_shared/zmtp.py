@@ -9,6 +9,7 @@ RFC 24, *ZMTP PLAIN* (rfc.zeromq.org/spec/24): HELLO, WELCOME, INITIATE, READY, 
 from __future__ import annotations
 
 import contextlib
+import io
 import socket
 import struct
 import threading
@@ -59,7 +60,7 @@ class Dealer:
         self._messages: deque[list[bytes]] = deque()
         self._ready = False
         self._parser = self._parse()
-        self._expected, self._filled, self._buffer = next(self._parser), bytearray(), bytearray(READ_BYTES)
+        self._expected, self._part, self._buffer = next(self._parser), io.BytesIO(), bytearray(READ_BYTES)
         self._sending = threading.Lock()
         self._socket = socket.create_connection((host, port), timeout_s)
         self._incoming = self._socket.dup()  # the same connection, with a timeout of its own
@@ -135,21 +136,21 @@ class Dealer:
     def _read(self, deadline: float) -> None:
         """Read once from the socket, and pass each complete part on to the parser."""
         self._incoming.settimeout(max(0.0, deadline - time.monotonic()))
-        buffer = memoryview(self._buffer)[: self._expected - len(self._filled)]
+        buffer = memoryview(self._buffer)[: self._expected - self._part.tell()]
         try:
             count = self._incoming.recv_into(buffer)
         except BlockingIOError:
             raise TimeoutError("nothing has arrived") from None
         if not count:
             raise ZmtpError("the peer closed the connection")
-        self._filled += buffer[:count]  # grows in steps, because allocating a large part at once is slow
-        while len(self._filled) == self._expected:
-            self._expected, self._filled = self._parser.send(self._filled), bytearray()
+        self._part.write(buffer[:count])  # grows in steps, because allocating a large part at once is slow
+        while self._part.tell() == self._expected:
+            self._expected, self._part = self._parser.send(self._part.getvalue()), io.BytesIO()
 
-    def _parse(self) -> Generator[int, bytearray, None]:
+    def _parse(self) -> Generator[int, bytes, None]:
         """Parse greeting, commands and messages: yields the size of the next part and is sent its bytes."""
         greeting = yield 64
-        marks = (greeting[0], greeting[9], bytes(greeting[12:32]))
+        marks = (greeting[0], greeting[9], greeting[12:32])
         if marks != (GREETING[0], GREETING[9], GREETING[12:32]) or greeting[10] < GREETING[10]:
             raise ZmtpError("the peer does not speak ZMTP 3 with the PLAIN mechanism")
         frames: list[bytes] = []
@@ -164,7 +165,7 @@ class Dealer:
                 continue
             if not self._ready:
                 raise ZmtpError("the peer sent a message before the end of the handshake")
-            frames.append(bytes(body))  # joining bytearrays would hold the interpreter lock
+            frames.append(body)
             message_bytes += size
             if not flags & MORE:
                 self._messages.append(frames)
@@ -180,10 +181,10 @@ class Dealer:
                 f"the peer sent too large a message: at least {frames} frames and {message_bytes} bytes"
             )
 
-    def _handle_command(self, command: bytearray) -> None:
+    def _handle_command(self, command: bytes) -> None:
         """Parse and handle a command: the length of its name, its name, its data."""
         start = 1 + command[0] if command else 1
-        name, data = bytes(command[1:start]), bytes(command[start:])
+        name, data = command[1:start], command[start:]
         if name == b"WELCOME" and not self._ready:
             self._send_command(
                 b"INITIATE", _property(b"Socket-Type", b"DEALER") + _property(b"Identity", b"")
@@ -193,7 +194,7 @@ class Dealer:
         elif name == b"PING":
             self._answer_ping(data[2:])
         elif not self._ready:  # ERROR; not compared by name, because libzmq 4.3.5 misspells it
-            raise ZmtpError(f"the peer refused the connection or its password: {bytes(command[:50])!r}")
+            raise ZmtpError(f"the peer refused the connection or its password: {command[:50]!r}")
 
     def _answer_ping(self, context: bytes) -> None:
         """Send PONG, unless a message is being sent: it shows life, too, and PONG must not split it."""
