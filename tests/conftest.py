@@ -176,11 +176,15 @@ SLOW_FIXTURES = (
 )
 """Fixtures of tests with GIMP, with an installation whose backend starts, with pip, or with a checkpoint."""
 LONGEST_FIRST = (
-    *("test_install", "test_window", "test_in_gimp", "test_faults", "test_jobs", "test_preview"),
-    *("test_launcher", "test_cli", "test_server", "test_attack", "test_missing_backend", "test_remote"),
-    *("test_event_loop_client", "test_accelerator"),
+    *("test_install", "test_window", "test_in_gimp", "test_faults", "test_cli", "test_server", "test_jobs"),
+    *("test_attack", "test_launcher", "test_previous_frame", "test_remote", "test_fine_loss"),
+    *("test_missing_backend", "test_accelerator", "test_preview", "test_event_loop_client"),
 )
-"""Files that take half a minute or more. If one of them began last, it would run alone in the end."""
+"""Files that take half a minute or more. If one of them began last, it would run alone in the end.
+
+Files whose tests mostly wait, such as `test_server` and `test_attack`, alternate with files whose tests
+compute, such as `test_jobs`. Otherwise all processes would wait at once.
+"""
 LEFT_OUT = pytest.StashKey[int]()
 
 
