@@ -176,9 +176,10 @@ SLOW_FIXTURES = (
 )
 """Fixtures of tests with GIMP, with an installation whose backend starts, with pip, or with a checkpoint."""
 LONGEST_FIRST = (
-    *("test_install", "test_window", "test_in_gimp", "test_faults", "test_cli", "test_server", "test_jobs"),
-    *("test_attack", "test_launcher", "test_previous_frame", "test_remote", "test_fine_loss"),
-    *("test_missing_backend", "test_accelerator", "test_preview", "test_event_loop_client"),
+    *("test_install", "test_window", "test_in_gimp", "test_faults", "test_cli", "test_accelerator"),
+    *("test_jobs", "test_previous_frame", "test_server", "test_fine_loss", "test_attack", "test_deepdream"),
+    *("test_feature_networks", "test_packages", "test_fast", "test_remote", "test_launcher"),
+    *("test_missing_backend", "test_preview", "test_event_loop_client"),
 )
 """Files that take half a minute or more. If one of them began last, it would run alone in the end.
 
