@@ -6,10 +6,8 @@ One backend runs per home folder: a second one finds the lock taken and exits.
 from __future__ import annotations
 
 import argparse
-import atexit
 import contextlib
 import functools
-import gc
 import importlib
 import logging
 import os
@@ -52,7 +50,6 @@ ENDING_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGBREAK")
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a backend until it is stopped or idle, and return the exit status."""
-    atexit.register(gc.freeze)  # otherwise Python searches all modules for garbage at its end
     options = _options().parse_args(arguments)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO)
     end_on_signals()

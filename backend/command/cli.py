@@ -7,8 +7,6 @@ needs, so `doctor` runs even if some are missing.
 from __future__ import annotations
 
 import argparse
-import atexit
-import gc
 import importlib.metadata
 import os
 import signal
@@ -37,7 +35,6 @@ SIGNALLED = 128
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status."""
-    atexit.register(gc.freeze)  # otherwise Python searches all modules for garbage at its end
     words = sys.argv[1:] if words is None else list(words)
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
