@@ -43,7 +43,7 @@ REQUIREMENTS = tuple(
 NETWORKS = CHECKOUT / "plugin" / "atelier" / "atelier_shared" / "networks.py"
 GIMP_VERSIONS = ("3.0", "3.2")
 QUICK = "--quick"
-PROCESSES = 4
+PROCESSES = 5
 """More than two processor cores, because a test with GIMP or a backend often waits."""
 IN_PROCESSES = ("-n", str(PROCESSES), "--no-loadscope-reorder")
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}
