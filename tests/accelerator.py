@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_flatten, tree_map_only
+from torch.utils._pytree import tree_leaves, tree_map_only
 
 DEVICE = torch.device("meta")
 aten = torch.ops.aten
@@ -91,7 +91,7 @@ class Accelerator(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 def _tensors(values: Any) -> Iterator[Tensor]:
-    return (value for value in tree_flatten(values)[0] if isinstance(value, Tensor))
+    return (value for value in tree_leaves(values) if isinstance(value, Tensor))
 
 
 def _is_on_processor(tensor: Tensor) -> bool:

@@ -448,11 +448,10 @@ def case_a_large_style_is_scaled_down_and_keeps_its_colours() -> None:
         for first, colour in zip((0, 524), expected, strict=True):
             side = [values[i + 4 * first : i + 4 * (first + 500)] for i in range(0, len(values), 4096)]
             for channel, value in enumerate((*colour, 255)):
-                found = enumerate(row[channel::4] for row in side)
                 wrong = [
                     (y, x, v)
-                    for y, row in found
-                    for x, v in enumerate(row)
+                    for y, row in enumerate(side)
+                    for x, v in enumerate(row[channel::4])
                     if abs(255 * v / white - value) >= 2
                 ]
                 assert not wrong, (scene, channel, value, len(wrong), wrong[:5])

@@ -11,8 +11,8 @@ from backend.imaging.tiles import Rectangle, tile_side, tiles
 
 
 @given(
-    height=st.integers(1, 150),
-    width=st.integers(1, 150),
+    height=st.integers(1, 300),
+    width=st.integers(1, 300),
     blocks=st.integers(1, 20),
     halo=st.integers(0, 90),
     stride=st.integers(1, 16),

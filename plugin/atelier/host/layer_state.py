@@ -21,6 +21,7 @@ from .suitability import Unsuitable
 GRID = 32
 """Rows and columns of compared pixels."""
 LARGEST = 0xFFFF
+"""The largest value of 16 bits. Larger floats, also infinity, count as this."""
 
 Grid: TypeAlias = Sequence[Sequence[float]]
 
